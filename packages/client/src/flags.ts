@@ -1,0 +1,25 @@
+import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+
+export const FLAGS: Record<string, Flag[]> = {
+  'From and to': [
+    { name: '--path', value: 'FILE|-', help: 'what to read: a file, FIFO or device; - is stdin' },
+    addressFlag('--server-addr', 'where to send: HOST:PORT[,KEY[=VALUE]...]; may repeat, all get the same'),
+    { name: '--tee', short: '-t', help: 'copy what is read to stdout' },
+    {
+      name: '--follow',
+      help: 'go on at the end of the file, as tail -F: wait for it, survive truncation and rotation',
+    },
+    { name: '--from-end', help: 'with --follow: begin at the end of the file' },
+  ],
+  'How it is sent': [
+    { name: '--rate', value: 'RATE', help: 'pace for each destination, of payload: 100Mbps or 5000pps' },
+    {
+      name: '--payload',
+      value: 'BYTES',
+      help: 'how full a datagram is made; default what fits the MTU, at most 8096',
+    },
+    { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
+    { name: '--progress', help: 'show a bar; on by itself for a regular file when stderr is a terminal' },
+  ],
+  'Keys of an address, as flags for all': keyFlags(['frame', 'interface', 'ttl', 'loop', 'bind', 'sndbuf']),
+};

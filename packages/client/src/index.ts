@@ -1,0 +1,116 @@
+import {
+  type AddressRule,
+  type CommonOptions,
+  choosePayload,
+  FileSource,
+  FollowedInput,
+  type Frame,
+  type Handle,
+  type Input,
+  type KeyOptions,
+  keyDefaults,
+  openInput,
+  openUdpSink,
+  type Pace,
+  Pacer,
+  parseAddresses,
+  parseDuration,
+  parseFrame,
+  parseRate,
+  resolveFirst,
+  type Service,
+  type Sink,
+  startService,
+  usage,
+} from 'mproxy-route';
+
+export type { Handle, Notice, Stats } from 'mproxy-route';
+export { MproxyError } from 'mproxy-route';
+
+/** The options of mproxy-client: its flags, in camelCase. */
+export interface ClientOptions extends CommonOptions, KeyOptions {
+  /** A file, FIFO or device; `-` is stdin. */
+  path: string;
+  /** `HOST:PORT[,KEY...]` to send to; may be left out with `tee`. */
+  serverAddr?: string | string[];
+  /** Go on at the end of the file, as `tail -F` does. */
+  follow?: boolean;
+  /** With `follow`: begin at the end of the file. */
+  fromEnd?: boolean;
+  /** Pace for each destination, `100Mbps` or `5000pps` of payload; default as fast as the network takes it. */
+  rate?: string;
+  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  payload?: number | string;
+  /** How long an unfinished piece of `raw` waits: milliseconds as `50ms`; default 50 ms. */
+  flushAfter?: number | string;
+}
+
+export interface ClientHandle extends Handle {
+  /** Bytes read so far, and bytes in all where the input is a regular file. */
+  progress(): { bytes: number; total: number | undefined };
+}
+
+export const SERVER_ADDR: AddressRule = {
+  flag: '--server-addr',
+  keys: ['interface', 'ttl', 'loop', 'bind', 'sndbuf', 'frame'],
+  listens: false,
+};
+
+/**
+ * Streams a file, pipe or device to UDP destinations.
+ *
+ * `done` rejects with `MPROXY_SEND` when the kernel did not take everything, a refusing receiver excepted.
+ */
+export function startClient(options: ClientOptions, signal?: AbortSignal): ClientHandle {
+  let source: FileSource | undefined;
+  let total: number | undefined;
+  const handle = startService(options, signal, async (service) => {
+    const { frame, addresses, rate, flushAfter } = readOptions(options);
+    const answers = await Promise.all(addresses.map(resolveFirst));
+    const payload = await choosePayload(options.payload, answers);
+    const input = open(options, service);
+    if (input.stat?.isFile() && !options.follow) total = input.stat.size;
+    const sinks = await Promise.all(
+      addresses.map((address, i) => openUdpSink(service, address, answers[i]!, true)),
+    );
+    const tee = options.tee ? service.stdout(frame, true) : undefined;
+    source = new FileSource(options.path, input, { frame, payload, flushAfter, tee });
+    const pace: Pace | undefined = rate && ((deliver) => new Pacer(rate, deliver, service.stopping));
+    if (sinks.length === 0) void tee?.ended.then(() => service.stop());
+    service.onEnd(() => failUnsent(service, sinks));
+    service.route(source, sinks, pace);
+  });
+  return { ...handle, progress: () => ({ bytes: source?.bytesRead ?? 0, total }) };
+}
+
+function readOptions(options: ClientOptions) {
+  const { path, serverAddr, tee, follow, fromEnd, rate, flushAfter = '50ms' } = options;
+  const addresses = parseAddresses(serverAddr, SERVER_ADDR, keyDefaults(options));
+  if (!path) throw usage('--path', 'missing', 'there is nothing to read', 'give a file, or - for stdin');
+  if (addresses.length === 0 && !tee)
+    throw usage('--server-addr', 'missing', 'there is nowhere to send', 'or use --tee');
+  if (follow && path === '-') throw usage('--follow', '-', 'stdin cannot be followed', 'give its path');
+  if (fromEnd && !follow) throw usage('--from-end', 'given', 'means nothing without --follow');
+  const frames = new Set<Frame>(addresses.map(({ keys }) => keys.frame ?? 'lines'));
+  if (frames.size > 1)
+    throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
+  return {
+    addresses,
+    frame: [...frames][0] ?? parseFrame('--frame', String(options.frame ?? 'lines')),
+    rate: rate === undefined ? undefined : parseRate('--rate', rate),
+    flushAfter: parseDuration('--flush-after', flushAfter),
+  };
+}
+
+function open({ path, follow, fromEnd = false }: ClientOptions, { notice }: Service): Input {
+  return follow ? new FollowedInput(path, fromEnd, notice) : openInput(path);
+}
+
+/** A refusal is the receiver's affair; what the kernel did not take is ours. */
+function failUnsent(service: Service, sinks: Sink[]): void {
+  for (const { name, counts } of sinks) {
+    const { ECONNREFUSED: _refused, ...errors } = counts.errors;
+    const unsent = counts.dropped + Object.values(errors).reduce((sum, count) => sum + count, 0);
+    if (unsent > 0) service.fail('MPROXY_SEND', 'sending', name, `${unsent} datagrams were not sent`);
+  }
+}

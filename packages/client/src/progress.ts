@@ -1,0 +1,39 @@
+import { showBytes, showDuration } from 'mproxy-route';
+import type { ClientHandle } from './index.js';
+
+const PERIOD_MS = 200;
+const BAR = 30;
+
+/**
+ * Shows how far the input was sent, on stderr: a bar with the time left where its size is known.
+ * @param asked whether the user asked for it; else it is shown for a regular file on a terminal
+ * @returns ends it, with a last line
+ */
+export function showProgress(handle: ClientHandle, asked: boolean): () => void {
+  const started = performance.now();
+  const terminal = process.stderr.isTTY;
+  const draw = () => {
+    if (!asked && (!terminal || handle.progress().total === undefined)) return;
+    const line = progressLine(handle.progress(), performance.now() - started);
+    process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
+  };
+  const timer = setInterval(draw, terminal ? PERIOD_MS : 5 * PERIOD_MS);
+  return () => {
+    clearInterval(timer);
+    draw();
+    if (terminal && (asked || handle.progress().total !== undefined)) process.stderr.write('\n');
+  };
+}
+
+function progressLine(
+  { bytes, total }: { bytes: number; total: number | undefined },
+  elapsed: number,
+): string {
+  const perSecond = bytes / (elapsed / 1000);
+  const speed = `${showBytes(bytes)}  ${((perSecond * 8) / 1e6).toFixed(1)} Mbps  ${showDuration(elapsed)}`;
+  if (total === undefined) return speed;
+  const share = total === 0 ? 1 : Math.min(bytes / total, 1);
+  const full = Math.round(share * BAR);
+  const left = share === 0 ? '?' : showDuration(((total - bytes) / bytes || 0) * elapsed);
+  return `[${'#'.repeat(full)}${'.'.repeat(BAR - full)}] ${Math.floor(share * 100)} %  ${speed}  ETA ${left}`;
+}

@@ -1,0 +1,103 @@
+import { Command, CommanderError, Option } from 'commander';
+import { type CommonOptions, type Handle, MproxyError, parseDuration, VERSION } from 'mproxy-route';
+import { COMMON_FLAGS, type Flag } from './flags.js';
+import { handleSignals } from './signals.js';
+import { printStats } from './stats.js';
+
+/** What makes a command: its name, its flags, and the library function that it starts. */
+export interface CommandSpec {
+  name: string;
+  summary: string;
+  /** Groups of flags under their headings, in the order of the help. */
+  flags: Record<string, Flag[]>;
+  examples: string[];
+  /** Whether SIGHUP reopens files or reads certificates again. */
+  reloads: boolean;
+  /** Loaded only when the command runs, so that help comes at once. */
+  start(options: never): Promise<Handle> | Handle;
+  /** Shows progress while it runs; returns what ends it. */
+  progress?(handle: Handle, options: never): () => void;
+}
+
+/** Options that the command line alone has. */
+interface ShellOptions extends CommonOptions {
+  quiet?: boolean;
+  stats?: string | true;
+}
+
+/** Runs a command with the arguments of this process, and ends the process with its exit status. */
+export async function runCommand(spec: CommandSpec): Promise<void> {
+  const say = (text: string) => process.stderr.write(`${spec.name}: ${text}\n`);
+  try {
+    const options = parse(spec, process.argv.slice(2));
+    if (options) await run(spec, options, say);
+  } catch (error) {
+    if (!(error instanceof MproxyError)) throw error;
+    say(error.message);
+    process.exit(error.exitStatus);
+  }
+  process.exit(0);
+}
+
+async function run(spec: CommandSpec, options: ShellOptions, say: (text: string) => void): Promise<void> {
+  const { quiet, stats, ...rest } = options;
+  const period = stats === undefined ? undefined : statsPeriod(stats);
+  rest.onNotice = ({ kind, text }) => {
+    if (kind === 'loss' || !quiet) say(text);
+  };
+  const handle = await spec.start(rest as never);
+  handleSignals(handle, spec.reloads);
+  const stopStats = period === undefined ? undefined : printStats(handle, period, say);
+  const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);
+  try {
+    await handle.done;
+  } finally {
+    stopProgress?.();
+    stopStats?.();
+  }
+}
+
+/** @returns undefined when help or the version was printed */
+function parse(spec: CommandSpec, args: string[]): ShellOptions | undefined {
+  const program = describe(spec);
+  try {
+    if (args.length === 0) program.outputHelp();
+    else return program.parse(args, { from: 'user' }).opts<ShellOptions>();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    throw new MproxyError('MPROXY_USAGE', `${message}; see ${spec.name} --help`);
+  }
+  return undefined;
+}
+
+function describe({ name, summary, flags, examples }: CommandSpec): Command {
+  const program = new Command(name)
+    .description(summary)
+    .usage('[options]')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ helpWidth: process.stdout.columns ?? 100 })
+    .allowExcessArguments(false);
+  for (const [heading, group] of Object.entries({ ...flags, 'Common options': COMMON_FLAGS })) {
+    program.optionsGroup(`${heading}:`);
+    for (const flag of group) program.addOption(option(flag));
+  }
+  program.version(VERSION, '-V, --version', 'print the version');
+  program.helpOption('-h, --help', 'print this help');
+  return program.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}\n`).join('')}`);
+}
+
+function option({ name, short, value, optional, repeats, help }: Flag): Option {
+  const shape = value === undefined ? '' : optional ? ` [${value}]` : ` <${value}>`;
+  const made = new Option(`${short ? `${short}, ` : ''}${name}${shape}`, help);
+  if (repeats) made.argParser((next: string, all: string[] | undefined) => [...(all ?? []), next]);
+  return made;
+}
+
+function statsPeriod(stats: string | true): number {
+  const period = stats === true ? 1000 : parseDuration('--stats', stats);
+  if (period >= 100) return period;
+  throw new MproxyError('MPROXY_USAGE', `--stats: ${stats}: less than 100 ms`);
+}

@@ -1,0 +1,63 @@
+import {
+  type Handle,
+  type RouteStats,
+  type SinkCounts,
+  type SourceCounts,
+  showBytes,
+  showCount,
+} from 'mproxy-route';
+
+/** Prints a line a route every period, and once more at the end. */
+export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {
+  const print = () => {
+    for (const route of handle.stats().routes) say(`stats: ${routeLine(route)}`);
+  };
+  const timer = setInterval(print, period);
+  return () => {
+    clearInterval(timer);
+    print();
+  };
+}
+
+function routeLine({ source, sinks }: RouteStats): string {
+  const to = sinks.map((sink) => ` -> ${sink.name}: ${[moved(sink), ...sinkExtras(sink)].join(', ')}`);
+  return `${source.name}: ${[moved(source), ...sourceExtras(source)].join(', ')}${to.join('')}`;
+}
+
+function moved({ datagrams, bytes }: { datagrams: number; bytes: number }): string {
+  return `${showCount(datagrams, 'datagram')} ${showBytes(bytes)}`;
+}
+
+function sourceExtras({
+  kernelDropped = 0,
+  brokenLines,
+  reconnects,
+  refused,
+  connections,
+}: SourceCounts): string[] {
+  return [
+    ...people('connection', connections),
+    ...some(reconnects, 'reconnect'),
+    ...some(refused, 'refused connection'),
+    ...some(brokenLines, 'broken line'),
+    ...some(kernelDropped, 'kernel drop'),
+  ];
+}
+
+function sinkExtras({ dropped, errors, clients, refused, timedOut }: SinkCounts): string[] {
+  return [
+    ...people('client', clients),
+    ...some(refused, 'refused client'),
+    ...some(timedOut, 'timed-out client'),
+    ...some(dropped, 'dropped datagram'),
+    ...Object.entries(errors).map(([code, count]) => `${code} ${count}`),
+  ];
+}
+
+function people(word: string, count: { now: number; ever: number } | undefined): string[] {
+  return count ? [`${showCount(count.now, word)} now ${count.ever.toLocaleString('en')} ever`] : [];
+}
+
+function some(count: number, word: string): string[] {
+  return count > 0 ? [showCount(count, word)] : [];
+}

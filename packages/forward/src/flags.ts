@@ -1,0 +1,42 @@
+import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+
+export const FLAGS: Record<string, Flag[]> = {
+  'From and to': [
+    addressFlag('--udp-listen-addr', 'listen on UDP or a group: HOST:PORT[,KEY[=VALUE]...]; may repeat'),
+    addressFlag('--tcp-connect-addr', 'connect to a TCP upstream, or tls://HOST:PORT; may repeat'),
+    addressFlag(
+      '--udp-downstream-addr',
+      'send to UDP, unicast, broadcast or a group; may repeat, all get everything',
+    ),
+    { name: '--tee', short: '-t', help: 'copy what comes in to stdout' },
+  ],
+  'TCP upstreams': [
+    { name: '--idle-timeout', value: 'TIME', help: 'silence that counts as failure; default 0, never' },
+    { name: '--greeting', value: 'TEXT', help: 'send this after every connect; \\n and \\r are understood' },
+    { name: '--once', help: 'connect each upstream once; end with 0 when all ended, 1 when one failed' },
+    {
+      name: '--payload',
+      value: 'BYTES',
+      help: 'how full a datagram is made; default what fits the MTU, at most 8096',
+    },
+    { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
+  ],
+  'TLS upstreams': [
+    { name: '--tls-ca', value: 'FILE', help: "trust these authorities instead of the system's" },
+    { name: '--tls-cert', value: 'FILE', help: 'show this certificate' },
+    { name: '--tls-key', value: 'FILE', help: 'its key' },
+    { name: '--tls-servername', value: 'NAME', help: "ask for and verify this name instead of the host's" },
+    { name: '--tls-insecure', help: 'do not verify the upstream' },
+  ],
+  'Keys of an address, as flags for all': keyFlags([
+    'frame',
+    'interface',
+    'source',
+    'ttl',
+    'loop',
+    'bind',
+    'rcvbuf',
+    'sndbuf',
+    'tls',
+  ]),
+};

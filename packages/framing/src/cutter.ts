@@ -1,0 +1,117 @@
+/** The largest UDP payload over IPv4: 65,535 less an IP header of 20 (RFC 791) and a UDP header of 8 (RFC 768). */
+export const MAX_DATAGRAM = 65_507;
+
+export const NEWLINE = 0x0a;
+
+/** Takes one datagram: `length` bytes of `slab` from `offset`. These bytes are never written again. */
+export type Emit = (slab: Buffer, offset: number, length: number) => void;
+
+const SMALLEST_SLAB = 512;
+
+/**
+ * Cuts one byte stream into datagrams. What was pushed and not yet emitted is a window of a slab: the
+ * pushed chunk itself while nothing is left over from the one before, else a slab of the cutter's own that
+ * grows by doubling, so that a byte at a time costs no more than a block at a time.
+ *
+ * Invariant: joining what was emitted gives what was pushed, but for the newline that {@link breakOff} may add.
+ */
+export abstract class Cutter {
+  protected slab: Buffer = Buffer.alloc(0);
+  protected start = 0;
+  protected end = 0;
+  /** No newline stands between `start` and here, so a search goes on from here. */
+  protected searched = 0;
+  #ownsSlab = false;
+  #insideLine = false;
+
+  constructor(
+    protected readonly payload: number,
+    private readonly emit: Emit,
+  ) {}
+
+  /** Bytes that wait for more input. */
+  get pending(): number {
+    return this.end - this.start;
+  }
+
+  /** Takes the next bytes, and emits every datagram that more input cannot change. The chunk is kept, not copied. */
+  push(chunk: Buffer): void {
+    this.#append(chunk);
+    this.cutFull();
+  }
+
+  /** The input has nothing more ready: emits what must not wait for company. */
+  flush(): void {
+    this.cutIdle();
+  }
+
+  /** Emits all that is left. */
+  finish(): void {
+    this.cutFull();
+    this.cutIdle();
+    while (this.pending > 0) this.emitNext(Math.min(this.pending, MAX_DATAGRAM));
+  }
+
+  /**
+   * The stream broke off: emits all that is left, a line that has no newline with one added, so that it never
+   * glues itself to another stream's.
+   * @returns whether a newline was added
+   */
+  breakOff(): boolean {
+    const open = this.pending > 0 ? this.slab[this.end - 1] !== NEWLINE : this.#insideLine;
+    const ends = this.endsLines && open;
+    if (ends) this.#append(Buffer.of(NEWLINE));
+    this.finish();
+    return ends;
+  }
+
+  /** Whether a line is what this cutter must keep whole. */
+  protected abstract readonly endsLines: boolean;
+  /** Emits the datagrams that are as full as they can be. */
+  protected abstract cutFull(): void;
+  /** Emits the datagrams that could be fuller, but need not wait. */
+  protected abstract cutIdle(): void;
+
+  protected emitNext(length: number): void {
+    const { slab, start } = this;
+    this.start += length;
+    if (this.searched < this.start) this.searched = this.start;
+    this.#insideLine = slab[this.start - 1] !== NEWLINE;
+    this.emit(slab, start, length);
+  }
+
+  /** The length of the line at `start`, its newline with it; -1 while no newline is there. */
+  protected lineLength(from: number): number {
+    const newline = this.slab.indexOf(NEWLINE, Math.max(from, this.searched));
+    if (newline < 0 || newline >= this.end) {
+      this.searched = this.end;
+      return -1;
+    }
+    return newline + 1 - this.start;
+  }
+
+  #append(chunk: Buffer): void {
+    const held = this.pending;
+    if (held === 0) {
+      this.slab = chunk;
+      this.#ownsSlab = false;
+      this.start = this.searched = 0;
+      this.end = chunk.length;
+      return;
+    }
+    if (!this.#ownsSlab || this.end + chunk.length > this.slab.length)
+      this.#moveTo(2 * (held + chunk.length));
+    chunk.copy(this.slab, this.end);
+    this.end += chunk.length;
+  }
+
+  #moveTo(size: number): void {
+    const slab = Buffer.allocUnsafe(Math.max(size, SMALLEST_SLAB));
+    this.slab.copy(slab, 0, this.start, this.end);
+    this.searched -= this.start;
+    this.end -= this.start;
+    this.start = 0;
+    this.slab = slab;
+    this.#ownsSlab = true;
+  }
+}

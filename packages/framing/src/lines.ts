@@ -1,0 +1,29 @@
+import { Cutter, MAX_DATAGRAM, NEWLINE } from './cutter.js';
+
+/** `lines`: as many whole lines as fit a datagram. A line longer than `payload` travels alone. */
+export class LinesCutter extends Cutter {
+  protected readonly endsLines = true;
+
+  protected cutFull(): void {
+    while (this.pending > this.payload) {
+      // Backwards from where the datagram would be full: one search a datagram, however many lines are in it.
+      const newline = this.slab.lastIndexOf(NEWLINE, this.start + this.payload - 1);
+      if (newline >= this.start) this.emitNext(newline + 1 - this.start);
+      else if (!this.#cutLongLine()) return;
+    }
+  }
+
+  protected cutIdle(): void {
+    if (this.pending === 0 || this.pending > this.payload) return;
+    const newline = this.slab.lastIndexOf(NEWLINE, this.end - 1);
+    if (newline >= this.start) this.emitNext(newline + 1 - this.start);
+  }
+
+  /** @returns false while the line is unfinished and may yet fit a datagram */
+  #cutLongLine(): boolean {
+    const length = this.lineLength(this.start + this.payload);
+    if (length < 0 && this.pending <= MAX_DATAGRAM) return false;
+    this.emitNext(length < 0 ? MAX_DATAGRAM : Math.min(length, MAX_DATAGRAM));
+    return true;
+  }
+}

@@ -1,0 +1,72 @@
+import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+
+export const FLAGS: Record<string, Flag[]> = {
+  'Into the group': [
+    addressFlag('--udp-listen-addr', 'listen on UDP or a group: HOST:PORT[,KEY[=VALUE]...]; may repeat'),
+    addressFlag('--tcp-listen-addr', 'accept TCP senders, or tls://HOST:PORT; may repeat'),
+    {
+      name: '--payload',
+      value: 'BYTES',
+      help: 'how full a datagram is made; default what fits the MTU, at most 8096',
+    },
+    { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
+  ],
+  'The group in the middle': [
+    { name: '--multicast-addr', value: 'ADDR', help: 'GROUP:PORT[,KEY[=VALUE]...]; default [ff02::1]:9918' },
+    {
+      name: '--tee',
+      short: '-t',
+      help: 'copy what the listeners take in, or without any what the group delivers, to stdout',
+    },
+  ],
+  'From the group': [
+    addressFlag(
+      '--tcp-output-addr',
+      'accept TCP clients, or tls://HOST:PORT: each gets everything; may repeat',
+    ),
+    addressFlag('--udp-output-addr', 'send to UDP; may repeat'),
+    { name: '--client-buffer', value: 'SIZE', help: 'queue of a client that does not keep up; default 8MiB' },
+    {
+      name: '--client-timeout',
+      value: 'TIME',
+      help: 'disconnect a client that takes nothing for so long; default 5m, 0 never',
+    },
+    {
+      name: '--max-clients',
+      value: 'COUNT',
+      help: 'clients at most on each --tcp-output-addr; default 1000',
+    },
+  ],
+  'TCP and TLS listeners': [
+    {
+      name: '--allow',
+      value: 'CIDR',
+      repeats: true,
+      help: 'let only hosts of this network connect; may repeat',
+    },
+    {
+      name: '--tls-cert',
+      value: 'FILE',
+      repeats: true,
+      help: 'certificate of the tls:// listeners; may repeat (SNI)',
+    },
+    {
+      name: '--tls-key',
+      value: 'FILE',
+      repeats: true,
+      help: 'its key; the n-th goes with the n-th certificate',
+    },
+    { name: '--tls-client-ca', value: 'FILE', help: 'require client certificates from these authorities' },
+  ],
+  'Keys of an address, as flags for all': keyFlags([
+    'frame',
+    'interface',
+    'source',
+    'ttl',
+    'loop',
+    'bind',
+    'rcvbuf',
+    'sndbuf',
+    'tls',
+  ]),
+};

@@ -1,0 +1,97 @@
+/**
+ * Every error that mproxy throws or rejects with carries one of these codes; they do not change. The number is the
+ * exit status of a command that ends with it: 2 where the command line is wrong, 1 where it ran and failed.
+ */
+export const ERRORS = {
+  /** An argument that cannot be read, is missing, or contradicts another. */
+  MPROXY_USAGE: 2,
+  /** An output that feeds an input of the same command. */
+  MPROXY_LOOP: 2,
+  /** A name that does not resolve. */
+  MPROXY_RESOLVE: 1,
+  /** A socket that cannot be bound: port in use, privileged port, address that is not this host's. */
+  MPROXY_LISTEN: 1,
+  /** An interface that does not exist, or that cannot carry the group. */
+  MPROXY_INTERFACE: 1,
+  /** An address that must be a group and is not, or a group that cannot be kept apart. */
+  MPROXY_GROUP: 1,
+  /** A file that cannot be opened or read. */
+  MPROXY_FILE: 1,
+  /** A certificate or key that cannot be read or used. */
+  MPROXY_TLS: 1,
+  /** Data that could not be written where it was to go. */
+  MPROXY_WRITE: 1,
+  /** Datagrams that the kernel did not take. */
+  MPROXY_SEND: 1,
+  /** An upstream that failed, with `once`. */
+  MPROXY_UPSTREAM: 1,
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export class MproxyError extends Error {
+  override readonly name = 'MproxyError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get exitStatus(): 1 | 2 {
+    return ERRORS[this.code];
+  }
+}
+
+/** An error in the form `what: which address or file: why; what to do`. */
+export function failure(
+  code: ErrorCode,
+  what: string,
+  which: string,
+  why: unknown,
+  advice = '',
+): MproxyError {
+  const cause = why instanceof Error ? { cause: why } : undefined;
+  return new MproxyError(code, `${what}: ${which}: ${reason(why)}${advice && `; ${advice}`}`, cause);
+}
+
+export function usage(what: string, which: string, why: string, advice = ''): MproxyError {
+  return failure('MPROXY_USAGE', what, which, why, advice);
+}
+
+/** The system's errors in words; what is not here is told as the system tells it. */
+const WORDS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'port already in use',
+  EADDRNOTAVAIL: 'not an address of this host',
+  EAI_AGAIN: 'the name server does not answer',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EDQUOT: 'disk quota exceeded',
+  EFBIG: 'file too large',
+  EHOSTUNREACH: 'host unreachable',
+  EIO: 'input/output error',
+  EISDIR: 'it is a directory',
+  EMFILE: 'too many open files',
+  EMSGSIZE: 'datagram too big',
+  ENETDOWN: 'network is down',
+  ENETUNREACH: 'network unreachable',
+  ENOBUFS: 'no buffer space',
+  ENODEV: 'no such interface',
+  ENOENT: 'no such file or directory',
+  ENOSPC: 'no space left on the device',
+  ENOTDIR: 'not a directory',
+  ENOTFOUND: 'the name does not resolve',
+  EPERM: 'not permitted',
+  EPIPE: 'closed by the reader',
+  EROFS: 'read-only file system',
+  ETIMEDOUT: 'timed out',
+};
+
+/** Why something failed, in words for a person. */
+export function reason(why: unknown): string {
+  if (!(why instanceof Error)) return String(why);
+  const { code } = why as NodeJS.ErrnoException;
+  return (code && WORDS[code]) || why.message.replace(/\s+/g, ' ').trim() || code || 'unknown error';
+}

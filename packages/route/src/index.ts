@@ -1,0 +1,36 @@
+export { FRAMES, type Frame } from 'mproxy-framing';
+export type { Endpoint } from 'mproxy-udp';
+export { type Address, type AddressRule, isGroup, parseAddress } from './address.js';
+export type { RouteStats, SinkCounts, SourceCounts, Stats } from './counts.js';
+export { ERRORS, type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
+export { FollowedInput } from './follow.js';
+export { type Input, openInput } from './input.js';
+export { KEYS, type KeyName, type Keys, parseFrame, setKey } from './keys.js';
+export { parseAllow } from './listener.js';
+export { forbidLoops, forbidTwins, type Resolved } from './loops.js';
+export { type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
+export { Pacer } from './pace.js';
+export { choosePayload } from './payload.js';
+export { type Answer, resolveAll, resolveFirst } from './resolve.js';
+export type { Pace } from './route.js';
+export { type CommonOptions, type Handle, type Notice, type Service, startService } from './service.js';
+export { ClientsSink } from './sink/clients.js';
+export { isRegular, openPathSink } from './sink/file.js';
+export { openUdpSink, type UdpSink } from './sink/udp.js';
+export type { Sink } from './sink.js';
+export { FileSource } from './source/file.js';
+export { TcpConnectSource } from './source/tcp-connect.js';
+export { TcpListenSource } from './source/tcp-listen.js';
+export { openUdpSources, type UdpSource } from './source/udp.js';
+export type { Source } from './source.js';
+export { clientContext, type TlsClientOptions, TlsIdentities, type TlsServerOptions } from './tls.js';
+export {
+  parseDuration,
+  parseInteger,
+  parseRate,
+  parseSize,
+  showBytes,
+  showCount,
+  showDuration,
+} from './units.js';
+export { VERSION } from './version.js';

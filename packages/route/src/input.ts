@@ -1,0 +1,115 @@
+import { close, closeSync, constants, fstatSync, openSync, read, type Stats } from 'node:fs';
+import { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isatty, ReadStream } from 'node:tty';
+import { promisify } from 'node:util';
+import { failure } from './errors.js';
+
+/** Bytes read at once from a file. */
+const BLOCK = 256 * 1024;
+/** A device that has nothing now (EAGAIN) is asked again soon. */
+const BUSY_MS = 10;
+
+const readInto = promisify(read);
+const closeFile = promisify(close);
+
+/** Stands between the last chunk of a file and the first of the one that takes its place. */
+export const BREAK = Symbol('break');
+
+/** What a path names, open to be read. Nothing here waits in the thread pool, which could not be left. */
+export interface Input {
+  /** What is known of it; nothing of stdin. */
+  stat?: Stats;
+  /** Chunks, whose bytes do not change afterwards, to the end. Ends early when stopped. */
+  chunks(): AsyncIterable<Buffer | typeof BREAK>;
+  stop(): void;
+}
+
+/**
+ * Opens a file, FIFO, terminal, device, or `-` for stdin.
+ * @throws MPROXY_FILE
+ */
+export function openInput(path: string): Input {
+  if (path === '-') return streamInput(process.stdin);
+  try {
+    // Without O_NONBLOCK a FIFO's open waits for its writer (fifo(7)).
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) {
+      closeSync(fd);
+      throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
+    }
+    if (stat.isFIFO()) return streamInput(new Socket({ fd, readable: true, writable: false }), stat);
+    if (isatty(fd)) return streamInput(new ReadStream(fd), stat);
+    return new FileInput(fd, stat);
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
+}
+
+function streamInput(stream: NodeJS.ReadStream | Socket, stat?: Stats): Input {
+  let stopped = false;
+  return {
+    ...(stat && { stat }),
+    async *chunks() {
+      try {
+        for await (const chunk of stream) yield chunk as Buffer;
+      } catch (error) {
+        if (!stopped) throw error;
+      }
+    },
+    stop() {
+      stopped = true;
+      stream.destroy();
+    },
+  };
+}
+
+/** A regular file or a device, read block by block from where it stands. */
+export class FileInput implements Input {
+  /** Where the next read begins in a regular file; a device has no places. */
+  position = 0;
+  #stopped = false;
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly fd: number,
+    readonly stat: Stats,
+  ) {}
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    while (!this.#stopped) {
+      const chunk = await this.next();
+      if (chunk.length === 0) break;
+      yield chunk;
+    }
+    await this.close();
+  }
+
+  /** The next block; empty at the end of the file. */
+  async next(): Promise<Buffer> {
+    const block = Buffer.allocUnsafe(BLOCK);
+    while (!this.#stopped) {
+      try {
+        const reading = readInto(this.fd, block, 0, BLOCK, this.stat.isFile() ? this.position : null);
+        this.#reading = reading;
+        const { bytesRead } = await reading;
+        this.position += bytesRead;
+        return block.subarray(0, bytesRead);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+        await wait(BUSY_MS);
+      }
+    }
+    return block.subarray(0, 0);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async close(): Promise<void> {
+    await this.#reading.catch(() => undefined);
+    await closeFile(this.fd);
+  }
+}

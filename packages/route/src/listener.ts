@@ -1,0 +1,150 @@
+import { BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { type Address, canonicalIp, showEndpoint } from './address.js';
+import { failure, reason, usage } from './errors.js';
+import type { Answer } from './resolve.js';
+import type { Service } from './service.js';
+import { listenFailure } from './source/udp.js';
+import type { TlsIdentities } from './tls.js';
+
+/** How often a listener says that a handshake failed, at most. */
+const COMPLAINT_MS = 10_000;
+
+export interface ListenerOptions {
+  allow: BlockList | undefined;
+  /** Given for `tls://`. */
+  identities: TlsIdentities | undefined;
+  /** Connections at most, those that are in their TLS handshake with them; undefined: no bound. */
+  most: number | undefined;
+  refused: () => void;
+  /** Takes a connection that is ready, with the name of its peer. */
+  accepted: (socket: Socket, peer: string) => void;
+}
+
+/** Accepts TCP or TLS connections on every answer of one address. */
+export class Listener {
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  #lastComplaint = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly service: Service,
+    private readonly address: Address,
+    private readonly options: ListenerOptions,
+  ) {}
+
+  /** @throws MPROXY_LISTEN */
+  async open(answers: Answer[]): Promise<void> {
+    let { port } = this.address;
+    const twin = (ip: string) => ip === '::' && answers.some((answer) => answer.ip === '0.0.0.0');
+    for (const { ip, zone } of answers) {
+      const server = this.#create();
+      const host = zone === undefined ? ip : `${ip}%${zone}`;
+      try {
+        await listen(server, { host, port, ipv6Only: twin(ip) });
+      } catch (error) {
+        const missing = (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL' && answers.length > 1;
+        if (!missing) throw listenFailure('tcp', this.address, error);
+        this.service.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
+        continue;
+      }
+      port = (server.address() as { port: number }).port;
+      this.#servers.push(server);
+      const local = { address: ip, port };
+      this.service.listening(`${this.options.identities ? 'tls' : 'tcp'} ${showEndpoint(local)}`, local);
+    }
+    if (this.#servers.length > 0) return;
+    throw failure(
+      'MPROXY_LISTEN',
+      'listening',
+      this.address.text,
+      'none of its answers is an address of this host',
+    );
+  }
+
+  /** New connections get the certificates as they are now. */
+  reload(): void {
+    const { identities } = this.options;
+    for (const server of this.#servers)
+      if (identities) (server as TlsServer).setSecureContext(identities.firstPair);
+  }
+
+  /** Takes no more connections. */
+  close(): void {
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Ends those that are open. */
+  destroySockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #create(): Server {
+    const { identities } = this.options;
+    const options = { allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: 60_000, noDelay: true };
+    const server = identities
+      ? createTlsServer({ ...options, ...identities.serverOptions })
+      : createServer(options);
+    server.prependListener('connection', (socket: Socket) => this.#screen(socket));
+    server.on(identities ? 'secureConnection' : 'connection', (socket: Socket) => this.#accept(socket));
+    server.on('tlsClientError', (error: Error, socket: Socket) => this.#complain(error, socket));
+    server.on('error', (error) => this.service.notice(`listening: ${this.address.text}: ${reason(error)}`));
+    return server;
+  }
+
+  /** Turns away who may not come, before the handshake. */
+  #screen(socket: Socket): void {
+    const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
+    const allowed =
+      !this.options.allow || (peer && this.options.allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6'));
+    if (allowed && this.#sockets.size < (this.options.most ?? Number.POSITIVE_INFINITY)) {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      return;
+    }
+    this.options.refused();
+    socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    if (socket.destroyed) return;
+    const { remoteAddress = '', remotePort = 0 } = socket;
+    const address = canonicalIp(remoteAddress) ?? remoteAddress;
+    this.options.accepted(socket, showEndpoint({ address, port: remotePort }));
+  }
+
+  #complain(error: Error, socket: Socket): void {
+    socket.destroy();
+    const now = performance.now();
+    if (now - this.#lastComplaint < COMPLAINT_MS) return;
+    this.#lastComplaint = now;
+    this.service.notice(`tls: ${this.address.text}: a client's handshake failed: ${reason(error)}`);
+  }
+}
+
+/** Reads `--allow`. @throws MPROXY_USAGE */
+export function parseAllow(cidrs: string[] | undefined): BlockList | undefined {
+  if (!cidrs || cidrs.length === 0) return undefined;
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [ip, length, rest] = cidr.split('/');
+    const address = canonicalIp(ip!);
+    const most = address && isIPv4(address) ? 32 : 128;
+    const prefix = length === undefined ? most : /^\d+$/.test(length) ? Number(length) : Number.NaN;
+    if (!address || !(prefix <= most) || rest !== undefined) {
+      throw usage('--allow', cidr, 'not a network like 192.168.0.0/16 or fd00::/8');
+    }
+    list.addSubnet(address, prefix, most === 32 ? 'ipv4' : 'ipv6');
+  }
+  return list;
+}
+
+function listen(server: Server, options: { host: string; port: number; ipv6Only: boolean }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...options, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,39 @@
+import { reason } from './errors.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+import { showCount } from './units.js';
+
+/** How much was lost, in any way, and how one says it. */
+export interface Losses {
+  /** Grows with every loss. */
+  total: number;
+  text: string;
+}
+
+/** Everything that these sources and sinks lost since they were opened. */
+export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses {
+  const parts: string[] = [];
+  let total = 0;
+  const lost = (count: number, text: string) => {
+    if (count > 0) parts.push(text);
+    total += count;
+  };
+  for (const { name, counts, advice } of sources) {
+    const { kernelDropped = 0, brokenLines } = counts;
+    const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
+    lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
+    lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
+  }
+  for (const { name, counts, dropReason } of sinks) {
+    const { dropped, errors, timedOut } = counts;
+    lost(dropped, `${name}: dropped ${showCount(dropped, 'datagram')}: ${dropReason}`);
+    lost(timedOut, `${name}: disconnected ${showCount(timedOut, 'client')} that took nothing`);
+    for (const [code, count] of Object.entries(errors)) {
+      lost(
+        count,
+        `${name}: ${reason(Object.assign(new Error(code), { code }))}, ${showCount(count, 'time')}`,
+      );
+    }
+  }
+  return { total, text: parts.join('; ') };
+}

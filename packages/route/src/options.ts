@@ -1,0 +1,34 @@
+import { type Address, type AddressRule, parseAddress } from './address.js';
+import { KEYS, type KeyName, type Keys, setKey } from './keys.js';
+
+/** The keys of addresses as options of a program: each sets the key for every address that can use it. */
+export type KeyOptions = { [K in KeyName]?: Keys[K] | string };
+
+/** Reads the keys that were given as options. @throws MPROXY_USAGE */
+export function keyDefaults(options: KeyOptions): Keys {
+  const keys: Keys = {};
+  for (const name of Object.keys(KEYS) as KeyName[]) {
+    const given = options[name];
+    if (given === undefined) continue;
+    for (const value of Array.isArray(given) ? given : [given])
+      setKey(keys, name, `--${name}`, yesOrNo(value));
+  }
+  return keys;
+}
+
+/** Reads every address of one option, given once or more often. */
+export function parseAddresses(
+  given: string | string[] | undefined,
+  rule: AddressRule,
+  defaults: Keys,
+): Address[] {
+  return listOf(given).map((text) => parseAddress(text, rule, defaults));
+}
+
+export function listOf<T>(given: T | T[] | undefined): T[] {
+  return given === undefined ? [] : Array.isArray(given) ? given : [given];
+}
+
+function yesOrNo(value: string | number | boolean): string {
+  return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value);
+}

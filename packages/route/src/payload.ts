@@ -1,0 +1,31 @@
+import { MAX_DATAGRAM } from 'mproxy-framing';
+import { interfaceMtu, routeInterface } from 'mproxy-udp';
+import type { Answer } from './resolve.js';
+import { scoped } from './resolve.js';
+import { parseInteger } from './units.js';
+
+/** The largest datagram that the original mproxy receives. */
+const LARGEST = 8096;
+/** An Ethernet's 1500 bytes less the IPv6 and UDP headers. */
+const UNKNOWN = 1452;
+/** IP and UDP headers without options (RFC 791, RFC 8200, RFC 768). */
+const HEADERS = { 4: 28, 6: 48 };
+
+/**
+ * How full datagrams are made: what the user said, else what fits the smallest MTU of the interfaces that the
+ * destinations are reached by, at most 8096.
+ */
+export async function choosePayload(
+  asked: number | string | undefined,
+  destinations: Answer[],
+): Promise<number> {
+  if (asked !== undefined) return parseInteger('--payload', asked, 1, MAX_DATAGRAM);
+  const fits = await Promise.all(destinations.map(fitting));
+  return Math.min(LARGEST, ...fits);
+}
+
+async function fitting(answer: Answer): Promise<number> {
+  const leaves = answer.interface ?? (await routeInterface(scoped(answer)));
+  const mtu = leaves && interfaceMtu(leaves.name);
+  return mtu === undefined ? UNKNOWN : mtu - HEADERS[answer.family];
+}

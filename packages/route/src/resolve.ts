@@ -1,0 +1,124 @@
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv4 } from 'node:net';
+import { findInterface, listInterfaces, type NetInterface, routeInterface } from 'mproxy-udp';
+import { type Address, canonicalIp, isGroup, isLinkLocal, parseBind } from './address.js';
+import { failure, usage } from './errors.js';
+
+/** One IP address that an address of the command line means. */
+export interface Answer {
+  ip: string;
+  family: 4 | 6;
+  port: number;
+  /** For a group: the interface it is joined on, or sent by. */
+  interface?: NetInterface;
+  zone?: string;
+}
+
+/**
+ * Every different address of a host, in the order of the answer.
+ * @throws MPROXY_RESOLVE
+ */
+export async function lookUp({ host, text }: Address): Promise<string[]> {
+  if (isIP(host)) return [host];
+  try {
+    const answers = await lookup(host, { all: true, verbatim: true });
+    return [...new Set(answers.map(({ address }) => canonicalIp(address)!))];
+  } catch (error) {
+    throw failure('MPROXY_RESOLVE', 'look-up', text, error, 'check the name, or write an IP address');
+  }
+}
+
+/** All answers of an address to listen on. */
+export async function resolveAll(address: Address): Promise<Answer[]> {
+  const ips = await lookUp(address);
+  return Promise.all(ips.map((ip) => answer(address, ip)));
+}
+
+/** The first answer of an address to send to. */
+export async function resolveFirst(address: Address): Promise<Answer> {
+  const [ip] = await lookUp(address);
+  return answer(address, ip!);
+}
+
+/**
+ * The own address that `bind` names.
+ * @throws MPROXY_RESOLVE when it has none of the family that the destination needs
+ */
+export async function resolveBind(text: string, family: 4 | 6): Promise<{ address: string; port: number }> {
+  const { host, zone, port } = parseBind(text);
+  const place: Address = { text, host, port, keys: {}, own: new Set() };
+  const ip = (await lookUp(place)).find((candidate) => familyOf(candidate) === family);
+  if (!ip)
+    throw failure('MPROXY_RESOLVE', 'bind', text, `not an IPv${family} address, as its destination needs`);
+  return { address: zone ? `${ip}%${zone}` : ip, port };
+}
+
+export function familyOf(ip: string): 4 | 6 {
+  return isIPv4(ip) ? 4 : 6;
+}
+
+/** An address as the kernel takes it: link-local ones with their zone. */
+export function scoped({ ip, zone, interface: on }: Answer): string {
+  const name = zone ?? on?.name;
+  return name !== undefined && isLinkLocal(ip) ? `${ip}%${name}` : ip;
+}
+
+async function answer(address: Address, ip: string): Promise<Answer> {
+  const result: Answer = { ip, family: familyOf(ip), port: address.port };
+  if (address.zone !== undefined) result.zone = address.zone;
+  if (isGroup(ip)) result.interface = await groupInterface(address, ip);
+  else forbidGroupKeys(address, ip);
+  return result;
+}
+
+/** A key for groups that stands in the address itself says that a group was meant. */
+function forbidGroupKeys({ text, own }: Address, ip: string): void {
+  for (const key of ['interface', 'source', 'ttl', 'loop'] as const) {
+    if (own.has(key)) throw usage(key, text, `is for multicast groups, and ${ip} is none`);
+  }
+}
+
+/** @throws MPROXY_INTERFACE; MPROXY_USAGE where zone and interface are two */
+async function groupInterface({ text, keys, zone, own }: Address, ip: string): Promise<NetInterface> {
+  if (
+    zone !== undefined &&
+    own.has('interface') &&
+    named(keys.interface!, text).name !== named(zone, text).name
+  ) {
+    throw usage('interface', text, `the zone ${zone} contradicts interface=${keys.interface}`);
+  }
+  const name = zone ?? keys.interface;
+  const chosen = name === undefined ? await systemsChoice(ip) : named(name, text);
+  if (!chosen) {
+    throw failure(
+      'MPROXY_INTERFACE',
+      'group',
+      text,
+      'no interface can carry it',
+      'name one with interface=NAME',
+    );
+  }
+  const family = familyOf(ip);
+  if (chosen.addresses.some((address) => address.family === family)) return chosen;
+  throw failure('MPROXY_INTERFACE', 'interface', text, `${chosen.name} has no IPv${family} address`);
+}
+
+function named(name: string, text: string): NetInterface {
+  const found = findInterface(canonicalIp(name) ?? name);
+  if (found) return found;
+  const known = listInterfaces().map((one) => one.name);
+  throw failure(
+    'MPROXY_INTERFACE',
+    'interface',
+    text,
+    `no interface ${name} that is up`,
+    `there is ${known.join(', ')}`,
+  );
+}
+
+/** Where the routes send the group; without a route, as for link-local groups, the first interface that leads out. */
+async function systemsChoice(ip: string): Promise<NetInterface | undefined> {
+  const family = familyOf(ip);
+  const usable = listInterfaces().filter((one) => one.addresses.some((address) => address.family === family));
+  return (await routeInterface(ip)) ?? usable.find((one) => !one.internal) ?? usable[0];
+}

@@ -1,0 +1,35 @@
+import { endsEveryDatagram, type Frame } from 'mproxy-framing';
+import type { Batch } from 'mproxy-udp';
+import type { SinkCounts } from './counts.js';
+
+/** Where a route's datagrams go. Every kind of sink is one file behind this contract. */
+export interface Sink {
+  /** What the user calls it: the address as typed, the file, `stdout`. */
+  readonly name: string;
+  readonly counts: SinkCounts;
+  /** Why it drops datagrams, when it does, and what would help. */
+  readonly dropReason: string;
+  /** Resolves when its reader is gone for good; a route ends when that is so of all its sinks. */
+  readonly ended?: Promise<void>;
+  /** Takes a batch, never throws and never blocks on a peer. The batch is lent for the call. */
+  write(batch: Batch): void;
+  /** A burst is over: what was gathered goes out now. */
+  flush(): void;
+  /** Undefined while it can take more; else resolves when it can. A source that cannot wait need not ask. */
+  room(): Promise<void> | undefined;
+  /** Writes out what it still holds, and closes. */
+  close(): Promise<void>;
+}
+
+/** What {@link toStream} adds: this very buffer, so that it can be told from a datagram of one newline. */
+export const NEWLINE = Buffer.from('\n');
+
+/** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
+export function toStream(batch: Batch, frame: Frame, take: (bytes: Buffer) => void): void {
+  const ends = endsEveryDatagram(frame);
+  batch.each((offset, length) => {
+    if (length === 0) return;
+    take(batch.keep(offset, length));
+    if (ends && batch.slab[offset + length - 1] !== NEWLINE[0]) take(NEWLINE);
+  });
+}

@@ -1,0 +1,131 @@
+import type { BlockList, Socket } from 'node:net';
+import type { Frame } from 'mproxy-framing';
+import type { Batch } from 'mproxy-udp';
+import type { Address } from '../address.js';
+import { sinkCounts } from '../counts.js';
+import { reason } from '../errors.js';
+import { GATHER_LIMIT, Gather } from '../gather.js';
+import { Listener } from '../listener.js';
+import { Outlet } from '../outlet.js';
+import type { Answer } from '../resolve.js';
+import type { Service } from '../service.js';
+import { type Sink, toStream } from '../sink.js';
+import type { TlsIdentities } from '../tls.js';
+import { showDuration } from '../units.js';
+
+/** The longest that stopping waits for clients to take what is queued for them. */
+const CLOSE_MS = 1000;
+
+export interface ClientsOptions {
+  frame: Frame;
+  /** Bytes queued at most for one client. */
+  clientBuffer: number;
+  /** Milliseconds without progress after which a client is disconnected; 0: never. */
+  clientTimeout: number;
+  maxClients: number;
+  allow: BlockList | undefined;
+  identities: TlsIdentities | undefined;
+}
+
+/**
+ * A TCP or TLS listener whose every client gets every datagram from the moment it connected. A burst is put into
+ * one chunk, once for all; a client holds only its place in line, and what does not fit its queue is dropped for it
+ * alone, by whole chunks and so by whole datagrams.
+ */
+export class ClientsSink implements Sink {
+  readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
+  readonly dropReason = 'clients did not keep up; see --client-buffer';
+  readonly #clients = new Set<Outlet>();
+  readonly #gather = new Gather();
+  readonly #listener: Listener;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly service: Service,
+    private readonly address: Address,
+    private readonly options: ClientsOptions,
+  ) {
+    this.#listener = new Listener(service, address, {
+      allow: options.allow,
+      identities: options.identities,
+      most: options.maxClients,
+      refused: () => {
+        this.counts.refused++;
+      },
+      accepted: (socket, peer) => this.#add(socket, peer),
+    });
+    service.onReload(() => this.#listener.reload());
+    if (options.clientTimeout === 0) return;
+    this.#timer = setInterval(() => this.#disconnectIdle(), Math.min(options.clientTimeout / 4, 1000));
+    this.#timer.unref();
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  open(answers: Answer[]): Promise<void> {
+    return this.#listener.open(answers);
+  }
+
+  write(batch: Batch): void {
+    if (this.#clients.size === 0) return;
+    toStream(batch, this.options.frame, (piece) => this.#gather.add(piece));
+    this.#gather.datagrams += batch.datagrams;
+    if (this.#gather.bytes >= GATHER_LIMIT) this.flush();
+  }
+
+  flush(): void {
+    const { bytes, datagrams } = this.#gather;
+    if (bytes === 0) return;
+    const chunk = this.#gather.take();
+    for (const client of this.#clients) {
+      if (client.offer(chunk)) {
+        this.counts.datagrams += datagrams;
+        this.counts.bytes += bytes;
+      } else this.counts.dropped += datagrams;
+    }
+  }
+
+  room(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    clearInterval(this.#timer);
+    this.#listener.close();
+    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+    const drained = [...this.#clients].map((client) => client.drained(0));
+    await Promise.race([Promise.all(drained), late]);
+    const ended = [...this.#clients].map(({ stream }) => new Promise<void>((resolve) => stream.end(resolve)));
+    await Promise.race([Promise.all(ended), late]);
+    this.#listener.destroySockets();
+  }
+
+  #add(socket: Socket, peer: string): void {
+    this.flush();
+    const client = new Outlet(socket, this.options.clientBuffer);
+    this.#clients.add(client);
+    this.counts.clients.now++;
+    this.counts.clients.ever++;
+    this.service.notice(`client: ${peer} connected to ${this.name}`);
+    socket.resume();
+    socket.on('error', (error) => this.service.notice(`client: ${peer}: ${reason(error)}`));
+    socket.once('close', () => {
+      this.#clients.delete(client);
+      this.counts.clients.now--;
+      this.service.notice(`client: ${peer} left ${this.name}`);
+    });
+  }
+
+  #disconnectIdle(): void {
+    const { clientTimeout } = this.options;
+    const now = performance.now();
+    for (const { queued, idleSince, stream } of this.#clients) {
+      if (queued === 0 || now - idleSince < clientTimeout) continue;
+      this.counts.timedOut++;
+      stream.destroy(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
+    }
+  }
+}

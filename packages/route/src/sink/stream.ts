@@ -1,0 +1,105 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { isatty, WriteStream } from 'node:tty';
+import type { Frame } from 'mproxy-framing';
+import type { Batch } from 'mproxy-udp';
+import { sinkCounts } from '../counts.js';
+import { GATHER_LIMIT, Gather } from '../gather.js';
+import { Outlet } from '../outlet.js';
+import type { Service } from '../service.js';
+import { type Sink, toStream } from '../sink.js';
+
+/** Bytes kept for a reader that is slow; beyond it whole datagrams are dropped. */
+const QUEUE_LIMIT = 8 * 1024 * 1024;
+/** Bytes queued at which a stream source waits. */
+const WAIT_AT = 1024 * 1024;
+/** The longest that a stopping relay waits for a slow reader. */
+const CLOSE_MS = 1000;
+
+/** stdout, a FIFO or a terminal: a reader that may be slow, and may go away. */
+export class StreamSink implements Sink {
+  readonly counts = sinkCounts();
+  readonly dropReason = 'its reader did not keep up';
+  /** Resolves when the reader is gone. */
+  readonly ended: Promise<void>;
+  readonly #gather = new Gather();
+  readonly #outlet: Outlet;
+
+  constructor(
+    private readonly service: Service,
+    readonly name: string,
+    private readonly stream: Writable,
+    private readonly frame: Frame,
+    /** Whether the source waits when the reader is slow, instead of dropping. */
+    private readonly waits: boolean,
+  ) {
+    this.#outlet = new Outlet(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
+    this.ended = new Promise((resolve) => {
+      stream.once('error', (error) => {
+        this.#failed(error);
+        resolve();
+      });
+      stream.once('close', resolve);
+    });
+  }
+
+  write(batch: Batch): void {
+    toStream(batch, this.frame, (piece) => this.#gather.add(piece));
+    this.#gather.datagrams += batch.datagrams;
+    if (this.#gather.bytes >= GATHER_LIMIT) this.flush();
+  }
+
+  /** Bytes of a stream, which are no datagrams: the client's tee. */
+  writeBytes(chunk: Buffer): Promise<void> | undefined {
+    if (this.#outlet.offer(chunk)) this.counts.bytes += chunk.length;
+    return this.room();
+  }
+
+  flush(): void {
+    const { bytes, datagrams } = this.#gather;
+    if (bytes === 0) return;
+    const taken = this.#outlet.offer(this.#gather.take());
+    if (taken) {
+      this.counts.datagrams += datagrams;
+      this.counts.bytes += bytes;
+    } else if (!this.stream.destroyed) this.counts.dropped += datagrams;
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#outlet.queued > WAIT_AT ? this.#outlet.drained(WAIT_AT) : undefined;
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    const late = new Promise<void>((resolve) => {
+      if (!this.waits) setTimeout(resolve, CLOSE_MS).unref();
+    });
+    await Promise.race([this.#outlet.drained(0), late]);
+    if (this.#outlet.queued > 0 && !this.stream.destroyed) {
+      this.service.loss(`${this.name}: its reader did not take the last ${this.#outlet.queued} bytes`);
+    }
+    if (this.stream !== process.stdout) this.stream.destroy();
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    this.stream.destroy();
+    if (error.code === 'EPIPE') this.service.notice(`${this.name}: closed by its reader`);
+    else this.service.fail('MPROXY_WRITE', 'writing', this.name, error);
+  }
+}
+
+/**
+ * Opens a FIFO or terminal to write to. A FIFO is opened for reading too, so that it opens before its reader does
+ * and outlives it (fifo(7)); neither is opened through the thread pool, which could not be left while it waits.
+ */
+export function openStreamSink(service: Service, path: string, frame: Frame): StreamSink {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const stream = isatty(fd) ? new WriteStream(fd) : new Socket({ fd, readable: false, writable: true });
+    return service.sink(new StreamSink(service, path, stream, frame, false));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

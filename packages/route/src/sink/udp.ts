@@ -1,0 +1,143 @@
+import { type Batch, broadcastAddresses, type OwnSender, type SendCounts, type Sender } from 'mproxy-udp';
+import { type Address, showEndpoint } from '../address.js';
+import { type SinkCounts, sinkCounts } from '../counts.js';
+import { failure, reason } from '../errors.js';
+import { type Answer, resolveBind, resolveFirst, scoped } from '../resolve.js';
+import type { Service } from '../service.js';
+import type { Sink } from '../sink.js';
+import { bufferAdvice } from '../source/udp.js';
+
+/** Asked of the kernel unless the user says otherwise, in bytes. */
+const SEND_BUFFER = 1024 * 1024;
+/** How often a destination's name is looked up again. */
+const LOOK_UP_MS = 60_000;
+
+/**
+ * A UDP destination: unicast, broadcast or a group.
+ * @param waits whether what sends there is a stream that can wait for room; a relay cannot
+ * @throws MPROXY_LISTEN when its `bind` cannot be had
+ */
+export async function openUdpSink(
+  service: Service,
+  address: Address,
+  answer: Answer,
+  waits: boolean,
+): Promise<UdpSink> {
+  const sender = await openSender(service, address, answer, waits);
+  announce(service, address, answer, sender);
+  return service.sink(new UdpSink(service, address, answer, sender, waits));
+}
+
+export class UdpSink implements Sink {
+  /** The counts of senders that a new answer of the name has replaced. */
+  readonly #past = sinkCounts();
+  #timer: NodeJS.Timeout | undefined;
+  #closing: Promise<void>[] = [];
+
+  constructor(
+    private readonly service: Service,
+    readonly address: Address,
+    private answer: Answer,
+    private sender: Sender,
+    private readonly waits: boolean,
+  ) {
+    if (address.host === answer.ip) return;
+    this.#timer = setInterval(() => void this.#lookUpAgain(), LOOK_UP_MS);
+    this.#timer.unref();
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  get counts(): SinkCounts {
+    const sum = { ...this.#past, errors: { ...this.#past.errors } };
+    addCounts(sum, this.sender.counts);
+    return sum;
+  }
+
+  get dropReason(): string {
+    const advice = bufferAdvice(this.address.keys.sndbuf ?? SEND_BUFFER, this.sender.sendBuffer, 'wmem_max');
+    return `the network took less than came in; ${advice}`;
+  }
+
+  /** The sending socket, as the datagrams it sends to its group show it. */
+  get own(): OwnSender {
+    const on = this.answer.interface?.addresses ?? [];
+    return { addresses: on.map(({ address }) => address), port: this.sender.local.port };
+  }
+
+  write(batch: Batch): void {
+    this.sender.send(batch);
+  }
+
+  flush(): void {}
+
+  room(): Promise<void> | undefined {
+    return this.sender.room();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.sender.close();
+    await Promise.all(this.#closing);
+  }
+
+  async #lookUpAgain(): Promise<void> {
+    try {
+      const answer = await resolveFirst(this.address);
+      if (answer.ip === this.answer.ip) return;
+      const sender = await openSender(this.service, this.address, answer, this.waits);
+      announce(this.service, this.address, answer, sender);
+      const past = this.sender;
+      this.answer = answer;
+      this.sender = sender;
+      this.#closing.push(past.close().then(() => addCounts(this.#past, past.counts)));
+    } catch (error) {
+      this.service.notice(`look-up: ${this.name}: ${reason(error)}; going on with ${this.answer.ip}`);
+    }
+  }
+}
+
+function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors }: SendCounts): void {
+  sum.datagrams += datagrams;
+  sum.bytes += bytes;
+  sum.dropped += dropped;
+  for (const [name, count] of Object.entries(errors)) sum.errors[name] = (sum.errors[name] ?? 0) + count;
+}
+
+async function openSender(
+  service: Service,
+  address: Address,
+  answer: Answer,
+  waits: boolean,
+): Promise<Sender> {
+  const { family, ip, port, interface: on } = answer;
+  const { keys, text } = address;
+  const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, family);
+  try {
+    return await service.engine.openSender({
+      address: scoped(answer),
+      port,
+      family,
+      ...(on && { multicast: { interface: on, ttl: keys.ttl ?? 1, loop: keys.loop ?? true } }),
+      broadcast: broadcastAddresses().includes(ip),
+      ...(bind && { bind }),
+      sendBuffer: keys.sndbuf ?? SEND_BUFFER,
+      waits,
+      notice: service.notice,
+    });
+  } catch (error) {
+    throw failure('MPROXY_LISTEN', bind ? 'bind' : 'sending', bind ? keys.bind! : text, error);
+  }
+}
+
+function announce(service: Service, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
+  const { ip, port, interface: on } = answer;
+  const where = showEndpoint({ address: ip, port });
+  if (on) service.notice(`sending: group ${where} by interface ${on.name}`);
+  else service.notice(`sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
+  if (keys.sndbuf !== undefined && sender.sendBuffer < keys.sndbuf) {
+    service.notice(`sndbuf: ${text}: ${bufferAdvice(keys.sndbuf, sender.sendBuffer, 'wmem_max')}`);
+  }
+}

@@ -1,0 +1,14 @@
+import type { Deliver } from 'mproxy-udp';
+import type { SourceCounts } from './counts.js';
+
+/** Where a route's datagrams come from. Every kind of source is one file behind this contract. */
+export interface Source {
+  /** What the user calls it: the address as typed, or the file. */
+  readonly name: string;
+  readonly counts: SourceCounts;
+  /** What would spare it the drops in the kernel. */
+  readonly advice?: string;
+  /** Delivers until the source ends or is stopped, and then what it still holds; rejects when it fails for good. */
+  run(deliver: Deliver): Promise<void>;
+  stop(): void;
+}

@@ -1,0 +1,53 @@
+import type { Frame } from 'mproxy-framing';
+import type { Deliver } from 'mproxy-udp';
+import { sourceCounts } from '../counts.js';
+import { failure } from '../errors.js';
+import { BREAK, type Input } from '../input.js';
+import type { StreamSink } from '../sink/stream.js';
+import type { Source } from '../source.js';
+import { FramedStream } from '../stream.js';
+
+export interface FileOptions {
+  frame: Frame;
+  payload: number;
+  flushAfter: number;
+  /** Gets the bytes as they were read. */
+  tee: StreamSink | undefined;
+}
+
+/** A file, pipe, terminal or device, cut into datagrams. */
+export class FileSource implements Source {
+  readonly counts = sourceCounts();
+  /** Bytes read so far. */
+  bytesRead = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly input: Input,
+    private readonly options: FileOptions,
+  ) {}
+
+  async run(deliver: Deliver): Promise<void> {
+    const { tee } = this.options;
+    const stream = new FramedStream({ ...this.options, deliver });
+    try {
+      for await (const chunk of this.input.chunks()) {
+        if (chunk === BREAK) {
+          if (await stream.breakOff()) this.counts.brokenLines++;
+          this.counts.reconnects++;
+          continue;
+        }
+        this.bytesRead += chunk.length;
+        await Promise.all([stream.push(chunk), tee?.writeBytes(chunk)]);
+      }
+    } catch (error) {
+      throw failure('MPROXY_FILE', 'reading', this.name, error);
+    } finally {
+      await stream.end();
+    }
+  }
+
+  stop(): void {
+    this.input.stop();
+  }
+}

@@ -1,0 +1,180 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { connect as connectTls, type SecureContext } from 'node:tls';
+import type { Frame } from 'mproxy-framing';
+import { type Deliver, untilQuiet } from 'mproxy-udp';
+import { type Address, showEndpoint } from '../address.js';
+import { Backoff } from '../backoff.js';
+import { sourceCounts } from '../counts.js';
+import { failure, reason } from '../errors.js';
+import { familyOf, lookUp, resolveBind } from '../resolve.js';
+import type { Service } from '../service.js';
+import type { Source } from '../source.js';
+import { FramedStream } from '../stream.js';
+import { showDuration } from '../units.js';
+import { readAll } from './tcp-listen.js';
+
+/** The longest that one address of an upstream is tried. */
+const CONNECT_MS = 10_000;
+/** Silence on a connection after which the kernel asks whether the peer is alive. */
+const KEEPALIVE_MS = 30_000;
+
+export interface TcpConnectOptions {
+  frame: Frame;
+  payload: number;
+  flushAfter: number;
+  /** Milliseconds of silence that count as failure; 0: never. */
+  idleTimeout: number;
+  /** Sent after every connect. */
+  greeting: Buffer;
+  /** Connect once; the source then ends at EOF, and fails otherwise. */
+  once: boolean;
+  tls: { context: SecureContext; servername: string | undefined; insecure: boolean } | undefined;
+}
+
+/** A TCP or TLS upstream: connected to, read as a stream, and connected again for ever. */
+export class TcpConnectSource implements Source {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
+  readonly #stopping = new AbortController();
+  #socket: Socket | undefined;
+
+  constructor(
+    private readonly service: Service,
+    private readonly address: Address,
+    private readonly options: TcpConnectOptions,
+  ) {}
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    const backoff = new Backoff();
+    while (!this.#stopping.signal.aborted) {
+      const ended = await this.#connection(deliver, backoff);
+      if (this.#stopping.signal.aborted) return;
+      if (this.options.once) return this.#endOnce(ended);
+      const delay = backoff.next();
+      this.service.notice(
+        `upstream: ${this.name}: ${reason(ended ?? 'ended')}; trying again in ${showDuration(delay)}`,
+      );
+      await wait(delay, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Reads what the kernel already holds before the connection is closed. */
+  stop(): void {
+    this.#stopping.abort();
+    const socket = this.#socket;
+    if (socket) void untilQuiet(() => socket.bytesRead).then(() => socket.destroy());
+  }
+
+  /** One connection from look-up to its end. @returns why it failed; undefined when the upstream ended it */
+  async #connection(deliver: Deliver, backoff: Backoff): Promise<Error | undefined> {
+    const { counts, options } = this;
+    const stream = new FramedStream({ ...options, deliver });
+    try {
+      const socket = await this.#connect();
+      this.#socket = socket;
+      backoff.connected();
+      if (counts.connections.ever++ > 0) counts.reconnects++;
+      counts.connections.now++;
+      this.service.notice(`upstream: ${this.name}: connected to ${showPeer(socket)}`);
+      if (options.greeting.length > 0) socket.write(options.greeting);
+      const why = await readAll(socket, stream);
+      socket.destroy();
+      counts.connections.now--;
+      if (await stream.breakOff()) counts.brokenLines++;
+      return why;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #endOnce(failed: Error | undefined): void {
+    if (failed) throw failure('MPROXY_UPSTREAM', 'upstream', this.name, failed);
+    this.service.notice(`upstream: ${this.name}: ended`);
+  }
+
+  /** Looks the name up anew, and tries every answer. */
+  async #connect(): Promise<Socket> {
+    let last: unknown;
+    for (const ip of await lookUp(this.address)) {
+      try {
+        return await this.#connectTo(ip);
+      } catch (error) {
+        last = error;
+        if (this.#stopping.signal.aborted) break;
+      }
+    }
+    throw last;
+  }
+
+  async #connectTo(ip: string): Promise<Socket> {
+    const { zone, port, host, keys } = this.address;
+    const { tls, idleTimeout } = this.options;
+    const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, familyOf(ip));
+    const socket = connect({
+      host: zone === undefined ? ip : `${ip}%${zone}`,
+      port,
+      ...(bind && { localAddress: bind.address, localPort: bind.port }),
+      keepAlive: true,
+      keepAliveInitialDelay: KEEPALIVE_MS,
+    });
+    const secured = tls
+      ? connectTls({
+          socket,
+          secureContext: tls.context,
+          rejectUnauthorized: !tls.insecure,
+          ...servername(tls.servername ?? host),
+          minVersion: 'TLSv1.2',
+        })
+      : socket;
+    const stop = () => secured.destroy();
+    this.#stopping.signal.addEventListener('abort', stop);
+    try {
+      await opened(secured, tls ? 'secureConnect' : 'connect');
+    } catch (error) {
+      socket.destroy();
+      secured.destroy();
+      throw error;
+    } finally {
+      this.#stopping.signal.removeEventListener('abort', stop);
+    }
+    if (idleTimeout > 0) {
+      const silent = () => secured.destroy(new Error(`silent for ${showDuration(idleTimeout)}`));
+      secured.setTimeout(idleTimeout, silent);
+    }
+    return secured;
+  }
+}
+
+/** An IP address is verified but never sent as the server's name (RFC 6066, section 3). */
+function servername(name: string) {
+  return isIP(name) ? { host: name } : { host: name, servername: name };
+}
+
+function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timeout = Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' });
+    const timer = setTimeout(() => socket.destroy(timeout), CONNECT_MS);
+    const failed = (error?: Error) => {
+      clearTimeout(timer);
+      reject(error ?? new Error('closed before it was ready'));
+    };
+    socket.once('error', failed);
+    socket.once('close', failed);
+    socket.once(event, () => {
+      clearTimeout(timer);
+      socket.off('error', failed);
+      socket.off('close', failed);
+      // Errors from here on end the reading, which tells them.
+      socket.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
+
+function showPeer({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return showEndpoint({ address: remoteAddress, port: remotePort });
+}

@@ -1,0 +1,99 @@
+import type { BlockList, Socket } from 'node:net';
+import type { Frame } from 'mproxy-framing';
+import { type Deliver, untilQuiet } from 'mproxy-udp';
+import type { Address } from '../address.js';
+import { sourceCounts } from '../counts.js';
+import { reason } from '../errors.js';
+import { Listener } from '../listener.js';
+import type { Answer } from '../resolve.js';
+import type { Service } from '../service.js';
+import type { Source } from '../source.js';
+import { FramedStream } from '../stream.js';
+import type { TlsIdentities } from '../tls.js';
+
+export interface TcpListenOptions {
+  frame: Frame;
+  payload: number;
+  flushAfter: number;
+  allow: BlockList | undefined;
+  identities: TlsIdentities | undefined;
+}
+
+/** A TCP or TLS listener whose every connection is a stream of its own: lines of two never mix. */
+export class TcpListenSource implements Source {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
+  readonly #listener: Listener;
+  readonly #streams = new Map<Socket, Promise<void>>();
+  #deliver: Deliver = () => undefined;
+  #ended!: () => void;
+  readonly #end = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
+
+  constructor(
+    private readonly service: Service,
+    private readonly address: Address,
+    private readonly options: TcpListenOptions,
+  ) {
+    this.#listener = new Listener(service, address, {
+      allow: options.allow,
+      identities: options.identities,
+      most: undefined,
+      refused: () => {
+        this.counts.refused++;
+      },
+      accepted: (socket, peer) => this.#streams.set(socket, this.#read(socket, peer)),
+    });
+    service.onReload(() => this.#listener.reload());
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  open(answers: Answer[]): Promise<void> {
+    return this.#listener.open(answers);
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    this.#deliver = deliver;
+    await this.#end;
+    await Promise.all(this.#streams.values());
+  }
+
+  /** Reads what the kernel already holds before the connections are closed. */
+  stop(): void {
+    this.#listener.close();
+    void untilQuiet(() => this.counts.bytes).then(() => {
+      for (const socket of this.#streams.keys()) socket.destroy();
+      this.#ended();
+    });
+  }
+
+  async #read(socket: Socket, peer: string): Promise<void> {
+    const { counts, service, options } = this;
+    counts.connections.now++;
+    counts.connections.ever++;
+    service.notice(`sender: ${peer} connected to ${this.name}`);
+    const stream = new FramedStream({ ...options, deliver: (batch) => this.#deliver(batch) });
+    const why = await readAll(socket, stream);
+    if (await stream.breakOff()) counts.brokenLines++;
+    socket.end();
+    counts.connections.now--;
+    this.#streams.delete(socket);
+    service.notice(`sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
+  }
+}
+
+/** Pushes all that a socket brings into a stream, waiting while the sinks are full. @returns why it broke, if it did */
+export async function readAll(socket: Socket, stream: FramedStream): Promise<Error | undefined> {
+  try {
+    for await (const chunk of socket) await stream.push(chunk as Buffer);
+    return undefined;
+  } catch (error) {
+    // A socket that this program destroys was not broken by anyone.
+    return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
+      ? undefined
+      : (error as Error);
+  }
+}

@@ -1,0 +1,92 @@
+import { type Cutter, createCutter, type Frame } from 'mproxy-framing';
+import { Batch, type Deliver } from 'mproxy-udp';
+
+export interface StreamOptions {
+  frame: Frame;
+  /** How full a datagram is made, in bytes. */
+  payload: number;
+  /** How long an unfinished piece of `raw` waits for more, in milliseconds. */
+  flushAfter: number;
+  deliver: Deliver;
+}
+
+/**
+ * One byte stream on its way into datagrams: a cutter, and the two moments at which it is told that there is no
+ * more input for now. Whole lines go when the event loop has read all that was ready; a piece of `raw` goes
+ * `flushAfter` later.
+ */
+export class FramedStream {
+  readonly #batch = new Batch();
+  readonly #cutter: Cutter;
+  #busy: Promise<void> | undefined;
+  #idle: NodeJS.Immediate | undefined;
+  #piece: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: StreamOptions) {
+    this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length) =>
+      this.#add(slab, offset, length),
+    );
+  }
+
+  /** Takes the next bytes; a promise resolves when the sinks are ready for more. */
+  push(chunk: Buffer): Promise<void> | undefined {
+    this.#cutter.push(chunk);
+    this.#idle ??= setImmediate(() => this.#whenIdle());
+    return this.#sent();
+  }
+
+  /** The input ended as it should: all that is left goes as it is. */
+  async end(): Promise<void> {
+    this.#cancel();
+    this.#cutter.finish();
+    await this.#sent();
+  }
+
+  /** The input broke off. @returns whether an unfinished line got a newline */
+  async breakOff(): Promise<boolean> {
+    this.#cancel();
+    const ended = this.#cutter.breakOff();
+    await this.#sent();
+    return ended;
+  }
+
+  #add(slab: Buffer, offset: number, length: number): void {
+    if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#deliver();
+    if (this.#batch.count === 0) this.#batch.reset(slab);
+    this.#batch.add(offset, length);
+  }
+
+  #deliver(): void {
+    this.#busy = this.options.deliver(this.#batch) ?? this.#busy;
+    this.#batch.reset(this.#batch.slab);
+  }
+
+  #sent(): Promise<void> | undefined {
+    if (this.#batch.count > 0) this.#deliver();
+    const busy = this.#busy;
+    this.#busy = undefined;
+    return busy;
+  }
+
+  #whenIdle(): void {
+    this.#idle = undefined;
+    this.#cutter.flush();
+    if (this.#batch.count > 0) this.#deliver();
+    if (this.options.frame === 'raw') this.#startPiece();
+  }
+
+  #startPiece(): void {
+    clearTimeout(this.#piece);
+    if (this.#cutter.pending === 0) return;
+    this.#piece = setTimeout(() => {
+      this.#cutter.finish();
+      if (this.#batch.count > 0) this.#deliver();
+    }, this.options.flushAfter);
+  }
+
+  #cancel(): void {
+    clearImmediate(this.#idle);
+    clearTimeout(this.#piece);
+    this.#idle = undefined;
+  }
+}

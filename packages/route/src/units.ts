@@ -1,0 +1,77 @@
+import { usage } from './errors.js';
+
+const DURATIONS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, '': 1000 };
+const SIZES: Record<string, number> = {
+  '': 1,
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+const RATES: Record<string, number> = { bps: 1, kbps: 1e3, Mbps: 1e6, Gbps: 1e9, pps: 1 };
+
+/** A pace: payload bits a second, or datagrams a second. */
+export interface Rate {
+  unit: 'bits' | 'datagrams';
+  perSecond: number;
+}
+
+/** @returns milliseconds. A bare number is seconds. */
+export function parseDuration(flag: string, value: string | number): number {
+  return measure(flag, value, DURATIONS, 'a duration like 500ms, 10s, 5m or 1h').amount;
+}
+
+/** @returns bytes. A bare number is bytes. */
+export function parseSize(flag: string, value: string | number): number {
+  const { amount } = measure(flag, value, SIZES, 'a size like 4096, 64KiB, 8MiB or 1GB');
+  if (!Number.isInteger(amount)) throw usage(flag, String(value), 'not a whole number of bytes');
+  return amount;
+}
+
+export function parseRate(flag: string, value: string): Rate {
+  const { amount, unit } = measure(flag, value, RATES, 'a rate like 100Mbps or 5000pps');
+  if (amount <= 0) throw usage(flag, value, 'must be more than 0');
+  return { unit: unit === 'pps' ? 'datagrams' : 'bits', perSecond: amount };
+}
+
+export function parseInteger(flag: string, value: string | number, least: number, most: number): number {
+  const number = /^\d+$/.test(String(value)) ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw usage(flag, String(value), `not a whole number from ${least} to ${most}`);
+}
+
+function measure(flag: string, value: string | number, units: Record<string, number>, expected: string) {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?|\.\d+) ?([A-Za-z]*)$/.exec(String(value)) ?? [];
+  const factor = unit === undefined || !Object.hasOwn(units, unit) ? undefined : units[unit];
+  if (digits === undefined || factor === undefined) throw usage(flag, String(value), `not ${expected}`);
+  return { amount: Number(digits) * factor, unit };
+}
+
+/** Bytes for a person: `1.5 MB`. */
+export function showBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const power = Math.min(Math.floor(Math.log10(bytes) / 3), 4);
+  return `${(bytes / 1000 ** power).toFixed(1)} ${['', 'kB', 'MB', 'GB', 'TB'][power]}`;
+}
+
+/** Memory for a person, in the units that kernels count in: `416 KiB`. */
+export function showMemory(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const power = bytes < 2 ** 20 ? 1 : bytes < 2 ** 30 ? 2 : 3;
+  return `${Number((bytes / 1024 ** power).toFixed(1))} ${['', 'KiB', 'MiB', 'GiB'][power]}`;
+}
+
+/** A duration for a person: `500 ms`, `30 s`, `5 m`. */
+export function showDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 120_000) return `${Number((ms / 1000).toFixed(1))} s`;
+  return `${Number((ms / 60_000).toFixed(1))} m`;
+}
+
+/** A count with its word: `1,234 datagrams`, `1 line`. */
+export function showCount(count: number, word: string): string {
+  return `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,15 @@
+import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+
+export const FLAGS: Record<string, Flag[]> = {
+  'From and to': [
+    addressFlag('--listen-addr', 'where to listen: HOST:PORT[,KEY[=VALUE]...]; may repeat'),
+    {
+      name: '--path',
+      value: 'FILE|-',
+      help: 'what to append to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
+    },
+    { name: '--merge', help: 'several listeners: all into FILE' },
+    { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
+  ],
+  'Keys of an address, as flags for all': keyFlags(['frame', 'interface', 'source', 'rcvbuf']),
+};

@@ -1,0 +1,96 @@
+import {
+  type Address,
+  type AddressRule,
+  type CommonOptions,
+  type Frame,
+  forbidTwins,
+  type Handle,
+  isRegular,
+  type KeyOptions,
+  keyDefaults,
+  openPathSink,
+  openUdpSources,
+  parseAddresses,
+  resolveAll,
+  type Service,
+  type Sink,
+  startService,
+  usage,
+} from 'mproxy-route';
+
+export type { Handle, Notice, Stats } from 'mproxy-route';
+export { MproxyError } from 'mproxy-route';
+
+/** The options of mproxy-server: its flags, in camelCase. */
+export interface ServerOptions extends CommonOptions, KeyOptions {
+  /** A file to append to, a FIFO or a device; `-` is stdout. With several listeners a file for each: `FILE.ADDR`. */
+  path: string;
+  /** `HOST:PORT[,KEY...]` to listen on. */
+  listenAddr: string | string[];
+  /** All listeners write to one file. */
+  merge?: boolean;
+}
+
+export const LISTEN_ADDR: AddressRule = {
+  flag: '--listen-addr',
+  keys: ['interface', 'source', 'rcvbuf', 'frame'],
+  listens: true,
+};
+
+/**
+ * Collects UDP, unicast or multicast, into files.
+ *
+ * `done` rejects with `MPROXY_WRITE` when something that was received could not be written.
+ */
+export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
+  return startService(options, signal, async (service) => {
+    const { addresses, paths } = readOptions(options);
+    const answers = await Promise.all(addresses.map(resolveAll));
+    forbidTwins(
+      service.engine,
+      addresses.map((address, i) => ({ address, answers: answers[i]! })),
+    );
+    const sinks = openSinks(service, addresses, paths);
+    for (const [i, address] of addresses.entries()) {
+      const frame = address.keys.frame ?? 'lines';
+      const tee = options.tee ? [service.stdout(frame, false)] : [];
+      const to = [...new Set<Sink>([sinks[i]!, ...tee])];
+      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
+        service.route(source, to);
+      }
+    }
+  });
+}
+
+function readOptions(options: ServerOptions): { addresses: Address[]; paths: string[] } {
+  const { path, listenAddr, merge } = options;
+  const addresses = parseAddresses(listenAddr, LISTEN_ADDR, keyDefaults(options));
+  if (!path) throw usage('--path', 'missing', 'there is nowhere to write', 'give a file, or - for stdout');
+  if (addresses.length === 0) throw usage('--listen-addr', 'missing', 'there is nothing to listen on');
+  const one = addresses.length === 1 || merge || !isRegular(path);
+  const paths = addresses.map(({ text }) => (one ? path : `${path}.${fileName(text)}`));
+  const twice = one ? undefined : addresses.find((_, i) => paths.indexOf(paths[i]!) !== i);
+  if (twice)
+    throw usage('--listen-addr', twice.text, 'given twice, for one and the same file', 'or use --merge');
+  return { addresses, paths };
+}
+
+/** An address as a file's name: what a file system does not take becomes `_`. */
+function fileName(text: string): string {
+  const taken = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
+  return text.replace(taken, '_');
+}
+
+/** A sink for each address; one for all that write to the same path. */
+function openSinks(service: Service, addresses: Address[], paths: string[]): Sink[] {
+  const opened = new Map<string, Sink>();
+  return addresses.map(({ keys }, i) => {
+    const path = paths[i]!;
+    const frame: Frame = keys.frame ?? 'lines';
+    const known = `${frame} ${path}`;
+    const sink = opened.get(known) ?? openPathSink(service, path, frame);
+    if (!opened.has(known)) service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
+    opened.set(known, sink);
+    return sink;
+  });
+}

@@ -1,0 +1,70 @@
+/** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
+const CAPACITY = 64;
+
+/**
+ * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
+ * An entry is one datagram, or several of equal size (the last may be shorter) where its segment size says so,
+ * as UDP_GRO hands them over and UDP_SEGMENT takes them (udp(7)).
+ *
+ * The batch itself is lent to a sink for the call; of its bytes a sink that needs them longer asks {@link keep}.
+ */
+export class Batch {
+  slab: Buffer = Buffer.alloc(0);
+  /** Whether the slab will be filled again: then what is kept must be copied. */
+  lent = false;
+  count = 0;
+  readonly offset = new Uint32Array(CAPACITY);
+  readonly length = new Uint32Array(CAPACITY);
+  /** Bytes of each datagram of an entry; 0 where the entry is one datagram. */
+  readonly segment = new Uint16Array(CAPACITY);
+
+  get full(): boolean {
+    return this.count === CAPACITY;
+  }
+
+  /** Empties the batch and points it at a slab. */
+  reset(slab: Buffer): void {
+    this.slab = slab;
+    this.count = 0;
+  }
+
+  add(offset: number, length: number, segment = 0): void {
+    const i = this.count++;
+    this.offset[i] = offset;
+    this.length[i] = length;
+    this.segment[i] = segment;
+  }
+
+  /** Bytes in all entries. */
+  get bytes(): number {
+    let bytes = 0;
+    for (let i = 0; i < this.count; i++) bytes += this.length[i]!;
+    return bytes;
+  }
+
+  /** Datagrams in all entries; an empty datagram is one too. */
+  get datagrams(): number {
+    let datagrams = 0;
+    for (let i = 0; i < this.count; i++) {
+      const segment = this.segment[i]!;
+      datagrams += segment === 0 ? 1 : Math.ceil(this.length[i]! / segment);
+    }
+    return datagrams;
+  }
+
+  /** Calls back with each datagram's range of the slab, in order. */
+  each(visit: (offset: number, length: number) => void): void {
+    for (let i = 0; i < this.count; i++) {
+      const end = this.offset[i]! + this.length[i]!;
+      const step = this.segment[i]! || this.length[i]!;
+      if (step === 0) visit(this.offset[i]!, 0);
+      else for (let at = this.offset[i]!; at < end; at += step) visit(at, Math.min(step, end - at));
+    }
+  }
+
+  /** The bytes of a range, to stay valid as long as the caller holds them. */
+  keep(offset: number, length: number): Buffer {
+    const range = this.slab.subarray(offset, offset + length);
+    return this.lent ? Buffer.from(range) : range;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Batch } from './batch.js';
+import type { NetInterface } from './interfaces.js';
+
+/**
+ * The contract of an engine: everything that the rest of mproxy knows of datagram sockets. Plain data goes in, so
+ * that an engine may pass it to a thread of its own; batches come out.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  /** Whether a receiver can keep out groups that others joined, and its own group from another interface. */
+  readonly exactGroups: boolean;
+  openReceiver(options: ReceiverOptions): Promise<Receiver>;
+  openSender(options: SenderOptions): Promise<Sender>;
+}
+
+export type EngineName = 'node';
+
+/** An IP address, with its zone where it is link-local, and a port. IPv4-mapped IPv6 is written as IPv4. */
+export interface Endpoint {
+  address: string;
+  port: number;
+}
+
+/** A group joined on an interface, from anyone or from these sources alone (RFC 4607). */
+export interface Membership {
+  interface: NetInterface;
+  sources: string[];
+}
+
+export interface ReceiverOptions extends Endpoint {
+  family: 4 | 6;
+  /** `[::]` without IPv4. */
+  ipv6Only?: boolean;
+  /** Given: `address` is a group to join. Its port is then shared with other receivers. */
+  membership?: Membership;
+  /** SO_RCVBUF to ask for, in bytes. */
+  receiveBuffer: number;
+  notice: (text: string) => void;
+}
+
+/** Takes a batch; a promise tells a source that can wait when the sinks are ready for more. */
+export type Deliver = (batch: Batch) => Promise<void> | undefined;
+
+export interface Receiver {
+  /** Where it is bound, the port the system picked with it. */
+  readonly local: Endpoint;
+  /** The receive buffer that the kernel granted, in bytes; socket(7) reports twice of it. */
+  readonly receiveBuffer: number;
+  /** Delivers until {@link stop}, and then what the kernel still holds. */
+  run(deliver: Deliver): Promise<void>;
+  stop(): void;
+  /** From now on datagrams from these are not delivered: a command's own, come back through its group. */
+  ignore(from: OwnSender): void;
+  /** Datagrams that the kernel dropped for want of buffer; undefined where the platform does not tell. */
+  dropped(): number | undefined;
+}
+
+/** A sending socket of this process: its port, and the addresses its datagrams may carry. */
+export interface OwnSender {
+  addresses: string[];
+  port: number;
+}
+
+export interface SenderOptions extends Endpoint {
+  family: 4 | 6;
+  /** Given: `address` is a group. */
+  multicast?: { interface: NetInterface; ttl: number; loop: boolean };
+  /** A broadcast address: it can have no connected socket that tells what refused. */
+  broadcast: boolean;
+  bind?: Endpoint;
+  /** SO_SNDBUF to ask for, in bytes. */
+  sendBuffer: number;
+  /** A stream waits for room; a relay drops, and counts. */
+  waits: boolean;
+  notice: (text: string) => void;
+}
+
+/** What became of the datagrams given to a sender; the kernel took `datagrams` of `bytes` in all. */
+export interface SendCounts {
+  datagrams: number;
+  bytes: number;
+  /** Datagrams dropped for want of room. */
+  dropped: number;
+  /** Errors by name (`ECONNREFUSED`, `ENETUNREACH`, ...). All but ECONNREFUSED cost the datagram. */
+  errors: Record<string, number>;
+}
+
+export interface Sender {
+  readonly local: Endpoint;
+  readonly sendBuffer: number;
+  readonly counts: SendCounts;
+  send(batch: Batch): void;
+  /** Undefined while there is room; else resolves when there is. */
+  room(): Promise<void> | undefined;
+  /** Sends what still waits, bounded in time unless it waits for room, and closes. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,13 @@
+export { Batch } from './batch.js';
+export * from './contract.js';
+export { chooseEngine } from './engine.js';
+export {
+  broadcastAddresses,
+  findInterface,
+  interfaceMtu,
+  type LocalAddress,
+  listInterfaces,
+  type NetInterface,
+  routeInterface,
+} from './interfaces.js';
+export { untilQuiet } from './quiet.js';

@@ -1,0 +1,6 @@
+import type { Engine } from '../contract.js';
+import { openReceiver } from './receiver.js';
+import { openSender } from './sender.js';
+
+/** The engine for every platform: node:dgram alone. */
+export const nodeEngine: Engine = { name: 'node', exactGroups: false, openReceiver, openSender };

@@ -1,0 +1,230 @@
+import type { Socket } from 'node:dgram';
+import type { Batch } from '../batch.js';
+import type { Endpoint, SendCounts, Sender, SenderOptions } from '../contract.js';
+import type { NetInterface } from '../interfaces.js';
+import { bind, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
+import { dgramInterface, keepUp } from './upkeep.js';
+
+/** Bytes that may wait in the process while the kernel takes no more. */
+const QUEUE_LIMIT = 1024 * 1024;
+/** The longest that closing waits for a relay's queue. */
+const CLOSE_MS = 500;
+const RECONNECT_MS = 1000;
+const RETRY_MS = 1;
+
+/** The route, or the own address that the socket was connected from, is gone: connecting again may find another. */
+const ROUTE_ERRORS = new Set([
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'EADDRNOTAVAIL',
+  'EINVAL',
+  'ENETDOWN',
+  'ENODEV',
+]);
+
+export async function openSender(options: SenderOptions): Promise<Sender> {
+  const { family, bind: own, multicast, broadcast } = options;
+  // Several destinations may be sent to from one port of ours.
+  const socket = makeSocket(family, { reuseAddr: own !== undefined && own.port !== 0 });
+  try {
+    await bind(socket, own ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 });
+    if (family === 4) socket.setBroadcast(true);
+    const sender = new NodeSender(socket, options);
+    if (!multicast && !broadcast) await sender.connect();
+    return sender;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/**
+ * One destination's socket. Datagrams go out one after another, the next when the kernel answered for the one
+ * before: so their order stays even where one must be sent again, and a full kernel buffer is noticed.
+ */
+class NodeSender implements Sender {
+  readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+  readonly sendBuffer: number;
+  #queue: Buffer[] = [];
+  #head = 0;
+  #queuedBytes = 0;
+  #sending = false;
+  #again = false;
+  #connected = false;
+  #lastConnect = 0;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+  readonly #stopUpkeep: () => void = () => {};
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: SenderOptions,
+  ) {
+    const { multicast, address, port, notice, sendBuffer } = options;
+    this.sendBuffer = tuneBuffer(socket, 'Send', sendBuffer);
+    // What an earlier datagram brought back (ICMP) is told here when no send is there to tell it.
+    socket.on('error', (error) => this.#count(error));
+    if (multicast) {
+      socket.setMulticastTTL(multicast.ttl);
+      socket.setMulticastLoopback(multicast.loop);
+      const user = { use: (current: NetInterface) => this.#leaveBy(current) };
+      user.use(multicast.interface);
+      this.#stopUpkeep = keepUp(multicast.interface, user, `group ${address}:${port}`, notice);
+    }
+  }
+
+  get local(): Endpoint {
+    return localEndpoint(this.socket);
+  }
+
+  /** Connects, so that refusals are told; a destination that has no route now is connected when it has one. */
+  connect(): Promise<void> {
+    this.#lastConnect = performance.now();
+    return new Promise((resolve) => {
+      const connected = (error?: Error) => {
+        this.#connected = !error;
+        resolve();
+      };
+      this.socket.connect(this.options.port, this.options.address, connected);
+    });
+  }
+
+  send(batch: Batch): void {
+    batch.each((offset, length) => {
+      if (!this.options.waits && this.#queuedBytes + length > QUEUE_LIMIT) this.counts.dropped++;
+      else this.#enqueue(batch.keep(offset, length));
+    });
+    this.#next();
+  }
+
+  room(): Promise<void> | undefined {
+    if (this.#queuedBytes < QUEUE_LIMIT) return undefined;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    const late = this.options.waits ? undefined : setTimeout(() => this.#giveUp(), CLOSE_MS);
+    while (!this.#empty && !this.#closed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    clearTimeout(late);
+    this.#stopUpkeep();
+    this.#closed = true;
+    this.socket.close();
+  }
+
+  get #empty(): boolean {
+    return this.#head === this.#queue.length && !this.#sending;
+  }
+
+  #enqueue(datagram: Buffer): void {
+    this.#queue.push(datagram);
+    this.#queuedBytes += datagram.length;
+  }
+
+  #next(): void {
+    if (this.#sending) return;
+    const datagram = this.#queue[this.#head];
+    if (datagram === undefined) {
+      this.#wake();
+      return;
+    }
+    this.#sending = true;
+    const done = (error: NodeJS.ErrnoException | null) => this.#answered(datagram, error);
+    if (this.#connected) this.socket.send(datagram, done);
+    else this.socket.send(datagram, this.options.port, this.options.address, done);
+  }
+
+  #answered(datagram: Buffer, error: NodeJS.ErrnoException | null): void {
+    this.#sending = false;
+    if (this.#closed) return;
+    if (!error) {
+      this.counts.datagrams++;
+      this.counts.bytes += datagram.length;
+      this.#take();
+    } else this.#failed(datagram, error);
+    if (this.#queuedBytes < QUEUE_LIMIT / 2 && this.#waiting.length > 0) this.#wake();
+    this.#next();
+  }
+
+  /** Decides what becomes of a datagram that the kernel did not take; unless taken, it is sent again. */
+  #failed(datagram: Buffer, error: NodeJS.ErrnoException): void {
+    if (error.code === 'ECONNREFUSED') {
+      // The answer to an earlier datagram; this one was not sent at all (connected socket, udp(7)).
+      this.#count(error);
+      if (this.#again) this.#take();
+      else this.#again = true;
+      return;
+    }
+    const { waits } = this.options;
+    if (waits && error.code === 'ENOBUFS') this.#pause(RETRY_MS);
+    else if (waits && error.code === 'EMSGSIZE' && datagram.length > 1) this.#halve(datagram);
+    else this.#lose(error);
+  }
+
+  #lose(error: NodeJS.ErrnoException): void {
+    this.#count(error);
+    this.#take();
+    const mayReconnect =
+      ROUTE_ERRORS.has(error.code ?? '') && !this.options.multicast && !this.options.broadcast;
+    if (mayReconnect && performance.now() - this.#lastConnect > RECONNECT_MS) void this.#reconnect();
+  }
+
+  /** The datagram in front is done with. */
+  #take(): void {
+    this.#queuedBytes -= this.#queue[this.#head]!.length;
+    this.#again = false;
+    this.#head++;
+    if (this.#head < 1024 && this.#head < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+
+  /** Puts two smaller datagrams in place of one, cut after a newline where the first half has one. */
+  #halve(datagram: Buffer): void {
+    const half = datagram.length >> 1;
+    const cut = datagram.lastIndexOf(0x0a, half - 1) + 1 || half;
+    this.#queue.splice(this.#head, 1, datagram.subarray(0, cut), datagram.subarray(cut));
+  }
+
+  #pause(ms: number): void {
+    this.#sending = true;
+    setTimeout(() => {
+      this.#sending = false;
+      this.#next();
+    }, ms);
+  }
+
+  async #reconnect(): Promise<void> {
+    this.#sending = true;
+    if (this.#connected) this.socket.disconnect();
+    this.#connected = false;
+    await this.connect();
+    this.#sending = false;
+    if (!this.#closed) this.#next();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Closing waited long enough: what the kernel has not taken is dropped. */
+  #giveUp(): void {
+    this.counts.dropped += this.#queue.length - this.#head;
+    this.#queue = [];
+    this.#head = 0;
+    this.#queuedBytes = 0;
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #leaveBy(current: NetInterface): boolean {
+    this.socket.setMulticastInterface(dgramInterface(this.options.family, current));
+    return false;
+  }
+
+  #count(error: NodeJS.ErrnoException): void {
+    const name = error.code ?? error.message;
+    this.counts.errors[name] = (this.counts.errors[name] ?? 0) + 1;
+  }
+}
