@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { until } from './wait.js';
+
+export type Name = 'client' | 'server' | 'forward' | 'reverse';
+
+/** The launcher of a command, as a user runs it. */
+export function launcher(name: Name): string {
+  return fileURLToPath(new URL(`../../../bin/mproxy-${name}`, import.meta.url));
+}
+
+export interface RunOptions {
+  /** A network namespace to run in. */
+  namespace?: string;
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Flags of Node itself. */
+  node?: string[];
+}
+
+/** Starts one of the four commands. The test ends it, if it has not ended by itself. */
+export function start(t: Test, name: Name, args: string[], options: RunOptions = {}): Running {
+  return startProgram(t, process.execPath, [...(options.node ?? []), launcher(name), ...args], options);
+}
+
+/** Starts any program, in the same way. */
+export function startProgram(t: Test, file: string, args: string[], options: RunOptions = {}): Running {
+  const { namespace, cwd, env } = options;
+  const inside = namespace ? ['ip', 'netns', 'exec', namespace] : [];
+  const [command, ...rest] = [...inside, file, ...args];
+  const running = new Running(spawn(command!, rest, { cwd, env: env ?? plainEnv() }));
+  t.teardown(() => running.kill());
+  return running;
+}
+
+/** The environment without what the test runner hands down: a command runs as it does for a user. */
+export function plainEnv(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|_?TAP.*)$/.test(name));
+  return Object.fromEntries(kept);
+}
+
+/** A process with everything that it said. */
+export class Running {
+  stdout = Buffer.alloc(0);
+  stderr = '';
+  status: number | null = null;
+  signal: NodeJS.Signals | null = null;
+  readonly exited: Promise<number | null>;
+
+  constructor(readonly child: ChildProcess) {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.stdout = Buffer.concat([this.stdout, chunk]);
+    });
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.stderr += chunk;
+    });
+    child.stdin?.on('error', () => undefined);
+    this.exited = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (status, signal) => {
+        this.status = status;
+        this.signal = signal;
+        resolve(status);
+      });
+    });
+  }
+
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Waits until stderr has a text or matches a pattern. */
+  async says(pattern: RegExp | string, ms?: number): Promise<void> {
+    const found = () => (typeof pattern === 'string' ? this.stderr.includes(pattern) : pattern.test(this.stderr));
+    await until(`stderr has ${pattern}`, () => found() || !this.running, ms).catch((error) => {
+      throw new Error(`${error.message}; it has: ${this.stderr}`);
+    });
+    if (!found()) throw new Error(`ended without ${pattern}: ${this.stderr}`);
+  }
+
+  /** The port that a notice `listening: ... HOST:PORT` tells; the n-th such notice. */
+  async port(nth = 0): Promise<number> {
+    const ports = () => [...this.stderr.matchAll(/listening: .*?:(\d+)(?: |$)/gm)].map((match) => Number(match[1]));
+    await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || !this.running);
+    const port = ports()[nth];
+    if (port === undefined) throw new Error(`it does not listen: ${this.stderr}`);
+    return port;
+  }
+
+  /** Asks it to stop, and resolves with its exit status. */
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.child.kill(signal);
+    return this.exited;
+  }
+
+  async kill(): Promise<void> {
+    if (this.running) this.child.kill('SIGKILL');
+    await this.exited.catch(() => undefined);
+  }
+}

@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import type { Test } from 'tap';
+
+/** Why namespaces cannot be made here; false where they can. For `skip`. */
+export const noNamespaces: string | false = (() => {
+  if (process.platform !== 'linux') return 'network namespaces are Linux';
+  if (process.getuid?.() !== 0) return 'making network namespaces needs root';
+  try {
+    execFileSync('ip', ['-V'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'ip (iproute2) is not installed';
+  }
+})();
+
+let made = 0;
+
+/** A host of the test's own: a network namespace with its loopback up. The test deletes it. */
+export class Host {
+  readonly name = `mp${process.pid}-${made++}`;
+
+  constructor(t: Test) {
+    ip('netns', 'add', this.name);
+    t.teardown(() => ip('netns', 'del', this.name));
+    this.ip('link', 'set', 'lo', 'up');
+  }
+
+  /** Runs `ip` inside. */
+  ip(...args: string[]): string {
+    return ip('-n', this.name, ...args);
+  }
+
+  /** Runs a program inside, and returns what it printed. */
+  run(file: string, ...args: string[]): string {
+    return execFileSync('ip', ['netns', 'exec', this.name, file, ...args], { encoding: 'utf8' });
+  }
+}
+
+/**
+ * A LAN: hosts on one bridge, host n with eth0 at 10.77.0.n/24 and fd77::n/64, n from 1. The bridge stands in a
+ * namespace of its own and floods groups to all ports, as a switch without IGMP snooping does.
+ */
+export function lan(t: Test, count: number): { bridge: Host; hosts: Host[] } {
+  const bridge = new Host(t);
+  bridge.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
+  bridge.ip('link', 'set', 'br0', 'up');
+  const hosts = Array.from({ length: count }, (_, i) => {
+    const host = new Host(t);
+    plug(bridge, host, i + 1);
+    return host;
+  });
+  return { bridge, hosts };
+}
+
+/** Gives a host its eth0, on a port of the bridge; again after it was deleted. */
+export function plug(bridge: Host, host: Host, number: number): void {
+  host.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', `port${number}`, 'netns', bridge.name);
+  bridge.ip('link', 'set', `port${number}`, 'master', 'br0', 'up');
+  host.run('sysctl', '-qw', 'net.ipv6.conf.eth0.accept_dad=0');
+  host.ip('addr', 'add', `10.77.0.${number}/24`, 'dev', 'eth0');
+  host.ip('addr', 'add', `fd77::${number}/64`, 'dev', 'eth0', 'nodad');
+  host.ip('link', 'set', 'eth0', 'up');
+}
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8' });
+}

@@ -1,0 +1,137 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Test } from 'tap';
+import { until } from './wait.js';
+
+/** A UDP socket on a loopback address that remembers every datagram. */
+export async function udpSink(t: Test, address = '127.0.0.1', port = 0): Promise<UdpSink> {
+  const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+  const sink = new UdpSink(socket);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(port, address, resolve);
+  });
+  t.teardown(() => sink.close());
+  return sink;
+}
+
+export class UdpSink {
+  datagrams: Buffer[] = [];
+  #open = true;
+
+  constructor(readonly socket: UdpSocket) {
+    socket.on('message', (message) => this.datagrams.push(message));
+  }
+
+  get port(): number {
+    return this.socket.address().port;
+  }
+
+  /** All payloads joined. */
+  get bytes(): Buffer {
+    return Buffer.concat(this.datagrams);
+  }
+
+  async has(bytes: number, ms?: number): Promise<Buffer> {
+    const so = () => this.datagrams.reduce((sum, { length }) => sum + length, 0);
+    await until(`${bytes} bytes by UDP`, () => so() >= bytes, ms).catch((error) => {
+      throw new Error(`${error.message}; it has ${so()}`);
+    });
+    return this.bytes;
+  }
+
+  close(): void {
+    if (this.#open) this.socket.close();
+    this.#open = false;
+  }
+}
+
+/** Sends one datagram after another, each when the kernel took the one before. */
+export async function udpSend(port: number, datagrams: (Buffer | string)[], address = '127.0.0.1'): Promise<void> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  for (const datagram of datagrams) {
+    await new Promise<void>((resolve, reject) =>
+      socket.send(datagram, port, address, (error) => (error ? reject(error) : resolve())),
+    );
+  }
+  socket.close();
+}
+
+/** A UDP port of 127.0.0.1 that nobody has at the moment. */
+export async function freeUdpPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}
+
+/** A TCP port of 127.0.0.1 that nobody has at the moment. */
+export async function freeTcpPort(): Promise<number> {
+  const { server, port } = await tcpServer(undefined, () => undefined);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A TCP server on 127.0.0.1. */
+export async function tcpServer(
+  t: Test | undefined,
+  accepted: (socket: Socket) => void,
+  port = 0,
+): Promise<{ server: Server; port: number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    accepted(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  t?.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { server, port: (server.address() as { port: number }).port };
+}
+
+/** A TCP client that remembers what it got. */
+export async function tcpClient(t: Test, port: number, host = '127.0.0.1'): Promise<TcpClient> {
+  const socket = connect({ port, host, allowHalfOpen: true });
+  const client = new TcpClient(socket);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('connect', resolve);
+  });
+  t.teardown(() => socket.destroy());
+  return client;
+}
+
+export class TcpClient {
+  chunks: Buffer[] = [];
+  length = 0;
+  closed = false;
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (chunk) => {
+      this.chunks.push(chunk);
+      this.length += chunk.length;
+    });
+    socket.on('close', () => {
+      this.closed = true;
+    });
+    socket.on('error', () => undefined);
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+
+  async has(bytes: number, ms?: number): Promise<Buffer> {
+    await until(`${bytes} bytes by TCP`, () => this.length >= bytes, ms).catch((error) => {
+      throw new Error(`${error.message}; it has ${this.length}`);
+    });
+    return this.bytes;
+  }
+}
