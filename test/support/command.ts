@@ -28,16 +28,11 @@ export function start(t: Test, name: Name, args: string[], options: RunOptions =
 export function startProgram(t: Test, file: string, args: string[], options: RunOptions = {}): Running {
   const { namespace, cwd, env } = options;
   const inside = namespace ? ['ip', 'netns', 'exec', namespace] : [];
-  const [command, ...rest] = [...inside, file, ...args];
-  const running = new Running(spawn(command!, rest, { cwd, env: env ?? plainEnv() }));
+  // The test runner has every child load it first (NODE_OPTIONS); a command runs as it does for a user.
+  const [command, ...rest] = [...inside, 'env', '-u', 'NODE_OPTIONS', file, ...args];
+  const running = new Running(spawn(command!, rest, { cwd, env: env ?? process.env }));
   t.teardown(() => running.kill());
   return running;
-}
-
-/** The environment without what the test runner hands down: a command runs as it does for a user. */
-export function plainEnv(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|_?TAP.*)$/.test(name));
-  return Object.fromEntries(kept);
 }
 
 /** A process with everything that it said. */
