@@ -1,4 +1,4 @@
-import { showBytes, showDuration } from 'mproxy-route';
+import { showBytes, showDuration } from 'mproxy-route/units';
 import type { ClientHandle } from './index.js';
 
 const PERIOD_MS = 200;

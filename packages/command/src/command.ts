@@ -1,5 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
-import { type CommonOptions, type Handle, MproxyError, parseDuration, VERSION } from 'mproxy-route';
+// Help must come at once: of the library only what it needs is loaded here.
+import type { CommonOptions, Handle } from 'mproxy-route';
+import { MproxyError } from 'mproxy-route/errors';
+import { parseDuration } from 'mproxy-route/units';
+import { VERSION } from 'mproxy-route/version';
 import { COMMON_FLAGS, type Flag } from './flags.js';
 import { handleSignals } from './signals.js';
 import { printStats } from './stats.js';

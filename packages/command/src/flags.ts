@@ -1,4 +1,4 @@
-import { KEYS, type KeyName } from 'mproxy-route';
+import { KEYS, type KeyName } from 'mproxy-route/keys';
 
 /** One flag of a command: what its help, its parser and its man page are made of. */
 export interface Flag {

@@ -1,11 +1,5 @@
-import {
-  type Handle,
-  type RouteStats,
-  type SinkCounts,
-  type SourceCounts,
-  showBytes,
-  showCount,
-} from 'mproxy-route';
+import type { Handle, RouteStats, SinkCounts, SourceCounts } from 'mproxy-route';
+import { showBytes, showCount } from 'mproxy-route/units';
 
 /** Prints a line a route every period, and once more at the end. */
 export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {
