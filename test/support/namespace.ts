@@ -52,9 +52,13 @@ export function lan(t: Test, count: number): { bridge: Host; hosts: Host[] } {
   return { bridge, hosts };
 }
 
-/** Gives a host its eth0, on a port of the bridge; again after it was deleted. */
-export function plug(bridge: Host, host: Host, number: number): void {
-  host.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', `port${number}`, 'netns', bridge.name);
+/** Gives a host its eth0, on a port of the bridge; again after it was deleted, also with an index of choice. */
+export function plug(bridge: Host, host: Host, number: number, index?: string): void {
+  const chosen = index === undefined ? [] : ['index', index];
+  // The same MAC address every time: what other hosts have learnt stays right.
+  const mac = ['address', `02:77:00:00:00:${number.toString(16).padStart(2, '0')}`];
+  const peer = ['peer', 'name', `port${number}`, 'netns', bridge.name];
+  host.ip('link', 'add', 'eth0', ...chosen, ...mac, 'type', 'veth', ...peer);
   bridge.ip('link', 'set', `port${number}`, 'master', 'br0', 'up');
   host.run('sysctl', '-qw', 'net.ipv6.conf.eth0.accept_dad=0');
   host.ip('addr', 'add', `10.77.0.${number}/24`, 'dev', 'eth0');

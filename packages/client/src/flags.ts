@@ -21,5 +21,13 @@ export const FLAGS: Record<string, Flag[]> = {
     { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
     { name: '--progress', help: 'show a bar; on by itself for a regular file when stderr is a terminal' },
   ],
-  'Keys of an address, as flags for all': keyFlags(['frame', 'interface', 'ttl', 'loop', 'bind', 'sndbuf']),
+  'Keys of an address, as flags for all': keyFlags([
+    'frame',
+    'interface',
+    'ttl',
+    'loop',
+    'bind',
+    'tos',
+    'sndbuf',
+  ]),
 };

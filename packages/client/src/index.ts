@@ -2,6 +2,7 @@ import {
   type AddressRule,
   type CommonOptions,
   choosePayload,
+  type Deliver,
   FileSource,
   FollowedInput,
   type Frame,
@@ -16,10 +17,13 @@ import {
   parseAddresses,
   parseDuration,
   parseFrame,
+  parsePayload,
   parseRate,
+  type Rate,
   resolveFirst,
   type Service,
   type Sink,
+  showBytes,
   startService,
   usage,
 } from 'mproxy-route';
@@ -52,7 +56,7 @@ export interface ClientHandle extends Handle {
 
 export const SERVER_ADDR: AddressRule = {
   flag: '--server-addr',
-  keys: ['interface', 'ttl', 'loop', 'bind', 'sndbuf', 'frame'],
+  keys: ['interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf', 'frame'],
   listens: false,
 };
 
@@ -65,9 +69,9 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
   let source: FileSource | undefined;
   let total: number | undefined;
   const handle = startService(options, signal, async (service) => {
-    const { frame, addresses, rate, flushAfter } = readOptions(options);
+    const { frame, addresses, rate, flushAfter, asked } = readOptions(options);
     const answers = await Promise.all(addresses.map(resolveFirst));
-    const payload = await choosePayload(options.payload, answers);
+    const payload = await choosePayload(asked, answers);
     const input = open(options, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
     const sinks = await Promise.all(
@@ -75,10 +79,10 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     );
     const tee = options.tee ? service.stdout(frame, true) : undefined;
     source = new FileSource(options.path, input, { frame, payload, flushAfter, tee });
-    const pace: Pace | undefined = rate && ((deliver) => new Pacer(rate, deliver, service.stopping));
+    const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
     if (sinks.length === 0) void tee?.ended.then(() => service.stop());
     service.onEnd(() => failUnsent(service, sinks));
-    service.route(source, sinks, pace);
+    service.route(source, sinks, { pace });
   });
   return { ...handle, progress: () => ({ bytes: source?.bytesRead ?? 0, total }) };
 }
@@ -98,12 +102,22 @@ function readOptions(options: ClientOptions) {
     addresses,
     frame: [...frames][0] ?? parseFrame('--frame', String(options.frame ?? 'lines')),
     rate: rate === undefined ? undefined : parseRate('--rate', rate),
+    asked: parsePayload(options.payload),
     flushAfter: parseDuration('--flush-after', flushAfter),
   };
 }
 
 function open({ path, follow, fromEnd = false }: ClientOptions, { notice }: Service): Input {
   return follow ? new FollowedInput(path, fromEnd, notice) : openInput(path);
+}
+
+function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {
+  const pacer = new Pacer(rate, deliver, service.stopping);
+  service.onEnd(() => {
+    if (pacer.unsent > 0)
+      service.loss(`stopped: ${showBytes(pacer.unsent)} that were read were not sent any more`);
+  });
+  return pacer;
 }
 
 /** A refusal is the receiver's affair; what the kernel did not take is ours. */

@@ -32,13 +32,14 @@ interface ShellOptions extends CommonOptions {
 /** Runs a command with the arguments of this process, and ends the process with its exit status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
   const say = (text: string) => process.stderr.write(`${spec.name}: ${text}\n`);
+  // A reader of the notices that went away (2>&1 | head) ends the notices, not the program.
+  process.stderr.on('error', () => undefined);
   try {
     const options = parse(spec, process.argv.slice(2));
     if (options) await run(spec, options, say);
   } catch (error) {
-    if (!(error instanceof MproxyError)) throw error;
-    say(error.message);
-    process.exit(error.exitStatus);
+    say((error as Error).message);
+    process.exit(error instanceof MproxyError ? error.exitStatus : 1);
   }
   process.exit(0);
 }
@@ -70,7 +71,10 @@ function parse(spec: CommandSpec, args: string[]): ShellOptions | undefined {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return undefined;
-    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    const message =
+      error.code === 'commander.excessArguments'
+        ? `${program.args[0]}: every value belongs to a flag`
+        : error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
     throw new MproxyError('MPROXY_USAGE', `${message}; see ${spec.name} --help`);
   }
   return undefined;

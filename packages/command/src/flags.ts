@@ -17,7 +17,11 @@ export interface Flag {
 
 /** The flags that every command has. */
 export const COMMON_FLAGS: Flag[] = [
-  { name: '--engine', value: 'auto|node', help: 'how sockets are read and written; default auto' },
+  {
+    name: '--engine',
+    value: 'auto|linux|node',
+    help: 'how sockets are read and written: in batches on Linux, or by Node; default auto',
+  },
   {
     name: '--stats',
     value: 'SECONDS',

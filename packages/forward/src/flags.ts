@@ -35,6 +35,7 @@ export const FLAGS: Record<string, Flag[]> = {
     'ttl',
     'loop',
     'bind',
+    'tos',
     'rcvbuf',
     'sndbuf',
     'tls',

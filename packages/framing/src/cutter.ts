@@ -106,7 +106,8 @@ export abstract class Cutter {
   }
 
   #moveTo(size: number): void {
-    const slab = Buffer.allocUnsafe(Math.max(size, SMALLEST_SLAB));
+    // Newlines in what is not yet written: a search that finds none before `end` stops there.
+    const slab = Buffer.alloc(Math.max(size, SMALLEST_SLAB), NEWLINE);
     this.slab.copy(slab, 0, this.start, this.end);
     this.searched -= this.start;
     this.end -= this.start;

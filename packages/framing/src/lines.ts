@@ -7,16 +7,16 @@ export class LinesCutter extends Cutter {
   protected cutFull(): void {
     while (this.pending > this.payload) {
       // Backwards from where the datagram would be full: one search a datagram, however many lines are in it.
-      const newline = this.slab.lastIndexOf(NEWLINE, this.start + this.payload - 1);
+      const full = this.start + this.payload;
+      const newline = this.searched < full ? this.slab.lastIndexOf(NEWLINE, full - 1) : -1;
       if (newline >= this.start) this.emitNext(newline + 1 - this.start);
       else if (!this.#cutLongLine()) return;
     }
   }
 
   protected cutIdle(): void {
-    if (this.pending === 0 || this.pending > this.payload) return;
-    const newline = this.slab.lastIndexOf(NEWLINE, this.end - 1);
-    if (newline >= this.start) this.emitNext(newline + 1 - this.start);
+    if (this.pending === 0 || this.pending > this.payload || this.lineLength(this.start) < 0) return;
+    this.emitNext(this.slab.lastIndexOf(NEWLINE, this.end - 1) + 1 - this.start);
   }
 
   /** @returns false while the line is unfinished and may yet fit a datagram */

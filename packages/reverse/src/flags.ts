@@ -65,6 +65,7 @@ export const FLAGS: Record<string, Flag[]> = {
     'ttl',
     'loop',
     'bind',
+    'tos',
     'rcvbuf',
     'sndbuf',
     'tls',

@@ -1,24 +1,15 @@
 import {
   type Address,
-  type AddressRule,
   type Answer,
   ClientsSink,
-  type CommonOptions,
   choosePayload,
   failure,
   forbidLoops,
+  forbidTwins,
   type Handle,
-  type KeyOptions,
-  keyDefaults,
   listOf,
   openUdpSink,
   openUdpSources,
-  parseAddress,
-  parseAddresses,
-  parseAllow,
-  parseDuration,
-  parseInteger,
-  parseSize,
   type Resolved,
   resolveAll,
   resolveFirst,
@@ -27,66 +18,12 @@ import {
   startService,
   TcpListenSource,
   TlsIdentities,
-  type TlsServerOptions,
-  usage,
 } from 'mproxy-route';
+import { type ReverseOptions, readOptions } from './options.js';
 
 export type { Handle, Notice, Stats } from 'mproxy-route';
 export { MproxyError } from 'mproxy-route';
-
-/** The options of mproxy-reverse: its flags, in camelCase. */
-export interface ReverseOptions extends CommonOptions, KeyOptions, TlsServerOptions {
-  /** `HOST:PORT[,KEY...]` to listen on, into the group. */
-  udpListenAddr?: string | string[];
-  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept senders on, into the group. */
-  tcpListenAddr?: string | string[];
-  /** `GROUP:PORT[,KEY...]`, the group in the middle; default `[ff02::1]:9918`. */
-  multicastAddr?: string;
-  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept clients on, who get what the group delivers. */
-  tcpOutputAddr?: string | string[];
-  /** `HOST:PORT[,KEY...]` to send to what the group delivers. */
-  udpOutputAddr?: string | string[];
-  /** Bytes queued at most for a client that does not keep up; default 8 MiB, at least 64 KiB. */
-  clientBuffer?: number | string;
-  /** How long a client may take nothing of what is queued for it, as `5m`; default 5 minutes, 0 for ever. */
-  clientTimeout?: number | string;
-  /** Clients at most on each `tcpOutputAddr`; default 1000. */
-  maxClients?: number | string;
-  /** Networks whose hosts may connect, `192.168.0.0/16`; default all. */
-  allow?: string | string[];
-  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
-  payload?: number | string;
-  /** How long an unfinished piece of `raw` waits, as `50ms`; default 50 ms. */
-  flushAfter?: number | string;
-}
-
-const DEFAULT_GROUP = '[ff02::1]:9918';
-
-export const UDP_LISTEN_ADDR: AddressRule = {
-  flag: '--udp-listen-addr',
-  keys: ['interface', 'source', 'rcvbuf'],
-  listens: true,
-};
-export const TCP_LISTEN_ADDR: AddressRule = {
-  flag: '--tcp-listen-addr',
-  keys: ['frame', 'tls'],
-  listens: true,
-};
-export const MULTICAST_ADDR: AddressRule = {
-  flag: '--multicast-addr',
-  keys: ['interface', 'source', 'ttl', 'loop', 'bind', 'rcvbuf', 'sndbuf'],
-  listens: false,
-};
-export const TCP_OUTPUT_ADDR: AddressRule = {
-  flag: '--tcp-output-addr',
-  keys: ['frame', 'tls'],
-  listens: true,
-};
-export const UDP_OUTPUT_ADDR: AddressRule = {
-  flag: '--udp-output-addr',
-  keys: ['interface', 'ttl', 'loop', 'bind', 'sndbuf'],
-  listens: false,
-};
+export type { ReverseOptions } from './options.js';
 
 /** Takes TCP, TLS and UDP into a multicast group, and gives what the group delivers to TCP, TLS and UDP consumers. */
 export function startReverse(options: ReverseOptions, signal?: AbortSignal): Handle {
@@ -94,105 +31,88 @@ export function startReverse(options: ReverseOptions, signal?: AbortSignal): Han
 }
 
 class Reverse {
-  readonly #udpListens: Address[];
-  readonly #tcpListens: Address[];
-  readonly #tcpOutputs: Address[];
-  readonly #udpOutputs: Address[];
-  readonly #group: Address;
+  readonly #read: ReturnType<typeof readOptions>;
+  readonly #identities: TlsIdentities | undefined;
 
   constructor(
     private readonly service: Service,
-    private readonly options: ReverseOptions,
+    options: ReverseOptions,
   ) {
-    const defaults = keyDefaults(options);
-    this.#udpListens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
-    this.#tcpListens = parseAddresses(options.tcpListenAddr, TCP_LISTEN_ADDR, defaults);
-    this.#tcpOutputs = parseAddresses(options.tcpOutputAddr, TCP_OUTPUT_ADDR, defaults);
-    this.#udpOutputs = parseAddresses(options.udpOutputAddr, UDP_OUTPUT_ADDR, defaults);
-    this.#group = parseAddress(options.multicastAddr ?? DEFAULT_GROUP, MULTICAST_ADDR, defaults);
-    if (!this.#hasInputs && !this.#readsGroup) {
-      throw usage(
-        '--tcp-output-addr',
-        'missing',
-        'there is no source and no sink',
-        'see mproxy-reverse --help',
-      );
-    }
-    if (this.#hasInputs && this.#readsGroup && this.#group.keys.loop === false) {
-      throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
-    }
-  }
-
-  get #hasInputs(): boolean {
-    return this.#udpListens.length + this.#tcpListens.length > 0;
-  }
-
-  /** Whether this command joins the group. */
-  get #readsGroup(): boolean {
-    const outputs = this.#tcpOutputs.length + this.#udpOutputs.length;
-    return outputs > 0 || (this.options.tee === true && !this.#hasInputs);
+    this.#read = readOptions(options);
+    const { tcpListens, tcpOutputs } = this.#read;
+    if (![...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls)) return;
+    const identities = new TlsIdentities(options);
+    this.#identities = identities;
+    service.onReload(() => {
+      identities.reload();
+      service.notice('tls: certificates read again');
+    });
   }
 
   async open(): Promise<void> {
-    const group = await resolved(this.#group, resolveFirst);
+    const { readsGroup, udpListens, tcpListens, udpOutputs, tcpOutputs } = this.#read;
+    const group = await resolved(this.#read.group, resolveFirst);
     if (!group.answers[0]!.interface) {
+      const { text } = group.address;
       throw failure(
         'MPROXY_GROUP',
         '--multicast-addr',
-        this.#group.text,
+        text,
         'not a multicast group',
         'use 224.0.0.0/4 or ff00::/8',
       );
     }
-    const listens = await Promise.all(this.#udpListens.map((address) => resolved(address, resolveAll)));
-    const outputs = await Promise.all(this.#udpOutputs.map((address) => resolved(address, resolveFirst)));
-    forbidLoops(listens, [group, ...outputs]);
+    const inputs = await all(udpListens, resolveAll);
+    const outputs = await all(udpOutputs, resolveFirst);
+    forbidLoops(inputs, [group, ...outputs]);
     forbidLoops([group], outputs);
-    const allow = parseAllow(listOf(this.options.allow));
-    const identities = this.#identities();
+    forbidTwins(this.service.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
+    const [senders, clients] = [await all(tcpListens, resolveAll), await all(tcpOutputs, resolveAll)];
+    const tcp = [...senders, ...clients].flatMap(({ answers }) => answers);
     // From the end to the beginning: nothing comes in before what it goes to is there.
-    if (this.#readsGroup) await this.#openOutputs(group, outputs, { allow, identities });
-    await this.#openTcpListens(group, { allow, identities });
-    await this.#openUdpListens(group, listens);
+    if (readsGroup) await this.#openOutputs(group, outputs, clients, tcp);
+    await this.#openSenders(group, senders, tcp);
+    await this.#openUdpInputs(group, inputs);
   }
 
-  async #openOutputs(group: Resolved, outputs: Resolved[], access: Access): Promise<void> {
+  async #openOutputs(
+    group: Resolved,
+    outputs: Resolved[],
+    clients: Resolved[],
+    tcp: Answer[],
+  ): Promise<void> {
     const { service } = this;
     const sinks: Sink[] = [];
-    const limits = this.#clientLimits();
-    for (const address of this.#tcpOutputs) {
-      const clients = new ClientsSink(service, address, {
-        ...limits,
-        ...this.#accessOf(address, access),
-        frame: frameOf(address),
-      });
-      sinks.push(service.sink(clients));
-      await clients.open(await resolveAll(address));
+    for (const { address, answers } of clients) {
+      const sink = new ClientsSink(service, address, { ...this.#read.limits, ...this.#access(address) });
+      sinks.push(service.sink(sink));
+      await sink.open(answers, tcp);
     }
-    for (const { address, answers } of outputs)
+    for (const { address, answers } of outputs) {
       sinks.push(await openUdpSink(service, address, answers[0]!, false));
-    if (!this.#hasInputs) sinks.push(...this.#tee());
-    for (const source of await openUdpSources(service, group.address, group.answers, []))
-      service.route(source, sinks);
-  }
-
-  async #openTcpListens(group: Resolved, access: Access): Promise<void> {
-    const { service, options } = this;
-    const payload = await choosePayload(options.payload, group.answers);
-    const flushAfter = parseDuration('--flush-after', options.flushAfter ?? '50ms');
-    for (const address of this.#tcpListens) {
-      const sink = await openUdpSink(service, group.address, group.answers[0]!, true);
-      const cut = { frame: frameOf(address), payload, flushAfter };
-      const source = new TcpListenSource(service, address, { ...cut, ...this.#accessOf(address, access) });
-      service.route(source, [sink, ...this.#tee()]);
-      await source.open(await resolveAll(address));
+    }
+    if (!this.#read.hasInputs) sinks.push(...this.#tee());
+    for (const source of await openUdpSources(service, group.address, group.answers, [])) {
+      service.route(source, sinks, { last: true });
     }
   }
 
-  async #openUdpListens(group: Resolved, listens: Resolved[]): Promise<void> {
-    const all = listens.flatMap(({ answers }) => answers);
-    for (const { address, answers } of listens) {
-      for (const source of await openUdpSources(this.service, address, answers, all)) {
+  async #openSenders(group: Resolved, senders: Resolved[], tcp: Answer[]): Promise<void> {
+    const { service } = this;
+    const { flushAfter } = this.#read;
+    const payload = await choosePayload(this.#read.payload, group.answers);
+    for (const { address, answers } of senders) {
+      const sink = await openUdpSink(service, group.address, group.answers[0]!, true);
+      const source = new TcpListenSource(service, address, { payload, flushAfter, ...this.#access(address) });
+      service.route(source, [sink, ...this.#tee()]);
+      await source.open(answers, tcp);
+    }
+  }
+
+  async #openUdpInputs(group: Resolved, inputs: Resolved[]): Promise<void> {
+    const others = inputs.flatMap(({ answers }) => answers);
+    for (const { address, answers } of inputs) {
+      for (const source of await openUdpSources(this.service, address, answers, others)) {
         const sink = await openUdpSink(this.service, group.address, group.answers[0]!, false);
         this.service.route(source, [sink, ...this.#tee()]);
       }
@@ -200,48 +120,15 @@ class Reverse {
   }
 
   #tee(): Sink[] {
-    return this.options.tee ? [this.service.stdout(keyDefaults(this.options).frame ?? 'lines', false)] : [];
+    const { tee } = this.#read;
+    return tee ? [this.service.stdout(tee.frame, false)] : [];
   }
 
-  #clientLimits() {
-    const { clientBuffer = '8MiB', clientTimeout = '5m', maxClients = 1000 } = this.options;
-    const buffer = parseSize('--client-buffer', clientBuffer);
-    if (buffer < SMALLEST_BUFFER)
-      throw usage('--client-buffer', String(clientBuffer), 'less than 64KiB, one datagram');
-    return {
-      clientBuffer: buffer,
-      clientTimeout: parseDuration('--client-timeout', clientTimeout),
-      maxClients: parseInteger('--max-clients', maxClients, 0, 1_000_000),
-    };
+  /** Who may connect to a TCP listener, how, and how its bytes become datagrams or datagrams its bytes. */
+  #access({ keys }: Address) {
+    const identities = keys.tls ? this.#identities : undefined;
+    return { allow: this.#read.allow, identities, frame: keys.frame ?? 'lines' } as const;
   }
-
-  #identities(): TlsIdentities | undefined {
-    const secure = [...this.#tcpListens, ...this.#tcpOutputs].some(({ keys }) => keys.tls);
-    if (!secure) return undefined;
-    const identities = new TlsIdentities(this.options);
-    this.service.onReload(() => {
-      identities.reload();
-      this.service.notice('tls: certificates read again');
-    });
-    return identities;
-  }
-
-  #accessOf({ keys }: Address, { allow, identities }: Access): Access {
-    return { allow, identities: keys.tls ? identities : undefined };
-  }
-}
-
-/** Who may connect, and how. */
-interface Access {
-  allow: ReturnType<typeof parseAllow>;
-  identities: TlsIdentities | undefined;
-}
-
-/** One datagram always fits. */
-const SMALLEST_BUFFER = 64 * 1024;
-
-function frameOf({ keys }: Address) {
-  return keys.frame ?? 'lines';
 }
 
 async function resolved(
@@ -249,4 +136,11 @@ async function resolved(
   resolve: (address: Address) => Promise<Answer | Answer[]>,
 ): Promise<Resolved> {
   return { address, answers: listOf(await resolve(address)) };
+}
+
+function all(
+  addresses: Address[],
+  resolve: (address: Address) => Promise<Answer | Answer[]>,
+): Promise<Resolved[]> {
+  return Promise.all(addresses.map((address) => resolved(address, resolve)));
 }

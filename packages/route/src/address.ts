@@ -47,10 +47,10 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   return address;
 }
 
-/** An IP address in the one form in which equal addresses are equal texts; undefined if it is none. */
+/** An IP address in the one form in which equal addresses are equal texts; undefined if it is none, or has a zone. */
 export function canonicalIp(host: string): string | undefined {
   if (isIPv4(host)) return host;
-  if (!isIPv6(host)) return undefined;
+  if (!isIPv6(host) || host.includes('%')) return undefined;
   const short = new URL(`http://[${host}]`).hostname.slice(1, -1);
   // ::ffff:0:0/96 holds IPv4 addresses (RFC 4291, 2.5.5.2).
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short);

@@ -3,7 +3,9 @@ export interface SourceCounts {
   datagrams: number;
   bytes: number;
   /** Datagrams that the kernel dropped for want of receive buffer; undefined where the platform does not tell. */
-  kernelDropped?: number;
+  kernelDropped?: number | undefined;
+  /** Datagrams dropped because the program itself did not keep up. */
+  dropped: number;
   /** Lines that got a newline because their stream ended inside them. */
   brokenLines: number;
   /** Times that an upstream was connected again, or a followed file opened again. */
@@ -40,7 +42,7 @@ export interface Stats {
 }
 
 export function sourceCounts(): SourceCounts {
-  return { datagrams: 0, bytes: 0, brokenLines: 0, reconnects: 0, refused: 0 };
+  return { datagrams: 0, bytes: 0, dropped: 0, brokenLines: 0, reconnects: 0, refused: 0 };
 }
 
 export function sinkCounts(): SinkCounts {

@@ -19,6 +19,8 @@ export const ERRORS = {
   MPROXY_FILE: 1,
   /** A certificate or key that cannot be read or used. */
   MPROXY_TLS: 1,
+  /** An engine that does not load here. */
+  MPROXY_ENGINE: 1,
   /** Data that could not be written where it was to go. */
   MPROXY_WRITE: 1,
   /** Datagrams that the kernel did not take. */

@@ -85,7 +85,12 @@ export class FollowedInput implements Input {
   }
 
   #look(): Stats | undefined {
-    return statSync(this.path, { throwIfNoEntry: false });
+    try {
+      return statSync(this.path, { throwIfNoEntry: false });
+    } catch {
+      // A directory on the way that cannot be passed for now: the file that is open is read on.
+      return undefined;
+    }
   }
 
   async #pause(): Promise<void> {

@@ -1,5 +1,5 @@
 export { FRAMES, type Frame } from 'mproxy-framing';
-export type { Endpoint } from 'mproxy-udp';
+export type { Deliver, Endpoint } from 'mproxy-udp';
 export { type Address, type AddressRule, isGroup, parseAddress } from './address.js';
 export type { RouteStats, SinkCounts, SourceCounts, Stats } from './counts.js';
 export { ERRORS, type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
@@ -10,7 +10,7 @@ export { parseAllow } from './listener.js';
 export { forbidLoops, forbidTwins, type Resolved } from './loops.js';
 export { type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
 export { Pacer } from './pace.js';
-export { choosePayload } from './payload.js';
+export { choosePayload, parsePayload } from './payload.js';
 export { type Answer, resolveAll, resolveFirst } from './resolve.js';
 export type { Pace } from './route.js';
 export { type CommonOptions, type Handle, type Notice, type Service, startService } from './service.js';
@@ -29,6 +29,7 @@ export {
   parseInteger,
   parseRate,
   parseSize,
+  type Rate,
   showBytes,
   showCount,
   showDuration,

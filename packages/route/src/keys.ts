@@ -9,6 +9,7 @@ export interface Keys {
   ttl?: number;
   loop?: boolean;
   bind?: string;
+  tos?: number;
   rcvbuf?: number;
   sndbuf?: number;
   frame?: Frame;
@@ -46,6 +47,12 @@ export const KEYS: Record<KeyName, KeyRule> = {
   },
   loop: { help: "whether this host's own receivers of a group get a copy; default yes", parse: yesOrNo },
   bind: { value: 'HOST[:PORT]', help: 'own address, and port, to send from', parse: (_name, value) => value },
+  tos: {
+    value: 'BYTE',
+    help: 'the DSCP/TOS byte of what is sent, 0 to 255 or 0x00 to 0xff; --engine linux alone can',
+    parse: (name, value) =>
+      parseInteger(name, /^0x[\da-f]{1,2}$/i.test(value) ? Number(value) : value, 0, 255),
+  },
   rcvbuf: { value: 'SIZE', help: 'receive buffer to ask the kernel for; default 8MiB', parse: buffer },
   sndbuf: { value: 'SIZE', help: 'send buffer to ask the kernel for; default 1MiB', parse: buffer },
   frame: {

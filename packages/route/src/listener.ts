@@ -4,7 +4,7 @@ import { type Address, canonicalIp, showEndpoint } from './address.js';
 import { failure, reason, usage } from './errors.js';
 import type { Answer } from './resolve.js';
 import type { Service } from './service.js';
-import { listenFailure } from './source/udp.js';
+import { isMissing, listenFailure } from './sockets.js';
 import type { TlsIdentities } from './tls.js';
 
 /** How often a listener says that a handshake failed, at most. */
@@ -33,21 +33,26 @@ export class Listener {
     private readonly options: ListenerOptions,
   ) {}
 
-  /** @throws MPROXY_LISTEN */
-  async open(answers: Answer[]): Promise<void> {
+  /**
+   * @param others the answers of all TCP listeners of the command
+   * @throws MPROXY_LISTEN
+   */
+  async open(answers: Answer[], others: Answer[]): Promise<void> {
     let { port } = this.address;
-    const twin = (ip: string) => ip === '::' && answers.some((answer) => answer.ip === '0.0.0.0');
+    const twin = (ip: string) =>
+      ip === '::' && others.some((other) => other.ip === '0.0.0.0' && other.port === this.address.port);
     for (const { ip, zone } of answers) {
       const server = this.#create();
       const host = zone === undefined ? ip : `${ip}%${zone}`;
       try {
         await listen(server, { host, port, ipv6Only: twin(ip) });
       } catch (error) {
-        const missing = (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL' && answers.length > 1;
-        if (!missing) throw listenFailure('tcp', this.address, error);
+        const missing = isMissing(error) && answers.length > 1;
+        if (!missing) throw listenFailure(this.address, error);
         this.service.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
         continue;
       }
+      server.on('error', (error) => this.service.notice(`listening: ${this.address.text}: ${reason(error)}`));
       port = (server.address() as { port: number }).port;
       this.#servers.push(server);
       const local = { address: ip, port };
@@ -88,7 +93,6 @@ export class Listener {
     server.prependListener('connection', (socket: Socket) => this.#screen(socket));
     server.on(identities ? 'secureConnection' : 'connection', (socket: Socket) => this.#accept(socket));
     server.on('tlsClientError', (error: Error, socket: Socket) => this.#complain(error, socket));
-    server.on('error', (error) => this.service.notice(`listening: ${this.address.text}: ${reason(error)}`));
     return server;
   }
 

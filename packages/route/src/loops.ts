@@ -27,24 +27,22 @@ export function forbidLoops(inputs: Resolved[], outputs: Resolved[]): void {
 }
 
 /**
- * Refuses one group and port on two interfaces where the engine would give each listener the datagrams of both.
+ * Refuses one group and port on two interfaces where the engine would give each listener the datagrams of both,
+ * those that the command itself sends with them.
  * @throws MPROXY_GROUP
  */
-export function forbidTwins(engine: Engine, inputs: Resolved[]): void {
+export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolved[] = []): void {
   if (engine.exactGroups) return;
   const seen = new Map<string, string | undefined>();
-  for (const { address, answers } of inputs) {
+  for (const { address, answers } of [...inputs, ...outputs]) {
     for (const { ip, port, interface: on } of answers.filter((answer) => answer.interface)) {
       const group = `${ip} ${port}`;
-      if (seen.has(group) && seen.get(group) !== on?.name) {
+      const heard = inputs.some((input) =>
+        input.answers.some((into) => into.ip === ip && into.port === port),
+      );
+      if (heard && seen.has(group) && seen.get(group) !== on?.name) {
         const why = `one group and port on two interfaces: the ${engine.name} engine cannot keep them apart`;
-        throw failure(
-          'MPROXY_GROUP',
-          'group',
-          address.text,
-          why,
-          'this needs --engine linux, which is still to come',
-        );
+        throw failure('MPROXY_GROUP', 'group', address.text, why, 'this needs --engine linux');
       }
       seen.set(group, on?.name);
     }
@@ -53,7 +51,12 @@ export function forbidTwins(engine: Engine, inputs: Resolved[]): void {
 
 function feeds(output: Answer, input: Answer): boolean {
   if (output.port !== input.port) return false;
-  if (output.ip === input.ip) return !isGroup(input.ip) || output.interface?.name === input.interface?.name;
+  if (output.ip === input.ip) {
+    return output.zone === input.zone && output.interface?.name === input.interface?.name;
+  }
+  // What is sent to a wildcard address goes to this host itself (ip(7): INADDR_ANY; RFC 1122, 3.2.1.3).
+  if (isWildcard(output.ip) && !isWildcard(input.ip))
+    return output.family === input.family && reachesThisHost(input.ip);
   if (!isWildcard(input.ip)) return false;
   // [::] takes IPv4 too; 0.0.0.0 takes no IPv6.
   if (output.family === 6 && input.family === 4) return false;

@@ -19,20 +19,21 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     total += count;
   };
   for (const { name, counts, advice } of sources) {
-    const { kernelDropped = 0, brokenLines } = counts;
+    const { kernelDropped = 0, dropped: overrun, brokenLines } = counts;
     const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
     lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
+    lost(overrun, `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`);
     lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
   }
-  for (const { name, counts, dropReason } of sinks) {
-    const { dropped, errors, timedOut } = counts;
+  for (const sink of sinks) {
+    const { name, dropReason } = sink;
+    const { dropped, errors, timedOut } = sink.counts;
     lost(dropped, `${name}: dropped ${showCount(dropped, 'datagram')}: ${dropReason}`);
     lost(timedOut, `${name}: disconnected ${showCount(timedOut, 'client')} that took nothing`);
     for (const [code, count] of Object.entries(errors)) {
-      lost(
-        count,
-        `${name}: ${reason(Object.assign(new Error(code), { code }))}, ${showCount(count, 'time')}`,
-      );
+      const failed = `${name}: ${reason(Object.assign(new Error(code), { code }))}, ${showCount(count, 'time')}`;
+      const advice = sink.errorAdvice?.(code);
+      lost(count, advice ? `${failed}; ${advice}` : failed);
     }
   }
   return { total, text: parts.join('; ') };

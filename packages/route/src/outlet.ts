@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 
-/** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `idleSince`). */
+/** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `progressAt`). */
 const WINDOW = 128 * 1024;
 
 /**
@@ -11,23 +11,37 @@ export class Outlet {
   /** Bytes that the reader has yet to take. */
   queued = 0;
   /** When it last took something, or last had nothing to take; by `performance.now()`. */
-  idleSince = performance.now();
+  progressAt = performance.now();
   readonly #chunks: Buffer[] = [];
   #writing = false;
-  #waiting: (() => void)[] = [];
+  #gone = false;
+  #hurried = false;
+  #progress: Promise<void> | undefined;
+  #wakeAll: () => void = () => undefined;
 
   constructor(
     readonly stream: Writable,
     /** Bytes at most in the queue; one chunk always fits an empty one. */
     private readonly limit: number,
   ) {
-    stream.once('close', () => this.#wake());
+    const leave = () => {
+      this.#gone = true;
+      this.#wake();
+    };
+    // Both stay: process.stdout undoes its own destruction, and each later write fails anew.
+    stream.on('error', leave);
+    stream.on('close', leave);
+  }
+
+  /** Whether the reader is gone for good. */
+  get gone(): boolean {
+    return this.#gone || this.stream.destroyed;
   }
 
   /** Takes a chunk, never a part of it. @returns false when there is no room */
   offer(chunk: Buffer): boolean {
-    if (this.stream.destroyed || (this.queued > 0 && this.queued + chunk.length > this.limit)) return false;
-    if (this.queued === 0) this.idleSince = performance.now();
+    if (this.gone || (this.queued > 0 && this.queued + chunk.length > this.limit)) return false;
+    if (this.queued === 0) this.progressAt = performance.now();
     this.queued += chunk.length;
     this.#chunks.push(chunk);
     this.#pump();
@@ -36,8 +50,18 @@ export class Outlet {
 
   /** Resolves when at most so many bytes are queued, or the reader is gone; undefined when it is so already. */
   drained(most: number): Promise<void> | undefined {
-    if (this.queued <= most || this.stream.destroyed) return undefined;
-    return new Promise<void>((resolve) => this.#waiting.push(resolve)).then(() => this.drained(most));
+    if (this.queued <= most || this.gone || this.#hurried) return undefined;
+    // One promise for all who wait, however many ask.
+    this.#progress ??= new Promise<void>((resolve) => {
+      this.#wakeAll = resolve;
+    });
+    return this.#progress.then(() => this.drained(most));
+  }
+
+  /** From now on nobody waits for the reader. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#wake();
   }
 
   #pump(): void {
@@ -51,7 +75,7 @@ export class Outlet {
       if (error) return;
       this.#writing = false;
       this.queued -= bytes;
-      this.idleSince = performance.now();
+      this.progressAt = performance.now();
       this.#wake();
       this.#pump();
     };
@@ -63,8 +87,7 @@ export class Outlet {
   }
 
   #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#progress = undefined;
+    this.#wakeAll();
   }
 }

@@ -12,13 +12,15 @@ const PAUSE_MS = 5;
  * of the input starts the schedule anew: it earns no burst.
  */
 export class Pacer {
+  /** Bytes that were read, and not sent because the program was stopped. */
+  unsent = 0;
   readonly #batch = new Batch();
   readonly #perMs: number;
   /** When the next datagram is due, by `performance.now()`. */
   #due = 0;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
-  #idleSince = 0;
+  #sentAt = 0;
 
   constructor(
     private readonly rate: Rate,
@@ -31,13 +33,12 @@ export class Pacer {
   /** Takes a batch, and resolves when all of it was sent. */
   send(batch: Batch): Promise<void> {
     if (this.#waiting++ === 0) this.#resume();
-    const { slab } = batch;
-    const ranges: [number, number][] = [];
-    batch.each((offset, length) => ranges.push([offset, length]));
+    const datagrams: Buffer[] = [];
+    batch.each((offset, length) => datagrams.push(batch.keep(offset, length)));
     this.#queue = this.#queue.then(async () => {
-      for (const [offset, length] of ranges) await this.#one(slab, offset, length);
+      for (const datagram of datagrams) await this.#one(datagram);
       this.#waiting--;
-      this.#idleSince = performance.now();
+      this.#sentAt = performance.now();
     });
     return this.#queue;
   }
@@ -45,17 +46,23 @@ export class Pacer {
   /** Moves the schedule by as long as the input paused, so that lateness is still caught up, and the pause is not. */
   #resume(): void {
     const now = performance.now();
-    const pause = now - this.#idleSince;
+    const pause = now - this.#sentAt;
     if (pause > PAUSE_MS) this.#due = Math.max(this.#due, Math.min(now, this.#due + pause));
   }
 
-  async #one(slab: Buffer, offset: number, length: number): Promise<void> {
+  async #one(datagram: Buffer): Promise<void> {
+    const { length } = datagram;
     const early = this.#due - performance.now();
-    if (early > 0 && !this.signal.aborted) await this.#until();
+    if (early > 0) await this.#until();
+    if (this.signal.aborted) {
+      // Sent at once, the rest would outrun those whom the pace is there for.
+      this.unsent += length;
+      return;
+    }
     if (-early > CATCH_UP_MS) this.#due = performance.now();
     this.#due += (this.rate.unit === 'bits' ? length * 8 : 1) / this.#perMs;
-    this.#batch.reset(slab);
-    this.#batch.add(offset, length);
+    this.#batch.reset(datagram);
+    this.#batch.add(0, length);
     await this.deliver(this.#batch);
   }
 

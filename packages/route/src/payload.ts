@@ -11,15 +11,17 @@ const UNKNOWN = 1452;
 /** IP and UDP headers without options (RFC 791, RFC 8200, RFC 768). */
 const HEADERS = { 4: 28, 6: 48 };
 
+/** Reads `--payload`. @throws MPROXY_USAGE */
+export function parsePayload(asked: number | string | undefined): number | undefined {
+  return asked === undefined ? undefined : parseInteger('--payload', asked, 1, MAX_DATAGRAM);
+}
+
 /**
  * How full datagrams are made: what the user said, else what fits the smallest MTU of the interfaces that the
  * destinations are reached by, at most 8096.
  */
-export async function choosePayload(
-  asked: number | string | undefined,
-  destinations: Answer[],
-): Promise<number> {
-  if (asked !== undefined) return parseInteger('--payload', asked, 1, MAX_DATAGRAM);
+export async function choosePayload(asked: number | undefined, destinations: Answer[]): Promise<number> {
+  if (asked !== undefined) return asked;
   const fits = await Promise.all(destinations.map(fitting));
   return Math.min(LARGEST, ...fits);
 }

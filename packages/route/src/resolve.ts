@@ -66,9 +66,21 @@ export function scoped({ ip, zone, interface: on }: Answer): string {
 async function answer(address: Address, ip: string): Promise<Answer> {
   const result: Answer = { ip, family: familyOf(ip), port: address.port };
   if (address.zone !== undefined) result.zone = address.zone;
-  if (isGroup(ip)) result.interface = await groupInterface(address, ip);
-  else forbidGroupKeys(address, ip);
+  if (isGroup(ip)) {
+    if (address.port === 0)
+      throw usage('port', address.text, 'port 0 is no group', 'give the port of the group');
+    checkSources(address, ip);
+    result.interface = await groupInterface(address, ip);
+  } else forbidGroupKeys(address, ip);
   return result;
+}
+
+function checkSources({ text, keys }: Address, ip: string): void {
+  const family = familyOf(ip);
+  for (const source of keys.source ?? []) {
+    if (isIP(source) === family && !isGroup(source)) continue;
+    throw usage('source', text, `${source} is not the IPv${family} address of a sender`);
+  }
 }
 
 /** A key for groups that stands in the address itself says that a group was meant. */

@@ -21,10 +21,12 @@ export class Route {
     const ends = this.sinks.map(({ ended }) => ended);
     if (ends.length > 0 && ends.every((ended) => ended !== undefined))
       void Promise.all(ends).then(() => this.source.stop());
-    const deliver: Deliver = (batch) => this.#deliver(batch);
+    const taken = this.source.takeOver?.(this.sinks) ?? [];
+    const here = this.sinks.filter((sink) => !taken.includes(sink));
+    const deliver: Deliver = (batch) => this.#deliver(batch, here);
     const pacer = this.pace?.(deliver);
     await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver);
-    this.#flush();
+    this.#flush(here);
   }
 
   stop(): void {
@@ -39,13 +41,10 @@ export class Route {
     };
   }
 
-  /** The hot path: every datagram of every command passes here, in its batch. */
-  #deliver(batch: Batch): Promise<void> | undefined {
-    const { counts } = this.source;
-    counts.datagrams += batch.datagrams;
-    counts.bytes += batch.bytes;
+  /** The hot path: every datagram that no thread moves by itself passes here, in its batch. */
+  #deliver(batch: Batch, sinks: Sink[]): Promise<void> | undefined {
     const rooms: Promise<void>[] = [];
-    for (const sink of this.sinks) {
+    for (const sink of sinks) {
       sink.write(batch);
       const room = sink.room();
       if (room) rooms.push(room);
@@ -53,13 +52,13 @@ export class Route {
     if (!this.#flushing) {
       this.#flushing = true;
       // After this turn's reads: one write for all that was there to be read.
-      setImmediate(() => this.#flush());
+      setImmediate(() => this.#flush(sinks));
     }
     return rooms.length > 0 ? Promise.all(rooms).then(() => undefined) : undefined;
   }
 
-  #flush(): void {
+  #flush(sinks: Sink[]): void {
     this.#flushing = false;
-    for (const sink of this.sinks) sink.flush();
+    for (const sink of sinks) sink.flush();
   }
 }

@@ -11,13 +11,17 @@ import type { Source } from './source.js';
 /** How often losses are looked for, and how often they are told at most, in milliseconds. */
 const LOOK_MS = 1000;
 const TELL_MS = 10_000;
+/** How long a program that was asked to stop waits for those who do not take what it has for them. */
+const PATIENCE_MS = 500;
 
 /** What every program's options have. */
 export interface CommonOptions {
   /** A copy of the data on stdout. */
   tee?: boolean;
-  /** `auto` (default) or `node`. */
+  /** `auto` (default), `linux` or `node`. */
   engine?: string;
+  /** Say with the notices which engine `auto` could not take. */
+  stats?: unknown;
   /** Takes what the program says of itself. */
   onNotice?: (notice: Notice) => void;
 }
@@ -58,25 +62,37 @@ export function startService(
   ready.catch(() => undefined);
   done.catch(() => undefined);
   const stop = () => {
-    service.stop();
+    void service.stop();
     return done;
   };
-  if (signal?.aborted) void stop();
+  if (signal?.aborted) stop();
   else signal?.addEventListener('abort', stop, { once: true });
+  const forget = () => signal?.removeEventListener('abort', stop);
+  done.then(forget, forget);
   return { ready, done, stop, stats: () => service.stats(), reload: () => service.reload() };
+}
+
+export interface RouteOptions {
+  pace?: Pace | undefined;
+  /** Stop it after the others: what they send comes back in by it. */
+  last?: boolean;
 }
 
 /** What the parts of one running program share. */
 export class Service {
   engine!: Engine;
   readonly #routes: Route[] = [];
-  readonly #runs: Promise<void>[] = [];
+  readonly #last = new Set<Route>();
+  readonly #runs = new Map<Route, Promise<void>>();
+  readonly #opened: Source[] = [];
   readonly #sinks: Sink[] = [];
+  readonly #closes = new Map<Sink, Promise<void>>();
   readonly #reloads: (() => void)[] = [];
   readonly #ends: (() => void)[] = [];
   readonly #listening: Endpoint[] = [];
   readonly #stopping = new AbortController();
   readonly #watch = setInterval(() => this.#tellLosses(TELL_MS), LOOK_MS);
+  #ended = false;
   #stdout: StreamSink | undefined;
   #failure: MproxyError | undefined;
   #told = { total: 0, at: Number.NEGATIVE_INFINITY };
@@ -107,7 +123,14 @@ export class Service {
   /** Has a sink closed at the end, after all routes. */
   sink<S extends Sink>(sink: S): S {
     this.#sinks.push(sink);
+    if (this.#ended) void this.#close([sink]);
     return sink;
+  }
+
+  /** Has a source closed when the program fails before the source runs. */
+  source<S extends Source>(source: S): S {
+    this.#opened.push(source);
+    return source;
   }
 
   /** The one writer that owns stdout. */
@@ -117,12 +140,13 @@ export class Service {
   }
 
   /** Runs a route from now on. */
-  route(source: Source, sinks: Sink[], pace?: Pace): Promise<void> {
+  route(source: Source, sinks: Sink[], { pace, last = false }: RouteOptions = {}): Promise<void> {
     const route = new Route(source, sinks, pace);
     this.#routes.push(route);
+    if (last) this.#last.add(route);
     const run = route.run();
     run.catch(() => undefined);
-    this.#runs.push(run);
+    this.#runs.set(route, run);
     if (this.stopping.aborted) route.stop();
     return run;
   }
@@ -150,27 +174,42 @@ export class Service {
     return { routes: this.#routes.map((route) => route.stats()) };
   }
 
-  stop(): void {
+  /** Stops from the beginning to the end: what came in goes out before what it goes through is stopped. */
+  async stop(): Promise<void> {
+    if (this.stopping.aborted) return;
     this.#stopping.abort();
-    for (const route of this.#routes) route.stop();
+    await this.#stopRoutes(this.#routes.filter((route) => !this.#last.has(route)));
+    await this.#stopRoutes([...this.#last]);
+  }
+
+  async #stopRoutes(routes: Route[]): Promise<void> {
+    const others = this.#routes.filter((route) => !routes.includes(route)).flatMap(({ sinks }) => sinks);
+    const sinks = new Set(routes.flatMap((route) => route.sinks).filter((sink) => !others.includes(sink)));
+    const hurry = setTimeout(() => {
+      for (const sink of sinks) sink.hurry();
+    }, PATIENCE_MS);
+    for (const route of routes) route.stop();
+    await Promise.allSettled(routes.map((route) => this.#runs.get(route)));
+    await this.#close(sinks);
+    clearTimeout(hurry);
   }
 
   async open(open: (service: Service) => Promise<void>): Promise<{ listening: Endpoint[] }> {
     try {
-      this.engine = engineNamed(this.options.engine ?? 'auto');
+      this.engine = this.#chooseEngine(this.options.engine ?? 'auto');
       await open(this);
       return { listening: this.#listening };
     } catch (error) {
-      this.stop();
-      await Promise.allSettled(this.#runs);
-      await this.#close();
+      for (const source of this.#opened) source.stop();
+      await this.stop();
+      await this.#end();
       throw error;
     }
   }
 
   async finish(): Promise<Stats> {
-    const ends = await Promise.allSettled(this.#runs);
-    await this.#close();
+    const ends = await Promise.allSettled(this.#runs.values());
+    await this.#end();
     this.#tellLosses(0);
     for (const check of this.#ends) check();
     const failed = ends.find((end) => end.status === 'rejected');
@@ -179,9 +218,17 @@ export class Service {
     return this.stats();
   }
 
-  async #close(): Promise<void> {
+  /** Closes what is still open, also what was opened while the program was stopping. */
+  async #end(): Promise<void> {
     clearInterval(this.#watch);
-    await Promise.all(this.#sinks.map((sink) => sink.close()));
+    this.#ended = true;
+    if (this.stopping.aborted) for (const sink of this.#sinks) sink.hurry();
+    await this.#close(this.#sinks);
+  }
+
+  async #close(sinks: Iterable<Sink>): Promise<void> {
+    for (const sink of sinks) if (!this.#closes.has(sink)) this.#closes.set(sink, sink.close());
+    await Promise.all(this.#closes.values());
   }
 
   /** Tells what was lost, when that is more than was told, and not more often than asked. */
@@ -195,9 +242,20 @@ export class Service {
     this.#told = { total, at: now };
     this.loss(`lost: ${text}`);
   }
+
+  #chooseEngine(name: string): Engine {
+    if (!isEngineName(name)) throw usage('--engine', name, 'no such engine', 'use auto, linux or node');
+    try {
+      const { engine, instead } = chooseEngine(name);
+      if (instead !== undefined && this.options.stats)
+        this.notice(`engine: node, as linux does not load: ${instead}`);
+      return engine;
+    } catch (error) {
+      throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');
+    }
+  }
 }
 
-function engineNamed(name: string): Engine {
-  if (name === 'auto' || name === 'node') return chooseEngine(name);
-  throw usage('--engine', name, 'no such engine', 'use auto or node');
+function isEngineName(name: string): name is 'auto' | 'linux' | 'node' {
+  return ['auto', 'linux', 'node'].includes(name);
 }

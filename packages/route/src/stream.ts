@@ -8,6 +8,8 @@ export interface StreamOptions {
   /** How long an unfinished piece of `raw` waits for more, in milliseconds. */
   flushAfter: number;
   deliver: Deliver;
+  /** Counts what is delivered. */
+  counts: { datagrams: number; bytes: number };
 }
 
 /**
@@ -30,9 +32,13 @@ export class FramedStream {
 
   /** Takes the next bytes; a promise resolves when the sinks are ready for more. */
   push(chunk: Buffer): Promise<void> | undefined {
+    clearTimeout(this.#piece);
     this.#cutter.push(chunk);
-    this.#idle ??= setImmediate(() => this.#whenIdle());
-    return this.#sent();
+    const busy = this.#sent();
+    // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
+    if (busy) void busy.then(this.#awaitIdle, this.#awaitIdle);
+    else this.#awaitIdle();
+    return busy;
   }
 
   /** The input ended as it should: all that is left goes as it is. */
@@ -57,6 +63,9 @@ export class FramedStream {
   }
 
   #deliver(): void {
+    const { counts } = this.options;
+    counts.datagrams += this.#batch.datagrams;
+    counts.bytes += this.#batch.bytes;
     this.#busy = this.options.deliver(this.#batch) ?? this.#busy;
     this.#batch.reset(this.#batch.slab);
   }
@@ -67,6 +76,10 @@ export class FramedStream {
     this.#busy = undefined;
     return busy;
   }
+
+  readonly #awaitIdle = (): void => {
+    this.#idle ??= setImmediate(() => this.#whenIdle());
+  };
 
   #whenIdle(): void {
     this.#idle = undefined;

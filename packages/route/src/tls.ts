@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
-import { failure, usage } from './errors.js';
+import { failure, MproxyError, usage } from './errors.js';
 import { listOf } from './options.js';
 
 /** The flags of TLS listeners. */
@@ -97,6 +97,7 @@ export class TlsIdentities {
         const certificate = new X509Certificate(pair.cert);
         return { certificate, context: createSecureContext({ minVersion: 'TLSv1.2', ...pair }) };
       } catch (error) {
+        if (error instanceof MproxyError) throw error;
         throw failure('MPROXY_TLS', 'certificate', `${file} with ${this.#keys[i]}`, error);
       }
     });
@@ -105,7 +106,7 @@ export class TlsIdentities {
   #pair(i: number) {
     const { tlsClientCa } = this.options;
     const pair = { cert: readFileSync(this.#certs[i]!), key: readFileSync(this.#keys[i]!) };
-    return tlsClientCa === undefined ? pair : { ...pair, ca: readFileSync(tlsClientCa) };
+    return tlsClientCa === undefined ? pair : { ...pair, ca: readAuthorities(tlsClientCa) };
   }
 }
 
@@ -118,11 +119,12 @@ export function clientContext(options: TlsClientOptions): SecureContext {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage(tlsCert ? '--tls-key' : '--tls-cert', 'missing', '--tls-cert and --tls-key go together');
   }
-  const files = [tlsCa, tlsCert, tlsKey].filter((file) => file !== undefined);
+  const files = [tlsCert, tlsKey].filter((file) => file !== undefined);
+  const ca = tlsCa === undefined ? systemRoots() : readAuthorities(tlsCa);
   try {
     return createSecureContext({
       minVersion: 'TLSv1.2',
-      ca: tlsCa === undefined ? systemRoots() : readFileSync(tlsCa),
+      ca,
       ...(tlsCert !== undefined && { cert: readFileSync(tlsCert), key: readFileSync(tlsKey!) }),
     });
   } catch (error) {
@@ -130,10 +132,24 @@ export function clientContext(options: TlsClientOptions): SecureContext {
   }
 }
 
+/**
+ * Certificates of authorities (PEM). A context takes a file without any and then trusts nobody.
+ * @throws MPROXY_TLS
+ */
+function readAuthorities(file: string): string {
+  try {
+    const pem = readFileSync(file, 'latin1');
+    new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    throw failure('MPROXY_TLS', 'certificate', file, error);
+  }
+}
+
 /** The system's authorities, where a bundle is found, and those that Node carries. */
 function systemRoots(): string[] {
   const named = process.env.SSL_CERT_FILE;
-  if (named) return [...rootCertificates, readFileSync(named, 'latin1')];
+  if (named) return [...rootCertificates, readAuthorities(named)];
   for (const bundle of BUNDLES) {
     try {
       return [...rootCertificates, readFileSync(bundle, 'latin1')];

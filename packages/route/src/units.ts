@@ -21,7 +21,10 @@ export interface Rate {
 
 /** @returns milliseconds. A bare number is seconds. */
 export function parseDuration(flag: string, value: string | number): number {
-  return measure(flag, value, DURATIONS, 'a duration like 500ms, 10s, 5m or 1h').amount;
+  const { amount } = measure(flag, value, DURATIONS, 'a duration like 500ms, 10s, 5m or 1h');
+  // A timer that is asked for more fires at once (Node: timers, setTimeout).
+  if (amount < 2 ** 31) return amount;
+  throw usage(flag, String(value), 'more than 596h');
 }
 
 /** @returns bytes. A bare number is bytes. */

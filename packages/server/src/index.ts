@@ -2,7 +2,6 @@ import {
   type Address,
   type AddressRule,
   type CommonOptions,
-  type Frame,
   forbidTwins,
   type Handle,
   isRegular,
@@ -44,7 +43,7 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths } = readOptions(options);
+    const { addresses, paths, teeFrame } = readOptions(options);
     const answers = await Promise.all(addresses.map(resolveAll));
     forbidTwins(
       service.engine,
@@ -52,8 +51,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     );
     const sinks = openSinks(service, addresses, paths);
     for (const [i, address] of addresses.entries()) {
-      const frame = address.keys.frame ?? 'lines';
-      const tee = options.tee ? [service.stdout(frame, false)] : [];
+      const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
         service.route(source, to);
@@ -62,9 +60,10 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
   });
 }
 
-function readOptions(options: ServerOptions): { addresses: Address[]; paths: string[] } {
+function readOptions(options: ServerOptions) {
   const { path, listenAddr, merge } = options;
-  const addresses = parseAddresses(listenAddr, LISTEN_ADDR, keyDefaults(options));
+  const defaults = keyDefaults(options);
+  const addresses = parseAddresses(listenAddr, LISTEN_ADDR, defaults);
   if (!path) throw usage('--path', 'missing', 'there is nowhere to write', 'give a file, or - for stdout');
   if (addresses.length === 0) throw usage('--listen-addr', 'missing', 'there is nothing to listen on');
   const one = addresses.length === 1 || merge || !isRegular(path);
@@ -72,7 +71,18 @@ function readOptions(options: ServerOptions): { addresses: Address[]; paths: str
   const twice = one ? undefined : addresses.find((_, i) => paths.indexOf(paths[i]!) !== i);
   if (twice)
     throw usage('--listen-addr', twice.text, 'given twice, for one and the same file', 'or use --merge');
-  return { addresses, paths };
+  const teeFrame = defaults.frame ?? 'lines';
+  const frames = addresses.map(({ keys }) => keys.frame ?? 'lines');
+  if (path === '-' && options.tee) frames.push(teeFrame);
+  if (one && new Set(frames).size > 1) {
+    throw usage(
+      'frame',
+      [...new Set(frames)].join(', '),
+      `${path} is written by one frame`,
+      'use one for all',
+    );
+  }
+  return { addresses, paths, teeFrame };
 }
 
 /** An address as a file's name: what a file system does not take becomes `_`. */
@@ -86,11 +96,11 @@ function openSinks(service: Service, addresses: Address[], paths: string[]): Sin
   const opened = new Map<string, Sink>();
   return addresses.map(({ keys }, i) => {
     const path = paths[i]!;
-    const frame: Frame = keys.frame ?? 'lines';
-    const known = `${frame} ${path}`;
-    const sink = opened.get(known) ?? openPathSink(service, path, frame);
-    if (!opened.has(known)) service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
-    opened.set(known, sink);
+    const known = opened.get(path);
+    if (known) return known;
+    const sink = openPathSink(service, path, keys.frame ?? 'lines');
+    service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
+    opened.set(path, sink);
     return sink;
   });
 }

@@ -1,5 +1,5 @@
 /** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
-const CAPACITY = 64;
+export const BATCH_CAPACITY = 64;
 
 /**
  * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
@@ -9,17 +9,19 @@ const CAPACITY = 64;
  * The batch itself is lent to a sink for the call; of its bytes a sink that needs them longer asks {@link keep}.
  */
 export class Batch {
+  /** Entries that fit. */
+  static readonly capacity = BATCH_CAPACITY;
   slab: Buffer = Buffer.alloc(0);
   /** Whether the slab will be filled again: then what is kept must be copied. */
   lent = false;
   count = 0;
-  readonly offset = new Uint32Array(CAPACITY);
-  readonly length = new Uint32Array(CAPACITY);
+  readonly offset = new Uint32Array(BATCH_CAPACITY);
+  readonly length = new Uint32Array(BATCH_CAPACITY);
   /** Bytes of each datagram of an entry; 0 where the entry is one datagram. */
-  readonly segment = new Uint16Array(CAPACITY);
+  readonly segment = new Uint16Array(BATCH_CAPACITY);
 
   get full(): boolean {
-    return this.count === CAPACITY;
+    return this.count === BATCH_CAPACITY;
   }
 
   /** Empties the batch and points it at a slab. */
@@ -29,6 +31,7 @@ export class Batch {
   }
 
   add(offset: number, length: number, segment = 0): void {
+    if (this.full) throw new RangeError('the batch is full');
     const i = this.count++;
     this.offset[i] = offset;
     this.length[i] = length;

@@ -9,11 +9,14 @@ export interface Engine {
   readonly name: EngineName;
   /** Whether a receiver can keep out groups that others joined, and its own group from another interface. */
   readonly exactGroups: boolean;
+  readonly setsTos: boolean;
   openReceiver(options: ReceiverOptions): Promise<Receiver>;
   openSender(options: SenderOptions): Promise<Sender>;
+  /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */
+  redirect?(from: number, to: number): void;
 }
 
-export type EngineName = 'node';
+export type EngineName = 'linux' | 'node';
 
 /** An IP address, with its zone where it is link-local, and a port. IPv4-mapped IPv6 is written as IPv4. */
 export interface Endpoint {
@@ -41,18 +44,63 @@ export interface ReceiverOptions extends Endpoint {
 /** Takes a batch; a promise tells a source that can wait when the sinks are ready for more. */
 export type Deliver = (batch: Batch) => Promise<void> | undefined;
 
+/** A socket that a receiving thread sends on, by its descriptor. */
+export interface SocketTarget {
+  fd: number;
+  waits: boolean;
+  /** The destination, where the socket is not connected. */
+  name?: Uint8Array;
+  counts: SharedArrayBuffer;
+}
+
+/** A file that a receiving thread writes to, by its descriptor. */
+export interface FileTarget {
+  fd: number;
+  /** A datagram that does not end with a newline gets one. */
+  endsLines: boolean;
+  counts: SharedArrayBuffer;
+  /** How many pieces that were handed over the event loop has written. */
+  written: SharedArrayBuffer;
+}
+
+/** What a thread could not write to a file itself, for the event loop to keep and to try again. */
+export interface HandedOver {
+  bytes: Uint8Array;
+  datagrams: number;
+}
+
+/** What a receiver that has a thread of its own writes to from there, with no hop between. */
+export interface ThreadSinks {
+  sockets: SocketTarget[];
+  files: { target: FileTarget; handOver: (piece: HandedOver) => void }[];
+}
+
+export interface ReceiveCounts {
+  datagrams: number;
+  bytes: number;
+  /** Dropped by the kernel for want of buffer; undefined where the platform does not tell. */
+  kernelDropped: number | undefined;
+  /** Dropped between a receiving thread and the event loop. */
+  dropped: number;
+}
+
 export interface Receiver {
   /** Where it is bound, the port the system picked with it. */
   readonly local: Endpoint;
   /** The receive buffer that the kernel granted, in bytes; socket(7) reports twice of it. */
   readonly receiveBuffer: number;
-  /** Delivers until {@link stop}, and then what the kernel still holds. */
-  run(deliver: Deliver): Promise<void>;
+  readonly counts: ReceiveCounts;
+  /** Whether it receives in a thread of its own, which can take sinks over. */
+  readonly threaded: boolean;
+  /**
+   * Delivers until {@link stop}, and then what the kernel still holds.
+   * @param deliver takes what is for the event loop; undefined when nothing is
+   * @param sinks what its thread writes to; only for a threaded one
+   */
+  run(deliver: Deliver | undefined, sinks?: ThreadSinks): Promise<void>;
   stop(): void;
   /** From now on datagrams from these are not delivered: a command's own, come back through its group. */
   ignore(from: OwnSender): void;
-  /** Datagrams that the kernel dropped for want of buffer; undefined where the platform does not tell. */
-  dropped(): number | undefined;
 }
 
 /** A sending socket of this process: its port, and the addresses its datagrams may carry. */
@@ -68,6 +116,8 @@ export interface SenderOptions extends Endpoint {
   /** A broadcast address: it can have no connected socket that tells what refused. */
   broadcast: boolean;
   bind?: Endpoint;
+  /** The DSCP/TOS byte (RFC 2474), IPv6's traffic class. Only where {@link Engine.setsTos}. */
+  tos?: number;
   /** SO_SNDBUF to ask for, in bytes. */
   sendBuffer: number;
   /** A stream waits for room; a relay drops, and counts. */
@@ -89,9 +139,13 @@ export interface Sender {
   readonly local: Endpoint;
   readonly sendBuffer: number;
   readonly counts: SendCounts;
+  /** How a receiving thread sends on this socket; undefined where the engine has none. */
+  readonly target?: SocketTarget;
   send(batch: Batch): void;
   /** Undefined while there is room; else resolves when there is. */
   room(): Promise<void> | undefined;
-  /** Sends what still waits, bounded in time unless it waits for room, and closes. */
+  /** From now on nobody waits for room; what the kernel does not take at once is dropped, and counted. */
+  hurry(): void;
+  /** Sends what still waits, and closes. Called once. */
   close(): Promise<void>;
 }

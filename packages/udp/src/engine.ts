@@ -1,7 +1,23 @@
-import type { Engine } from './contract.js';
+import type { Engine, EngineName } from './contract.js';
+import { linuxEngine } from './linux/engine.js';
 import { nodeEngine } from './node/engine.js';
 
-/** `auto` takes the fastest engine that loads; today that is node:dgram everywhere. */
-export function chooseEngine(_name: 'auto' | 'node'): Engine {
-  return nodeEngine;
+/** An engine, and why it is not the one that `auto` would rather have. */
+export interface Choice {
+  engine: Engine;
+  instead?: string;
+}
+
+/**
+ * `auto` takes the engine for Linux where it loads, and the one for every platform otherwise.
+ * @throws when `linux` is asked for and does not load
+ */
+export function chooseEngine(name: 'auto' | EngineName): Choice {
+  if (name === 'node' || (name === 'auto' && process.platform !== 'linux')) return { engine: nodeEngine };
+  try {
+    return { engine: linuxEngine() };
+  } catch (error) {
+    if (name === 'linux') throw error;
+    return { engine: nodeEngine, instead: (error as Error).message.split('\n')[0] ?? 'unknown' };
+  }
 }

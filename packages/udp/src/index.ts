@@ -1,6 +1,6 @@
 export { Batch } from './batch.js';
 export * from './contract.js';
-export { chooseEngine } from './engine.js';
+export { type Choice, chooseEngine } from './engine.js';
 export {
   broadcastAddresses,
   findInterface,
@@ -10,4 +10,5 @@ export {
   type NetInterface,
   routeInterface,
 } from './interfaces.js';
+export { ThreadFile } from './linux/writer.js';
 export { untilQuiet } from './quiet.js';

@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
@@ -43,6 +43,9 @@ export function findInterface(nameOrAddress: string): NetInterface | undefined {
 export async function routeInterface(address: string): Promise<NetInterface | undefined> {
   const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
   try {
+    await new Promise<void>((resolve) => socket.bind(0, resolve));
+    // Or a broadcast address is refused (EACCES, udp(7)).
+    socket.setBroadcast(true);
     // The callback gets an error (dgram: socket.connect), which the types leave out.
     const failed = await new Promise<unknown>((resolve) => socket.connect(9, address, resolve as () => void));
     return failed ? undefined : findInterface(socket.address().address.replace(/%.*/, ''));
@@ -58,6 +61,14 @@ export function interfaceMtu(name: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Tells an interface from a later one that took its name, and perhaps its index: the inode of its folder in sysfs.
+ * Undefined where the system does not tell.
+ */
+export function interfaceIdentity(name: string): number | undefined {
+  return statSync(`/sys/class/net/${name}/`, { throwIfNoEntry: false })?.ino;
 }
 
 /** The IPv4 broadcast addresses of this host's networks, 255.255.255.255 with them (RFC 919). */

@@ -64,8 +64,8 @@ export class ClientsSink implements Sink {
     return this.address.text;
   }
 
-  open(answers: Answer[]): Promise<void> {
-    return this.#listener.open(answers);
+  open(answers: Answer[], others: Answer[]): Promise<void> {
+    return this.#listener.open(answers, others);
   }
 
   write(batch: Batch): void {
@@ -90,6 +90,8 @@ export class ClientsSink implements Sink {
   room(): undefined {
     return undefined;
   }
+
+  hurry(): void {}
 
   async close(): Promise<void> {
     this.flush();
@@ -122,8 +124,8 @@ export class ClientsSink implements Sink {
   #disconnectIdle(): void {
     const { clientTimeout } = this.options;
     const now = performance.now();
-    for (const { queued, idleSince, stream } of this.#clients) {
-      if (queued === 0 || now - idleSince < clientTimeout) continue;
+    for (const { queued, progressAt, stream } of this.#clients) {
+      if (queued === 0 || now - progressAt < clientTimeout) continue;
       this.counts.timedOut++;
       stream.destroy(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
     }

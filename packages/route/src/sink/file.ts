@@ -1,8 +1,9 @@
 import { closeSync, constants, openSync, statSync, writevSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import type { Frame } from 'mproxy-framing';
-import type { Batch } from 'mproxy-udp';
-import { sinkCounts } from '../counts.js';
+import { endsEveryDatagram, type Frame } from 'mproxy-framing';
+import { type Batch, type HandedOver, ThreadFile } from 'mproxy-udp';
+import { Backlog } from '../backlog.js';
+import { type SinkCounts, sinkCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
 import type { Service } from '../service.js';
 import { NEWLINE, type Sink, toStream } from '../sink.js';
@@ -19,13 +20,16 @@ const RETRY_MS = 1000;
 /** A device that takes nothing now (EAGAIN) is asked again soon. */
 const BUSY_MS = 10;
 
-/** A file that is appended to, or a device. What cannot be written is kept, up to a bound, and tried again. */
+/**
+ * A file that is appended to, or a device. What cannot be written is kept, up to a bound, and tried again. A receiving
+ * thread writes to it by itself, and hands over what it could not write.
+ */
 export class FileSink implements Sink {
-  readonly counts = sinkCounts();
   readonly dropReason = 'it could not be written';
+  readonly #counts = sinkCounts();
+  readonly #threads: ThreadFile[] = [];
+  readonly #backlog = new Backlog();
   #fd: number;
-  #pieces: Buffer[] = [];
-  #bytes = 0;
   #retry: NodeJS.Timeout | undefined;
   /** The error that stands between us and the file, by its code. */
   #trouble: string | undefined;
@@ -39,16 +43,33 @@ export class FileSink implements Sink {
     service.onReload(() => this.#reopen());
   }
 
-  write(batch: Batch): void {
-    if (this.#trouble !== undefined && this.#bytes + batch.bytes > MEMORY_LIMIT) {
-      this.counts.dropped += batch.datagrams;
-      return;
+  get counts(): SinkCounts {
+    const sum = { ...this.#counts };
+    for (const { counts } of this.#threads) {
+      sum.datagrams += counts.datagrams;
+      sum.bytes += counts.bytes;
     }
+    return sum;
+  }
+
+  inThread() {
+    const thread = new ThreadFile(this.#fd, endsEveryDatagram(this.frame));
+    this.#threads.push(thread);
+    const handOver = ({ bytes, datagrams }: HandedOver) => {
+      thread.take();
+      this.#add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), datagrams);
+      this.flush();
+    };
+    return { files: [{ target: thread.target, handOver }] };
+  }
+
+  write(batch: Batch): void {
+    let kept = true;
     toStream(batch, this.frame, (piece) => {
-      this.#pieces.push(piece);
-      this.#bytes += piece.length;
+      if (piece !== NEWLINE) kept = this.#add(piece, 1);
+      else if (kept) this.#add(piece, 0);
     });
-    if (this.#bytes >= GATHER_LIMIT) this.flush();
+    if (this.#backlog.bytes >= GATHER_LIMIT) this.flush();
   }
 
   flush(): void {
@@ -59,47 +80,44 @@ export class FileSink implements Sink {
     return undefined;
   }
 
+  hurry(): void {}
+
   async close(): Promise<void> {
-    clearTimeout(this.#retry);
     this.#writeOut();
     clearTimeout(this.#retry);
-    const lost = this.#pieces.filter(isDatagram).length;
-    this.counts.dropped += lost;
+    this.#counts.dropped += this.#backlog.datagrams;
+    this.#backlog.clear();
     closeSync(this.#fd);
-    if (this.counts.dropped > 0) {
-      this.service.fail(
-        'MPROXY_WRITE',
-        'writing',
-        this.name,
-        `${this.counts.dropped} datagrams could not be written`,
-      );
+    const { dropped } = this.#counts;
+    if (dropped > 0) {
+      this.service.fail('MPROXY_WRITE', 'writing', this.name, `${dropped} datagrams could not be written`);
     }
+  }
+
+  /** @returns false when there is no room for it any more */
+  #add(piece: Buffer, datagrams: number): boolean {
+    const full = this.#trouble !== undefined && this.#backlog.bytes + piece.length > MEMORY_LIMIT;
+    if (full) this.#counts.dropped += datagrams;
+    else this.#backlog.add(piece, datagrams);
+    return !full;
   }
 
   #writeOut(): void {
+    clearTimeout(this.#retry);
     this.#retry = undefined;
     try {
-      while (this.#pieces.length > 0) {
-        const pieces = this.#pieces.length > IOV_MAX ? this.#pieces.slice(0, IOV_MAX) : this.#pieces;
-        this.#written(writevSync(this.#fd, pieces));
+      while (!this.#backlog.empty) {
+        const bytes = writevSync(this.#fd, this.#backlog.first(IOV_MAX));
+        this.#counts.bytes += bytes;
+        this.#counts.datagrams += this.#backlog.written(bytes);
       }
-      if (this.#trouble !== undefined) this.service.notice(`writing: ${this.name}: goes on`);
-      this.#trouble = undefined;
     } catch (error) {
       this.#failed(error as NodeJS.ErrnoException);
+      return;
     }
-  }
-
-  #written(bytes: number): void {
-    this.counts.bytes += bytes;
-    this.#bytes -= bytes;
-    let left = bytes;
-    let whole = 0;
-    while (whole < this.#pieces.length && left >= this.#pieces[whole]!.length)
-      left -= this.#pieces[whole++]!.length;
-    this.counts.datagrams += this.#pieces.slice(0, whole).filter(isDatagram).length;
-    this.#pieces = this.#pieces.slice(whole);
-    if (left > 0) this.#pieces[0] = this.#pieces[0]!.subarray(left);
+    if (this.#trouble !== undefined) this.service.notice(`writing: ${this.name}: goes on`);
+    this.#trouble = undefined;
+    for (const thread of this.#threads) thread.allWritten();
   }
 
   #failed(error: NodeJS.ErrnoException): void {
@@ -109,7 +127,7 @@ export class FileSink implements Sink {
     if (this.#trouble === code) return;
     this.#trouble = code;
     if (busy) return;
-    this.counts.errors[code] = (this.counts.errors[code] ?? 0) + 1;
+    this.#counts.errors[code] = (this.#counts.errors[code] ?? 0) + 1;
     const bound = showMemory(MEMORY_LIMIT);
     this.service.loss(
       `writing: ${this.name}: ${reason(error)}; keeping up to ${bound} in memory, trying every second`,
@@ -121,17 +139,16 @@ export class FileSink implements Sink {
     this.#writeOut();
     try {
       const fd = openAppend(this.name);
-      closeSync(this.#fd);
-      this.#fd = fd;
+      const { redirect } = this.service.engine;
+      if (redirect) redirect(fd, this.#fd);
+      closeSync(redirect ? fd : this.#fd);
+      if (!redirect) this.#fd = fd;
+      this.#backlog.beginAgain();
       this.service.notice(`writing: ${this.name}: reopened`);
     } catch (error) {
       this.service.loss(`reopening: ${this.name}: ${reason(error)}; going on with the old file`);
     }
   }
-}
-
-function isDatagram(piece: Buffer): boolean {
-  return piece !== NEWLINE;
 }
 
 /** Opened without blocking: a device that waits for its other end must not stop the program. */
@@ -140,10 +157,16 @@ function openAppend(path: string): number {
   return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o666);
 }
 
-/** Whether a path is a file, or will be: then several listeners get a file each. */
+/** Whether a path is a file, or will be: then several listeners get a file each. @throws MPROXY_FILE */
 export function isRegular(path: string): boolean {
-  const stat = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });
-  return path !== '-' && (stat === undefined || stat.isFile() || stat.isDirectory());
+  if (path === '-') return false;
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
+    return stat === undefined || stat.isFile();
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
 }
 
 /**

@@ -14,8 +14,6 @@ import { type Sink, toStream } from '../sink.js';
 const QUEUE_LIMIT = 8 * 1024 * 1024;
 /** Bytes queued at which a stream source waits. */
 const WAIT_AT = 1024 * 1024;
-/** The longest that a stopping relay waits for a slow reader. */
-const CLOSE_MS = 1000;
 
 /** stdout, a FIFO or a terminal: a reader that may be slow, and may go away. */
 export class StreamSink implements Sink {
@@ -63,20 +61,21 @@ export class StreamSink implements Sink {
     if (taken) {
       this.counts.datagrams += datagrams;
       this.counts.bytes += bytes;
-    } else if (!this.stream.destroyed) this.counts.dropped += datagrams;
+    } else if (!this.#outlet.gone) this.counts.dropped += datagrams;
   }
 
   room(): Promise<void> | undefined {
-    return this.#outlet.queued > WAIT_AT ? this.#outlet.drained(WAIT_AT) : undefined;
+    return this.waits ? this.#outlet.drained(WAIT_AT) : undefined;
+  }
+
+  hurry(): void {
+    this.#outlet.hurry();
   }
 
   async close(): Promise<void> {
     this.flush();
-    const late = new Promise<void>((resolve) => {
-      if (!this.waits) setTimeout(resolve, CLOSE_MS).unref();
-    });
-    await Promise.race([this.#outlet.drained(0), late]);
-    if (this.#outlet.queued > 0 && !this.stream.destroyed) {
+    await this.#outlet.drained(0);
+    if (this.#outlet.queued > 0 && !this.#outlet.gone) {
       this.service.loss(`${this.name}: its reader did not take the last ${this.#outlet.queued} bytes`);
     }
     if (this.stream !== process.stdout) this.stream.destroy();

@@ -5,7 +5,7 @@ import { failure, reason } from '../errors.js';
 import { type Answer, resolveBind, resolveFirst, scoped } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
-import { bufferAdvice } from '../source/udp.js';
+import { bufferAdvice } from '../sockets.js';
 
 /** Asked of the kernel unless the user says otherwise, in bytes. */
 const SEND_BUFFER = 1024 * 1024;
@@ -33,6 +33,7 @@ export class UdpSink implements Sink {
   readonly #past = sinkCounts();
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void>[] = [];
+  #closed = false;
 
   constructor(
     private readonly service: Service,
@@ -61,10 +62,21 @@ export class UdpSink implements Sink {
     return `the network took less than came in; ${advice}`;
   }
 
+  errorAdvice(code: string): string | undefined {
+    const { family, interface: on } = this.answer;
+    if (code !== 'ENETUNREACH' || family !== 6 || !on) return undefined;
+    return `interface ${on.name} has no route for ff00::/8, as IPv6 groups need; use another interface`;
+  }
+
   /** The sending socket, as the datagrams it sends to its group show it. */
   get own(): OwnSender {
+    const { address, port } = this.sender.local;
     const on = this.answer.interface?.addresses ?? [];
-    return { addresses: on.map(({ address }) => address), port: this.sender.local.port };
+    return { addresses: [address, ...on.map((own) => own.address)], port };
+  }
+
+  inThread() {
+    return this.sender.target && { sockets: [this.sender.target] };
   }
 
   write(batch: Batch): void {
@@ -77,7 +89,12 @@ export class UdpSink implements Sink {
     return this.sender.room();
   }
 
+  hurry(): void {
+    this.sender.hurry();
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#timer);
     await this.sender.close();
     await Promise.all(this.#closing);
@@ -86,8 +103,9 @@ export class UdpSink implements Sink {
   async #lookUpAgain(): Promise<void> {
     try {
       const answer = await resolveFirst(this.address);
-      if (answer.ip === this.answer.ip) return;
+      if (answer.ip === this.answer.ip || this.#closed) return;
       const sender = await openSender(this.service, this.address, answer, this.waits);
+      if (this.#closed) return await sender.close();
       announce(this.service, this.address, answer, sender);
       const past = this.sender;
       this.answer = answer;
@@ -114,6 +132,10 @@ async function openSender(
 ): Promise<Sender> {
   const { family, ip, port, interface: on } = answer;
   const { keys, text } = address;
+  if (keys.tos !== undefined && !service.engine.setsTos) {
+    const why = `the ${service.engine.name} engine cannot set the TOS byte`;
+    throw failure('MPROXY_ENGINE', 'tos', text, why, 'this needs --engine linux');
+  }
   const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, family);
   try {
     return await service.engine.openSender({
@@ -123,6 +145,7 @@ async function openSender(
       ...(on && { multicast: { interface: on, ttl: keys.ttl ?? 1, loop: keys.loop ?? true } }),
       broadcast: broadcastAddresses().includes(ip),
       ...(bind && { bind }),
+      ...(keys.tos !== undefined && { tos: keys.tos }),
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
       waits,
       notice: service.notice,

@@ -29,7 +29,7 @@ export class FileSource implements Source {
 
   async run(deliver: Deliver): Promise<void> {
     const { tee } = this.options;
-    const stream = new FramedStream({ ...this.options, deliver });
+    const stream = new FramedStream({ ...this.options, counts: this.counts, deliver });
     try {
       for await (const chunk of this.input.chunks()) {
         if (chunk === BREAK) {

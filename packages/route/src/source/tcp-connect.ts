@@ -72,7 +72,7 @@ export class TcpConnectSource implements Source {
   /** One connection from look-up to its end. @returns why it failed; undefined when the upstream ended it */
   async #connection(deliver: Deliver, backoff: Backoff): Promise<Error | undefined> {
     const { counts, options } = this;
-    const stream = new FramedStream({ ...options, deliver });
+    const stream = new FramedStream({ ...options, counts, deliver });
     try {
       const socket = await this.#connect();
       this.#socket = socket;
@@ -99,7 +99,9 @@ export class TcpConnectSource implements Source {
   /** Looks the name up anew, and tries every answer. */
   async #connect(): Promise<Socket> {
     let last: unknown;
-    for (const ip of await lookUp(this.address)) {
+    const ips = await lookUp(this.address);
+    this.#stopping.signal.throwIfAborted();
+    for (const ip of ips) {
       try {
         return await this.#connectTo(ip);
       } catch (error) {
@@ -114,6 +116,7 @@ export class TcpConnectSource implements Source {
     const { zone, port, host, keys } = this.address;
     const { tls, idleTimeout } = this.options;
     const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, familyOf(ip));
+    this.#stopping.signal.throwIfAborted();
     const socket = connect({
       host: zone === undefined ? ip : `${ip}%${zone}`,
       port,
@@ -163,11 +166,12 @@ function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<voi
       reject(error ?? new Error('closed before it was ready'));
     };
     socket.once('error', failed);
-    socket.once('close', failed);
+    const closed = () => failed();
+    socket.once('close', closed);
     socket.once(event, () => {
       clearTimeout(timer);
       socket.off('error', failed);
-      socket.off('close', failed);
+      socket.off('close', closed);
       // Errors from here on end the reading, which tells them.
       socket.on('error', () => undefined);
       resolve();

@@ -24,6 +24,7 @@ export class TcpListenSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
   readonly #listener: Listener;
   readonly #streams = new Map<Socket, Promise<void>>();
+  #stopped = false;
   #deliver: Deliver = () => undefined;
   #ended!: () => void;
   readonly #end = new Promise<void>((resolve) => {
@@ -42,7 +43,10 @@ export class TcpListenSource implements Source {
       refused: () => {
         this.counts.refused++;
       },
-      accepted: (socket, peer) => this.#streams.set(socket, this.#read(socket, peer)),
+      accepted: (socket, peer) => {
+        if (this.#stopped) socket.destroy();
+        else this.#streams.set(socket, this.#read(socket, peer));
+      },
     });
     service.onReload(() => this.#listener.reload());
   }
@@ -51,8 +55,8 @@ export class TcpListenSource implements Source {
     return this.address.text;
   }
 
-  open(answers: Answer[]): Promise<void> {
-    return this.#listener.open(answers);
+  open(answers: Answer[], others: Answer[]): Promise<void> {
+    return this.#listener.open(answers, others);
   }
 
   async run(deliver: Deliver): Promise<void> {
@@ -63,9 +67,10 @@ export class TcpListenSource implements Source {
 
   /** Reads what the kernel already holds before the connections are closed. */
   stop(): void {
+    this.#stopped = true;
     this.#listener.close();
     void untilQuiet(() => this.counts.bytes).then(() => {
-      for (const socket of this.#streams.keys()) socket.destroy();
+      this.#listener.destroySockets();
       this.#ended();
     });
   }
@@ -75,7 +80,7 @@ export class TcpListenSource implements Source {
     counts.connections.now++;
     counts.connections.ever++;
     service.notice(`sender: ${peer} connected to ${this.name}`);
-    const stream = new FramedStream({ ...options, deliver: (batch) => this.#deliver(batch) });
+    const stream = new FramedStream({ ...options, counts, deliver: (batch) => this.#deliver(batch) });
     const why = await readAll(socket, stream);
     if (await stream.breakOff()) counts.brokenLines++;
     socket.end();

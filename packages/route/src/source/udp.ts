@@ -1,11 +1,12 @@
-import type { Deliver, Engine, OwnSender, Receiver } from 'mproxy-udp';
+import type { Deliver, OwnSender, Receiver, ThreadSinks } from 'mproxy-udp';
 import { type Address, isWildcard, showEndpoint } from '../address.js';
 import { type SourceCounts, sourceCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
 import { type Answer, scoped } from '../resolve.js';
 import type { Service } from '../service.js';
+import type { Sink } from '../sink.js';
+import { bufferAdvice, isMissing, listenFailure } from '../sockets.js';
 import type { Source } from '../source.js';
-import { showMemory } from '../units.js';
 
 /** Asked of the kernel unless the user says otherwise, in bytes. */
 const RECEIVE_BUFFER = 8 * 1024 * 1024;
@@ -13,11 +14,17 @@ const RECEIVE_BUFFER = 8 * 1024 * 1024;
 /** A UDP socket that listens: on an address of this host, or on a group. */
 export class UdpSource implements Source {
   readonly #counts = sourceCounts();
+  readonly #inThread: ThreadSinks = { sockets: [], files: [] };
+  #delivers = true;
 
   constructor(
     readonly address: Address,
     private readonly receiver: Receiver,
   ) {}
+
+  get counts(): SourceCounts {
+    return { ...this.#counts, ...this.receiver.counts };
+  }
 
   get name(): string {
     return this.address.text;
@@ -27,19 +34,25 @@ export class UdpSource implements Source {
     return showEndpoint(this.receiver.local);
   }
 
-  get counts(): SourceCounts {
-    const kernelDropped = this.receiver.dropped();
-    if (kernelDropped !== undefined) this.#counts.kernelDropped = kernelDropped;
-    return this.#counts;
-  }
-
   /** What would have spared the drops. */
   get advice(): string {
     return bufferAdvice(this.address.keys.rcvbuf ?? RECEIVE_BUFFER, this.receiver.receiveBuffer);
   }
 
+  takeOver(sinks: readonly Sink[]): Sink[] {
+    if (!this.receiver.threaded) return [];
+    const taken = sinks.filter((sink) => {
+      const { sockets = [], files = [] } = sink.inThread?.() ?? {};
+      this.#inThread.sockets.push(...sockets);
+      this.#inThread.files.push(...files);
+      return sockets.length + files.length > 0;
+    });
+    this.#delivers = taken.length < sinks.length;
+    return taken;
+  }
+
   run(deliver: Deliver): Promise<void> {
-    return this.receiver.run(deliver);
+    return this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
   }
 
   stop(): void {
@@ -69,10 +82,10 @@ export async function openUdpSources(
     try {
       const receiver = await openReceiver(service, address, { ...answer, port }, others);
       port = receiver.local.port;
-      sources.push(new UdpSource(address, receiver));
+      sources.push(service.source(new UdpSource(address, receiver)));
     } catch (error) {
-      const missing = (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL' && answers.length > 1;
-      if (!missing) throw listenFailure('udp', address, error);
+      const missing = isMissing(error) && answers.length > 1;
+      if (!missing) throw listenFailure(address, error);
       service.notice(`listening: ${address.text}: skipping ${answer.ip}: ${reason(error)}`);
     }
   }
@@ -84,28 +97,6 @@ export async function openUdpSources(
       'none of its answers is an address of this host',
     );
   return sources;
-}
-
-/** An error of bind(2) as the user needs it. */
-export function listenFailure(protocol: 'udp' | 'tcp', address: Address, error: unknown): Error {
-  const { code } = error as NodeJS.ErrnoException;
-  const advice: Record<string, string> = {
-    EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-    EADDRINUSE: `another program listens there; see: ss -lnp '${protocol === 'udp' ? '( udp )' : '( tcp )'}'`,
-    EADDRNOTAVAIL: 'listen on an address of this host, or on 0.0.0.0 or [::]',
-  };
-  if (code === 'EADDRINUSE') advice.EADDRINUSE = `see who has it: ss -lnp sport = :${address.port}`;
-  return failure('MPROXY_LISTEN', 'listening', address.text, error, advice[code ?? ''] ?? '');
-}
-
-/** How a kernel buffer that was not granted in full can be raised (socket(7)). */
-export function bufferAdvice(
-  asked: number,
-  granted: number,
-  limit: 'rmem_max' | 'wmem_max' = 'rmem_max',
-): string {
-  if (granted >= asked || process.platform !== 'linux') return `its buffer is ${showMemory(granted)}`;
-  return `its buffer is ${showMemory(granted)} of ${showMemory(asked)}: sysctl -w net.core.${limit}=${asked}`;
 }
 
 async function openReceiver(
@@ -145,5 +136,3 @@ function announce(service: Service, address: Address, answer: Answer, receiver: 
     service.notice(`rcvbuf: ${address.text}: ${bufferAdvice(keys.rcvbuf, receiver.receiveBuffer)}`);
   }
 }
-
-export type { Engine };

@@ -3,4 +3,10 @@ import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
 
 /** The engine for every platform: node:dgram alone. */
-export const nodeEngine: Engine = { name: 'node', exactGroups: false, openReceiver, openSender };
+export const nodeEngine: Engine = {
+  name: 'node',
+  exactGroups: false,
+  setsTos: false,
+  openReceiver,
+  openSender,
+};

@@ -1,14 +1,33 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { Batch } from '../batch.js';
-import type { Deliver, Endpoint, Membership, OwnSender, Receiver, ReceiverOptions } from '../contract.js';
-import type { NetInterface } from '../interfaces.js';
+import type {
+  Deliver,
+  Endpoint,
+  Membership,
+  OwnSender,
+  ReceiveCounts,
+  Receiver,
+  ReceiverOptions,
+} from '../contract.js';
+import { findInterface, type NetInterface } from '../interfaces.js';
 import { untilQuiet } from '../quiet.js';
+import { type InterfaceUser, keepUp } from '../upkeep.js';
 import { KernelDrops } from './drops.js';
-import { bind, localEndpoint, makeSocket, plainAddress, tuneBuffer } from './socket.js';
-import { dgramInterface, keepUp } from './upkeep.js';
+import { bind, dgramInterface, localEndpoint, makeSocket, plainAddress, tuneBuffer } from './socket.js';
 
 export async function openReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const { family, membership } = options;
+  return new NodeReceiver(await openSocket(options), options);
+}
+
+/** A socket that is bound and, for a group, has joined it. */
+interface Opened {
+  socket: Socket;
+  drops: KernelDrops;
+  receiveBuffer: number;
+}
+
+async function openSocket(options: ReceiverOptions): Promise<Opened> {
+  const { family, membership, address } = options;
   const socket = makeSocket(family, {
     reuseAddr: membership !== undefined,
     ipv6Only: options.ipv6Only ?? false,
@@ -17,7 +36,9 @@ export async function openReceiver(options: ReceiverOptions): Promise<Receiver> 
     const drops = new KernelDrops(family);
     await bind(socket, membership ? groupEndpoint(options, membership) : options);
     drops.attach(localEndpoint(socket));
-    return new NodeReceiver(socket, options, drops);
+    const receiveBuffer = tuneBuffer(socket, 'Recv', options.receiveBuffer);
+    if (membership) join(socket, address, family, membership.sources, membership.interface);
+    return { socket, drops, receiveBuffer };
   } catch (error) {
     socket.close();
     throw error;
@@ -36,59 +57,108 @@ function groupEndpoint({ address, port, family }: ReceiverOptions, { interface: 
 class NodeReceiver implements Receiver {
   readonly local: Endpoint;
   readonly receiveBuffer: number;
+  readonly threaded = false;
+  readonly #moved = { datagrams: 0, bytes: 0 };
   readonly #batch = new Batch();
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
   /** What came between the bind and the run. */
   #early: Buffer[] = [];
   #heard = 0;
+  /** Undefined while the interface of the group is being waited for. */
+  #opened: Opened | undefined;
+  /** Dropped by the kernel from sockets that are closed. */
+  #droppedBefore: number | undefined;
+  #stopped = false;
   #ended!: () => void;
   readonly #end = new Promise<void>((resolve) => {
     this.#ended = resolve;
   });
-  readonly #stopUpkeep: () => void = () => {};
+  readonly #stopUpkeep: () => void;
 
   constructor(
-    private readonly socket: Socket,
-    { address, port, family, membership, receiveBuffer, notice }: ReceiverOptions,
-    private readonly drops: KernelDrops,
+    opened: Opened,
+    private readonly options: ReceiverOptions,
   ) {
-    this.local = localEndpoint(socket);
-    this.receiveBuffer = tuneBuffer(socket, 'Recv', receiveBuffer);
-    socket.on('error', (error) => notice(`udp ${this.local.address}:${this.local.port}: ${error.message}`));
-    if (membership) {
-      const group = {
-        use: (current: NetInterface) => join(socket, address, family, membership.sources, current),
-        lose: (last: NetInterface) => leave(socket, address, family, membership.sources, last),
-      };
-      group.use(membership.interface);
-      this.#stopUpkeep = keepUp(membership.interface, group, `group ${address}:${port}`, notice);
-    }
-    socket.on('message', (message, from) => this.#take(message, from));
+    this.local = localEndpoint(opened.socket);
+    this.receiveBuffer = opened.receiveBuffer;
+    this.#listen(opened);
+    this.#stopUpkeep = this.#keepUp();
   }
 
-  run(deliver: Deliver): Promise<void> {
-    this.#deliver = deliver;
-    for (const message of this.#early) this.#pass(message, deliver);
+  run(deliver: Deliver | undefined): Promise<void> {
+    this.#deliver = deliver ?? (() => undefined);
+    for (const message of this.#early) this.#pass(message, this.#deliver);
     this.#early = [];
     return this.#end;
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#stopUpkeep();
-    void untilQuiet(() => this.#heard).then(() => {
-      this.drops.read();
-      this.socket.close();
-      this.#ended();
-    });
+    void this.#close().then(this.#ended);
   }
 
   ignore(from: OwnSender): void {
     this.#ignored.push(from);
   }
 
-  dropped(): number | undefined {
-    return this.drops.read();
+  get counts(): ReceiveCounts {
+    return { ...this.#moved, kernelDropped: this.#kernelDropped, dropped: 0 };
+  }
+
+  get #kernelDropped(): number | undefined {
+    const now = this.#opened?.drops.read();
+    return now === undefined ? this.#droppedBefore : (this.#droppedBefore ?? 0) + now;
+  }
+
+  #listen(opened: Opened): void {
+    const { address, port } = this.local;
+    this.#opened = opened;
+    opened.socket.on('error', (error) => this.options.notice(`udp ${address}:${port}: ${error.message}`));
+    opened.socket.on('message', (message, from) => this.#take(message, from));
+  }
+
+  /** A group is on an interface, and so is a link-local address. */
+  #keepUp(): () => void {
+    const { address, port, family, membership, notice } = this.options;
+    if (!membership) {
+      const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+      const user = { use: () => false, renew: () => this.#reopen() };
+      return on ? keepUp(on, user, `udp [${address}]:${port}`, notice) : () => {};
+    }
+    const { interface: on, sources } = membership;
+    const user: InterfaceUser = {
+      use: (current) =>
+        this.#opened !== undefined && join(this.#opened.socket, address, family, sources, current),
+      lose: (last) => this.#opened && leave(this.#opened.socket, address, family, last),
+      renew: (current) => this.#reopen({ interface: current, sources }),
+    };
+    return keepUp(on, user, `group ${address}:${port}`, notice);
+  }
+
+  /**
+   * Takes a new socket on an interface that came back: a bind to a link-local address or group ties the old one to
+   * the old interface's index, and where the index is the same, its membership hides that the kernel forgot it.
+   */
+  async #reopen(membership?: Membership): Promise<void> {
+    // The old one first: its close takes one off the count of an interface's members, also off the new one's.
+    await this.#close();
+    const opened = await openSocket({
+      ...this.options,
+      port: this.local.port,
+      ...(membership && { membership }),
+    });
+    if (this.#stopped) opened.socket.close();
+    else this.#listen(opened);
+  }
+
+  /** Reads what the kernel still holds, and closes. */
+  async #close(): Promise<void> {
+    await untilQuiet(() => this.#heard);
+    this.#droppedBefore = this.#kernelDropped;
+    this.#opened?.socket.close();
+    this.#opened = undefined;
   }
 
   #take(message: Buffer, from: RemoteInfo): void {
@@ -99,6 +169,8 @@ class NodeReceiver implements Receiver {
   }
 
   #pass(message: Buffer, deliver: Deliver): void {
+    this.#moved.datagrams++;
+    this.#moved.bytes += message.length;
     this.#batch.reset(message);
     this.#batch.add(0, message.length);
     deliver(this.#batch);
@@ -136,15 +208,14 @@ function joinOnce(socket: Socket, group: string, source: string | undefined, on:
   }
 }
 
-/** Leaves a group on an interface that is gone, so that it can be joined again on one of the same index. */
-function leave(socket: Socket, group: string, family: 4 | 6, sources: string[], last: NetInterface): void {
-  const on = dgramInterface(family, last);
-  for (const source of sources.length > 0 ? sources : [undefined]) {
-    try {
-      if (source === undefined) socket.dropMembership(group, on);
-      else socket.dropSourceSpecificMembership(source, group, on);
-    } catch {
-      // The kernel forgot the membership together with the interface: that is what was wanted.
-    }
+/**
+ * Leaves a group on an interface that is gone, joined with sources or without: a socket holds no more than
+ * 20 memberships (net.ipv4.igmp_max_memberships), stale ones counted.
+ */
+function leave(socket: Socket, group: string, family: 4 | 6, last: NetInterface): void {
+  try {
+    socket.dropMembership(group, dgramInterface(family, last));
+  } catch {
+    // The kernel forgot the membership together with the interface: that is what was wanted.
   }
 }

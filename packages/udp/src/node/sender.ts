@@ -2,13 +2,15 @@ import type { Socket } from 'node:dgram';
 import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions } from '../contract.js';
 import type { NetInterface } from '../interfaces.js';
-import { bind, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
-import { dgramInterface, keepUp } from './upkeep.js';
+import { keepUp } from '../upkeep.js';
+import { bind, dgramInterface, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
 
 /** Bytes that may wait in the process while the kernel takes no more. */
 const QUEUE_LIMIT = 1024 * 1024;
-/** The longest that closing waits for a relay's queue. */
-const CLOSE_MS = 500;
+/** How long what is queued has left when the program must stop. */
+const GIVE_UP_MS = 100;
+/** What a queued datagram costs beside its bytes. */
+const OVERHEAD = 128;
 const RECONNECT_MS = 1000;
 const RETRY_MS = 1;
 
@@ -53,7 +55,8 @@ class NodeSender implements Sender {
   #connected = false;
   #lastConnect = 0;
   #closed = false;
-  #waiting: (() => void)[] = [];
+  #progress: Promise<void> | undefined;
+  #wakeAll: () => void = () => undefined;
   readonly #stopUpkeep: () => void = () => {};
 
   constructor(
@@ -91,33 +94,44 @@ class NodeSender implements Sender {
 
   send(batch: Batch): void {
     batch.each((offset, length) => {
-      if (!this.options.waits && this.#queuedBytes + length > QUEUE_LIMIT) this.counts.dropped++;
+      const full = !this.options.waits && this.#queuedBytes + length > QUEUE_LIMIT;
+      if (full || this.#closed) this.counts.dropped++;
       else this.#enqueue(batch.keep(offset, length));
     });
     this.#next();
   }
 
   room(): Promise<void> | undefined {
-    if (this.#queuedBytes < QUEUE_LIMIT) return undefined;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#queuedBytes < QUEUE_LIMIT || this.#closed) return undefined;
+    return this.#progressed();
   }
 
   async close(): Promise<void> {
-    const late = this.options.waits ? undefined : setTimeout(() => this.#giveUp(), CLOSE_MS);
-    while (!this.#empty && !this.#closed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    clearTimeout(late);
+    while (!this.#empty && !this.#closed) await this.#progressed();
     this.#stopUpkeep();
     this.#closed = true;
     this.socket.close();
+  }
+
+  hurry(): void {
+    setTimeout(() => this.#giveUp(), GIVE_UP_MS).unref();
   }
 
   get #empty(): boolean {
     return this.#head === this.#queue.length && !this.#sending;
   }
 
+  /** One promise for all who wait, however many ask. */
+  #progressed(): Promise<void> {
+    this.#progress ??= new Promise<void>((resolve) => {
+      this.#wakeAll = resolve;
+    });
+    return this.#progress;
+  }
+
   #enqueue(datagram: Buffer): void {
     this.#queue.push(datagram);
-    this.#queuedBytes += datagram.length;
+    this.#queuedBytes += datagram.length + OVERHEAD;
   }
 
   #next(): void {
@@ -141,7 +155,7 @@ class NodeSender implements Sender {
       this.counts.bytes += datagram.length;
       this.#take();
     } else this.#failed(datagram, error);
-    if (this.#queuedBytes < QUEUE_LIMIT / 2 && this.#waiting.length > 0) this.#wake();
+    if (this.#queuedBytes < QUEUE_LIMIT / 2) this.#wake();
     this.#next();
   }
 
@@ -170,7 +184,7 @@ class NodeSender implements Sender {
 
   /** The datagram in front is done with. */
   #take(): void {
-    this.#queuedBytes -= this.#queue[this.#head]!.length;
+    this.#queuedBytes -= this.#queue[this.#head]!.length + OVERHEAD;
     this.#again = false;
     this.#head++;
     if (this.#head < 1024 && this.#head < this.#queue.length) return;
@@ -203,13 +217,13 @@ class NodeSender implements Sender {
   }
 
   #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#progress = undefined;
+    this.#wakeAll();
   }
 
-  /** Closing waited long enough: what the kernel has not taken is dropped. */
+  /** What the kernel has not taken is dropped. */
   #giveUp(): void {
+    if (this.#closed) return;
     this.counts.dropped += this.#queue.length - this.#head;
     this.#queue = [];
     this.#head = 0;

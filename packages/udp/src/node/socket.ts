@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Endpoint } from '../contract.js';
+import type { NetInterface } from '../interfaces.js';
 
 /** Makes a socket that looks nothing up: every address given to it is an IP address already. */
 export function makeSocket(family: 4 | 6, options: { reuseAddr?: boolean; ipv6Only?: boolean } = {}): Socket {
@@ -37,4 +38,13 @@ export function tuneBuffer(socket: Socket, which: 'Recv' | 'Send', bytes: number
   socket[`set${which}BufferSize`](bytes);
   const reported = socket[`get${which}BufferSize`]();
   return process.platform === 'linux' ? reported / 2 : reported;
+}
+
+/** How node:dgram names an interface: by its own address in IPv4, by its zone in IPv6. */
+export function dgramInterface(family: 4 | 6, { name, addresses }: NetInterface): string {
+  if (family === 6) return `::%${name}`;
+  const own = addresses.find((address) => address.family === 4);
+  if (!own)
+    throw Object.assign(new Error(`interface ${name} has no IPv4 address`), { code: 'EADDRNOTAVAIL' });
+  return own.address;
 }

@@ -1,0 +1,173 @@
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { generate } from 'selfsigned';
+import type { Feed } from './feed.js';
+import { Hop } from './hop.js';
+import { connectReader, fileReader, type Reader, Tally } from './reader.js';
+import { until } from './until.js';
+
+/** How long readers may get nothing new before nothing more is expected. */
+const SILENCE_MS = 2_000;
+/** How much longer than its pace says the client may take. */
+const LATE_MS = 8_000;
+/** As datagrams are on Ethernet, not as large as loopback takes them. */
+const PAYLOAD = ['--payload', '1472'];
+
+/** The names of the hops, in the direction of the data. */
+export type HopName = 'client' | 'forward' | 'reverse A' | 'reverse B' | 'server';
+
+/**
+ * Client, forward, a group, two reverses; from them to TCP and TLS readers, and to a server with its file. It is
+ * built from its end, so that whatever is sent has somebody who waits for it.
+ */
+export class Chain {
+  readonly sent = new Tally();
+  readonly hops = new Map<HopName, Hop>();
+  readonly readers: Reader[] = [];
+  /** The address that the client sends to, and the group in the middle. */
+  entry = '';
+  group = '';
+  readonly loopback = loopback();
+  readonly #folder = mkdtempSync(join(tmpdir(), 'mproxy-demo-'));
+  #closed = false;
+
+  /** @param started is told of every hop that runs */
+  constructor(
+    readonly feed: Feed,
+    private readonly started: (hop: Hop) => void,
+  ) {}
+
+  /** Starts everything; the client has nothing to send yet. */
+  async open(): Promise<void> {
+    const authority = await this.#makeCertificate();
+    this.group = `239.255.${randomInt(256)}.${randomInt(1, 255)}:${await freePort()}`;
+    const group = `${this.group},interface=${this.loopback}`;
+    const tcp = ['--tcp-output-addr', '127.0.0.1:0'];
+    const tls = ['--tcp-output-addr', 'tls://127.0.0.1:0', '--tls-cert', 'cert.pem', '--tls-key', 'key.pem'];
+
+    const server = this.#start('server', ['--listen-addr', '127.0.0.1:0', '--path', 'received']);
+    const [serverPort] = await server.listening(1);
+    const file = ['--udp-output-addr', `127.0.0.1:${serverPort}`];
+    const a = this.#start('reverse A', ['--multicast-addr', group, ...tcp, ...file]);
+    const b = this.#start('reverse B', ['--multicast-addr', group, ...tcp, ...tls]);
+    const downstream = ['--udp-downstream-addr', group];
+    const forward = this.#start('forward', ['--udp-listen-addr', '127.0.0.1:0', ...downstream]);
+    // The last address that a reverse listens on is the group.
+    const [[plainA], [plainB, secureB], [entry]] = await Promise.all([
+      a.listening(2),
+      b.listening(3),
+      forward.listening(1),
+    ]);
+    this.readers.push(
+      await connectReader('TCP reader 1', plainA!),
+      await connectReader('TCP reader 2', plainA!),
+      fileReader('file', join(this.#folder, 'received')),
+      await connectReader('TCP reader 3', plainB!),
+      await connectReader('TLS reader 4', secureB!, authority),
+      await connectReader('TLS reader 5', secureB!, authority),
+    );
+    await Promise.all([a.served(2), b.served(3)]);
+    this.entry = `127.0.0.1:${entry}`;
+    const pace = ['--rate', `${this.feed.rate}bps`, ...PAYLOAD];
+    this.#start('client', ['--path', '-', '--server-addr', this.entry, ...pace]);
+  }
+
+  /** Sends the feed, and waits until everybody has what is coming. */
+  async run(): Promise<void> {
+    const [client, forward, a, b, server] = ORDER.map((name) => this.hops.get(name)!) as FiveHops;
+    await this.#send(client.input);
+    const seconds = (this.sent.bytes * 8) / this.feed.rate;
+    await until(() => !client.running, seconds * 1000 + LATE_MS);
+    await client.stop();
+    await this.#arrival();
+    // Each writes out what it holds before the next one is asked to end.
+    await forward.stop();
+    await Promise.all([a.stop(), b.stop()]);
+    await server.stop();
+    await until(() => this.readers.every((reader) => reader.ended()), SILENCE_MS);
+    this.poll();
+  }
+
+  poll(): void {
+    for (const reader of this.readers) reader.poll();
+  }
+
+  /** Ends and removes whatever is there. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const reader of this.readers) reader.close();
+    await Promise.all([...this.hops.values()].map((hop) => hop.stop()));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #start(name: HopName, args: string[]): Hop {
+    if (this.#closed) throw new Error('closed');
+    const hop = new Hop(name.split(' ')[0]!, args, this.#folder);
+    this.hops.set(name, hop);
+    this.started(hop);
+    return hop;
+  }
+
+  async #send(input: Writable): Promise<void> {
+    const { sent } = this;
+    const counted = async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        sent.add(chunk);
+        yield chunk;
+      }
+    };
+    await pipeline(this.feed.stream, counted, input).catch((error: NodeJS.ErrnoException) => {
+      // A client that ended cannot be written to; how it ended is told with the verdict.
+      if (!['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) throw error;
+    });
+  }
+
+  /** Waits until every reader has as much as was sent, or nothing comes any more. */
+  async #arrival(): Promise<void> {
+    const received = () => {
+      this.poll();
+      return this.readers.reduce((sum, { tally }) => sum + tally.bytes, 0);
+    };
+    const complete = () => this.readers.every(({ tally }) => tally.bytes >= this.sent.bytes);
+    let before: number;
+    do before = received();
+    while (!complete() && (await until(() => received() > before, SILENCE_MS)));
+  }
+
+  /** @returns the certificate, which is its own authority */
+  async #makeCertificate(): Promise<string> {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
+      keyType: 'ec',
+      algorithm: 'sha256',
+      extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
+    });
+    writeFileSync(join(this.#folder, 'cert.pem'), cert);
+    writeFileSync(join(this.#folder, 'key.pem'), key, { mode: 0o600 });
+    return cert;
+  }
+}
+
+const ORDER: HopName[] = ['client', 'forward', 'reverse A', 'reverse B', 'server'];
+type FiveHops = [Hop, Hop, Hop, Hop, Hop];
+
+/** The name of the interface that has 127.0.0.1: `lo`, `lo0`, ... */
+function loopback(): string {
+  const all = Object.entries(networkInterfaces());
+  const found = all.find(([, addresses]) => addresses?.some(({ address }) => address === '127.0.0.1'));
+  if (!found) throw new Error('this host has no interface with 127.0.0.1');
+  return found[0];
+}
+
+/** A UDP port that nobody has on any address: the group's. */
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.bind(0, resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}

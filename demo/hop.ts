@@ -1,0 +1,130 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.js';
+
+const START_MS = 15_000;
+const STOP_MS = 5_000;
+/** How often a hop tells its counters. */
+const STATS = ['--stats', '0.2'];
+
+const UNITS: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** One of the four commands, running, with what it says of itself on stderr. */
+export class Hop {
+  /** The command as one would type it. */
+  readonly command: string;
+  datagrams = 0;
+  /** To the two or more digits that the command shows. */
+  bytes = 0;
+  /** TCP and TLS clients connected. */
+  clients = 0;
+  /** Notices of loss, without the command's name. */
+  readonly losses: string[] = [];
+  /** How it ended, unless by itself or because it was asked to. */
+  failure: string | undefined;
+  readonly #child: ChildProcessByStdio<Writable, null, Readable>;
+  readonly #ended: Promise<void>;
+  #running = true;
+  #said = '';
+  #line = '';
+
+  /**
+   * @param name `client`, `server`, `forward` or `reverse`
+   * @param folder where it runs, and its files are
+   */
+  constructor(
+    readonly name: string,
+    args: string[],
+    folder: string,
+  ) {
+    this.command = [`mproxy-${name}`, ...args].join(' ');
+    const launcher = fileURLToPath(new URL(`../../bin/mproxy-${name}`, import.meta.url));
+    this.#child = spawn(process.execPath, [launcher, ...args, ...STATS], {
+      cwd: folder,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    const kill = () => this.#child.kill('SIGKILL');
+    // Whatever ends this program, the hops do not outlive it.
+    process.once('exit', kill);
+    this.#child.stdin.on('error', () => undefined);
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    this.#ended = new Promise((resolve) => {
+      const end = (status: number | null, signal: string | null) => {
+        this.#running = false;
+        process.off('exit', kill);
+        if (status !== 0) this.failure = signal ? `ended by ${signal}` : `ended with ${status}`;
+        resolve();
+      };
+      this.#child.once('close', end);
+      this.#child.once('error', () => end(1, null));
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** The last notice that it gave. */
+  get lastWords(): string {
+    return this.#said.trimEnd().split('\n').at(-1)!;
+  }
+
+  /** What goes into it, when it reads stdin. */
+  get input(): Writable {
+    return this.#child.stdin;
+  }
+
+  /** Waits until it listens on so many addresses. @returns their ports, in the order of its notices */
+  async listening(count: number): Promise<number[]> {
+    const ports = () =>
+      [...this.#said.matchAll(/listening: .*?:(\d+)(?=\s)/g)].map(([, port]) => Number(port));
+    await until(() => ports().length >= count || !this.#running, START_MS);
+    if (ports().length >= count) return ports();
+    throw new Error(`${this.command}: ${this.#said.trim() || 'it did not come up in time'}`);
+  }
+
+  /** Waits until so many clients are connected to it. */
+  async served(count: number): Promise<void> {
+    if (await until(() => this.clients >= count, START_MS)) return;
+    throw new Error(`${this.command}: only ${this.clients} of ${count} readers were accepted in time`);
+  }
+
+  /** Waits until it ended by itself. */
+  async end(ms: number): Promise<void> {
+    await until(() => !this.#running, ms);
+  }
+
+  /** Has it write out what it holds and end; insists where it does not. */
+  async stop(): Promise<void> {
+    if (this.#running) this.#child.kill('SIGTERM');
+    const patience = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+    await this.#ended;
+    clearTimeout(patience);
+  }
+
+  #read(text: string): void {
+    const lines = (this.#line + text).split('\n');
+    this.#line = lines.pop()!;
+    for (const line of lines) {
+      const [, topic, rest = ''] = /^mproxy-\w+: (\w+): (.*)$/.exec(line) ?? [];
+      if (topic === 'stats') this.#count(rest);
+      else this.#said += `${line}\n`;
+      if (topic === 'lost') this.losses.push(rest);
+    }
+  }
+
+  /** `SOURCE: 12 datagrams 1.2 kB -> SINK: 12 datagrams 1.2 kB, 3 clients now 3 ever -> ...` */
+  #count(line: string): void {
+    const [, datagrams, amount, unit] = /: ([\d,]+) datagrams? ([\d.]+) ([kMG]?B)/.exec(line) ?? [];
+    if (datagrams === undefined || unit === undefined) return;
+    this.datagrams = Number(datagrams.replaceAll(',', ''));
+    this.bytes = Number(amount) * UNITS[unit]!;
+    const clients = [...line.matchAll(/ ([\d,]+) clients? now/g)];
+    this.clients = clients.reduce((sum, [, now = '0']) => sum + Number(now.replaceAll(',', '')), 0);
+  }
+}

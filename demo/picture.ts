@@ -1,0 +1,62 @@
+import { showBytes } from 'mproxy-route/units';
+import type { Chain, HopName } from './chain.js';
+import type { Reader } from './reader.js';
+
+/** One place of the chain, with its numbers. */
+export interface Row {
+  /** What stands before the name in the picture. */
+  branch: string;
+  name: string;
+  bytes: number;
+  /** Hops alone count them. */
+  datagrams?: number;
+  note: string;
+  /** What the note is: in order, out of order, or neither. */
+  mood: 'good' | 'bad' | 'plain';
+}
+
+/** A row, or a line of text between rows. */
+export type Part = Row | string;
+
+/** What is where, top to bottom: the data flows down. */
+export function picture(chain: Chain, finished: boolean): Part[] {
+  const hop = (branch: string, name: HopName) => hopRow(chain, branch, name);
+  const reader = (branch: string, i: number) => readerRow(chain, branch, chain.readers[i]!, finished);
+  return [
+    feedLine(chain),
+    '│',
+    hop('', 'client'),
+    `│  UDP to ${chain.entry}`,
+    hop('', 'forward'),
+    `│  multicast to ${chain.group} on ${chain.loopback}`,
+    hop('├─ ', 'reverse A'),
+    reader('│  ├─ ', 0),
+    reader('│  ├─ ', 1),
+    hop('│  └─ ', 'server'),
+    reader('│     └─ ', 2),
+    hop('└─ ', 'reverse B'),
+    reader('   ├─ ', 3),
+    reader('   ├─ ', 4),
+    reader('   └─ ', 5),
+  ];
+}
+
+function feedLine({ feed, sent }: Chain): string {
+  const pace =
+    feed.rate < 1e6 ? `${Math.round(feed.rate / 1e3)} kbps` : `${(feed.rate / 1e6).toFixed(1)} Mbps`;
+  return `${feed.title}: ${showBytes(feed.size ?? sent.bytes)}, ${feed.size === undefined ? 'at up to' : 'at'} ${pace}`;
+}
+
+function hopRow(chain: Chain, branch: string, name: HopName): Row {
+  const { datagrams, bytes, failure, losses } = chain.hops.get(name)!;
+  const bad = failure ?? (losses.length > 0 ? 'lost data' : undefined);
+  const mood = bad ? 'bad' : 'plain';
+  return { branch, name: `mproxy-${name}`, bytes, datagrams, note: bad ?? '', mood };
+}
+
+function readerRow({ sent }: Chain, branch: string, { name, tally }: Reader, finished: boolean): Row {
+  const row: Row = { branch, name, bytes: tally.bytes, note: '', mood: 'plain' };
+  if (!finished) return row;
+  const difference = tally.difference(sent);
+  return { ...row, note: difference ?? 'identical', mood: difference ? 'bad' : 'good' };
+}

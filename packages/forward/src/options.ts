@@ -1,0 +1,83 @@
+import {
+  type AddressRule,
+  type CommonOptions,
+  type KeyOptions,
+  keyDefaults,
+  parseAddresses,
+  parseDuration,
+  parsePayload,
+  type TlsClientOptions,
+  usage,
+} from 'mproxy-route';
+
+/** The options of mproxy-forward: its flags, in camelCase. */
+export interface ForwardOptions extends CommonOptions, KeyOptions, TlsClientOptions {
+  /** `HOST:PORT[,KEY...]` to listen on; TCP upstreams are sent to the first, where it is a group. */
+  udpListenAddr?: string | string[];
+  /** `HOST:PORT[,KEY...]` to send to. */
+  udpDownstreamAddr?: string | string[];
+  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to connect to. */
+  tcpConnectAddr?: string | string[];
+  /** Silence of an upstream that counts as failure, as `30s`; default 0, never. */
+  idleTimeout?: number | string;
+  /** Sent after every connect; `\n`, `\r`, `\t` and `\\` are understood. */
+  greeting?: string;
+  /** Connect each upstream once, and end when all ended. */
+  once?: boolean;
+  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  payload?: number | string;
+  /** How long an unfinished piece of `raw` waits, as `50ms`; default 50 ms. */
+  flushAfter?: number | string;
+}
+
+export const UDP_LISTEN_ADDR: AddressRule = {
+  flag: '--udp-listen-addr',
+  keys: ['interface', 'source', 'rcvbuf', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  listens: true,
+};
+export const UDP_DOWNSTREAM_ADDR: AddressRule = {
+  flag: '--udp-downstream-addr',
+  keys: ['interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  listens: false,
+};
+export const TCP_CONNECT_ADDR: AddressRule = {
+  flag: '--tcp-connect-addr',
+  keys: ['frame', 'bind', 'tls'],
+  listens: false,
+};
+
+/** Reads every option, before anything is looked up or opened. @throws MPROXY_USAGE */
+export function readOptions(options: ForwardOptions) {
+  const defaults = keyDefaults(options);
+  const listens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
+  const downstreams = parseAddresses(options.udpDownstreamAddr, UDP_DOWNSTREAM_ADDR, defaults);
+  const upstreams = parseAddresses(options.tcpConnectAddr, TCP_CONNECT_ADDR, defaults);
+  const { once = false, idleTimeout = 0, flushAfter = '50ms', greeting = '' } = options;
+  if (listens.length + upstreams.length === 0) {
+    throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
+  }
+  if (once && upstreams.length === 0) {
+    throw usage('--once', 'given', 'there is no upstream that could end', 'use --tcp-connect-addr');
+  }
+  return {
+    listens,
+    downstreams,
+    upstreams,
+    once,
+    payload: parsePayload(options.payload),
+    flushAfter: parseDuration('--flush-after', flushAfter),
+    idleTimeout: parseDuration('--idle-timeout', idleTimeout),
+    greeting: Buffer.from(readEscapes(greeting)),
+    tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
+  };
+}
+
+const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
+
+function readEscapes(text: string): string {
+  return text.replace(/\\(.?)/gs, (_, letter: string) => {
+    const escaped = ESCAPES[letter];
+    if (escaped !== undefined) return escaped;
+    throw usage('--greeting', text, `unknown escape \\${letter}`, 'use \\n, \\r, \\t or \\\\');
+  });
+}

@@ -1,0 +1,123 @@
+import {
+  type AddressRule,
+  type CommonOptions,
+  type KeyOptions,
+  keyDefaults,
+  listOf,
+  parseAddress,
+  parseAddresses,
+  parseAllow,
+  parseDuration,
+  parseInteger,
+  parsePayload,
+  parseSize,
+  type TlsServerOptions,
+  usage,
+} from 'mproxy-route';
+
+/** The options of mproxy-reverse: its flags, in camelCase. */
+export interface ReverseOptions extends CommonOptions, KeyOptions, TlsServerOptions {
+  /** `HOST:PORT[,KEY...]` to listen on, into the group. */
+  udpListenAddr?: string | string[];
+  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept senders on, into the group. */
+  tcpListenAddr?: string | string[];
+  /** `GROUP:PORT[,KEY...]`, the group in the middle; default `[ff02::1]:9918`. */
+  multicastAddr?: string;
+  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept clients on, who get what the group delivers. */
+  tcpOutputAddr?: string | string[];
+  /** `HOST:PORT[,KEY...]` to send to what the group delivers. */
+  udpOutputAddr?: string | string[];
+  /** Bytes queued at most for a client that does not keep up; default 8 MiB, at least 64 KiB. */
+  clientBuffer?: number | string;
+  /** How long a client may take nothing of what is queued for it, as `5m`; default 5 minutes, 0 for ever. */
+  clientTimeout?: number | string;
+  /** Clients at most on each `tcpOutputAddr`; default 1000. */
+  maxClients?: number | string;
+  /** Networks whose hosts may connect, `192.168.0.0/16`; default all. */
+  allow?: string | string[];
+  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  payload?: number | string;
+  /** How long an unfinished piece of `raw` waits, as `50ms`; default 50 ms. */
+  flushAfter?: number | string;
+}
+
+const DEFAULT_GROUP = '[ff02::1]:9918';
+
+export const UDP_LISTEN_ADDR: AddressRule = {
+  flag: '--udp-listen-addr',
+  keys: ['interface', 'source', 'rcvbuf'],
+  listens: true,
+};
+export const TCP_LISTEN_ADDR: AddressRule = {
+  flag: '--tcp-listen-addr',
+  keys: ['frame', 'tls'],
+  listens: true,
+};
+export const MULTICAST_ADDR: AddressRule = {
+  flag: '--multicast-addr',
+  keys: ['interface', 'source', 'ttl', 'loop', 'bind', 'tos', 'rcvbuf', 'sndbuf'],
+  listens: false,
+};
+export const TCP_OUTPUT_ADDR: AddressRule = {
+  flag: '--tcp-output-addr',
+  keys: ['frame', 'tls'],
+  listens: true,
+};
+export const UDP_OUTPUT_ADDR: AddressRule = {
+  flag: '--udp-output-addr',
+  keys: ['interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  listens: false,
+};
+
+/** One datagram always fits. */
+const SMALLEST_BUFFER = 64 * 1024;
+
+/** Reads every option, before anything is looked up or opened. @throws MPROXY_USAGE */
+export function readOptions(options: ReverseOptions) {
+  const defaults = keyDefaults(options);
+  const udpListens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
+  const tcpListens = parseAddresses(options.tcpListenAddr, TCP_LISTEN_ADDR, defaults);
+  const tcpOutputs = parseAddresses(options.tcpOutputAddr, TCP_OUTPUT_ADDR, defaults);
+  const udpOutputs = parseAddresses(options.udpOutputAddr, UDP_OUTPUT_ADDR, defaults);
+  const group = parseAddress(options.multicastAddr ?? DEFAULT_GROUP, MULTICAST_ADDR, defaults);
+  const hasInputs = udpListens.length + tcpListens.length > 0;
+  // Without inputs the tee shows what the group delivers.
+  const readsGroup = tcpOutputs.length + udpOutputs.length > 0 || (options.tee === true && !hasInputs);
+  if (!hasInputs && !readsGroup) {
+    throw usage(
+      '--tcp-output-addr',
+      'missing',
+      'there is no source and no sink',
+      'see mproxy-reverse --help',
+    );
+  }
+  if (hasInputs && readsGroup && group.keys.loop === false) {
+    throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
+  }
+  return {
+    udpListens,
+    tcpListens,
+    tcpOutputs,
+    udpOutputs,
+    group,
+    hasInputs,
+    readsGroup,
+    limits: readLimits(options),
+    allow: parseAllow(listOf(options.allow)),
+    payload: parsePayload(options.payload),
+    flushAfter: parseDuration('--flush-after', options.flushAfter ?? '50ms'),
+    tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
+  };
+}
+
+function readLimits({ clientBuffer = '8MiB', clientTimeout = '5m', maxClients = 1000 }: ReverseOptions) {
+  const buffer = parseSize('--client-buffer', clientBuffer);
+  if (buffer < SMALLEST_BUFFER) {
+    throw usage('--client-buffer', String(clientBuffer), 'less than 64KiB, one datagram');
+  }
+  return {
+    clientBuffer: buffer,
+    clientTimeout: parseDuration('--client-timeout', clientTimeout),
+    maxClients: parseInteger('--max-clients', maxClients, 0, 1_000_000),
+  };
+}

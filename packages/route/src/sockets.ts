@@ -1,0 +1,30 @@
+import type { Address } from './address.js';
+import { failure } from './errors.js';
+import { showMemory } from './units.js';
+
+/** An answer of a name that this host does not have: another's address, or a family or a zone that is not here. */
+export function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL';
+}
+
+/** An error of bind(2) as the user needs it. */
+export function listenFailure(address: Address, error: unknown): Error {
+  const advice: Record<string, string> = {
+    EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
+    EADDRINUSE: `see who has it: ss -lnp sport = :${address.port}`,
+    EADDRNOTAVAIL: 'listen on an address of this host, or on 0.0.0.0 or [::]',
+  };
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return failure('MPROXY_LISTEN', 'listening', address.text, error, advice[code]);
+}
+
+/** How a kernel buffer that was not granted in full can be raised (socket(7)). */
+export function bufferAdvice(
+  asked: number,
+  granted: number,
+  limit: 'rmem_max' | 'wmem_max' = 'rmem_max',
+): string {
+  if (granted >= asked || process.platform !== 'linux') return `its buffer is ${showMemory(granted)}`;
+  return `its buffer is ${showMemory(granted)} of ${showMemory(asked)}: sysctl -w net.core.${limit}=${asked}`;
+}

@@ -1,0 +1,44 @@
+import type { SendCounts } from '../contract.js';
+import { errorName } from './errno.js';
+
+/** Error numbers are below this (errno(3), <asm-generic/errno.h>: the last is 133). */
+const ERRORS = 256;
+const DATAGRAMS = ERRORS;
+const BYTES = ERRORS + 1;
+const DROPPED = ERRORS + 2;
+
+/** Counters that one thread writes and others read; doubles count exactly to 2^53. */
+export class SharedCounts {
+  readonly #values: Float64Array;
+
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * (ERRORS + 3))) {
+    this.#values = new Float64Array(buffer);
+  }
+
+  moved(datagrams: number, bytes: number): void {
+    this.#values[DATAGRAMS]! += datagrams;
+    this.#values[BYTES]! += bytes;
+  }
+
+  failed(errno: number, datagrams: number): void {
+    this.#values[errno]! += datagrams;
+  }
+
+  get dropped(): number {
+    return this.#values[DROPPED]!;
+  }
+
+  set dropped(datagrams: number) {
+    this.#values[DROPPED] = datagrams;
+  }
+
+  read(): SendCounts {
+    const errors: Record<string, number> = {};
+    for (let errno = 0; errno < ERRORS; errno++) {
+      const count = this.#values[errno]!;
+      if (count > 0) errors[errorName(errno)] = count;
+    }
+    const [datagrams = 0, bytes = 0, dropped = 0] = this.#values.subarray(DATAGRAMS);
+    return { datagrams, bytes, dropped, errors };
+  }
+}

@@ -1,0 +1,17 @@
+import type { Engine } from '../contract.js';
+import { loadLibc } from './libc.js';
+import { openReceiver } from './receiver.js';
+import { openSender } from './sender.js';
+
+/** The engine for Linux: batched system calls through an FFI. @throws where that does not load */
+export function linuxEngine(): Engine {
+  const libc = loadLibc();
+  return {
+    name: 'linux',
+    exactGroups: true,
+    setsTos: true,
+    openReceiver: async (options) => openReceiver(libc, options),
+    openSender: async (options) => openSender(libc, options),
+    redirect: (from, to) => void libc.dup2(from, to),
+  };
+}

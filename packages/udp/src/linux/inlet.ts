@@ -1,0 +1,117 @@
+import { BATCH_CAPACITY, type Batch } from '../batch.js';
+import type { OwnSender } from '../contract.js';
+import {
+  addressBytes,
+  CONTROL_SIZE,
+  type Control,
+  decodeAddress,
+  decodeControl,
+  IOVEC,
+  MMSGHDR,
+  NAME_SIZE,
+} from './layout.js';
+import type { Libc } from './libc.js';
+
+/** Room for one entry: a datagram of any size, or all that UDP_GRO puts together (udp(7): at most 64 KiB). */
+const ENTRY = 65_536;
+const MSG_WAITFORONE = 0x10000;
+
+/** The receiving half of a socket: blocks until datagrams are there, and takes up to 64 entries in one system call. */
+export class Inlet {
+  /** Datagrams that the kernel dropped for want of buffer since the socket was made. */
+  dropped = 0;
+  /** Everything the kernel is given the address of. */
+  readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
+  readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + 32));
+  readonly #address: bigint;
+  readonly #lengths: Uint32Array;
+  readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
+  readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
+  readonly #ignored: { port: number; addresses: Buffer[] }[];
+  readonly #control: Control = { segment: 0, dropped: undefined };
+  #used = BATCH_CAPACITY;
+  #droppedHere = 0;
+
+  constructor(
+    private readonly libc: Libc,
+    readonly fd: number,
+    ignored: OwnSender[] = [],
+  ) {
+    this.#ignored = ignored.map(({ port, addresses }) => ({ port, addresses: addresses.map(addressBytes) }));
+    this.#address = libc.address(this.#arena);
+    this.#lengths = new Uint32Array(this.#arena.buffer, this.#arena.byteOffset, this.#arena.length / 4);
+    this.#layOut(libc.address(this.#slab));
+  }
+
+  /**
+   * Fills the batch with what is there, waiting for the first datagram. The batch's bytes stay until the next call.
+   * @returns how many entries came, those that are not delivered with them; negative: an errno
+   */
+  receive(batch: Batch, flags = MSG_WAITFORONE): number {
+    this.#reset();
+    const count = this.libc.recvmmsg(this.fd, this.#address, BATCH_CAPACITY, flags, null);
+    if (count < 0) {
+      const errno = this.libc.errno();
+      this.#used = 0;
+      return -errno;
+    }
+    this.#used = count;
+    batch.reset(this.#slab);
+    batch.lent = true;
+    for (let i = 0; i < count; i++) this.#take(i, batch);
+    return count;
+  }
+
+  #take(i: number, batch: Batch): void {
+    const at = i * MMSGHDR.size;
+    const control = this.#control;
+    decodeControl(
+      this.#arena,
+      this.#controlAt + i * CONTROL_SIZE,
+      this.#lengths[(at + MMSGHDR.controlLength) >> 2]!,
+      control,
+    );
+    if (control.dropped !== undefined) this.#countDropped(control.dropped);
+    if (this.#ignored.length > 0 && this.#isIgnored(i)) return;
+    const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
+    // After shutdown(2) a receive answers with nothing from nobody; an empty datagram has a sender.
+    if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return;
+    batch.add(i * ENTRY, length, control.segment < length ? control.segment : 0);
+  }
+
+  /** The kernel counts from the start of a socket; another may have taken its place. */
+  #countDropped(now: number): void {
+    this.dropped += now >= this.#droppedHere ? now - this.#droppedHere : now;
+    this.#droppedHere = now;
+  }
+
+  #isIgnored(i: number): boolean {
+    const { port, address } = decodeAddress(this.#arena, this.#nameAt + i * 32);
+    return this.#ignored.some((own) => own.port === port && own.addresses.some((one) => one.equals(address)));
+  }
+
+  /** The kernel overwrote the lengths of those entries that it used. */
+  #reset(): void {
+    for (let i = 0; i < this.#used; i++) {
+      const at = (i * MMSGHDR.size) >> 2;
+      this.#lengths[at + (MMSGHDR.controlLength >> 2)] = CONTROL_SIZE;
+      this.#lengths[at + (MMSGHDR.nameLength >> 2)] = NAME_SIZE;
+    }
+  }
+
+  #layOut(slab: bigint): void {
+    const arena = this.#arena;
+    for (let i = 0; i < BATCH_CAPACITY; i++) {
+      const header = i * MMSGHDR.size;
+      const iov = BATCH_CAPACITY * MMSGHDR.size + i * IOVEC.size;
+      const pointer = (value: number, at: number) =>
+        arena.writeBigUInt64LE(this.#address + BigInt(value), at);
+      pointer(this.#nameAt + i * 32, header + MMSGHDR.name);
+      pointer(iov, header + MMSGHDR.iov);
+      arena.writeBigUInt64LE(1n, header + MMSGHDR.iovCount);
+      pointer(this.#controlAt + i * CONTROL_SIZE, header + MMSGHDR.control);
+      arena.writeBigUInt64LE(slab + BigInt(i * ENTRY), iov + IOVEC.base);
+      arena.writeBigUInt64LE(BigInt(ENTRY), iov + IOVEC.length);
+    }
+  }
+}

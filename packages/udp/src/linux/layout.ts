@@ -1,0 +1,123 @@
+import { isIPv4 } from 'node:net';
+
+/**
+ * The structures that recvmmsg(2) and sendmmsg(2) take, as bytes, for 64-bit little-endian Linux (x86-64 and arm64;
+ * glibc and musl agree once what musl pads is zero). Sizes and places from <bits/types/struct_iovec.h>,
+ * <bits/socket.h>, <linux/in.h> and <linux/in6.h>. Pure: tables test it without a socket.
+ */
+
+/** struct iovec: void *iov_base; size_t iov_len. */
+export const IOVEC = { size: 16, base: 0, length: 8 };
+
+/**
+ * struct mmsghdr: struct msghdr (void *msg_name; socklen_t msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
+ * void *msg_control; size_t msg_controllen; int msg_flags), then unsigned int msg_len.
+ */
+export const MMSGHDR = {
+  size: 64,
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovCount: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  length: 56,
+};
+
+/** struct cmsghdr: size_t cmsg_len; int cmsg_level; int cmsg_type; then the data, padded to 8 (CMSG_ALIGN, cmsg(3)). */
+export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12 };
+
+/** Room for the control messages of one datagram: UDP_GRO (int) and SO_RXQ_OVFL (u32), 24 bytes each. */
+export const CONTROL_SIZE = 64;
+/** CMSG_SPACE(sizeof(uint16_t)): one UDP_SEGMENT. */
+export const SEGMENT_SPACE = 24;
+/** struct sockaddr_in6, the larger of the two. */
+export const NAME_SIZE = 28;
+
+// <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOL_SOCKET = 1;
+const SO_RXQ_OVFL = 40;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+
+/** A socket address as bytes: struct sockaddr_in (16) or sockaddr_in6 (28). The zone is an interface's index. */
+export function encodeAddress(address: string, port: number, zone = 0): Buffer {
+  const bytes = Buffer.alloc(isIPv4(address) ? 16 : NAME_SIZE);
+  bytes.writeUInt16LE(isIPv4(address) ? AF_INET : AF_INET6, 0);
+  bytes.writeUInt16BE(port, 2);
+  if (isIPv4(address)) ipv4Bytes(address).copy(bytes, 4);
+  else {
+    ipv6Bytes(address).copy(bytes, 8);
+    bytes.writeUInt32LE(zone, 24);
+  }
+  return bytes;
+}
+
+/** The port of a socket address, and its address as bytes without a family: 4 for IPv4, IPv4-mapped too, or 16. */
+export function decodeAddress(bytes: Buffer, offset = 0): { port: number; address: Buffer } {
+  const port = bytes.readUInt16BE(offset + 2);
+  if (bytes.readUInt16LE(offset) === AF_INET)
+    return { port, address: bytes.subarray(offset + 4, offset + 8) };
+  const address = bytes.subarray(offset + 8, offset + 24);
+  return { port, address: isMapped(address) ? address.subarray(12) : address };
+}
+
+export function addressBytes(address: string): Buffer {
+  return isIPv4(address) ? ipv4Bytes(address) : ipv6Bytes(address.replace(/%.*/, ''));
+}
+
+/** Writes the control message that has sendmmsg(2) cut an entry into datagrams of this many bytes (udp(7)). */
+export function encodeSegment(into: Buffer, offset: number, segment: number): void {
+  into.writeBigUInt64LE(BigInt(CMSGHDR.size + 2), offset + CMSGHDR.length);
+  into.writeInt32LE(SOL_UDP, offset + CMSGHDR.level);
+  into.writeInt32LE(UDP_SEGMENT, offset + CMSGHDR.type);
+  into.writeUInt16LE(segment, offset + CMSGHDR.size);
+}
+
+/** What the control messages of one received entry say. */
+export interface Control {
+  /** Bytes of each datagram of a coalesced entry; 0 where it is one datagram. */
+  segment: number;
+  /** Datagrams that the socket dropped since it was made; undefined where nothing is told. */
+  dropped: number | undefined;
+}
+
+/** Reads control messages. Lengths that cannot be are the end: the kernel wrote them, but a reader stays in bounds. */
+export function decodeControl(bytes: Buffer, offset: number, length: number, into: Control): void {
+  into.segment = 0;
+  into.dropped = undefined;
+  const end = Math.min(offset + length, bytes.length);
+  let at = offset;
+  while (at + CMSGHDR.size + 4 <= end) {
+    const size = bytes.readUInt32LE(at + CMSGHDR.length);
+    const level = bytes.readInt32LE(at + CMSGHDR.level);
+    const type = bytes.readInt32LE(at + CMSGHDR.type);
+    if (size < CMSGHDR.size) return;
+    if (level === SOL_UDP && type === UDP_GRO) into.segment = bytes.readInt32LE(at + CMSGHDR.size);
+    if (level === SOL_SOCKET && type === SO_RXQ_OVFL) into.dropped = bytes.readUInt32LE(at + CMSGHDR.size);
+    at += (size + 7) & ~7;
+  }
+}
+
+function ipv4Bytes(address: string): Buffer {
+  return Buffer.from(address.split('.').map(Number));
+}
+
+function ipv6Bytes(address: string): Buffer {
+  // The URL parser writes any IPv6 address in hexadecimal groups, with at most one `::`.
+  const [before = '', after] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
+  const words = (text: string) =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
+  const head = words(before);
+  const tail = words(after ?? '');
+  const all = [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail];
+  return Buffer.from(all.flatMap((word) => [word >> 8, word & 0xff]));
+}
+
+function isMapped(address: Buffer): boolean {
+  return address.readUInt32BE(8) === 0xffff && address.readUInt32BE(4) === 0 && address.readUInt32BE(0) === 0;
+}

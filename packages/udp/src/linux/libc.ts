@@ -1,0 +1,65 @@
+import { createRequire } from 'node:module';
+
+/** The system calls that Node does not have, by a foreign function interface. Pointers are Buffers or addresses. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Buffer, length: number): number;
+  connect(fd: number, address: Buffer, length: number): number;
+  getsockname(fd: number, address: Buffer, length: Buffer): number;
+  setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
+  recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
+  sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  writev(fd: number, iovs: bigint, count: number): number;
+  shutdown(fd: number, how: number): number;
+  /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
+  dup2(from: number, to: number): number;
+  if_nametoindex(name: string): number;
+  close(fd: number): number;
+  /** The error of the call before; read it at once. */
+  errno(): number;
+  /**
+   * Where a Buffer's bytes are. Whoever gives an address to the kernel keeps the Buffer in a field as long: V8 frees
+   * what only an address points to.
+   */
+  address(buffer: Buffer): bigint;
+}
+
+const PROTOTYPES = {
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, void *, unsigned int)',
+  connect: 'int connect(int, void *, unsigned int)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  setsockopt: 'int setsockopt(int, int, int, void *, unsigned int)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, void *)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  writev: 'int64_t writev(int, uintptr_t, int)',
+  shutdown: 'int shutdown(int, int)',
+  dup2: 'int dup2(int, int)',
+  if_nametoindex: 'unsigned int if_nametoindex(const char *)',
+  close: 'int close(int)',
+};
+
+let loaded: Libc | undefined;
+
+/** Loads the interface once a thread. @throws when the library is not installed or does not know this machine */
+export function loadLibc(): Libc {
+  loaded ??= bindLibc(createRequire(import.meta.url)('koffi'));
+  return loaded;
+}
+
+/** What is used of koffi. */
+interface Koffi {
+  /** `null`: the symbols of this process, and so of its C library, whichever that is. */
+  load(path: null): { func(prototype: string): unknown };
+  errno(): number;
+  address(buffer: Buffer): bigint;
+}
+
+function bindLibc(koffi: Koffi): Libc {
+  const library = koffi.load(null);
+  const calls = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, library.func(prototype)]);
+  const { errno, address } = koffi;
+  return { ...(Object.fromEntries(calls) as Omit<Libc, 'errno' | 'address'>), errno, address };
+}

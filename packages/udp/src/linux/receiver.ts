@@ -1,0 +1,126 @@
+import { closeSync } from 'node:fs';
+import type {
+  Deliver,
+  Endpoint,
+  Membership,
+  OwnSender,
+  ReceiveCounts,
+  Receiver,
+  ReceiverOptions,
+  ThreadSinks,
+} from '../contract.js';
+import { keepUp } from '../upkeep.js';
+import type { Libc } from './libc.js';
+import { joinGroup, setOption, trySetOption, tuneBuffer } from './options.js';
+import { bindSocket, interfaceIndex, localPort, openSocket } from './socket.js';
+import { ReceivingThread } from './thread.js';
+
+/** @throws the system's error */
+export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
+  return new LinuxReceiver(libc, openBound(libc, options), options);
+}
+
+/** A socket that is bound and, for a group, has joined it. */
+function openBound(libc: Libc, options: ReceiverOptions): number {
+  const { address, port, family, membership, ipv6Only } = options;
+  const fd = openSocket(libc, family);
+  try {
+    if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
+    setOption(libc, fd, 'SO_RXQ_OVFL', 1);
+    // Kernels before 5.0 do not have it: then every datagram comes alone.
+    trySetOption(libc, fd, 'UDP_GRO', 1);
+    // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
+    setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
+    if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
+    if (membership) setOption(libc, fd, 'SO_REUSEADDR', 1);
+    tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
+    const zone = family === 6 && membership ? `%${membership.interface.name}` : '';
+    bindSocket(libc, fd, { address: `${address}${zone}`, port });
+    if (membership) join(libc, fd, options, membership);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** A socket that a thread of its own receives from. */
+class LinuxReceiver implements Receiver {
+  readonly local: Endpoint;
+  readonly receiveBuffer: number;
+  readonly threaded = true;
+  readonly #ignored: OwnSender[] = [];
+  readonly #stopUpkeep: () => void = () => {};
+  #thread: ReceivingThread | undefined;
+  #stopped = false;
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly fd: number,
+    private readonly options: ReceiverOptions,
+  ) {
+    const { address, port, membership, notice } = options;
+    this.local = { address, port: localPort(libc, fd) };
+    this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
+    if (!membership) return;
+    this.#stopUpkeep = keepUp(
+      membership.interface,
+      {
+        use: (current) => join(libc, fd, options, { ...membership, interface: current }),
+        renew: async (current) => this.#renew({ ...membership, interface: current }),
+      },
+      `group ${address}:${port}`,
+      notice,
+    );
+  }
+
+  get counts(): ReceiveCounts {
+    const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
+    return { datagrams, bytes, dropped, kernelDropped: this.#thread?.kernelDropped ?? 0 };
+  }
+
+  async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
+    if (this.#stopped) return this.#close();
+    const inlet = { fd: this.fd, ignored: this.#ignored };
+    this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
+    await this.#thread.ended;
+    this.#close();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#thread?.stop();
+  }
+
+  ignore(from: OwnSender): void {
+    this.#ignored.push(from);
+  }
+
+  #close(): void {
+    this.#stopUpkeep();
+    closeSync(this.fd);
+  }
+
+  /**
+   * Joins on an interface that came back, by a new socket in the old one's place: the old one's bind to a link-local
+   * group is to the old index, and what it joined hides that the kernel forgot it.
+   */
+  #renew(membership: Membership): void {
+    const fresh = openBound(this.libc, { ...this.options, port: this.local.port, membership });
+    this.#thread?.wake();
+    this.libc.dup2(fresh, this.fd);
+    closeSync(fresh);
+  }
+}
+
+/** Joins the group; @returns false when the socket was a member already */
+function join(
+  libc: Libc,
+  fd: number,
+  { address, family }: ReceiverOptions,
+  { interface: on, sources }: Membership,
+) {
+  const group = { family, group: address, index: interfaceIndex(libc, on.name) };
+  if (sources.length === 0) return joinGroup(libc, fd, group);
+  return sources.map((source) => joinGroup(libc, fd, { ...group, source })).includes(true);
+}

@@ -1,0 +1,102 @@
+import { closeSync } from 'node:fs';
+import type { Batch } from '../batch.js';
+import type { Endpoint, SendCounts, Sender, SenderOptions, SocketTarget } from '../contract.js';
+import type { NetInterface } from '../interfaces.js';
+import { keepUp } from '../upkeep.js';
+import { SharedCounts } from './counts.js';
+import { Dispatch } from './dispatch.js';
+import type { Libc } from './libc.js';
+import { setOption, timeval, tuneBuffer } from './options.js';
+import {
+  bindSocket,
+  connectSocket,
+  endpointBytes,
+  localPort,
+  openSocket,
+  outgoingInterface,
+} from './socket.js';
+
+/** The longest that one send blocks while the socket's buffer is full. */
+const SEND_MS = 500;
+
+export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
+  const fd = openSocket(libc, options.family);
+  try {
+    return new LinuxSender(libc, fd, options);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** One destination's socket. Sending blocks, so nothing is ever queued in the process. */
+export class LinuxSender implements Sender {
+  readonly local: Endpoint;
+  readonly sendBuffer: number;
+  /** How a thread sends on this socket. */
+  readonly target: SocketTarget;
+  readonly #counts = new SharedCounts();
+  readonly #dispatch: Dispatch;
+  readonly #stopUpkeep: () => void = () => {};
+
+  constructor(
+    libc: Libc,
+    private readonly fd: number,
+    options: SenderOptions,
+  ) {
+    const { family, address, port, multicast, broadcast, bind, tos, waits, notice } = options;
+    setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
+    if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
+    if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
+    if (bind && bind.port !== 0) setOption(libc, fd, 'SO_REUSEADDR', 1);
+    this.sendBuffer = tuneBuffer(libc, fd, 'SND', options.sendBuffer);
+    const any = { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
+    bindSocket(libc, fd, bind ?? any);
+    if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
+    const connected = !multicast && !broadcast && connectSocket(libc, fd, { address, port }) === 0;
+    const name = connected ? undefined : endpointBytes(libc, address, port);
+    this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
+    this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
+    this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, ...(name && { name }) });
+  }
+
+  get counts(): SendCounts {
+    return this.#counts.read();
+  }
+
+  send(batch: Batch): void {
+    this.#dispatch.send(batch);
+  }
+
+  room(): undefined {
+    return undefined;
+  }
+
+  /** A send waits half a second at the longest. */
+  hurry(): void {}
+
+  async close(): Promise<void> {
+    this.#stopUpkeep();
+    closeSync(this.fd);
+  }
+
+  #sendToGroup(
+    libc: Libc,
+    { family, address, port, multicast }: SenderOptions,
+    notice: (text: string) => void,
+  ) {
+    const { fd } = this;
+    const { interface: on, ttl, loop } = multicast!;
+    setOption(libc, fd, family === 4 ? 'IP_MULTICAST_TTL' : 'IPV6_MULTICAST_HOPS', ttl);
+    setOption(libc, fd, family === 4 ? 'IP_MULTICAST_LOOP' : 'IPV6_MULTICAST_LOOP', loop ? 1 : 0);
+    const user = {
+      use: (current: NetInterface) => {
+        const option = family === 4 ? 'IP_MULTICAST_IF' : 'IPV6_MULTICAST_IF';
+        setOption(libc, fd, option, outgoingInterface(libc, family, current));
+        return false;
+      },
+    };
+    user.use(on);
+    return keepUp(on, user, `group ${address}:${port}`, notice);
+  }
+}

@@ -1,0 +1,81 @@
+import { Worker } from 'node:worker_threads';
+import { Batch } from '../batch.js';
+import type { Deliver, FileTarget, HandedOver, OwnSender, SocketTarget, ThreadSinks } from '../contract.js';
+import { SharedCounts } from './counts.js';
+import type { Libc } from './libc.js';
+import { Ring } from './ring.js';
+
+/** Words that both sides see: whether to stop, and what the kernel dropped. */
+export type Control = Int32Array;
+export const STATE = { stop: 0, kernelDropped: 1 };
+
+/** Everything a thread needs to know: plain data. */
+export interface ThreadData {
+  inlet: { fd: number; ignored: OwnSender[] };
+  sockets: SocketTarget[];
+  files: FileTarget[];
+  /** Given where some sink lives on the event loop. */
+  ring: SharedArrayBuffer | undefined;
+  counts: SharedArrayBuffer;
+  state: SharedArrayBuffer;
+}
+
+const SHUT_RD = 0;
+
+/** The event loop's side of a receiving thread. */
+export class ReceivingThread {
+  readonly counts = new SharedCounts();
+  readonly ended: Promise<void>;
+  readonly #state = new Int32Array(new SharedArrayBuffer(8));
+  readonly #ring: Ring | undefined;
+  readonly #batch = new Batch();
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly inlet: ThreadData['inlet'],
+    sinks: ThreadSinks,
+    private readonly deliver: Deliver | undefined,
+  ) {
+    this.#ring = deliver && new Ring();
+    const data: ThreadData = {
+      inlet,
+      sockets: sinks.sockets,
+      files: sinks.files.map(({ target }) => target),
+      ring: this.#ring?.buffer,
+      counts: this.counts.buffer,
+      state: this.#state.buffer as SharedArrayBuffer,
+    };
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data });
+    worker.on('message', (message: 'more' | 'end' | ({ file: number } & HandedOver)) => {
+      if (message === 'more') this.#drain();
+      else if (message !== 'end') sinks.files[message.file]!.handOver(message);
+    });
+    this.ended = new Promise((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('exit', () => {
+        this.#drain();
+        resolve();
+      });
+    });
+  }
+
+  get kernelDropped(): number {
+    return Atomics.load(this.#state, STATE.kernelDropped) >>> 0;
+  }
+
+  /** Wakes the thread: it delivers what the kernel holds, and ends. */
+  stop(): void {
+    Atomics.store(this.#state, STATE.stop, 1);
+    this.wake();
+  }
+
+  /** Has the thread return from its system call, and enter the next. */
+  wake(): void {
+    // On an unconnected socket it answers ENOTCONN, and wakes the receiver all the same.
+    this.libc.shutdown(this.inlet.fd, SHUT_RD);
+  }
+
+  #drain(): void {
+    while (this.#ring?.read(this.#batch)) this.deliver?.(this.#batch);
+  }
+}

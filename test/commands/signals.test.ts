@@ -1,0 +1,60 @@
+import t from 'tap';
+import { type Name, start } from '../support/command.js';
+import { until } from '../support/wait.js';
+
+const ENDLESS: [Name, string[], RegExp][] = [
+  ['client', ['--path', '-', '--server-addr', '127.0.0.1:9'], /sending: /],
+  ['server', ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0'], /listening: /],
+  ['forward', ['--tee', '--udp-listen-addr', '127.0.0.1:0'], /listening: /],
+  ['forward', ['--tee', '--tcp-connect-addr', '127.0.0.1:9'], /trying again/],
+  [
+    'reverse',
+    ['--multicast-addr', '239.77.0.4:9918,interface=lo', '--tcp-output-addr', '127.0.0.1:0'],
+    /group /,
+  ],
+  [
+    'reverse',
+    ['--multicast-addr', '239.77.0.4:9918,interface=lo', '--tcp-listen-addr', '127.0.0.1:0'],
+    /tcp /,
+  ],
+];
+
+for (const [name, args, ready] of ENDLESS) {
+  t.test(`mproxy-${name} ${args.at(-2)} ends with 0 when asked to stop`, async (t) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const running = start(t, name, args);
+      await running.says(ready);
+      t.equal(await running.stop(signal), 0, signal);
+      t.notMatch(running.stderr, /lost|\n {4}at /);
+    }
+  });
+}
+
+for (const [signal, status] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const) {
+  t.test(`a second ${signal} ends a command at once`, async (t) => {
+    // A client waits for whoever reads its tee, so that one signal alone does not end this one.
+    const client = start(t, 'client', ['--path', '/dev/zero', '--tee', '--frame', 'raw', '--stats', '0.1']);
+    await client.says('stats: ');
+    client.child.stdout!.pause();
+    const lines = () => client.stderr.split('stats: ').length;
+    const moved = () => client.stderr.match(/-?\d[\d.]* .?B(?=[^\n]*\n[^\n]*$)/)?.[0];
+    let last: string | undefined = '';
+    await until('the tee stands still', async () => {
+      const [before, seen] = [last, lines()];
+      await until('another line of stats', () => lines() > seen + 1);
+      last = moved();
+      return last === before;
+    });
+    client.child.kill(signal);
+    const seen = lines();
+    await until('it still runs', () => lines() > seen + 3);
+    t.ok(client.running, 'the first waits for what is being written');
+    client.child.kill(signal);
+    await until('it ended', () => !client.running, 3000);
+    client.child.stdout!.resume();
+    t.equal(await client.exited, status);
+  });
+}

@@ -1,0 +1,142 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { type Running, type RunOptions, startProgram } from '../support/command.js';
+import { Random } from '../support/random.js';
+import { until } from '../support/wait.js';
+
+const START = fileURLToPath(new URL('../../demo/start.js', import.meta.url));
+const READERS = ['TCP reader 1', 'TCP reader 2', 'file', 'TCP reader 3', 'TLS reader 4', 'TLS reader 5'];
+
+// What is run takes its time, more of it on a busy machine.
+t.setTimeout(120_000);
+
+t.test('the generated feed: every reader gets it whole, within the promised time', async (t) => {
+  const started = performance.now();
+  const demo = demonstrate(t, []);
+  t.equal(await exit(demo), 0, demo.stderr);
+  // About 15 s on an idle machine.
+  t.ok(performance.now() - started < 30_000, 'it ends by itself');
+  for (const reader of READERS) t.match(out(demo), identical(reader));
+  t.match(out(demo), /20,000 AIS position reports/);
+  for (const hop of ['client', 'forward', 'reverse A', 'reverse B', 'server']) {
+    const lines = out(demo).match(new RegExp(`^ *\\d+ s  mproxy-${hop} +[\\d,]+ datagrams`, 'gm')) ?? [];
+    t.ok(lines.length >= 5, `a line a second for ${hop}: ${lines.length}`);
+  }
+});
+
+t.test('bytes from stdin, of any kind and without a newline at the end', async (t) => {
+  const random = new Random();
+  t.comment(`SEED=${random.seed}`);
+  const demo = demonstrate(t, ['--path', '-']);
+  demo.child.stdin!.end(random.bytes(200_000));
+  t.equal(await exit(demo), 0, demo.stderr);
+  for (const reader of READERS) t.match(out(demo), identical(reader));
+  t.match(out(demo), 'the 200,000 bytes');
+});
+
+t.test('an empty file', async (t) => {
+  const demo = demonstrate(t, ['--path', file(t, '')]);
+  t.equal(await exit(demo), 0, demo.stderr);
+  t.match(out(demo), 'All 6 readers got the 0 bytes');
+});
+
+t.test(
+  'a hop that dies: its readers are told to be short, the others identical, and it ends with 1',
+  async (t) => {
+    const demo = demonstrate(t, ['--path', file(t, 'a line of thirty characters.\n'.repeat(8000))]);
+    await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+    const [, pid] = /^ +(\d+) +mproxy-reverse .*tls:/m.exec(out(demo)) ?? [];
+    process.kill(Number(pid), 'SIGKILL');
+    t.equal(await exit(demo), 1);
+    for (const reader of READERS.slice(0, 3)) t.match(out(demo), identical(reader));
+    for (const reader of READERS.slice(3))
+      t.match(out(demo), new RegExp(`${reader} .* ✘ [\\d,]+ bytes missing`));
+    t.match(out(demo), 'mproxy-reverse B ended by SIGKILL');
+    t.match(out(demo), '3 of 6 readers did not get');
+  },
+);
+
+t.test('asked to end: nothing is left behind', async (t) => {
+  const folder = t.testdir();
+  const demo = demonstrate(t, [], { env: { ...process.env, TMPDIR: folder } });
+  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+  t.equal(readdirSync(folder).length, 1, 'its files are in a folder of their own');
+  const pids = hopsOf(demo);
+  t.equal(pids.length, 5);
+  t.ok(pids.every(alive));
+  t.equal(await demo.stop('SIGINT'), 1);
+  t.strictSame(pids.filter(alive), []);
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('a reader of its output that goes away: it ends, and nothing is left behind', async (t) => {
+  const folder = t.testdir();
+  const demo = demonstrate(t, [], { env: { ...process.env, TMPDIR: folder } });
+  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+  const pids = hopsOf(demo);
+  demo.child.stdout!.destroy();
+  t.equal(await exit(demo), 1);
+  t.strictSame(pids.filter(alive), []);
+  t.strictSame(readdirSync(folder), []);
+});
+
+t.test('what cannot be sent is said in one line', async (t) => {
+  const cases: [string[], number, RegExp][] = [
+    [['--path', join(tmpdir(), 'no such file')], 1, /^mproxy: .*no such file.*\n$/],
+    [['--path', tmpdir()], 1, /^mproxy: not a regular file.*\n$/],
+    [['--pth', 'x'], 2, /^mproxy: .*--pth.*\n$/],
+  ];
+  for (const [args, status, line] of cases) {
+    const demo = demonstrate(t, args);
+    t.equal(await exit(demo), status);
+    t.match(demo.stderr, line);
+  }
+  const help = demonstrate(t, ['--help']);
+  t.equal(await exit(help), 0);
+  t.match(out(help), /^Usage: npm start/);
+});
+
+function demonstrate(t: Test, args: string[], options?: RunOptions): Running {
+  const demo = startProgram(t, process.execPath, [START, ...args], options);
+  // Killed outright, it could not end what it started.
+  t.teardown(() => demo.running && demo.stop());
+  return demo;
+}
+
+/** The processes that it says it started. */
+function hopsOf(demo: Running): number[] {
+  return [...out(demo).matchAll(/^ +(\d+) +mproxy-/gm)].map(([, pid]) => Number(pid));
+}
+
+/** Waits for it to end, with a deadline. */
+async function exit(demo: Running): Promise<number | null> {
+  await until('the demo ends', () => demo.status !== null || demo.signal !== null, 45_000);
+  return demo.status;
+}
+
+function out({ stdout }: Running): string {
+  return stdout.toString();
+}
+
+/** The reader's line in the last picture. */
+function identical(reader: string): RegExp {
+  return new RegExp(`${reader} +━+ .* ✔ identical`);
+}
+
+function file(t: Test, text: string): string {
+  const path = join(t.testdir(), 'input');
+  writeFileSync(path, text);
+  return path;
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { start } from '../support/command.js';
+import { udpSend } from '../support/net.js';
+import { until } from '../support/wait.js';
+
+const noMounts = (() => {
+  if (process.platform !== 'linux') return 'tmpfs is Linux';
+  return process.getuid?.() === 0 ? false : 'mounting needs root';
+})();
+
+/** A disk of 64 KiB, with a file that can make room. */
+function smallDisk(t: Test): { dir: string; ballast: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'mproxy-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dir]);
+  t.teardown(() => {
+    execFileSync('umount', ['-l', dir]);
+    rmdirSync(dir);
+  });
+  const ballast = join(dir, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(48 * 1024));
+  return { dir, ballast };
+}
+
+/** 30 kB, more than the disk has beside the ballast. */
+const SENT = Array.from({ length: 300 }, (_, i) => `${i} ${'x'.repeat(95)}\n`);
+
+t.test(
+  'what a full disk does not take is kept, and written when there is room',
+  { skip: noMounts },
+  async (t) => {
+    const { dir, ballast } = smallDisk(t);
+    const file = join(dir, 'out');
+    const server = start(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0', '--tee']);
+    const port = await server.port();
+    await udpSend(port, SENT);
+    await server.says(/writing: .*out: no space left on the device; keeping/);
+    await until('all came', () => String(server.stdout).length === SENT.join('').length);
+    t.ok(readFileSync(file).length < SENT.join('').length, 'the disk is full');
+    rmSync(ballast);
+    await until('the file is complete', () => readFileSync(file).length === SENT.join('').length);
+    await udpSend(port, ['after\n']);
+    await until('and goes on', () => readFileSync(file, 'utf8').endsWith('after\n'));
+    t.equal(readFileSync(file, 'utf8'), `${SENT.join('')}after\n`);
+    t.equal(await server.stop(), 0, 'nothing was lost');
+  },
+);
+
+t.test('a disk that stays full is a failure, with what was lost', { skip: noMounts }, async (t) => {
+  const { dir } = smallDisk(t);
+  const file = join(dir, 'out');
+  const server = start(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0', '--tee']);
+  await udpSend(await server.port(), SENT);
+  await until('all came', () => String(server.stdout).length === SENT.join('').length);
+  await server.says('no space left on the device');
+  t.equal(await server.stop(), 1);
+  const whole = readFileSync(file, 'utf8')
+    .split(/(?<=\n)/)
+    .filter((line) => line.endsWith('\n')).length;
+  const lost = /lost: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1];
+  t.equal(Number(lost), SENT.length - whole, server.stderr);
+});
+
+t.test('one full disk takes nothing from the other listeners', { skip: noMounts }, async (t) => {
+  const { dir } = smallDisk(t);
+  const typed = ['127.0.0.1:0', '[::1]:0'];
+  writeFileSync(join(dir, 'more'), Buffer.alloc(12 * 1024));
+  const from = typed.flatMap((address) => ['--listen-addr', address]);
+  const server = start(t, 'server', ['--path', join(dir, 'out'), '--tee', ...from]);
+  const ports = [await server.port(0), await server.port(1)];
+  await udpSend(ports[0]!, SENT);
+  await server.says('no space left on the device');
+  await udpSend(ports[1]!, ['six\n'], '::1');
+  await until('the tee has all', () => server.stdout.length === SENT.join('').length + 4);
+  t.equal(await server.stop(), 1);
+});
+
+t.test('/dev/full is a full disk that can be had everywhere', async (t) => {
+  const server = start(t, 'server', ['--path', '/dev/full', '--listen-addr', '127.0.0.1:0']);
+  await udpSend(await server.port(), ['one\n', 'two\n']);
+  await server.says('writing: /dev/full: no space left on the device; keeping');
+  t.ok(server.running);
+  t.equal(await server.stop(), 1);
+  t.match(server.stderr, 'lost: /dev/full: dropped 2 datagrams');
+  t.match(server.stderr, /\nmproxy-server: writing: \/dev\/full: [^\n]*\n$/);
+});

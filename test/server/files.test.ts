@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { start } from '../support/command.js';
+import { freeUdpPort, udpSend } from '../support/net.js';
+import { Random } from '../support/random.js';
+import { until } from '../support/wait.js';
+
+t.test('one listener appends to the file', async (t) => {
+  const file = join(t.testdir({ out: 'there already\n' }), 'out');
+  for (const word of ['one\n', 'two\n']) {
+    const server = start(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
+    await udpSend(await server.port(), [word]);
+    await until('it is in the file', () => readFileSync(file, 'utf8').endsWith(word));
+    t.equal(await server.stop(), 0);
+  }
+  t.equal(readFileSync(file, 'utf8'), 'there already\none\ntwo\n');
+});
+
+t.test('several listeners write a file each, named by the address as typed', async (t) => {
+  const dir = t.testdir();
+  const [a, b, c] = [await freeUdpPort(), await freeUdpPort(), await freeUdpPort()];
+  const group = `239.77.1.1:${c},interface=lo`;
+  const typed = [`127.0.0.1:${a}`, `LOCALHOST:${b},frame=line`, group];
+  const server = start(t, 'server', [
+    ...['--path', join(dir, 'out')],
+    ...typed.flatMap((address) => ['--listen-addr', address]),
+  ]);
+  await server.says(/group 239/);
+  await udpSend(a, ['one']);
+  await udpSend(b, ['two']);
+  const client = start(t, 'client', ['--path', '-', '--server-addr', group]);
+  client.child.stdin!.end('three');
+  t.equal(await client.exited, 0);
+  const contents = () => typed.map((address) => readFileSync(join(dir, `out.${address}`), 'utf8'));
+  await until('all are there', () => contents().every((text) => text.length > 0));
+  t.same(contents(), ['one', 'two\n', 'three']);
+  t.same(readdirSync(dir).sort(), typed.map((address) => `out.${address}`).sort(), 'and nothing else');
+  t.equal(await server.stop(), 0);
+});
+
+t.test('what a file name cannot have becomes _', async (t) => {
+  const dir = t.testdir();
+  const addresses = ['127.0.0.1:0,frame=line', '[::1]:0'];
+  const server = start(t, 'server', [
+    ...['--path', join(dir, 'out')],
+    ...addresses.flatMap((address) => ['--listen-addr', address]),
+  ]);
+  await server.port(1);
+  t.ok(addresses.every((address) => existsSync(join(dir, `out.${address}`))));
+  t.equal(await server.stop(), 0);
+});
+
+t.test('--merge writes whole datagrams of all listeners to one file', async (t) => {
+  const random = new Random();
+  t.comment(`SEED=${random.seed}`);
+  const dir = t.testdir();
+  const file = join(dir, 'out');
+  const from = [0, 1, 2].flatMap(() => ['--listen-addr', '127.0.0.1:0']);
+  const server = start(t, 'server', ['--path', file, '--merge', ...from]);
+  const ports = [await server.port(0), await server.port(1), await server.port(2)];
+  const sent = ports.map((_, i) =>
+    Array.from({ length: 200 }, (_, n) => `${i} ${n} ${'abc'[i]!.repeat(random.integer(1, 1200))}\n`),
+  );
+  await Promise.all(ports.map((port, i) => udpSend(port, sent[i]!)));
+  const all = sent.flat().join('').length;
+  await until('all are there', () => readFileSync(file).length === all);
+  const lines = readFileSync(file, 'utf8').split(/(?<=\n)/);
+  t.same([...lines].sort(), sent.flat().sort(), 'none is torn');
+  for (const [i, own] of sent.entries())
+    t.same(
+      lines.filter((line) => line.startsWith(`${i} `)),
+      own,
+      'each sender in its order',
+    );
+  t.same(readdirSync(dir), ['out']);
+  t.equal(await server.stop(), 0);
+});
+
+t.test('frame=line ends every datagram with one newline', async (t) => {
+  const file = join(t.testdir(), 'out');
+  for (const args of [
+    ['--listen-addr', '127.0.0.1:0,frame=line'],
+    ['--listen-addr', '127.0.0.1:0', '--frame', 'line'],
+  ]) {
+    const server = start(t, 'server', ['--path', file, ...args, '--tee']);
+    await udpSend(await server.port(), ['a', 'b\n', 'c\nd', '\n']);
+    await until('the tee has it', () => server.stdout.length >= 9);
+    t.equal(await server.stop(), 0);
+    t.equal(String(server.stdout), 'a\nb\nc\nd\n\n');
+  }
+  t.equal(readFileSync(file, 'utf8'), 'a\nb\nc\nd\n\n'.repeat(2));
+});
+
+t.test('a datagram is in the file within 50 ms', async (t) => {
+  const file = join(t.testdir(), 'out');
+  const server = start(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
+  const port = await server.port();
+  const delays: number[] = [];
+  for (let i = 1; i <= 20; i++) {
+    const before = performance.now();
+    await udpSend(port, ['x']);
+    await until('it is in the file', () => readFileSync(file).length === i);
+    delays.push(performance.now() - before);
+  }
+  const median = delays.sort((a, b) => a - b)[10]!;
+  t.ok(median < 50, `median ${median.toFixed(1)} ms`);
+  t.equal(await server.stop(), 0);
+});
+
+t.test('a signal writes out what the kernel still holds', async (t) => {
+  const file = join(t.testdir(), 'out');
+  const server = start(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
+  const port = await server.port();
+  // A stopped process reads nothing: all of it is in the kernel when the signal comes.
+  server.child.kill('SIGSTOP');
+  const sent = Array.from({ length: 300 }, (_, i) => `datagram ${i}\n`);
+  await udpSend(port, sent);
+  server.child.kill('SIGTERM');
+  server.child.kill('SIGCONT');
+  t.equal(await server.exited, 0);
+  t.equal(readFileSync(file, 'utf8'), sent.join(''));
+});
