@@ -21,12 +21,13 @@ t.test('the datagram whose send told of a refusal is sent again', async (t) => {
   const port = await freeUdpPort();
   const client = start(t, 'client', ['--path', '-', '--server-addr', `127.0.0.1:${port}`, '--stats', '0.1']);
   client.child.stdin!.write('to nobody\n');
-  await client.says('ECONNREFUSED 1');
+  await client.says('1 datagram 10 B -> ');
   const sink = await udpSink(t, '127.0.0.1', port);
   client.child.stdin!.write('to somebody\n');
   client.child.stdin!.end('and more\n');
   t.equal(await client.exited, 0);
   t.equal(String(await sink.has(21)), 'to somebody\nand more\n');
+  t.match(client.stderr, /lost: .*connection refused, 1 time/);
 });
 
 t.test('a downstream that refuses takes nothing from the others', async (t) => {

@@ -89,9 +89,13 @@ function indexOf(host: Host): string {
 function missedBy(programs: Running[]): () => Promise<void> {
   const marks = programs.map((program) => ({ program, before: program.stderr.length }));
   return async () => {
-    const missed = () =>
-      marks.every(({ program, before }) => /eth0 is gone/.test(program.stderr.slice(before)));
-    await until('every program says that eth0 is gone', missed, PROMISE_MS);
+    const late = () =>
+      marks.filter(({ program, before }) => !/eth0 is gone/.test(program.stderr.slice(before)));
+    await until('every program says that eth0 is gone', () => late().length === 0, PROMISE_MS).catch(
+      (error) => {
+        throw new Error(`${error.message}; not so: ${late().map(({ program }) => program.stderr)}`);
+      },
+    );
   };
 }
 

@@ -23,12 +23,13 @@ t.test('SIGHUP opens the file again after it was renamed, and nothing is lost', 
   };
   for (const turn of [1, 2, 3]) {
     await burst();
+    await until('it is written', () => readFileSync(file).length > 0);
     // Renamed and reopened in the middle of what comes in.
     const more = burst();
     renameSync(file, `${file}.${turn}`);
     server.child.kill('SIGHUP');
     await more;
-    await until('there is a new file', () => existsSync(file));
+    await until('it was opened again', () => server.stderr.split(': reopened').length > turn);
     await burst();
     await until('all are there', () => written().length >= sent.length);
   }

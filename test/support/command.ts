@@ -21,7 +21,18 @@ export interface RunOptions {
 
 /** Starts one of the four commands. The test ends it, if it has not ended by itself. */
 export function start(t: Test, name: Name, args: string[], options: RunOptions = {}): Running {
-  return startProgram(t, process.execPath, [...(options.node ?? []), launcher(name), ...args], options);
+  return startProgram(
+    t,
+    process.execPath,
+    [...(options.node ?? []), launcher(name), ...engine(args), ...args],
+    options,
+  );
+}
+
+/** The whole suite runs on one engine after the other: ENGINE names it, where a test does not. */
+function engine(args: string[]): string[] {
+  const { ENGINE } = process.env;
+  return ENGINE && args.length > 0 && !args.includes('--engine') ? ['--engine', ENGINE] : [];
 }
 
 /** Starts any program, in the same way. */
@@ -67,7 +78,8 @@ export class Running {
 
   /** Waits until stderr has a text or matches a pattern. */
   async says(pattern: RegExp | string, ms?: number): Promise<void> {
-    const found = () => (typeof pattern === 'string' ? this.stderr.includes(pattern) : pattern.test(this.stderr));
+    const found = () =>
+      typeof pattern === 'string' ? this.stderr.includes(pattern) : pattern.test(this.stderr);
     await until(`stderr has ${pattern}`, () => found() || !this.running, ms).catch((error) => {
       throw new Error(`${error.message}; it has: ${this.stderr}`);
     });
@@ -76,7 +88,8 @@ export class Running {
 
   /** The port that a notice `listening: ... HOST:PORT` tells; the n-th such notice. */
   async port(nth = 0): Promise<number> {
-    const ports = () => [...this.stderr.matchAll(/listening: .*?:(\d+)(?: |$)/gm)].map((match) => Number(match[1]));
+    const ports = () =>
+      [...this.stderr.matchAll(/listening: .*?:(\d+)(?: |$)/gm)].map((match) => Number(match[1]));
     await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || !this.running);
     const port = ports()[nth];
     if (port === undefined) throw new Error(`it does not listen: ${this.stderr}`);

@@ -5,7 +5,10 @@ import { until } from './wait.js';
 
 /** A UDP socket on a loopback address that remembers every datagram. */
 export async function udpSink(t: Test, address = '127.0.0.1', port = 0): Promise<UdpSink> {
-  const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+  const socket = createSocket({
+    type: address.includes(':') ? 'udp6' : 'udp4',
+    recvBufferSize: 4 * 1024 * 1024,
+  });
   const sink = new UdpSink(socket);
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
@@ -47,7 +50,11 @@ export class UdpSink {
 }
 
 /** Sends one datagram after another, each when the kernel took the one before. */
-export async function udpSend(port: number, datagrams: (Buffer | string)[], address = '127.0.0.1'): Promise<void> {
+export async function udpSend(
+  port: number,
+  datagrams: (Buffer | string)[],
+  address = '127.0.0.1',
+): Promise<void> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   for (const datagram of datagrams) {
     await new Promise<void>((resolve, reject) =>

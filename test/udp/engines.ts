@@ -13,7 +13,7 @@ import type { Test } from 'tap';
 import { until } from '../support/wait.js';
 
 /** Every engine that runs here; one suite for all. */
-export const ENGINES: Engine[] = [chooseEngine('node').engine];
+export const ENGINES: Engine[] = [chooseEngine('node').engine, chooseEngine('linux').engine];
 
 export const lo = listInterfaces().find(({ addresses }) =>
   addresses.some(({ address }) => address === '127.0.0.1'),

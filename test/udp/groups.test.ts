@@ -1,4 +1,4 @@
-import type { Endpoint, Engine, Membership, Sender } from 'mproxy-udp';
+import type { Endpoint, Engine, Membership, OwnSender, Sender } from 'mproxy-udp';
 import t, { type Test } from 'tap';
 import { freeUdpPort } from '../support/net.js';
 import { ENGINES, type Inbox, lo, open, openSender, sendAll } from './engines.js';
@@ -13,9 +13,12 @@ async function join(
   group: typeof GROUP,
   port: number,
   sources: string[] = [],
+  ignored: OwnSender[] = [],
 ): Promise<Inbox> {
   const membership: Membership = { interface: group.interface, sources };
-  return (await open(t, engine, { address: group.address, port, membership })).run();
+  const inbox = await open(t, engine, { address: group.address, port, membership });
+  for (const own of ignored) inbox.receiver.ignore(own);
+  return inbox.run();
 }
 
 /** Opens a sender to a group by lo. */
@@ -84,10 +87,9 @@ for (const engine of ENGINES) {
 
   t.test(`${engine.name}: what a command sent itself can be told from the rest of its group`, async (t) => {
     const port = await freeUdpPort();
-    const member = await join(t, engine, GROUP, port);
     const own = await reach(t, engine, GROUP, port);
     const addresses = lo.addresses.map(({ address }) => address);
-    member.receiver.ignore({ addresses, port: own.local.port });
+    const member = await join(t, engine, GROUP, port, [], [{ addresses, port: own.local.port }]);
     await sendAll(own, ['own']);
     await own.close();
     await sendAll(await reach(t, engine, GROUP, port), ['of another']);

@@ -68,13 +68,14 @@ for (const engine of ENGINES) {
     t.ok(first.local.port > 0);
     t.equal(first.local.address, address);
     const inbox = (await open(t, engine, { address })).run();
-    const other = (await open(t, engine, { address })).run();
+    const other = await open(t, engine, { address });
     const bind = { address, port: first.local.port };
+    other.receiver.ignore({ addresses: [address], port: bind.port });
+    other.run();
     await first.close();
     const second = await openSender(t, engine, inbox.port, { address, bind });
     const third = await openSender(t, engine, other.port, { address, bind });
     t.strictSame([second.local, third.local], [bind, bind], 'two destinations from one own port');
-    other.receiver.ignore({ addresses: [address], port: bind.port });
     await sendAll(third, ['ignored']);
     await sendAll(second, ['by 2']);
     await inbox.has(1);
@@ -113,9 +114,10 @@ for (const engine of ENGINES) {
     `${engine.name}: an IPv4 peer of an IPv6 wildcard is ignored by its IPv4 address`,
     { skip: noIpv6 },
     async (t) => {
-      const inbox = (await open(t, engine, { address: '::' })).run();
+      const inbox = await open(t, engine, { address: '::' });
       const sender = await openSender(t, engine, inbox.port);
       inbox.receiver.ignore({ addresses: ['127.0.0.1'], port: sender.local.port });
+      inbox.run();
       await sendAll(sender, ['ignored']);
       await sendAll(await openSender(t, engine, inbox.port), ['heard']);
       await inbox.has(1);

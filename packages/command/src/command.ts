@@ -45,7 +45,8 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
 }
 
 async function run(spec: CommandSpec, options: ShellOptions, say: (text: string) => void): Promise<void> {
-  const { quiet, stats, ...rest } = options;
+  const { quiet, ...rest } = options;
+  const { stats } = options;
   const period = stats === undefined ? undefined : statsPeriod(stats);
   rest.onNotice = ({ kind, text }) => {
     if (kind === 'loss' || !quiet) say(text);

@@ -51,8 +51,9 @@ export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolve
 
 function feeds(output: Answer, input: Answer): boolean {
   if (output.port !== input.port) return false;
+  // A group's interface may be written as its zone.
   if (output.ip === input.ip) {
-    return output.zone === input.zone && output.interface?.name === input.interface?.name;
+    return (output.interface?.name ?? output.zone) === (input.interface?.name ?? input.zone);
   }
   // What is sent to a wildcard address goes to this host itself (ip(7): INADDR_ANY; RFC 1122, 3.2.1.3).
   if (isWildcard(output.ip) && !isWildcard(input.ip))

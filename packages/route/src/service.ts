@@ -184,7 +184,7 @@ export class Service {
 
   async #stopRoutes(routes: Route[]): Promise<void> {
     const others = this.#routes.filter((route) => !routes.includes(route)).flatMap(({ sinks }) => sinks);
-    const sinks = new Set(routes.flatMap((route) => route.sinks).filter((sink) => !others.includes(sink)));
+    const sinks = this.#sinks.filter((sink) => !others.includes(sink));
     const hurry = setTimeout(() => {
       for (const sink of sinks) sink.hurry();
     }, PATIENCE_MS);
@@ -222,8 +222,11 @@ export class Service {
   async #end(): Promise<void> {
     clearInterval(this.#watch);
     this.#ended = true;
-    if (this.stopping.aborted) for (const sink of this.#sinks) sink.hurry();
+    const hurry = setTimeout(() => {
+      if (this.stopping.aborted) for (const sink of this.#sinks) sink.hurry();
+    }, PATIENCE_MS);
     await this.#close(this.#sinks);
+    clearTimeout(hurry);
   }
 
   async #close(sinks: Iterable<Sink>): Promise<void> {

@@ -36,8 +36,12 @@ export class FramedStream {
     this.#cutter.push(chunk);
     const busy = this.#sent();
     // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
-    if (busy) void busy.then(this.#awaitIdle, this.#awaitIdle);
-    else this.#awaitIdle();
+    if (!busy) this.#awaitIdle();
+    else {
+      clearImmediate(this.#idle);
+      this.#idle = undefined;
+      void busy.then(this.#awaitIdle, this.#awaitIdle);
+    }
     return busy;
   }
 

@@ -99,7 +99,7 @@ export interface Receiver {
    */
   run(deliver: Deliver | undefined, sinks?: ThreadSinks): Promise<void>;
   stop(): void;
-  /** From now on datagrams from these are not delivered: a command's own, come back through its group. */
+  /** Before {@link run}: do not deliver datagrams from these, a command's own come back through its group. */
   ignore(from: OwnSender): void;
 }
 

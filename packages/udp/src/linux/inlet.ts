@@ -3,9 +3,8 @@ import type { OwnSender } from '../contract.js';
 import {
   addressBytes,
   CONTROL_SIZE,
-  type Control,
   decodeAddress,
-  decodeControl,
+  decodeSegment,
   IOVEC,
   MMSGHDR,
   NAME_SIZE,
@@ -18,8 +17,6 @@ const MSG_WAITFORONE = 0x10000;
 
 /** The receiving half of a socket: blocks until datagrams are there, and takes up to 64 entries in one system call. */
 export class Inlet {
-  /** Datagrams that the kernel dropped for want of buffer since the socket was made. */
-  dropped = 0;
   /** Everything the kernel is given the address of. */
   readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
   readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + 32));
@@ -28,9 +25,7 @@ export class Inlet {
   readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
   readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
   readonly #ignored: { port: number; addresses: Buffer[] }[];
-  readonly #control: Control = { segment: 0, dropped: undefined };
   #used = BATCH_CAPACITY;
-  #droppedHere = 0;
 
   constructor(
     private readonly libc: Libc,
@@ -64,25 +59,13 @@ export class Inlet {
 
   #take(i: number, batch: Batch): void {
     const at = i * MMSGHDR.size;
-    const control = this.#control;
-    decodeControl(
-      this.#arena,
-      this.#controlAt + i * CONTROL_SIZE,
-      this.#lengths[(at + MMSGHDR.controlLength) >> 2]!,
-      control,
-    );
-    if (control.dropped !== undefined) this.#countDropped(control.dropped);
     if (this.#ignored.length > 0 && this.#isIgnored(i)) return;
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
     // After shutdown(2) a receive answers with nothing from nobody; an empty datagram has a sender.
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return;
-    batch.add(i * ENTRY, length, control.segment < length ? control.segment : 0);
-  }
-
-  /** The kernel counts from the start of a socket; another may have taken its place. */
-  #countDropped(now: number): void {
-    this.dropped += now >= this.#droppedHere ? now - this.#droppedHere : now;
-    this.#droppedHere = now;
+    const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
+    const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
+    batch.add(i * ENTRY, length, segment < length ? segment : 0);
   }
 
   #isIgnored(i: number): boolean {

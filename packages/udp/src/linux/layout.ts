@@ -28,8 +28,8 @@ export const MMSGHDR = {
 /** struct cmsghdr: size_t cmsg_len; int cmsg_level; int cmsg_type; then the data, padded to 8 (CMSG_ALIGN, cmsg(3)). */
 export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12 };
 
-/** Room for the control messages of one datagram: UDP_GRO (int) and SO_RXQ_OVFL (u32), 24 bytes each. */
-export const CONTROL_SIZE = 64;
+/** Room for the control messages of one entry: UDP_GRO, an int, and its padding. */
+export const CONTROL_SIZE = 32;
 /** CMSG_SPACE(sizeof(uint16_t)): one UDP_SEGMENT. */
 export const SEGMENT_SPACE = 24;
 /** struct sockaddr_in6, the larger of the two. */
@@ -38,8 +38,6 @@ export const NAME_SIZE = 28;
 // <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
 const AF_INET = 2;
 const AF_INET6 = 10;
-const SOL_SOCKET = 1;
-const SO_RXQ_OVFL = 40;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -78,29 +76,23 @@ export function encodeSegment(into: Buffer, offset: number, segment: number): vo
   into.writeUInt16LE(segment, offset + CMSGHDR.size);
 }
 
-/** What the control messages of one received entry say. */
-export interface Control {
-  /** Bytes of each datagram of a coalesced entry; 0 where it is one datagram. */
-  segment: number;
-  /** Datagrams that the socket dropped since it was made; undefined where nothing is told. */
-  dropped: number | undefined;
-}
-
-/** Reads control messages. Lengths that cannot be are the end: the kernel wrote them, but a reader stays in bounds. */
-export function decodeControl(bytes: Buffer, offset: number, length: number, into: Control): void {
-  into.segment = 0;
-  into.dropped = undefined;
+/**
+ * Reads the control messages of one received entry.
+ * @returns bytes of each datagram of a coalesced entry; 0 where it is one datagram
+ */
+export function decodeSegment(bytes: Buffer, offset: number, length: number): number {
   const end = Math.min(offset + length, bytes.length);
   let at = offset;
   while (at + CMSGHDR.size + 4 <= end) {
     const size = bytes.readUInt32LE(at + CMSGHDR.length);
     const level = bytes.readInt32LE(at + CMSGHDR.level);
     const type = bytes.readInt32LE(at + CMSGHDR.type);
-    if (size < CMSGHDR.size) return;
-    if (level === SOL_UDP && type === UDP_GRO) into.segment = bytes.readInt32LE(at + CMSGHDR.size);
-    if (level === SOL_SOCKET && type === SO_RXQ_OVFL) into.dropped = bytes.readUInt32LE(at + CMSGHDR.size);
+    if (level === SOL_UDP && type === UDP_GRO) return bytes.readInt32LE(at + CMSGHDR.size);
+    // A length that cannot be is the end: the kernel wrote it, but a reader stays in bounds.
+    if (size < CMSGHDR.size) return 0;
     at += (size + 7) & ~7;
   }
+  return 0;
 }
 
 function ipv4Bytes(address: string): Buffer {

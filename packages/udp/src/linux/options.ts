@@ -12,7 +12,8 @@ const OPTIONS = {
   SO_SNDTIMEO: [1, 21],
   SO_SNDBUFFORCE: [1, 32],
   SO_RCVBUFFORCE: [1, 33],
-  SO_RXQ_OVFL: [1, 40],
+  SO_ERROR: [1, 4],
+  SO_MEMINFO: [1, 55],
   // <linux/in.h>, ip(7)
   IP_TOS: [0, 1],
   IP_MULTICAST_IF: [0, 32],
@@ -20,6 +21,7 @@ const OPTIONS = {
   IP_MULTICAST_LOOP: [0, 34],
   IP_MULTICAST_ALL: [0, 49],
   MCAST_JOIN_GROUP: [0, 42],
+  MCAST_LEAVE_GROUP: [0, 45],
   MCAST_JOIN_SOURCE_GROUP: [0, 46],
   // <linux/in6.h>, ipv6(7)
   IPV6_MULTICAST_IF: [41, 17],
@@ -65,6 +67,23 @@ export function tuneBuffer(libc: Libc, fd: number, which: 'RCV' | 'SND', bytes: 
   return getOption(libc, fd, `SO_${which}BUF`) / 2;
 }
 
+/** SK_MEMINFO_DROPS of <linux/sock_diag.h>: the ninth of the words that SO_MEMINFO tells. */
+const MEMINFO_DROPS = 8;
+
+/** Datagrams that the kernel dropped from a socket since it was made, for want of buffer or for a bad checksum. */
+export function kernelDrops(libc: Libc, fd: number): number {
+  const [level, option] = OPTIONS.SO_MEMINFO;
+  const words = Buffer.alloc(4 * (MEMINFO_DROPS + 1));
+  // Kernels before 4.12 do not have it, and tell of none.
+  libc.getsockopt(fd, level, option, words, int(words.length));
+  return words.readUInt32LE(4 * MEMINFO_DROPS);
+}
+
+/** Takes the error that waits to be told, as an ICMP message brought it back. @returns its errno; 0 without one */
+export function takeError(libc: Libc, fd: number): number {
+  return getOption(libc, fd, 'SO_ERROR');
+}
+
 /** struct timeval of 64-bit Linux: two longs, seconds and microseconds. */
 export function timeval(ms: number): Buffer {
   const bytes = Buffer.alloc(16);
@@ -85,6 +104,11 @@ export function joinGroup(libc: Libc, fd: number, group: Membership): boolean {
   if (errno === ERRNO.EADDRINUSE || (group.source !== undefined && errno === ERRNO.EADDRNOTAVAIL))
     return false;
   throw systemError(errno, 'setsockopt MCAST_JOIN_GROUP');
+}
+
+/** Leaves a group on an interface, joined with sources or without; what was not joined is left already. */
+export function leaveGroup(libc: Libc, fd: number, group: Omit<Membership, 'source'>): void {
+  membership(libc, fd, 'MCAST_LEAVE_GROUP', group);
 }
 
 export interface Membership {

@@ -11,7 +11,7 @@ import type {
 } from '../contract.js';
 import { keepUp } from '../upkeep.js';
 import type { Libc } from './libc.js';
-import { joinGroup, setOption, trySetOption, tuneBuffer } from './options.js';
+import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
 import { bindSocket, interfaceIndex, localPort, openSocket } from './socket.js';
 import { ReceivingThread } from './thread.js';
 
@@ -26,7 +26,6 @@ function openBound(libc: Libc, options: ReceiverOptions): number {
   const fd = openSocket(libc, family);
   try {
     if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
-    setOption(libc, fd, 'SO_RXQ_OVFL', 1);
     // Kernels before 5.0 do not have it: then every datagram comes alone.
     trySetOption(libc, fd, 'UDP_GRO', 1);
     // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
@@ -53,6 +52,9 @@ class LinuxReceiver implements Receiver {
   readonly #stopUpkeep: () => void = () => {};
   #thread: ReceivingThread | undefined;
   #stopped = false;
+  #closed = false;
+  /** Dropped from sockets that another has taken the place of, or that are closed. */
+  #droppedBefore = 0;
 
   constructor(
     private readonly libc: Libc,
@@ -76,11 +78,12 @@ class LinuxReceiver implements Receiver {
 
   get counts(): ReceiveCounts {
     const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
-    return { datagrams, bytes, dropped, kernelDropped: this.#thread?.kernelDropped ?? 0 };
+    const now = this.#closed ? 0 : kernelDrops(this.libc, this.fd);
+    return { datagrams, bytes, dropped, kernelDropped: this.#droppedBefore + now };
   }
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
-    if (this.#stopped) return this.#close();
+    if (this.#stopped) return;
     const inlet = { fd: this.fd, ignored: this.#ignored };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     await this.#thread.ended;
@@ -88,8 +91,10 @@ class LinuxReceiver implements Receiver {
   }
 
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
-    this.#thread?.stop();
+    if (this.#thread) this.#thread.stop();
+    else this.#close();
   }
 
   ignore(from: OwnSender): void {
@@ -98,6 +103,8 @@ class LinuxReceiver implements Receiver {
 
   #close(): void {
     this.#stopUpkeep();
+    this.#droppedBefore += kernelDrops(this.libc, this.fd);
+    this.#closed = true;
     closeSync(this.fd);
   }
 
@@ -106,8 +113,14 @@ class LinuxReceiver implements Receiver {
    * group is to the old index, and what it joined hides that the kernel forgot it.
    */
   #renew(membership: Membership): void {
+    const { family, address } = this.options;
+    const index = interfaceIndex(this.libc, membership.interface.name);
+    // Where the index is the same, closing the old socket later would take the new one's membership away.
+    leaveGroup(this.libc, this.fd, { family, group: address, index });
     const fresh = openBound(this.libc, { ...this.options, port: this.local.port, membership });
+    if (this.#stopped) return closeSync(fresh);
     this.#thread?.wake();
+    this.#droppedBefore += kernelDrops(this.libc, this.fd);
     this.libc.dup2(fresh, this.fd);
     closeSync(fresh);
   }

@@ -6,7 +6,7 @@ import { keepUp } from '../upkeep.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
 import type { Libc } from './libc.js';
-import { setOption, timeval, tuneBuffer } from './options.js';
+import { setOption, takeError, timeval, tuneBuffer } from './options.js';
 import {
   bindSocket,
   connectSocket,
@@ -37,10 +37,11 @@ export class LinuxSender implements Sender {
   readonly target: SocketTarget;
   readonly #counts = new SharedCounts();
   readonly #dispatch: Dispatch;
+  #closed = false;
   readonly #stopUpkeep: () => void = () => {};
 
   constructor(
-    libc: Libc,
+    private readonly libc: Libc,
     private readonly fd: number,
     options: SenderOptions,
   ) {
@@ -54,18 +55,28 @@ export class LinuxSender implements Sender {
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
     const connected = !multicast && !broadcast && connectSocket(libc, fd, { address, port }) === 0;
-    const name = connected ? undefined : endpointBytes(libc, address, port);
+    // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
+    const place = multicast ? address.replace(/%.*/, '') : address;
+    const name = connected ? undefined : endpointBytes(libc, place, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
     this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
     this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, ...(name && { name }) });
   }
 
   get counts(): SendCounts {
+    this.#countRefusal();
     return this.#counts.read();
   }
 
+  /** What an earlier datagram brought back, told when no send is there to be told it. */
+  #countRefusal(): void {
+    const errno = this.#closed ? 0 : takeError(this.libc, this.fd);
+    if (errno !== 0) this.#counts.failed(errno, 1);
+  }
+
   send(batch: Batch): void {
-    this.#dispatch.send(batch);
+    if (this.#closed) this.#counts.dropped += batch.datagrams;
+    else this.#dispatch.send(batch);
   }
 
   room(): undefined {
@@ -76,7 +87,10 @@ export class LinuxSender implements Sender {
   hurry(): void {}
 
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#stopUpkeep();
+    this.#countRefusal();
+    this.#closed = true;
     closeSync(this.fd);
   }
 

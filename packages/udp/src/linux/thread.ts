@@ -5,10 +5,6 @@ import { SharedCounts } from './counts.js';
 import type { Libc } from './libc.js';
 import { Ring } from './ring.js';
 
-/** Words that both sides see: whether to stop, and what the kernel dropped. */
-export type Control = Int32Array;
-export const STATE = { stop: 0, kernelDropped: 1 };
-
 /** Everything a thread needs to know: plain data. */
 export interface ThreadData {
   inlet: { fd: number; ignored: OwnSender[] };
@@ -17,7 +13,8 @@ export interface ThreadData {
   /** Given where some sink lives on the event loop. */
   ring: SharedArrayBuffer | undefined;
   counts: SharedArrayBuffer;
-  state: SharedArrayBuffer;
+  /** One word: 1 asks the thread to stop. */
+  stop: SharedArrayBuffer;
 }
 
 const SHUT_RD = 0;
@@ -26,7 +23,7 @@ const SHUT_RD = 0;
 export class ReceivingThread {
   readonly counts = new SharedCounts();
   readonly ended: Promise<void>;
-  readonly #state = new Int32Array(new SharedArrayBuffer(8));
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #ring: Ring | undefined;
   readonly #batch = new Batch();
 
@@ -43,13 +40,15 @@ export class ReceivingThread {
       files: sinks.files.map(({ target }) => target),
       ring: this.#ring?.buffer,
       counts: this.counts.buffer,
-      state: this.#state.buffer as SharedArrayBuffer,
+      stop: this.#stop.buffer as SharedArrayBuffer,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data });
     worker.on('message', (message: 'more' | 'end' | ({ file: number } & HandedOver)) => {
       if (message === 'more') this.#drain();
       else if (message !== 'end') sinks.files[message.file]!.handOver(message);
     });
+    // Finds nothing yet, and asks to be woken.
+    this.#drain();
     this.ended = new Promise((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => {
@@ -59,13 +58,9 @@ export class ReceivingThread {
     });
   }
 
-  get kernelDropped(): number {
-    return Atomics.load(this.#state, STATE.kernelDropped) >>> 0;
-  }
-
   /** Wakes the thread: it delivers what the kernel holds, and ends. */
   stop(): void {
-    Atomics.store(this.#state, STATE.stop, 1);
+    Atomics.store(this.#stop, 0, 1);
     this.wake();
   }
 

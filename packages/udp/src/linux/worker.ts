@@ -2,11 +2,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Batch } from '../batch.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
-import { ERRNO } from './errno.js';
+import { ERRNO, systemError } from './errno.js';
 import { Inlet } from './inlet.js';
 import { loadLibc } from './libc.js';
 import { Ring } from './ring.js';
-import { type Control, STATE, type ThreadData } from './thread.js';
+import type { ThreadData } from './thread.js';
 import { FileOutlet } from './writer.js';
 
 /** A route's own thread: from its socket to its sinks with no hop between. Blocks in recvmmsg(2) until it is stopped. */
@@ -16,7 +16,7 @@ const {
   files,
   ring: shared,
   counts: countsBuffer,
-  state: stateBuffer,
+  stop: stopBuffer,
 } = workerData as ThreadData;
 
 const MSG_DONTWAIT = 0x40;
@@ -24,7 +24,7 @@ const MSG_DONTWAIT = 0x40;
 const DRAIN_MS = 500;
 
 const libc = loadLibc();
-const state: Control = new Int32Array(stateBuffer);
+const stop = new Int32Array(stopBuffer);
 const counts = new SharedCounts(countsBuffer);
 const ring = shared && new Ring(shared);
 const inlet = new Inlet(libc, from.fd, from.ignored);
@@ -37,7 +37,7 @@ const outlets = files.map(
 );
 const batch = new Batch();
 
-while (Atomics.load(state, STATE.stop) === 0) receive();
+while (Atomics.load(stop, 0) === 0) receive();
 const deadline = performance.now() + DRAIN_MS;
 while (performance.now() < deadline && receive(MSG_DONTWAIT)) {}
 parentPort?.postMessage('end');
@@ -45,10 +45,9 @@ parentPort?.postMessage('end');
 /** @returns whether something came */
 function receive(flags?: number): boolean {
   const got = inlet.receive(batch, flags);
-  Atomics.store(state, STATE.kernelDropped, inlet.dropped);
   if (got < 0) {
     // An error that an earlier datagram brought back is not the receiver's end.
-    if (got !== -ERRNO.EAGAIN && got !== -ERRNO.EINTR) counts.failed(-got, 1);
+    if (got === -ERRNO.EBADF) throw systemError(-got, 'recvmmsg');
     return got !== -ERRNO.EAGAIN;
   }
   if (batch.count === 0) return false;

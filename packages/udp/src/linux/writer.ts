@@ -85,15 +85,20 @@ export class FileOutlet {
   /** Hands over what is left of a batch after the bytes that were taken. */
   #rest(batch: Batch, taken: number): void {
     const pieces: Buffer[] = [];
+    let bytes = 0;
+    let whole = 0;
     batch.each((offset, length) => {
       pieces.push(batch.slab.subarray(offset, offset + length));
+      bytes += length;
       if (this.file.endsLines && length > 0 && batch.slab[offset + length - 1] !== NEWLINE) {
         pieces.push(this.#newline.subarray(0, 1));
+        bytes++;
       }
+      if (bytes <= taken) whole++;
     });
     this.#handed++;
-    this.#counts.moved(0, taken);
-    this.handOver({ bytes: Buffer.concat(pieces).subarray(taken), datagrams: batch.datagrams });
+    this.#counts.moved(whole, taken);
+    this.handOver({ bytes: Buffer.concat(pieces).subarray(taken), datagrams: batch.datagrams - whole });
   }
 }
 
