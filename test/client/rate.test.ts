@@ -23,11 +23,10 @@ for (const [rate, perSecond, size] of [
   ['5000pps', 5000, 100],
   ['200pps', 200, 100],
   ['8Mbps', 1000, 1000],
-  ['0.8Mbps', 1000, 100],
   ['1600kbps', 200, 1000],
 ] as const) {
   t.test(`--rate ${rate} is kept, and evenly`, async (t) => {
-    const seconds = 1.5;
+    const seconds = 1;
     const times = await arrivals(t, rate, perSecond * seconds, size);
     const took = times.at(-1)!;
     // A busy machine is late, never early.

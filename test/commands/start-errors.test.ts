@@ -81,7 +81,8 @@ t.test('a bad certificate or key', async (t) => {
 
 const noRoot = (() => {
   if (process.getuid?.() !== 0) return 'acting as another user needs root';
-  const run = spawnSync('setpriv', [`--reuid=${NOBODY}`, process.execPath, launcher('client'), '-V']);
+  const args = [`--reuid=${NOBODY}`, 'env', '-u', 'NODE_OPTIONS', process.execPath, launcher('client'), '-V'];
+  const run = spawnSync('setpriv', args);
   return run.status === 0 ? false : 'another user cannot run the command from here';
 })();
 

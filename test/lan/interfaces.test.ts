@@ -127,7 +127,7 @@ async function senders(t: Test, host: Host) {
     appendFileSync(file, line);
   }, 50);
   t.teardown(() => clearInterval(timer));
-  return { programs: [stdin, follow, forward], sent: () => sent };
+  return { programs: [stdin, follow, forward], sent: () => sent, stop: () => clearInterval(timer) };
 }
 
 /** Where a line may come out: what it is, and all that came so far. */
@@ -178,7 +178,7 @@ t.test('traffic goes on within 5 s when the interface of both hosts', { skip: no
   t.testdir({});
   const { bridge, hosts } = lan(t, 2);
   const { programs: into, outlets } = await receivers(t, hosts[1]!);
-  const { programs: out, sent } = await senders(t, hosts[0]!);
+  const { programs: out, sent, stop } = await senders(t, hosts[0]!);
   const programs = [...into, ...out];
   await flow(sent, outlets, 'at first');
   for (const [event, happen] of Object.entries(HAPPENINGS)) {
@@ -193,4 +193,6 @@ t.test('traffic goes on within 5 s when the interface of both hosts', { skip: no
     t.ok(program.running);
     t.match(program.stderr, /interface eth0 is back/);
   }
+  stop();
+  for (const program of programs) await program.kill();
 });

@@ -107,8 +107,8 @@ function readOptions(options: ClientOptions) {
   };
 }
 
-function open({ path, follow, fromEnd = false }: ClientOptions, { notice }: Service): Input {
-  return follow ? new FollowedInput(path, fromEnd, notice) : openInput(path);
+function open({ path, follow, fromEnd = false }: ClientOptions, { notice, engine }: Service): Input {
+  return follow ? new FollowedInput(path, fromEnd, notice) : openInput(path, engine.sendsAtOnce);
 }
 
 function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {

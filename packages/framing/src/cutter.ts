@@ -34,9 +34,13 @@ export abstract class Cutter {
     return this.end - this.start;
   }
 
-  /** Takes the next bytes, and emits every datagram that more input cannot change. The chunk is kept, not copied. */
-  push(chunk: Buffer): void {
-    this.#append(chunk);
+  /**
+   * Takes the next bytes, and emits every datagram that more input cannot change. The chunk is kept, not copied.
+   * @param headroom bytes of memory before the chunk that may be overwritten, to put there what is left over
+   */
+  push(chunk: Buffer, headroom = 0): void {
+    if (this.pending > 0 && this.pending <= headroom) this.#putBefore(chunk);
+    else this.#append(chunk);
     this.cutFull();
   }
 
@@ -88,6 +92,17 @@ export abstract class Cutter {
       return -1;
     }
     return newline + 1 - this.start;
+  }
+
+  #putBefore(chunk: Buffer): void {
+    const held = this.pending;
+    const slab = Buffer.from(chunk.buffer, chunk.byteOffset - held, held + chunk.length);
+    this.slab.copy(slab, 0, this.start, this.end);
+    this.searched -= this.start;
+    this.start = 0;
+    this.end = slab.length;
+    this.slab = slab;
+    this.#ownsSlab = false;
   }
 
   #append(chunk: Buffer): void {

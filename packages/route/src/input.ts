@@ -7,6 +7,8 @@ import { failure } from './errors.js';
 
 /** Bytes read at once from a file. */
 const BLOCK = 256 * 1024;
+/** Room for what is left over of the block before: less than a datagram. */
+const HEADROOM = 64 * 1024;
 /** A device that has nothing now (EAGAIN) is asked again soon. */
 const BUSY_MS = 10;
 
@@ -20,16 +22,21 @@ export const BREAK = Symbol('break');
 export interface Input {
   /** What is known of it; nothing of stdin. */
   stat?: Stats;
-  /** Chunks, whose bytes do not change afterwards, to the end. Ends early when stopped. */
+  /** Memory before each chunk that its taker may overwrite, in bytes; 0 by default. */
+  headroom?: number;
+  /** Whether a chunk is filled again after the next one; else its bytes do not change any more. */
+  lends?: boolean;
+  /** Chunks to the end. Ends early when stopped. */
   chunks(): AsyncIterable<Buffer | typeof BREAK>;
   stop(): void;
 }
 
 /**
  * Opens a file, FIFO, terminal, device, or `-` for stdin.
+ * @param lends whether blocks of a file may be filled again, where their takers are done with them at once
  * @throws MPROXY_FILE
  */
-export function openInput(path: string): Input {
+export function openInput(path: string, lends = false): Input {
   if (path === '-') return streamInput(process.stdin);
   try {
     // Without O_NONBLOCK a FIFO's open waits for its writer (fifo(7)).
@@ -41,7 +48,7 @@ export function openInput(path: string): Input {
     }
     if (stat.isFIFO()) return streamInput(new Socket({ fd, readable: true, writable: false }), stat);
     if (isatty(fd)) return streamInput(new ReadStream(fd), stat);
-    return new FileInput(fd, stat);
+    return new FileInput(fd, stat, lends);
   } catch (error) {
     throw failure('MPROXY_FILE', 'opening', path, error);
   }
@@ -69,12 +76,16 @@ function streamInput(stream: NodeJS.ReadStream | Socket, stat?: Stats): Input {
 export class FileInput implements Input {
   /** Where the next read begins in a regular file; a device has no places. */
   position = 0;
+  readonly headroom = HEADROOM;
   #stopped = false;
   #reading: Promise<unknown> = Promise.resolve();
+  /** The two blocks that take turns, where they are lent: what is left over of one is put before the next. */
+  readonly #blocks: Buffer[] = [];
 
   constructor(
     readonly fd: number,
     readonly stat: Stats,
+    readonly lends = false,
   ) {}
 
   async *chunks(): AsyncGenerator<Buffer> {
@@ -88,7 +99,7 @@ export class FileInput implements Input {
 
   /** The next block; empty at the end of the file. */
   async next(): Promise<Buffer> {
-    const block = Buffer.allocUnsafe(BLOCK);
+    const block = this.#block();
     while (!this.#stopped) {
       try {
         const reading = readInto(this.fd, block, 0, BLOCK, this.stat.isFile() ? this.position : null);
@@ -102,6 +113,13 @@ export class FileInput implements Input {
       }
     }
     return block.subarray(0, 0);
+  }
+
+  #block(): Buffer {
+    const block =
+      (this.#blocks.length === 2 && this.#blocks.shift()) || Buffer.allocUnsafeSlow(HEADROOM + BLOCK);
+    if (this.lends) this.#blocks.push(block);
+    return block.subarray(HEADROOM);
   }
 
   stop(): void {

@@ -7,6 +7,8 @@ export interface StreamOptions {
   payload: number;
   /** How long an unfinished piece of `raw` waits for more, in milliseconds. */
   flushAfter: number;
+  /** Whether the chunks are filled again once they are delivered. */
+  lent?: boolean;
   deliver: Deliver;
   /** Counts what is delivered. */
   counts: { datagrams: number; bytes: number };
@@ -25,15 +27,16 @@ export class FramedStream {
   #piece: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: StreamOptions) {
+    this.#batch.lent = options.lent ?? false;
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length) =>
       this.#add(slab, offset, length),
     );
   }
 
-  /** Takes the next bytes; a promise resolves when the sinks are ready for more. */
-  push(chunk: Buffer): Promise<void> | undefined {
+  /** Takes the next bytes (see `Cutter.push`); a promise resolves when the sinks are ready for more. */
+  push(chunk: Buffer, headroom = 0): Promise<void> | undefined {
     clearTimeout(this.#piece);
-    this.#cutter.push(chunk);
+    this.#cutter.push(chunk, headroom);
     const busy = this.#sent();
     // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
     if (!busy) this.#awaitIdle();
@@ -61,6 +64,8 @@ export class FramedStream {
   }
 
   #add(slab: Buffer, offset: number, length: number): void {
+    // Pieces of one size go in one segmented send, where the engine can.
+    if (this.options.frame === 'raw' && this.#batch.slab === slab && this.#batch.join(offset, length)) return;
     if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#deliver();
     if (this.#batch.count === 0) this.#batch.reset(slab);
     this.#batch.add(offset, length);

@@ -1,6 +1,9 @@
 /** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
 export const BATCH_CAPACITY = 64;
 
+const MOST_SEGMENTS = 64;
+const MOST_JOINED = 65_487;
+
 /**
  * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
  * An entry is one datagram, or several of equal size (the last may be shorter) where its segment size says so,
@@ -36,6 +39,25 @@ export class Batch {
     this.offset[i] = offset;
     this.length[i] = length;
     this.segment[i] = segment;
+  }
+
+  /**
+   * Joins a datagram to the entry before it, where it lies right behind it and is its next segment: as long as the
+   * others, or shorter and the last. UDP_SEGMENT takes at most 64 segments (UDP_MAX_SEGMENTS, linux/udp.h) and, with the
+   * headers, an IP packet's 65,535 bytes.
+   * @returns false when it does not fit there
+   */
+  join(offset: number, length: number): boolean {
+    const i = this.count - 1;
+    if (i < 0) return false;
+    const joined = this.length[i]!;
+    const segment = this.segment[i]! || joined;
+    const fits = joined + length <= MOST_JOINED && joined < segment * MOST_SEGMENTS;
+    if (!fits || length > segment || joined % segment !== 0 || offset !== this.offset[i]! + joined)
+      return false;
+    this.length[i] = joined + length;
+    this.segment[i] = segment;
+    return true;
   }
 
   /** Bytes in all entries. */

@@ -10,6 +10,8 @@ export interface Engine {
   /** Whether a receiver can keep out groups that others joined, and its own group from another interface. */
   readonly exactGroups: boolean;
   readonly setsTos: boolean;
+  /** Whether a sender is done with a batch's bytes when its `send` returns. */
+  readonly sendsAtOnce: boolean;
   openReceiver(options: ReceiverOptions): Promise<Receiver>;
   openSender(options: SenderOptions): Promise<Sender>;
   /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */

@@ -15,6 +15,9 @@ import { showDuration } from '../units.js';
 
 /** The longest that stopping waits for clients to take what is queued for them. */
 const CLOSE_MS = 1000;
+/** With more clients than this a write to each costs more than a moment's wait: bursts are gathered for so long. */
+const MANY = 16;
+const GATHER_MS = 2;
 
 export interface ClientsOptions {
   frame: Frame;
@@ -39,6 +42,7 @@ export class ClientsSink implements Sink {
   readonly #gather = new Gather();
   readonly #listener: Listener;
   #timer: NodeJS.Timeout | undefined;
+  #later: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly service: Service,
@@ -72,10 +76,18 @@ export class ClientsSink implements Sink {
     if (this.#clients.size === 0) return;
     toStream(batch, this.options.frame, (piece) => this.#gather.add(piece));
     this.#gather.datagrams += batch.datagrams;
-    if (this.#gather.bytes >= GATHER_LIMIT) this.flush();
+    if (this.#gather.bytes >= GATHER_LIMIT) this.#pass();
   }
 
   flush(): void {
+    if (this.#gather.bytes === 0) return;
+    if (this.#clients.size <= MANY) this.#pass();
+    else this.#later ??= setTimeout(() => this.#pass(), GATHER_MS);
+  }
+
+  #pass(): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
     const { bytes, datagrams } = this.#gather;
     if (bytes === 0) return;
     const chunk = this.#gather.take();
@@ -94,7 +106,7 @@ export class ClientsSink implements Sink {
   hurry(): void {}
 
   async close(): Promise<void> {
-    this.flush();
+    this.#pass();
     clearInterval(this.#timer);
     this.#listener.close();
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
@@ -106,7 +118,7 @@ export class ClientsSink implements Sink {
   }
 
   #add(socket: Socket, peer: string): void {
-    this.flush();
+    this.#pass();
     const client = new Outlet(socket, this.options.clientBuffer);
     this.#clients.add(client);
     this.counts.clients.now++;

@@ -96,7 +96,7 @@ export class FileSink implements Sink {
 
   /** @returns false when there is no room for it any more */
   #add(piece: Buffer, datagrams: number): boolean {
-    const full = this.#trouble !== undefined && this.#backlog.bytes + piece.length > MEMORY_LIMIT;
+    const full = this.#trouble !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
     if (full) this.#counts.dropped += datagrams;
     else this.#backlog.add(piece, datagrams);
     return !full;

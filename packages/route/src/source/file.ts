@@ -29,7 +29,8 @@ export class FileSource implements Source {
 
   async run(deliver: Deliver): Promise<void> {
     const { tee } = this.options;
-    const stream = new FramedStream({ ...this.options, counts: this.counts, deliver });
+    const { headroom = 0, lends = false } = this.input;
+    const stream = new FramedStream({ ...this.options, lent: lends, counts: this.counts, deliver });
     try {
       for await (const chunk of this.input.chunks()) {
         if (chunk === BREAK) {
@@ -38,7 +39,8 @@ export class FileSource implements Source {
           continue;
         }
         this.bytesRead += chunk.length;
-        await Promise.all([stream.push(chunk), tee?.writeBytes(chunk)]);
+        await tee?.writeBytes(lends ? Buffer.from(chunk) : chunk);
+        await stream.push(chunk, headroom);
       }
     } catch (error) {
       throw failure('MPROXY_FILE', 'reading', this.name, error);

@@ -24,7 +24,8 @@ export class Dispatch {
   /** Everything the kernel is given the address of, the slab of the batch under way with it. */
   readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + SEGMENT_SPACE));
   #slab: Buffer = Buffer.alloc(0);
-  #slabAddress = 0n;
+  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  #slabAddress = 0;
   readonly #words: Uint32Array;
   readonly #longs: BigUint64Array;
   readonly #address: bigint;
@@ -52,7 +53,7 @@ export class Dispatch {
   send(batch: Batch): void {
     if (this.#slab !== batch.slab) {
       this.#slab = batch.slab;
-      this.#slabAddress = this.libc.address(batch.slab);
+      this.#slabAddress = Number(this.libc.address(batch.slab));
     }
     for (let i = 0; i < batch.count; i++) this.#put(batch.offset[i]!, batch.length[i]!, batch.segment[i]!);
     this.#flush();
@@ -69,9 +70,11 @@ export class Dispatch {
     this.#offset[i] = offset;
     this.#length[i] = length;
     this.#segment[i] = segment;
-    const iov = (IOVS + i * IOVEC.size) >> 3;
-    this.#longs[iov] = this.#slabAddress + BigInt(offset);
-    this.#longs[iov + 1] = BigInt(length);
+    const iov = (IOVS + i * IOVEC.size) >> 2;
+    const address = this.#slabAddress + offset;
+    this.#words[iov] = address;
+    this.#words[iov + 1] = address / 2 ** 32;
+    this.#words[iov + 2] = length;
     const control = segment > 0 ? SEGMENT_SPACE : 0;
     this.#words[(i * MMSGHDR.size + MMSGHDR.controlLength) >> 2] = control;
     if (control > 0) this.#arena.writeUInt16LE(segment, CONTROLS + i * SEGMENT_SPACE + 16);

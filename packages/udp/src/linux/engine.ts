@@ -10,6 +10,7 @@ export function linuxEngine(): Engine {
     name: 'linux',
     exactGroups: true,
     setsTos: true,
+    sendsAtOnce: true,
     openReceiver: async (options) => openReceiver(libc, options),
     openSender: async (options) => openSender(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),

@@ -9,6 +9,7 @@ import type {
   ReceiverOptions,
   ThreadSinks,
 } from '../contract.js';
+import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
 import type { Libc } from './libc.js';
 import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
@@ -22,25 +23,29 @@ export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
 
 /** A socket that is bound and, for a group, has joined it. */
 function openBound(libc: Libc, options: ReceiverOptions): number {
-  const { address, port, family, membership, ipv6Only } = options;
-  const fd = openSocket(libc, family);
+  const fd = openSocket(libc, options.family);
   try {
-    if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
-    // Kernels before 5.0 do not have it: then every datagram comes alone.
-    trySetOption(libc, fd, 'UDP_GRO', 1);
-    // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
-    setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
-    if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
-    if (membership) setOption(libc, fd, 'SO_REUSEADDR', 1);
-    tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
-    const zone = family === 6 && membership ? `%${membership.interface.name}` : '';
-    bindSocket(libc, fd, { address: `${address}${zone}`, port });
-    if (membership) join(libc, fd, options, membership);
+    bindAndJoin(libc, fd, options);
     return fd;
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+function bindAndJoin(libc: Libc, fd: number, options: ReceiverOptions): void {
+  const { address, port, family, membership, ipv6Only } = options;
+  if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
+  // Kernels before 5.0 do not have it: then every datagram comes alone.
+  trySetOption(libc, fd, 'UDP_GRO', 1);
+  // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
+  setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
+  if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
+  if (membership) setOption(libc, fd, 'SO_REUSEADDR', 1);
+  tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
+  const zone = family === 6 && membership ? `%${membership.interface.name}` : '';
+  bindSocket(libc, fd, { address: `${address}${zone}`, port });
+  if (membership) join(libc, fd, options, membership);
 }
 
 /** A socket that a thread of its own receives from. */
@@ -64,16 +69,17 @@ class LinuxReceiver implements Receiver {
     const { address, port, membership, notice } = options;
     this.local = { address, port: localPort(libc, fd) };
     this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
-    if (!membership) return;
-    this.#stopUpkeep = keepUp(
-      membership.interface,
-      {
-        use: (current) => join(libc, fd, options, { ...membership, interface: current }),
-        renew: async (current) => this.#renew({ ...membership, interface: current }),
-      },
-      `group ${address}:${port}`,
-      notice,
-    );
+    if (membership) {
+      const user = {
+        use: (current: NetInterface) => join(libc, fd, options, { ...membership, interface: current }),
+        renew: async (current: NetInterface) => this.#renew({ ...membership, interface: current }),
+      };
+      this.#stopUpkeep = keepUp(membership.interface, user, `group ${address}:${port}`, notice);
+    } else {
+      const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+      const user = { use: () => false, renew: async () => this.#rebind() };
+      if (on) this.#stopUpkeep = keepUp(on, user, `udp [${address}]:${port}`, notice);
+    }
   }
 
   get counts(): ReceiveCounts {
@@ -118,10 +124,22 @@ class LinuxReceiver implements Receiver {
     // Where the index is the same, closing the old socket later would take the new one's membership away.
     leaveGroup(this.libc, this.fd, { family, group: address, index });
     const fresh = openBound(this.libc, { ...this.options, port: this.local.port, membership });
-    if (this.#stopped) return closeSync(fresh);
-    this.#thread?.wake();
-    this.#droppedBefore += kernelDrops(this.libc, this.fd);
-    this.libc.dup2(fresh, this.fd);
+    this.#replace(fresh);
+  }
+
+  /** Binds a link-local address to its interface's new index; not yet where the thread still holds the old socket. */
+  #rebind(): void {
+    this.#replace(openSocket(this.libc, this.options.family));
+    if (!this.#stopped) bindAndJoin(this.libc, this.fd, { ...this.options, port: this.local.port });
+  }
+
+  /** Puts a socket in the old one's place, unless it is too late. */
+  #replace(fresh: number): void {
+    if (!this.#stopped) {
+      this.#thread?.wake();
+      this.#droppedBefore += kernelDrops(this.libc, this.fd);
+      this.libc.dup2(fresh, this.fd);
+    }
     closeSync(fresh);
   }
 }

@@ -1,10 +1,11 @@
 import { closeSync } from 'node:fs';
 import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions, SocketTarget } from '../contract.js';
-import type { NetInterface } from '../interfaces.js';
+import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
+import { systemError } from './errno.js';
 import type { Libc } from './libc.js';
 import { setOption, takeError, timeval, tuneBuffer } from './options.js';
 import {
@@ -14,6 +15,7 @@ import {
   localPort,
   openSocket,
   outgoingInterface,
+  reconnectSocket,
 } from './socket.js';
 
 /** The longest that one send blocks while the socket's buffer is full. */
@@ -55,6 +57,7 @@ export class LinuxSender implements Sender {
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
     const connected = !multicast && !broadcast && connectSocket(libc, fd, { address, port }) === 0;
+    if (connected) this.#stopUpkeep = this.#stayConnected(options);
     // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
     const place = multicast ? address.replace(/%.*/, '') : address;
     const name = connected ? undefined : endpointBytes(libc, place, port);
@@ -92,6 +95,16 @@ export class LinuxSender implements Sender {
     this.#countRefusal();
     this.#closed = true;
     closeSync(this.fd);
+  }
+
+  /** A link-local destination is on an interface, whose index may change. */
+  #stayConnected({ address, port, notice }: SenderOptions): () => void {
+    const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+    const renew = async () => {
+      const errno = reconnectSocket(this.libc, this.fd, { address, port });
+      if (errno !== 0) throw systemError(errno, 'connect');
+    };
+    return on ? keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice) : () => {};
   }
 
   #sendToGroup(

@@ -28,6 +28,13 @@ export function connectSocket(libc: Libc, fd: number, { address, port }: Endpoin
   return libc.connect(fd, name, name.length) === 0 ? 0 : libc.errno();
 }
 
+/** Connects anew: AF_UNSPEC first, which unties the socket from the old interface's index (connect(2), __udp_disconnect). */
+export function reconnectSocket(libc: Libc, fd: number, to: Endpoint): number {
+  const nowhere = Buffer.alloc(NAME_SIZE);
+  libc.connect(fd, nowhere, nowhere.length);
+  return connectSocket(libc, fd, to);
+}
+
 /** The port a socket is bound to. */
 export function localPort(libc: Libc, fd: number): number {
   const name = Buffer.alloc(NAME_SIZE);

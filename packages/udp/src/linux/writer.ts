@@ -78,8 +78,17 @@ export class FileOutlet {
       const wrote = Number(this.libc.writev(this.file.fd, this.#address + BigInt(at * IOVEC.size), count));
       if (wrote < 0) break;
       taken += wrote;
+      // What comes after a part that was not taken whole must not be written before its rest.
+      if (at + count < this.#count && wrote < this.#length(at, count)) break;
     }
     return taken;
+  }
+
+  /** Bytes of so many buffers. */
+  #length(at: number, count: number): number {
+    let length = 0;
+    for (let i = at; i < at + count; i++) length += Number(this.#longs[i * 2 + 1]);
+    return length;
   }
 
   /** Hands over what is left of a batch after the bytes that were taken. */

@@ -7,6 +7,7 @@ export const nodeEngine: Engine = {
   name: 'node',
   exactGroups: false,
   setsTos: false,
+  sendsAtOnce: false,
   openReceiver,
   openSender,
 };
