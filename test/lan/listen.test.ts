@@ -56,7 +56,7 @@ t.test('a name to listen on means every answer that is of this host', { skip: no
   ]);
   const server = await listen(t, b!, 'here:9922');
   await server.says(/listening: udp [\s\S]*listening: udp /);
-  t.match(server.stderr, /skipping 10\.77\.0\.99/);
+  await server.says('skipping 10.77.0.99');
   await send(t, a!, 'four\n', '10.77.0.2:9922');
   await send(t, a!, 'six\n', '[fd77::2]:9922');
   await got(server, 'four\n');
