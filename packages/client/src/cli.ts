@@ -14,7 +14,7 @@ await runCommand({
     "mproxy-client --path ais.log --server-addr '239.1.1.1:9922,interface=eth0,ttl=4' --rate 2Mbps",
   ],
   reloads: false,
-  start: async (options: ClientOptions) => (await import('./index.js')).startClient(options),
+  start: async (options: ClientOptions, stop) => (await import('./index.js')).startClient(options, stop),
   progress: (handle, options: ClientOptions & { progress?: boolean }) =>
     showProgress(handle as ClientHandle, options.progress ?? false),
 });

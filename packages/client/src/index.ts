@@ -24,6 +24,7 @@ import {
   type Service,
   type Sink,
   showBytes,
+  showCount,
   startService,
   usage,
 } from 'mproxy-route';
@@ -125,6 +126,6 @@ function failUnsent(service: Service, sinks: Sink[]): void {
   for (const { name, counts } of sinks) {
     const { ECONNREFUSED: _refused, ...errors } = counts.errors;
     const unsent = counts.dropped + Object.values(errors).reduce((sum, count) => sum + count, 0);
-    if (unsent > 0) service.fail('MPROXY_SEND', 'sending', name, `${unsent} datagrams were not sent`);
+    if (unsent > 0) service.fail('MPROXY_SEND', 'sending', name, `${showCount(unsent, 'datagram')} not sent`);
   }
 }

@@ -5,7 +5,7 @@ import { MproxyError } from 'mproxy-route/errors';
 import { parseDuration } from 'mproxy-route/units';
 import { VERSION } from 'mproxy-route/version';
 import { COMMON_FLAGS, type Flag } from './flags.js';
-import { handleSignals } from './signals.js';
+import { endAtOnce, reloadOnHangup, stopSignal } from './signals.js';
 import { printStats } from './stats.js';
 
 /** What makes a command: its name, its flags, and the library function that it starts. */
@@ -18,7 +18,7 @@ export interface CommandSpec {
   /** Whether SIGHUP reopens files or reads certificates again. */
   reloads: boolean;
   /** Loaded only when the command runs, so that help comes at once. */
-  start(options: never): Promise<Handle> | Handle;
+  start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
   /** Shows progress while it runs; returns what ends it. */
   progress?(handle: Handle, options: never): () => void;
 }
@@ -34,6 +34,11 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
   const say = (text: string) => process.stderr.write(`${spec.name}: ${text}\n`);
   // A reader of the notices that went away (2>&1 | head) ends the notices, not the program.
   process.stderr.on('error', () => undefined);
+  process.on('uncaughtException', (error) => {
+    say(`internal error: ${error.message}; please report it`);
+    // A receiving thread may be blocked, and an orderly exit would wait for it.
+    endAtOnce('SIGKILL');
+  });
   try {
     const options = parse(spec, process.argv.slice(2));
     if (options) await run(spec, options, say);
@@ -51,8 +56,8 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
   rest.onNotice = ({ kind, text }) => {
     if (kind === 'loss' || !quiet) say(text);
   };
-  const handle = await spec.start(rest as never);
-  handleSignals(handle, spec.reloads);
+  const handle = await spec.start(rest as never, stopSignal());
+  if (spec.reloads) reloadOnHangup(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);
   try {

@@ -1,21 +1,24 @@
 import type { Handle } from 'mproxy-route';
 
-/** SIGINT and SIGTERM stop the program, and end it at once the second time. SIGHUP reloads where that means something. */
-export function handleSignals(handle: Handle, reloads: boolean): void {
-  let asked = false;
+/** @returns aborted by SIGINT or SIGTERM; a second one ends the process at once */
+export function stopSignal(): AbortSignal {
+  const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (asked) endAtOnce(signal);
-      asked = true;
-      // The command waits for `done`, which tells how it ended.
-      handle.stop().catch(() => undefined);
+      if (stop.signal.aborted) endAtOnce(signal);
+      stop.abort();
     });
   }
-  if (reloads) process.on('SIGHUP', () => handle.reload());
+  return stop.signal;
+}
+
+/** SIGHUP opens files again and reads certificates again, where a command has any. */
+export function reloadOnHangup(handle: Handle): void {
+  process.on('SIGHUP', () => handle.reload());
 }
 
 /** The signal's own way: `process.exit` would wait for a thread in a system call, or in a look-up. */
-function endAtOnce(signal: NodeJS.Signals): void {
+export function endAtOnce(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }

@@ -13,5 +13,5 @@ await runCommand({
     "    --udp-downstream-addr 'localhost:9922' --tcp-connect-addr 'localhost:9925' --tee",
   ],
   reloads: false,
-  start: async (options: ForwardOptions) => (await import('./index.js')).startForward(options),
+  start: async (options: ForwardOptions, stop) => (await import('./index.js')).startForward(options, stop),
 });

@@ -15,5 +15,5 @@ await runCommand({
     '    --tls-cert feed.pem --tls-key feed.key --allow 192.168.0.0/16',
   ],
   reloads: true,
-  start: async (options: ReverseOptions) => (await import('./index.js')).startReverse(options),
+  start: async (options: ReverseOptions, stop) => (await import('./index.js')).startReverse(options, stop),
 });

@@ -13,5 +13,5 @@ await runCommand({
     "mproxy-server --path ais.log --listen-addr '239.1.1.1:9922,interface=eth0'",
   ],
   reloads: true,
-  start: async (options: ServerOptions) => (await import('./index.js')).startServer(options),
+  start: async (options: ServerOptions, stop) => (await import('./index.js')).startServer(options, stop),
 });

@@ -24,6 +24,11 @@ export class SharedCounts {
     this.#values[errno]! += datagrams;
   }
 
+  /** How many datagrams these errors cost. */
+  failures(errnos: readonly number[]): number {
+    return errnos.reduce((sum, errno) => sum + this.#values[errno]!, 0);
+  }
+
   get dropped(): number {
     return this.#values[DROPPED]!;
   }

@@ -5,7 +5,7 @@ import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
-import { systemError } from './errno.js';
+import { ERRNO, systemError } from './errno.js';
 import type { Libc } from './libc.js';
 import { setOption, takeError, timeval, tuneBuffer } from './options.js';
 import {
@@ -20,6 +20,17 @@ import {
 
 /** The longest that one send blocks while the socket's buffer is full. */
 const SEND_MS = 500;
+const RECONNECT_MS = 1000;
+/** The route, or the own address, is gone; the last says that connecting again has failed so far. */
+const ROUTE_ERRORS = [
+  ERRNO.ENETUNREACH,
+  ERRNO.EHOSTUNREACH,
+  ERRNO.EADDRNOTAVAIL,
+  ERRNO.EINVAL,
+  ERRNO.ENETDOWN,
+  ERRNO.ENODEV,
+  ERRNO.EDESTADDRREQ,
+];
 
 export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
   const fd = openSocket(libc, options.family);
@@ -97,14 +108,28 @@ export class LinuxSender implements Sender {
     closeSync(this.fd);
   }
 
-  /** A link-local destination is on an interface, whose index may change. */
+  /**
+   * A link-local destination is on an interface, whose index may change; and the own address that the socket was
+   * connected from may have gone with its route.
+   */
   #stayConnected({ address, port, notice }: SenderOptions): () => void {
     const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
     const renew = async () => {
       const errno = reconnectSocket(this.libc, this.fd, { address, port });
       if (errno !== 0) throw systemError(errno, 'connect');
     };
-    return on ? keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice) : () => {};
+    const stop = on && keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice);
+    let seen = 0;
+    const timer = setInterval(() => {
+      const failed = this.#counts.failures(ROUTE_ERRORS);
+      if (failed > seen) reconnectSocket(this.libc, this.fd, { address, port });
+      seen = failed;
+    }, RECONNECT_MS);
+    timer.unref();
+    return () => {
+      clearInterval(timer);
+      stop?.();
+    };
   }
 
   #sendToGroup(

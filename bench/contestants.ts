@@ -1,0 +1,137 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Load } from './loads.js';
+import { native, ROOT } from './native.js';
+
+/** Where a contestant takes its input and puts its output. */
+export interface Place {
+  in: number;
+  out: number;
+  /** What a client reads, or what a server writes. */
+  file: string;
+}
+
+export interface Command {
+  argv: string[];
+  stdin?: string;
+  stdout?: string;
+  /** UDP sockets that it has once all its TCP clients are connected; default 1. */
+  sockets?: number;
+}
+
+export interface Contestant {
+  name: string;
+  kind: 'ours' | 'node' | 'loop' | 'peer';
+  /** @returns undefined where it has no part in this work */
+  command(load: Load, place: Place): Command | undefined;
+}
+
+/** A group of the administratively scoped block (RFC 2365), only ever used on the loopback interface. */
+export const GROUP = '239.77.0.1';
+const HOST = '127.0.0.1';
+/** What a Linux socket is granted at most by default, twice over; ours asks for as much. */
+const BUFFER = 'rcvbuf=8388608';
+
+export function contestants(): Contestant[] {
+  const found: Contestant[] = [
+    { name: 'mproxy', kind: 'ours', command: ours([]) },
+    { name: 'mproxy, engine node', kind: 'node', command: ours(['--engine', 'node']) },
+    { name: 'bare C loop', kind: 'loop', command: loop },
+  ];
+  const { MPROXY_RS } = process.env;
+  if (MPROXY_RS) found.push({ name: 'original (Rust)', kind: 'peer', command: original(MPROXY_RS) });
+  const peers = { socat, ncat, multicat };
+  for (const [name, command] of Object.entries(peers))
+    if (onPath(name)) found.push({ name, kind: 'peer', command });
+  return found;
+}
+
+function ours(flags: string[]): Contestant['command'] {
+  return (load, place) => {
+    const run = (name: string, ...rest: string[]) => ({
+      argv: [process.execPath, join(ROOT, 'bin', `mproxy-${name}`), ...flags, ...rest],
+    });
+    if (load.role === 'client') {
+      const cut = load.frame === 'raw' ? ['--frame', 'raw', '--payload', `${load.size}`] : [];
+      return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`, ...cut);
+    }
+    if (load.role === 'server')
+      return run('server', '--path', place.file, '--listen-addr', `${HOST}:${place.in}`);
+    if (load.role === 'group') {
+      const group = `${GROUP}:${place.in},interface=lo`;
+      return run('reverse', '--multicast-addr', group, '--tcp-output-addr', `${HOST}:${place.out}`);
+    }
+    return run('forward', ...fromTo(place));
+  };
+}
+
+/** It can cut only into lines, and cannot be told which interface its group is on: it would leave the loopback. */
+function original(folder: string): Contestant['command'] {
+  return (load, place) => {
+    const run = (name: string, ...rest: string[]) => ({ argv: [join(folder, `mproxy-${name}`), ...rest] });
+    if (load.role === 'group' || (load.role === 'client' && load.frame === 'raw')) return undefined;
+    if (load.role === 'client')
+      return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`);
+    if (load.role === 'server')
+      return run('server', '--path', place.file, '--listen-addr', `${HOST}:${place.in}`);
+    return run('forward', ...fromTo(place));
+  };
+}
+
+function fromTo(place: Place): string[] {
+  return ['--udp-listen-addr', `${HOST}:${place.in}`, '--udp-downstream-addr', `${HOST}:${place.out}`];
+}
+
+function loop(load: Load, place: Place): Command {
+  const at = [`${place.in}`, `${place.out}`];
+  if (load.role === 'client')
+    return { argv: [native('loop-client'), place.file, `${place.out}`, `${load.size}`] };
+  if (load.role === 'server') return { argv: [native('loop-server'), `${place.in}`, place.file] };
+  if (load.role === 'group') return { argv: [native('loop-fanout'), GROUP, ...at, `${load.clients}`] };
+  return { argv: [native('loop-relay'), ...at] };
+}
+
+/** A process a TCP client, each with a socket of its own in the group, is how socat serves many. */
+function socat(load: Load, place: Place): Command {
+  const listen = `UDP4-RECV:${place.in},bind=${HOST},${BUFFER}`;
+  const send = `UDP4-SENDTO:${HOST}:${place.out}`;
+  if (load.role === 'client')
+    return { argv: ['socat', '-u', '-b', `${load.size}`, `OPEN:${place.file}`, send] };
+  if (load.role === 'server')
+    return { argv: ['socat', '-u', '-b', '65536', listen, `OPEN:${place.file},creat,append`] };
+  if (load.role === 'group') {
+    const door = `TCP4-LISTEN:${place.out},bind=${HOST},fork,reuseaddr,backlog=1000`;
+    const join = `ip-add-membership=${GROUP}:${HOST}`;
+    const source = `UDP4-RECV:${place.in},bind=${GROUP},reuseaddr,${join},${BUFFER}`;
+    return { argv: ['socat', '-U', '-b', '65536', door, source], sockets: load.clients };
+  }
+  return { argv: ['socat', '-u', '-b', '65536', listen, send] };
+}
+
+/** Its broker takes TCP alone, so it has no part in serving a group. */
+function ncat(load: Load, place: Place): Command | undefined {
+  const listen = ['ncat', '-u', '-l', HOST, `${place.in}`];
+  if (load.role === 'group') return undefined;
+  if (load.role === 'client')
+    return { argv: ['ncat', '-u', '--send-only', HOST, `${place.out}`], stdin: place.file };
+  if (load.role === 'server') return { argv: [...listen, '--recv-only'], stdout: place.file };
+  return { argv: [...listen, '--sh-exec', `exec ncat -u ${HOST} ${place.out}`] };
+}
+
+/** Files that it sends need its own clock file beside them, so it is no client of any file; and it knows no TCP. */
+function multicat(load: Load, place: Place): Command | undefined {
+  if (load.role === 'group' || load.role === 'client') return undefined;
+  const to = load.role === 'server' ? place.file : `${HOST}:${place.out}`;
+  return { argv: ['multicat', '-u', '-U', '-m', `${load.size}`, `@${HOST}:${place.in}`, to] };
+}
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

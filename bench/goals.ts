@@ -1,0 +1,108 @@
+import type { Load } from './loads.js';
+import { headline, type Metric, median, type Result, type Results, short } from './results.js';
+
+export interface Verdict {
+  work: string;
+  goal: string;
+  measured: string;
+  met: boolean;
+}
+
+/** What the project wants of itself, and what became of it; a goal whose work was not measured is left out. */
+export function verdicts(results: Results, startup: number): Verdict[] {
+  const found: Verdict[] = [];
+  const judge = (work: string, goal: string, measured: string, met: boolean) =>
+    found.push({ work, goal, measured, met });
+
+  for (const load of results.all.filter(isOurs).map((result) => result.load)) {
+    const work = `${load.role}, ${load.name}`;
+    const to = compare(results, load);
+    const single = load.role === 'relay' || load.role === 'server';
+    const near = (metric: Metric) => `${short(to.loop(metric))} of the C loop's`;
+    if (single && (load.segmented || load.rate === 0)) {
+      const least = load.segmented ? 0.99 : 0.95;
+      judge(work, `delivered >= ${least} of the C loop's`, near('rate'), to.loop('rate') >= least);
+      judge(work, "CPU a GB <= 1.15 of the C loop's", near('cpu'), to.loop('cpu') <= 1.15);
+      const rival = to.peers('rate', false);
+      judge(work, 'ahead of every peer', rival.text, rival.ahead);
+    } else if (single) {
+      const part = to.ours('delivered') * 100;
+      judge(work, '100.00 % delivered', `${part.toFixed(2)} %`, part >= 99.995);
+    } else if (load.role === 'client' && load.frame === 'lines') {
+      const speed = to.peers('mbps', false);
+      judge(work, 'Mbps ahead of every peer', speed.text, speed.ahead);
+      const cpu = to.peers('cpu', true);
+      judge(work, 'CPU a GB ahead of every peer', cpu.text, cpu.ahead);
+    } else if (load.role === 'client' && load.size === 1400) {
+      judge(work, "Mbps >= 0.9 of the C loop's", near('mbps'), to.loop('mbps') >= 0.9);
+    } else if (load.role === 'group' && load.clients === 100) {
+      const part = to.ours('delivered') * 100;
+      judge(work, '100 %, whole and in order at every client', `${part.toFixed(2)} %`, part >= 99.995);
+      judge(work, "CPU a GB <= 1.5 of the C loop's", near('cpu'), to.loop('cpu') <= 1.5);
+    } else if (load.role === 'latency' && load.size === 100) {
+      const half = to.named('socat', 'p50');
+      if (Number.isFinite(half)) judge(work, "p50 <= 1.1 of socat's", short(half), half <= 1.1);
+      const most = to.named('socat', 'p99');
+      if (Number.isFinite(most)) judge(work, "p99 <= 2 of socat's", short(most), most <= 2);
+    }
+  }
+  const rss = Math.max(...results.all.filter(isOurs).map((result) => median(result, 'rss'))) / 1e6;
+  judge('all of these', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
+  judge('any command with --help', 'under 100 ms', `at most ${short(startup)} ms`, startup < 100);
+  return found;
+}
+
+/** Every figure in which another program is ahead of ours by more than the noise of one run. */
+export function defeats(results: Results): string[] {
+  const noise = 1.03;
+  return results.all.filter(isOurs).flatMap(({ load, ...ours }) => {
+    const { metric, less, title } = headline(load.role);
+    const metrics: [Metric, boolean, string][] = [[metric, less, title]];
+    if (load.role === 'latency') metrics.push(['p99', true, 'p99, us']);
+    else metrics.push(['cpu', true, 'CPU seconds a GB']);
+    return metrics.flatMap(([metric, less, title]) => {
+      const own = median({ load, ...ours }, metric);
+      const better = others(results, load).filter((result) => {
+        const its = median(result, metric);
+        return less ? its * noise < own : its > own * noise;
+      });
+      if (better.length === 0) return [];
+      const who = better.map((result) => `${result.contestant.name} ${short(median(result, metric))}`);
+      return [`${load.role}, ${load.name}: ${title}: mproxy ${short(own)}; ${who.join(', ')}`];
+    });
+  });
+}
+
+function isOurs(result: Result): boolean {
+  return result.contestant.kind === 'ours';
+}
+
+function others(results: Results, load: Load): Result[] {
+  return results
+    .of(load)
+    .filter(({ contestant }) => contestant.kind === 'loop' || contestant.kind === 'peer');
+}
+
+/** Ours at one load, in proportion to the others. */
+function compare(results: Results, load: Load) {
+  const rows = results.of(load);
+  const ours = (metric: Metric) => median(rows.find(isOurs), metric);
+  const to = (metric: Metric, match: (result: Result) => boolean) =>
+    ours(metric) / median(rows.find(match), metric);
+  return {
+    ours,
+    loop: (metric: Metric) => to(metric, ({ contestant }) => contestant.kind === 'loop'),
+    named: (name: string, metric: Metric) => to(metric, ({ contestant }) => contestant.name === name),
+    peers(metric: Metric, less: boolean): { text: string; ahead: boolean } {
+      const all = rows
+        .filter(({ contestant }) => contestant.kind === 'peer')
+        .map((result) => ({ name: result.contestant.name, value: median(result, metric) }))
+        .filter(({ value }) => Number.isFinite(value))
+        .sort((a, b) => (less ? a.value - b.value : b.value - a.value));
+      const best = all[0];
+      if (!best) return { text: `${short(ours(metric))}, no peer`, ahead: true };
+      const ahead = less ? ours(metric) < best.value : ours(metric) > best.value;
+      return { text: `${short(ours(metric))}, ${best.name} ${short(best.value)}`, ahead };
+    },
+  };
+}

@@ -1,0 +1,90 @@
+export const ROLES = ['relay', 'server', 'client', 'group', 'latency'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** One piece of work that every contestant of a role is given. */
+export interface Load {
+  role: Role;
+  name: string;
+  /** Bytes of a datagram. */
+  size: number;
+  /** Datagrams a second; 0 is as fast as the generator can. */
+  rate: number;
+  seconds: number;
+  /** Whether the generator hands the kernel up to 64 datagrams at once (UDP_SEGMENT). */
+  segmented: boolean;
+  /** TCP clients of a group. */
+  clients: number;
+  /** What a client reads and how it cuts it. */
+  bytes: number;
+  frame: 'lines' | 'raw';
+}
+
+const plain = { rate: 0, seconds: 0, segmented: false, clients: 0, bytes: 0, frame: 'raw' } as const;
+
+export function fullLoads(): Load[] {
+  const seconds = 0.8;
+  return [
+    ...udp('relay', seconds, [64, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000], [8000, 0]),
+    ...udp('server', seconds, [64, 0], [1400, 100_000], [1400, 0], [8000, 0]),
+    file('lines', 8096, 500e6),
+    file('raw', 64, 32e6),
+    file('raw', 1400, 500e6),
+    file('raw', 8000, 500e6),
+    group(1400, 10_000, 1, seconds),
+    group(1400, 10_000, 10, seconds),
+    group(1400, 10_000, 100, seconds),
+    group(64, 50_000, 10, seconds),
+    group(8000, 10_000, 10, seconds),
+    probe(100, 2000, 1),
+    probe(1400, 2000, 1),
+  ];
+}
+
+export function quickLoads(): Load[] {
+  const seconds = 0.4;
+  return [
+    ...udp('relay', seconds, [1400, 100_000], [1400, 0], [1400, 1_000_000]),
+    ...udp('server', seconds, [1400, 100_000], [1400, 0]),
+    file('lines', 8096, 200e6),
+    file('raw', 1400, 200e6),
+    group(1400, 10_000, 10, seconds),
+    group(1400, 10_000, 100, seconds),
+    probe(100, 2000, 0.4),
+  ];
+}
+
+/** Only a million a second needs segmented sends: one by one, no generator gets there. */
+function udp(role: 'relay' | 'server', seconds: number, ...loads: [size: number, rate: number][]): Load[] {
+  return loads.map(([size, rate]) => {
+    const segmented = rate >= 1e6;
+    const pace = rate ? `${thousands(rate)}/s` : 'flood';
+    return {
+      ...plain,
+      role,
+      name: `${size} B, ${pace}${segmented ? ', segmented' : ''}`,
+      size,
+      rate,
+      seconds,
+      segmented,
+    };
+  });
+}
+
+function file(frame: 'lines' | 'raw', size: number, bytes: number): Load {
+  const cut = frame === 'lines' ? 'lines, default flags' : `raw, ${size} B`;
+  return { ...plain, role: 'client', name: `${cut}, ${bytes / 1e6} MB`, size, bytes, frame };
+}
+
+function group(size: number, rate: number, clients: number, seconds: number): Load {
+  const who = clients === 1 ? '1 client' : `${clients} clients`;
+  const name = `${size} B, ${thousands(rate)}/s, ${who}`;
+  return { ...plain, role: 'group', name, size, rate, seconds, clients };
+}
+
+function probe(size: number, rate: number, seconds: number): Load {
+  return { ...plain, role: 'latency', name: `${size} B, ${thousands(rate)}/s`, size, rate, seconds };
+}
+
+function thousands(n: number): string {
+  return n.toLocaleString('en');
+}

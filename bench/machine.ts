@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from './native.js';
+
+/** The machine and the programs that a run was made with, a line each. */
+export function machine(names: string[]): string[] {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const cores = cpus();
+  const peers: [string, string[], RegExp][] = [
+    ['socat', ['-V'], /socat version (\S+)/],
+    ['ncat', ['--version'], /Version (\S+)/],
+    ['multicat', ['-h'], /multicat (\d\S*)/],
+  ];
+  const versions = peers
+    .filter(([name]) => names.includes(name))
+    .map(([name, flags, pattern]) => `${name} ${pattern.exec(output(name, flags))?.[1] ?? ''}`.trim());
+  return [
+    `${cores.length} x ${cores[0]?.model.trim() || process.arch}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    `Linux ${release()}, Node ${process.versions.node}, mproxy ${version}`,
+    `Peers: ${versions.length ? versions.join(', ') : 'none on PATH'}`,
+    `net.core.rmem_max ${limit('rmem_max')}, net.core.wmem_max ${limit('wmem_max')}`,
+    new Date().toISOString().slice(0, 10),
+  ];
+}
+
+function limit(name: string): string {
+  return readFileSync(`/proc/sys/net/core/${name}`, 'utf8').trim();
+}
+
+/** What a program says of itself, whatever its status. */
+function output(file: string, args: string[]): string {
+  try {
+    return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 5000 });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    return `${stdout}${stderr}`;
+  }
+}

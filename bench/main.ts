@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { contestants } from './contestants.js';
+import { verdicts } from './goals.js';
+import { fullLoads, type Load, quickLoads, ROLES } from './loads.js';
+import { machine } from './machine.js';
+import { measure } from './measure.js';
+import { buildNative, ROOT } from './native.js';
+import { plot } from './plot.js';
+import { killAll } from './program.js';
+import { report } from './report.js';
+import { headline, median, type Result, Results, short } from './results.js';
+
+const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--out DIR]
+
+Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat; the original
+where MPROXY_RS names the folder of its binaries) and as a bare C loop, and counts what arrived. Loopback alone.
+
+Options:
+  --quick        one round of few and short loads: about a minute
+  --role ROLE    only ${ROLES.join(', ')}; may repeat
+  --rounds N     how often each is measured; default 3, with --quick 1
+  --out DIR      where the report and its pictures go; default bench/results for a full run, else build/bench/results
+  -h, --help     print this help
+`;
+
+process.exitCode = await main();
+
+/** @returns the exit status */
+async function main(): Promise<number> {
+  const options = readOptions();
+  if (typeof options === 'number') return options;
+  const work = workFolder();
+  const leave = () => {
+    killAll();
+    rmSync(work, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      leave();
+      process.exit(1);
+    });
+  try {
+    buildNative();
+    const begin = performance.now();
+    const results = await race(options.loads, options.rounds, work);
+    write(options.out, results, options.rounds, (performance.now() - begin) / 60_000);
+    return 0;
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}`);
+    return 1;
+  } finally {
+    leave();
+  }
+}
+
+function readOptions() {
+  const text = { type: 'string' } as const;
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        role: { ...text, multiple: true },
+        rounds: text,
+        out: text,
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    const roles: readonly string[] = values.role ?? ROLES;
+    const wrong = roles.find((role) => !ROLES.some((known) => known === role));
+    if (wrong !== undefined) throw new Error(`--role: ${wrong}: not one of ${ROLES.join(', ')}`);
+    const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+    if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: not 1 to 100');
+    const loads = (values.quick ? quickLoads() : fullLoads()).filter(({ role }) => roles.includes(role));
+    const whole = !values.quick && !values.role;
+    const out = resolve(values.out ?? join(ROOT, whole ? 'bench/results' : 'build/bench/results'));
+    return { loads, rounds, out };
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}\n\n${HELP}`);
+    return 2;
+  }
+}
+
+/** Everyone's turns, one contestant after the other within each round. */
+async function race(loads: Load[], rounds: number, work: string): Promise<Results> {
+  const results = new Results();
+  const field = contestants();
+  const place = { in: 1, out: 1, file: '' };
+  const rows = loads.map((load) =>
+    field.filter((one) => one.command(load, place)).map((one) => results.add(load, one)),
+  );
+  const turns = rows.flatMap((row) => {
+    const back = row.toReversed();
+    return Array.from({ length: rounds }, (_, round) => (round % 2 ? back : row)).flat();
+  });
+  const begin = performance.now();
+  for (const [i, result] of turns.entries()) {
+    const before = `[${`${i + 1}`.padStart(`${turns.length}`.length)}/${turns.length}]`;
+    const said = await turn(result, work);
+    const left = Math.round(((performance.now() - begin) / (i + 1) / 1000) * (turns.length - i - 1));
+    const work_ = `${result.load.role}, ${result.load.name}`.padEnd(38);
+    console.error(
+      `${before} ${work_} ${result.contestant.name.padEnd(20)} ${said.padEnd(36)} ${left} s left`,
+    );
+  }
+  return results;
+}
+
+/** @returns what came of it, for the eye */
+async function turn(result: Result, work: string): Promise<string> {
+  try {
+    const sample = await measure(result.contestant, result.load, work);
+    if (!sample) return 'no part in it';
+    result.samples.push(sample);
+    const { metric } = headline(result.load.role);
+    const unit = { p50: 'us', mbps: 'Mbps' }[metric as string] ?? '/s';
+    return `${(sample.delivered * 100).toFixed(1).padStart(5)} %  ${short(sample[metric])} ${unit}`;
+  } catch (error) {
+    result.failure = (error as Error).message;
+    return `failed: ${result.failure}`;
+  }
+}
+
+function write(out: string, results: Results, rounds: number, minutes: number): void {
+  mkdirSync(out, { recursive: true });
+  for (const role of ROLES)
+    if (results.loads(role).length > 0) writeFileSync(join(out, `${role}.svg`), plot(role, results));
+  const names = [...new Set(results.all.map(({ contestant }) => contestant.name))];
+  const run = { machine: machine(names), rounds, minutes, verdicts: verdicts(results, slowestHelp(rounds)) };
+  writeFileSync(join(out, 'README.md'), report(results, run));
+  for (const { load, ...rest } of results.all.filter(({ contestant }) => contestant.kind === 'ours')) {
+    const { metric, title } = headline(load.role);
+    console.error(`${load.role}, ${load.name}: ${title}: ${short(median({ load, ...rest }, metric))}`);
+  }
+  console.error(`report: ${join(out, 'README.md')}`);
+}
+
+/** Milliseconds from the start to the end of `--help`: of each command the best turn, of these the slowest. */
+function slowestHelp(rounds: number): number {
+  const times = ['client', 'server', 'forward', 'reverse'].map((name) => {
+    const turns = Array.from({ length: rounds + 2 }, () => {
+      const begin = performance.now();
+      execFileSync(process.execPath, [join(ROOT, 'bin', `mproxy-${name}`), '--help'], { stdio: 'ignore' });
+      return performance.now() - begin;
+    });
+    return Math.min(...turns);
+  });
+  return Math.max(...times);
+}
+
+/** In memory where there is room, so that no disk is measured. */
+function workFolder(): string {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return mkdtempSync('/dev/shm/mproxy-bench-');
+  } catch {
+    return mkdtempSync(join(tmpdir(), 'mproxy-bench-'));
+  }
+}

@@ -1,0 +1,191 @@
+import { rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, type Contestant, GROUP, type Place } from './contestants.js';
+import type { Load } from './loads.js';
+import { native } from './native.js';
+import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
+import { Helper, Program } from './program.js';
+
+/** What one contestant did with one load. */
+export interface Sample {
+  /** Datagrams a second that the kernel took from the generator. */
+  offered: number;
+  /** The part that arrived whole, 0 to 1. */
+  delivered: number;
+  /** Datagrams a second that arrived; at a group's clients, all of theirs. */
+  rate: number;
+  mbps: number;
+  /** Seconds of CPU for 1e9 bytes delivered. */
+  cpu: number;
+  /** Bytes. */
+  rss: number;
+  /** Microseconds. */
+  p50: number;
+  p99: number;
+}
+
+const HOST = '127.0.0.1';
+const IDLE_MS = 300;
+/** Time to finish what follows its opening of sockets, such as starting threads. */
+const SETTLE_MS = 150;
+/** A flood ends by time; this bounds what a server writes, and the numbers that the counter keeps. */
+const MOST_BYTES = 3e9;
+const MOST_DATAGRAMS = 8e6;
+
+/** @returns undefined where the contestant has no part in this work */
+export async function measure(contestant: Contestant, load: Load, work: string): Promise<Sample | undefined> {
+  const place = {
+    in: await freeUdpPort(),
+    out: await (load.role === 'group' ? freeTcpPort() : freeUdpPort()),
+    file: join(work, load.role === 'client' ? `input-${load.bytes}` : 'output'),
+  };
+  const command = contestant.command(load, place);
+  if (!command) return undefined;
+  if (load.role === 'client') return await client(command, load, place);
+  rmSync(place.file, { force: true });
+  const program = new Program(command);
+  try {
+    const ended = () => !program.alive && `it ended: ${program.lastWords}`;
+    const door = () => (load.role === 'group' ? isListening(place.out) : udpSockets(place.in) > 0);
+    await until('open socket', door, ended);
+    await sleep(SETTLE_MS);
+    return await { relay, server, group, latency }[load.role](program, load, place, command);
+  } finally {
+    await program.stop();
+    rmSync(place.file, { force: true });
+    rmSync(`${place.file}.aux`, { force: true });
+  }
+}
+
+async function relay(program: Program, load: Load, place: Place): Promise<Sample> {
+  const sink = new Helper(native('count'), HOST, place.out, load.size, expected(load), IDLE_MS);
+  try {
+    await until('counter', () => udpSockets(place.out) > 0);
+    const before = program.usage();
+    const sent = await generate(load, HOST, place.in);
+    const got = await sink.findings;
+    return sample(program, before.cpu, load, sent, got.intact!, Math.max(sent.seconds!, got.seconds!));
+  } finally {
+    sink.kill();
+  }
+}
+
+async function server(program: Program, load: Load, place: Place): Promise<Sample> {
+  const before = program.usage();
+  const sent = await generate(load, HOST, place.in);
+  const size = () => statSync(place.file, { throwIfNoEntry: false })?.size ?? 0;
+  let last = -1;
+  for (let since = 0; since < IDLE_MS && last < sent.sent! * load.size; since += 20) {
+    await sleep(20);
+    if (size() !== last) since = 0;
+    last = size();
+  }
+  return sample(program, before.cpu, load, sent, last / load.size, sent.seconds!);
+}
+
+async function group(program: Program, load: Load, place: Place, command: Command): Promise<Sample> {
+  const { size, clients } = load;
+  const readers = new Helper(native('readers'), place.out, clients, size, expected(load), IDLE_MS);
+  try {
+    await until('connected readers', () => readers.says('connected') && isListening(place.out));
+    await until('member of the group', () => udpSockets(place.in) >= (command.sockets ?? 1));
+    await sleep(SETTLE_MS);
+    const before = program.usage();
+    const sent = await generate(load, GROUP, place.in);
+    const got = await readers.findings;
+    const seconds = Math.max(sent.seconds!, got.seconds!);
+    const all = sample(program, before.cpu, load, sent, got.records!, seconds);
+    return { ...all, delivered: got.records! / (sent.sent! * clients) };
+  } finally {
+    readers.kill();
+  }
+}
+
+async function latency(program: Program, load: Load, place: Place): Promise<Sample> {
+  // The first datagrams meet code that was never run.
+  const probe = async (count: number) =>
+    await new Helper(native('probe'), place.in, place.out, load.size, count, load.rate).findings;
+  await probe(200);
+  const before = program.usage();
+  const got = await probe(load.rate * load.seconds);
+  const sent = { sent: got.sent!, seconds: got.sent! / load.rate };
+  const all = sample(program, before.cpu, load, sent, got.received!, sent.seconds);
+  return { ...all, p50: got.p50 || Number.NaN, p99: got.p99 || Number.NaN };
+}
+
+async function client(command: Command, load: Load, place: Place): Promise<Sample> {
+  if (statSync(place.file, { throwIfNoEntry: false })?.size !== load.bytes)
+    writeLines(place.file, load.bytes);
+  const sink = new Helper(native('count'), HOST, place.out, 0, load.bytes, IDLE_MS);
+  const cost = `${place.file}.cost`;
+  let program: Program | undefined;
+  try {
+    await until('counter', () => udpSockets(place.out) > 0);
+    program = new Program({ ...command, argv: [native('meter'), cost, ...command.argv] });
+    const got = await sink.findings;
+    await program.ended;
+    const { cpu, rss } = JSON.parse(await readFile(cost, 'utf8'));
+    const rate = got.datagrams! / got.seconds!;
+    const delivered = got.bytes! / load.bytes;
+    const mbps = (got.bytes! * 8) / got.seconds! / 1e6;
+    return {
+      offered: rate / delivered,
+      delivered,
+      rate,
+      mbps,
+      cpu: cpu / (got.bytes! / 1e9),
+      rss: rss * 1024,
+      p50: Number.NaN,
+      p99: Number.NaN,
+    };
+  } finally {
+    sink.kill();
+    await program?.stop();
+    rmSync(cost, { force: true });
+  }
+}
+
+function generate(load: Load, host: string, port: number): Promise<Record<string, number>> {
+  const count = expected(load) / load.size || Math.min(MOST_DATAGRAMS, Math.floor(MOST_BYTES / load.size));
+  const seconds = load.rate ? load.seconds * 2 : load.seconds;
+  return new Helper(native('load'), host, port, load.size, count, load.rate, seconds, Number(load.segmented))
+    .findings;
+}
+
+/** The bytes of a paced load; 0 for a flood, whose counter waits for silence. */
+function expected(load: Load): number {
+  return Math.round(load.rate * load.seconds) * load.size;
+}
+
+function sample(
+  program: Program,
+  cpuBefore: number,
+  load: Load,
+  sent: Record<string, number>,
+  arrived: number,
+  seconds: number,
+): Sample {
+  const { cpu, rss } = program.usage();
+  const bytes = arrived * load.size;
+  return {
+    offered: sent.sent! / sent.seconds!,
+    delivered: arrived / sent.sent!,
+    rate: arrived / seconds,
+    mbps: (bytes * 8) / seconds / 1e6,
+    cpu: bytes > 0 ? (cpu - cpuBefore) / (bytes / 1e9) : Number.NaN,
+    rss,
+    p50: Number.NaN,
+    p99: Number.NaN,
+  };
+}
+
+/** A file of sentences of the length that AIS receivers print. */
+function writeLines(path: string, bytes: number): void {
+  const line = '!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n';
+  const block = Buffer.from(line.repeat(20_000));
+  writeFileSync(path, '');
+  for (let left = bytes; left > 0; left -= block.length)
+    writeFileSync(path, block.subarray(0, Math.min(left, block.length)), { flag: 'a' });
+}

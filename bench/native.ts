@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+const PROGRAMS = ['load', 'count', 'readers', 'probe', 'meter'] as const;
+const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout'] as const;
+export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number];
+
+const BUILT = join(ROOT, 'build', 'bench', 'native');
+
+export function native(name: Native): string {
+  return join(BUILT, name);
+}
+
+/**
+ * Compiles what generates loads and counts what arrives, and the bare loops. These must be faster than what they measure,
+ * so there is no other version of them for a machine without a compiler.
+ */
+export function buildNative(): void {
+  mkdirSync(BUILT, { recursive: true });
+  for (const name of [...PROGRAMS, ...LOOPS]) {
+    const source = join(ROOT, 'bench', 'native', `${name}.c`);
+    try {
+      execFileSync('cc', ['-O2', '-Wall', '-o', native(name), source], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+    } catch (error) {
+      const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer };
+      if (code === 'ENOENT') throw new Error('the bench needs a C compiler (cc) for its load generator');
+      throw new Error(`cc ${source}: ${stderr}`);
+    }
+  }
+}

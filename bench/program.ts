@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import type { Command } from './contestants.js';
+
+const GRACE_MS = 3000;
+const running = new Set<Program>();
+
+/** What a process and its children have used. */
+export interface Usage {
+  /** Seconds of CPU. */
+  cpu: number;
+  /** Bytes of memory at their peaks (VmHWM). */
+  rss: number;
+}
+
+/** A process that leads a group of its own, so that it ends with all its children. */
+export class Program {
+  readonly #child: ChildProcess;
+  readonly ended: Promise<unknown>;
+  #last = '';
+
+  constructor(command: Command) {
+    const [file, ...args] = command.argv;
+    const input = command.stdin === undefined ? 'ignore' : openSync(command.stdin, 'r');
+    const output = command.stdout === undefined ? 'ignore' : openSync(command.stdout, 'a');
+    this.#child = spawn(file!, args, { detached: true, stdio: [input, output, 'pipe'] });
+    for (const fd of [input, output]) if (typeof fd === 'number') closeSync(fd);
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#last = chunk.toString().trim().split('\n').at(-1) ?? '';
+    });
+    this.ended = once(this.#child, 'exit').catch(() => undefined);
+    running.add(this);
+  }
+
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The last line that it said. */
+  get lastWords(): string {
+    return this.#last;
+  }
+
+  usage(): Usage {
+    const total = { cpu: 0, rss: 0 };
+    const left = this.#child.pid === undefined ? [] : [this.#child.pid];
+    for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
+      try {
+        const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+        total.rss += Number(peak ?? 0) * 1024;
+        for (const thread of readdirSync(`/proc/${pid}/task`)) {
+          const at = `/proc/${pid}/task/${thread}`;
+          // Its first figure is nanoseconds on a CPU; those of `stat` are hundredths of a second.
+          total.cpu += Number(readFileSync(`${at}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+          left.push(...readFileSync(`${at}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
+        }
+      } catch (error) {
+        // It ended meanwhile.
+        if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      }
+    }
+    return total;
+  }
+
+  async stop(): Promise<void> {
+    this.#signal('SIGTERM');
+    const late = setTimeout(() => this.#signal('SIGKILL'), GRACE_MS);
+    if (this.alive) await this.ended;
+    clearTimeout(late);
+    this.kill();
+  }
+
+  /** Ends what is left of the group. */
+  kill(): void {
+    this.#signal('SIGKILL');
+    running.delete(this);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+/** Ends every process that is still there. */
+export function killAll(): void {
+  for (const program of running) program.kill();
+}
+
+/** One of the bench's own programs, which tells its findings as the last line of its stdout. */
+export class Helper {
+  readonly #child: ChildProcess;
+  readonly findings: Promise<Record<string, number>>;
+  #said = '';
+
+  constructor(file: string, ...args: (string | number)[]) {
+    this.#child = spawn(file, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child.stdout?.on('data', (chunk: Buffer) => {
+      this.#said += chunk;
+    });
+    this.findings = this.#finish(file);
+    // Looked at later, or never when the measurement failed for another reason.
+    this.findings.catch(() => undefined);
+  }
+
+  says(what: string): boolean {
+    return this.#said.includes(what);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async #finish(file: string): Promise<Record<string, number>> {
+    await once(this.#child, 'close');
+    const line = this.#said.trim().split('\n').at(-1);
+    if (this.#child.exitCode !== 0 || !line) throw new Error(`${file} failed`);
+    return JSON.parse(line);
+  }
+}

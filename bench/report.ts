@@ -1,0 +1,105 @@
+import { defeats, type Verdict } from './goals.js';
+import { ROLES, type Role } from './loads.js';
+import { TITLES } from './plot.js';
+import { type Metric, median, type Result, type Results, short } from './results.js';
+
+export interface Run {
+  machine: string[];
+  rounds: number;
+  minutes: number;
+  verdicts: Verdict[];
+}
+
+const METHOD = `All traffic is on the loopback interface of one machine, which also runs the generator and the counter, so the
+contestants share its cores with them. Delivered is what arrived whole at the other end, counted there (a server: the bytes
+of its file; a client: all bytes, whatever the cut), not what a program says that it sent. Each contestant is started anew for
+every turn; they take turns within a round, in the opposite order in every second round, and every figure is the median of all
+rounds. CPU is user and system time of all threads and children while the load runs (a client: from its start to its end), for 1e9
+bytes delivered; peak RSS is VmHWM. The bare C loop is the least that such a program can ask of the kernel, without addresses,
+options, counters or error handling. It and mproxy receive and send coalesced (UDP_GRO, UDP_SEGMENT).
+socat and mproxy have a receive buffer of 8 MiB, or as much of it as the system grants; ncat and multicat have no such option.`;
+
+const NOTES: Record<Role, string> = {
+  relay:
+    'A flood is as many single sends as the generator can do in the time that the contestant leaves it. ncat passes on a stream, not datagrams: those that it joined do not count.',
+  server: 'The file is on a file system in memory, where there is one.',
+  client: 'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line.',
+  group:
+    'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own.',
+  latency:
+    'Microseconds from the send to the receipt of the same datagram at the other side; the probe sends by the clock, whatever is still under way.',
+};
+
+/** The report as Markdown, with pictures that lie beside it. */
+export function report(results: Results, run: Run): string {
+  const roles = ROLES.filter((role) => results.loads(role).length > 0);
+  const failures = results.all.filter(({ failure }) => failure !== undefined);
+  return [
+    '# mproxy beside its peers and beside a bare C loop',
+    `Made by \`npm run bench\`: ${run.rounds} round${run.rounds === 1 ? '' : 's'}, ${run.minutes.toFixed(1)} minutes.`,
+    run.machine.map((line) => `- ${line}`).join('\n'),
+    METHOD,
+    '## Goals',
+    table(
+      ['work', 'goal', 'measured', ''],
+      run.verdicts.map(({ work, goal, measured, met }) => [work, goal, measured, met ? 'met' : '**missed**']),
+    ),
+    '## Where mproxy is not the best',
+    lost(results),
+    ...roles.flatMap((role) => [
+      `## ${TITLES[role]}`,
+      NOTES[role],
+      `![${TITLES[role]}](${role}.svg)`,
+      rolesTable(role, results),
+    ]),
+    ...(failures.length ? ['## Turns that failed', failed(failures)] : []),
+    '',
+  ].join('\n\n');
+}
+
+function lost(results: Results): string {
+  const lines = defeats(results);
+  if (lines.length === 0)
+    return 'Nowhere in this run, by more than 3 %. (The memory of Node itself is more than a C program needs.)';
+  const memory = 'Everywhere: memory. A C program needs a few MB, Node alone some 45.';
+  return ['By more than 3 %:', [...lines, memory].map((line) => `- ${line}`).join('\n')].join('\n\n');
+}
+
+function rolesTable(role: Role, results: Results): string {
+  const columns: [string, Metric, (n: number) => string][] = [
+    ['offered/s', 'offered', count],
+    ['delivered %', 'delivered', (n) => (Number.isFinite(n) ? (n * 100).toFixed(2) : '-')],
+    ['datagrams/s', 'rate', count],
+    ['Mbps', 'mbps', count],
+    ['CPU s/GB', 'cpu', short],
+    ['peak RSS MB', 'rss', (n) => short(n / 1e6)],
+  ];
+  if (role === 'latency')
+    columns.splice(0, 4, columns[1]!, ['p50 us', 'p50', short], ['p99 us', 'p99', short]);
+  const rows = results.loads(role).flatMap((load) =>
+    results.of(load).map((result, i) => {
+      const name =
+        result.contestant.kind === 'ours' ? `**${result.contestant.name}**` : result.contestant.name;
+      const cells = columns.map(([, metric, format]) => format(median(result, metric)));
+      return [i === 0 ? load.name : '', name, ...cells];
+    }),
+  );
+  return table(['load', 'who', ...columns.map(([title]) => title)], rows, 2);
+}
+
+function failed(failures: Result[]): string {
+  return failures
+    .map(({ load, contestant, failure }) => `- ${load.role}, ${load.name}: ${contestant.name}: ${failure}`)
+    .join('\n');
+}
+
+function count(n: number): string {
+  return Number.isFinite(n) ? Math.round(n).toLocaleString('en') : '-';
+}
+
+/** @param words how many of the first columns hold words, which stand at the left */
+function table(heads: string[], rows: string[][], words = heads.length): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  const rule = line(heads.map((_, i) => (i < words ? '---' : '---:')));
+  return [line(heads), rule, ...rows.map(line)].join('\n');
+}

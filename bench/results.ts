@@ -1,0 +1,54 @@
+import type { Contestant } from './contestants.js';
+import type { Load, Role } from './loads.js';
+import type { Sample } from './measure.js';
+
+/** All turns of one contestant at one load. */
+export interface Result {
+  load: Load;
+  contestant: Contestant;
+  samples: Sample[];
+  /** Why a turn failed. */
+  failure?: string;
+}
+
+export type Metric = keyof Sample;
+
+export class Results {
+  readonly all: Result[] = [];
+
+  add(load: Load, contestant: Contestant): Result {
+    const result: Result = { load, contestant, samples: [] };
+    this.all.push(result);
+    return result;
+  }
+
+  loads(role: Role): Load[] {
+    return [...new Set(this.all.filter(({ load }) => load.role === role).map(({ load }) => load))];
+  }
+
+  of(load: Load): Result[] {
+    return this.all.filter((result) => result.load === load);
+  }
+}
+
+/** The middle of all turns; each metric on its own. NaN where nothing was measured. */
+export function median(result: Result | undefined, metric: Metric): number {
+  const values = (result?.samples ?? []).map((sample) => sample[metric]).sort((a, b) => a - b);
+  const middle = values.length / 2;
+  if (values.length === 0) return Number.NaN;
+  return values.length % 2 ? values[Math.floor(middle)]! : (values[middle - 1]! + values[middle]!) / 2;
+}
+
+/** What a role is about: the metric of its first picture, and whether less of it is better. */
+export function headline(role: Role): { metric: Metric; title: string; less: boolean } {
+  if (role === 'latency') return { metric: 'p50', title: 'median latency, us', less: true };
+  if (role === 'client') return { metric: 'mbps', title: 'delivered, Mbps', less: false };
+  return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
+}
+
+/** A number with three digits that matter. */
+export function short(n: number): string {
+  if (!Number.isFinite(n)) return '-';
+  if (Math.abs(n) >= 100) return Math.round(n).toLocaleString('en');
+  return n.toFixed(Math.abs(n) >= 10 ? 1 : 2);
+}
