@@ -92,7 +92,7 @@ export class Dispatch {
         at += sent;
         continue;
       }
-      const errno = this.libc.errno();
+      const errno = sendError(this.libc.errno());
       if (this.#segment[at]! > 0 && NO_OFFLOAD.has(errno)) {
         this.#withoutOffload(at, count);
         return;
@@ -164,6 +164,11 @@ export class Dispatch {
       this.#words[(i * MMSGHDR.size + MMSGHDR.nameLength) >> 2] = name.length;
     }
   }
+}
+
+/** A socket that could not be connected again, for want of a route, has no destination. */
+function sendError(errno: number): number {
+  return errno === ERRNO.EDESTADDRREQ ? ERRNO.ENETUNREACH : errno;
 }
 
 const IOVS = BATCH_CAPACITY * MMSGHDR.size;

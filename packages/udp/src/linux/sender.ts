@@ -21,7 +21,7 @@ import {
 /** The longest that one send blocks while the socket's buffer is full. */
 const SEND_MS = 500;
 const RECONNECT_MS = 1000;
-/** The route, or the own address, is gone; the last says that connecting again has failed so far. */
+/** The route, or the own address, is gone. */
 const ROUTE_ERRORS = [
   ERRNO.ENETUNREACH,
   ERRNO.EHOSTUNREACH,
@@ -29,7 +29,6 @@ const ROUTE_ERRORS = [
   ERRNO.EINVAL,
   ERRNO.ENETDOWN,
   ERRNO.ENODEV,
-  ERRNO.EDESTADDRREQ,
 ];
 
 export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
@@ -118,7 +117,7 @@ export class LinuxSender implements Sender {
       const errno = reconnectSocket(this.libc, this.fd, { address, port });
       if (errno !== 0) throw systemError(errno, 'connect');
     };
-    const stop = on && keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice);
+    if (on) return keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice);
     let seen = 0;
     const timer = setInterval(() => {
       const failed = this.#counts.failures(ROUTE_ERRORS);
@@ -126,10 +125,7 @@ export class LinuxSender implements Sender {
       seen = failed;
     }, RECONNECT_MS);
     timer.unref();
-    return () => {
-      clearInterval(timer);
-      stop?.();
-    };
+    return () => clearInterval(timer);
   }
 
   #sendToGroup(
