@@ -53,7 +53,7 @@ t.test('an upstream of another authority is refused with the reason, and tried a
   const { port } = await greeter(t, await others.sign({ ips: ['127.0.0.1'] }));
   for (const trust of [['--tls-ca', ours.file], []]) {
     const forward = start(t, 'forward', upstream(port, ...trust));
-    await forward.says(/upstream: tls:.*certificate.*; trying again in .*\n.*certificate.*; trying again in/);
+    await forward.says(/upstream: tls:.*authority is not known.*; trying again in .*\n.*authority is not known.*; trying again in/);
     t.equal(String(forward.stdout), '');
     t.equal(await forward.stop(), 0);
   }
@@ -66,7 +66,7 @@ t.test('a certificate for another name is refused, unless --tls-servername says 
   const { port, sockets } = await greeter(t, await authority.sign({ dns: ['feed.test'] }));
   const wrong = start(t, 'forward', upstream(port, '--tls-ca', authority.file));
   await wrong.says(/upstream: tls:.*127\.0\.0\.1.*; trying again in/);
-  t.match(wrong.stderr, /does not match certificate/);
+  t.match(wrong.stderr, /(not in|does not match) .*cert/);
   const forward = start(t, 'forward', [
     ...upstream(port, '--tls-ca', authority.file, '--tls-servername', 'feed.test'),
   ]);
@@ -91,7 +91,7 @@ t.test('a client certificate is shown where the upstream wants one', async (t) =
     ...{ ca: authority.pem, requestCert: true, rejectUnauthorized: true },
   });
   const without = start(t, 'forward', upstream(port, '--tls-ca', authority.file));
-  await without.says(/upstream: tls:.*certificate required.*; trying again in/);
+  await without.says(/upstream: tls:.*it wants a certificate.*; trying again in/);
   const pair = ['--tls-cert', mine.certFile, '--tls-key', mine.keyFile];
   const forward = start(t, 'forward', upstream(port, '--tls-ca', authority.file, ...pair));
   await until('its line', () => String(forward.stdout) === 'hello\n');

@@ -26,6 +26,7 @@ import {
   showBytes,
   showCount,
   startService,
+  type UdpSink,
   usage,
 } from 'mproxy-route';
 
@@ -51,7 +52,7 @@ export interface ClientOptions extends CommonOptions, KeyOptions {
 }
 
 export interface ClientHandle extends Handle {
-  /** Bytes read so far, and bytes in all where the input is a regular file. */
+  /** Bytes sent so far, and bytes in all where the input is a regular file. */
   progress(): { bytes: number; total: number | undefined };
 }
 
@@ -68,6 +69,7 @@ export const SERVER_ADDR: AddressRule = {
  */
 export function startClient(options: ClientOptions, signal?: AbortSignal): ClientHandle {
   let source: FileSource | undefined;
+  let sinks: UdpSink[] = [];
   let total: number | undefined;
   const handle = startService(options, signal, async (service) => {
     const { frame, addresses, rate, flushAfter, asked } = readOptions(options);
@@ -75,7 +77,7 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     const payload = await choosePayload(asked, answers);
     const input = open(options, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
-    const sinks = await Promise.all(
+    sinks = await Promise.all(
       addresses.map((address, i) => openUdpSink(service, address, answers[i]!, true)),
     );
     const tee = options.tee ? service.stdout(frame, true) : undefined;
@@ -85,7 +87,10 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     service.onEnd(() => failUnsent(service, sinks));
     service.route(source, sinks, { pace });
   });
-  return { ...handle, progress: () => ({ bytes: source?.bytesRead ?? 0, total }) };
+  // What has left, by the slowest destination; with a tee alone, what was read.
+  const sent = () =>
+    sinks.length > 0 ? Math.min(...sinks.map(({ counts }) => counts.bytes)) : source?.bytesRead;
+  return { ...handle, progress: () => ({ bytes: sent() ?? 0, total }) };
 }
 
 function readOptions(options: ClientOptions) {

@@ -15,7 +15,9 @@ export function showProgress(handle: ClientHandle, asked: boolean): () => void {
   const draw = () => {
     if (!asked && (!terminal || handle.progress().total === undefined)) return;
     const line = progressLine(handle.progress(), performance.now() - started);
-    process.stderr.write(terminal ? `\r\x1b[K${line}` : `${line}\n`);
+    // A line that wraps could not be drawn over.
+    const fits = line.slice(0, (process.stderr.columns ?? 80) - 1);
+    process.stderr.write(terminal ? `\r\x1b[K${fits}` : `${line}\n`);
   };
   const timer = setInterval(draw, terminal ? PERIOD_MS : 5 * PERIOD_MS);
   return () => {
@@ -34,6 +36,7 @@ function progressLine(
   if (total === undefined) return speed;
   const share = total === 0 ? 1 : Math.min(bytes / total, 1);
   const full = Math.round(share * BAR);
-  const left = share === 0 ? '?' : showDuration(((total - bytes) / bytes || 0) * elapsed);
+  const left =
+    share === 0 ? '?' : showDuration(1000 * Math.ceil((((total - bytes) / bytes || 0) * elapsed) / 1000));
   return `[${'#'.repeat(full)}${'.'.repeat(BAR - full)}] ${Math.floor(share * 100)} %  ${speed}  ETA ${left}`;
 }

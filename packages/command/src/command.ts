@@ -23,6 +23,9 @@ export interface CommandSpec {
   progress?(handle: Handle, options: never): () => void;
 }
 
+/** How values are written, for the end of the help. */
+const UNITS = 'TIME is 500ms, 10s, 5m or 1h, a bare number seconds; SIZE is bytes, or 64KiB, 8MiB, 1GB.\n';
+
 /** Options that the command line alone has. */
 interface ShellOptions extends CommonOptions {
   quiet?: boolean;
@@ -31,7 +34,9 @@ interface ShellOptions extends CommonOptions {
 
 /** Runs a command with the arguments of this process, and ends the process with its exit status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
-  const say = (text: string) => process.stderr.write(`${spec.name}: ${text}\n`);
+  // On a terminal a progress bar may stand on the line.
+  const clear = process.stderr.isTTY ? '\r\x1b[K' : '';
+  const say = (text: string) => process.stderr.write(`${clear}${spec.name}: ${text}\n`);
   // A reader of the notices that went away (2>&1 | head) ends the notices, not the program.
   process.stderr.on('error', () => undefined);
   process.on('uncaughtException', (error) => {
@@ -100,7 +105,10 @@ function describe({ name, summary, flags, examples }: CommandSpec): Command {
   }
   program.version(VERSION, '-V, --version', 'print the version');
   program.helpOption('-h, --help', 'print this help');
-  return program.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}\n`).join('')}`);
+  return program.addHelpText(
+    'after',
+    `\n${UNITS}\nExamples:\n${examples.map((line) => `  ${line}\n`).join('')}`,
+  );
 }
 
 function option({ name, short, value, optional, repeats, help }: Flag): Option {

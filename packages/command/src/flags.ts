@@ -24,9 +24,9 @@ export const COMMON_FLAGS: Flag[] = [
   },
   {
     name: '--stats',
-    value: 'SECONDS',
+    value: 'TIME',
     optional: true,
-    help: 'print what went in and out to stderr, every second or every SECONDS',
+    help: 'print what went in and out to stderr, every second or every TIME',
   },
   { name: '--quiet', short: '-q', help: 'no notices on stderr; what is lost is still told' },
 ];

@@ -1,6 +1,7 @@
 import {
   type AddressRule,
   type CommonOptions,
+  forbidTlsOptions,
   type KeyOptions,
   keyDefaults,
   parseAddresses,
@@ -59,6 +60,11 @@ export function readOptions(options: ForwardOptions) {
   if (once && upstreams.length === 0) {
     throw usage('--once', 'given', 'there is no upstream that could end', 'use --tcp-connect-addr');
   }
+  if (greeting && upstreams.length === 0) {
+    throw usage('--greeting', greeting, 'there is no upstream to greet', 'use --tcp-connect-addr');
+  }
+  const secure = upstreams.some(({ keys }) => keys.tls);
+  if (!secure) forbidTlsOptions(options, ['tlsCa', 'tlsCert', 'tlsKey', 'tlsServername', 'tlsInsecure']);
   return {
     listens,
     downstreams,

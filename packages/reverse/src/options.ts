@@ -1,6 +1,7 @@
 import {
   type AddressRule,
   type CommonOptions,
+  forbidTlsOptions,
   type KeyOptions,
   keyDefaults,
   listOf,
@@ -94,6 +95,8 @@ export function readOptions(options: ReverseOptions) {
   if (hasInputs && readsGroup && group.keys.loop === false) {
     throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
   }
+  const secure = [...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls);
+  if (!secure) forbidTlsOptions(options, ['tlsCert', 'tlsKey', 'tlsClientCa']);
   return {
     udpListens,
     tcpListens,

@@ -87,13 +87,30 @@ const WORDS: Record<string, string> = {
   ENOTFOUND: 'the name does not resolve',
   EPERM: 'not permitted',
   EPIPE: 'closed by the reader',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate; trust it with --tls-ca FILE',
   EROFS: 'read-only file system',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not known; trust it with --tls-ca FILE',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not known; trust it with --tls-ca FILE',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not known; trust it with --tls-ca FILE',
   ETIMEDOUT: 'timed out',
+};
+
+/** What OpenSSL says when a person has another question. */
+const TLS_WORDS: Record<string, string> = {
+  'peer did not return a certificate': 'it showed no certificate, and --tls-client-ca wants one',
+  'tlsv13 alert certificate required': 'it wants a certificate: --tls-cert and --tls-key',
+  'wrong version number': 'it does not speak TLS',
+  'http request': 'it does not speak TLS',
+  unsupported: 'no private key in PEM',
+  'no start line': 'no certificate in PEM',
+  'key values mismatch': 'the key is not that of the certificate',
 };
 
 /** Why something failed, in words for a person. */
 export function reason(why: unknown): string {
   if (!(why instanceof Error)) return String(why);
-  const { code } = why as NodeJS.ErrnoException;
+  const { code, reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
+  // OpenSSL's own words stand apart from its file names and line numbers (Node: errors, OpenSSL errors).
+  if (code?.startsWith('ERR_') && typeof tls === 'string') return `${TLS_WORDS[tls] ?? tls}`;
   return (code && WORDS[code]) || why.message.replace(/\s+/g, ' ').trim() || code || 'unknown error';
 }

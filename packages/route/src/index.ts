@@ -8,7 +8,7 @@ export { type Input, openInput } from './input.js';
 export { KEYS, type KeyName, type Keys, parseFrame, setKey } from './keys.js';
 export { parseAllow } from './listener.js';
 export { forbidLoops, forbidTwins, type Resolved } from './loops.js';
-export { type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
+export { forbidTlsOptions, type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
 export { Pacer } from './pace.js';
 export { choosePayload, parsePayload } from './payload.js';
 export { type Answer, resolveAll, resolveFirst } from './resolve.js';

@@ -7,7 +7,7 @@ import type { Service } from './service.js';
 import { isMissing, listenFailure } from './sockets.js';
 import type { TlsIdentities } from './tls.js';
 
-/** How often a listener says that a handshake failed, at most. */
+/** How often a listener says that it turned somebody away, at most. */
 const COMPLAINT_MS = 10_000;
 
 export interface ListenerOptions {
@@ -92,7 +92,10 @@ export class Listener {
       : createServer(options);
     server.prependListener('connection', (socket: Socket) => this.#screen(socket));
     server.on(identities ? 'secureConnection' : 'connection', (socket: Socket) => this.#accept(socket));
-    server.on('tlsClientError', (error: Error, socket: Socket) => this.#complain(error, socket));
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
+      this.#complain(`a client's TLS handshake failed: ${reason(error)}`);
+      socket.destroy();
+    });
     return server;
   }
 
@@ -107,6 +110,10 @@ export class Listener {
       return;
     }
     this.options.refused();
+    const why = allowed
+      ? `there are ${this.#sockets.size} already (--max-clients)`
+      : '--allow does not name it';
+    this.#complain(`${peer ?? 'a client'} refused: ${why}`);
     socket.destroy();
   }
 
@@ -117,12 +124,12 @@ export class Listener {
     this.options.accepted(socket, showEndpoint({ address, port: remotePort }));
   }
 
-  #complain(error: Error, socket: Socket): void {
-    socket.destroy();
+  /** Says why a connection was turned away, but not for each of many. */
+  #complain(text: string): void {
     const now = performance.now();
     if (now - this.#lastComplaint < COMPLAINT_MS) return;
     this.#lastComplaint = now;
-    this.service.notice(`tls: ${this.address.text}: a client's handshake failed: ${reason(error)}`);
+    this.service.notice(`listening: ${this.address.text}: ${text}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Address, type AddressRule, parseAddress } from './address.js';
+import { usage } from './errors.js';
 import { KEYS, type KeyName, type Keys, setKey } from './keys.js';
 
 /** The keys of addresses as options of a program: each sets the key for every address that can use it. */
@@ -23,6 +24,14 @@ export function parseAddresses(
   defaults: Keys,
 ): Address[] {
   return listOf(given).map((text) => parseAddress(text, rule, defaults));
+}
+
+/** Refuses TLS flags where no address is `tls://`: who gives them thinks that it is on. @throws MPROXY_USAGE */
+export function forbidTlsOptions<O>(options: O, names: (keyof O & string)[]): void {
+  const given = names.find((name) => options[name] !== undefined && options[name] !== false);
+  if (given === undefined) return;
+  const flag = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw usage(flag, 'given', 'no address is tls://', 'write tls://HOST:PORT');
 }
 
 export function listOf<T>(given: T | T[] | undefined): T[] {

@@ -25,6 +25,8 @@ export function bufferAdvice(
   granted: number,
   limit: 'rmem_max' | 'wmem_max' = 'rmem_max',
 ): string {
-  if (granted >= asked || process.platform !== 'linux') return `its buffer is ${showMemory(granted)}`;
+  if (granted >= asked || process.platform !== 'linux') {
+    return `its buffer is ${showMemory(granted)}; raise it with ${limit === 'rmem_max' ? 'rcvbuf' : 'sndbuf'}=SIZE`;
+  }
   return `its buffer is ${showMemory(granted)} of ${showMemory(asked)}: sysctl -w net.core.${limit}=${asked}`;
 }

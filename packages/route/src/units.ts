@@ -12,6 +12,7 @@ const SIZES: Record<string, number> = {
   GiB: 2 ** 30,
 };
 const RATES: Record<string, number> = { bps: 1, kbps: 1e3, Mbps: 1e6, Gbps: 1e9, pps: 1 };
+const RATE_HELP = 'a rate like 100Mbps or 5000pps: bps, kbps, Mbps, Gbps or pps';
 
 /** A pace: payload bits a second, or datagrams a second. */
 export interface Rate {
@@ -35,7 +36,7 @@ export function parseSize(flag: string, value: string | number): number {
 }
 
 export function parseRate(flag: string, value: string): Rate {
-  const { amount, unit } = measure(flag, value, RATES, 'a rate like 100Mbps or 5000pps');
+  const { amount, unit } = measure(flag, value, RATES, RATE_HELP);
   if (amount <= 0) throw usage(flag, value, 'must be more than 0');
   return { unit: unit === 'pps' ? 'datagrams' : 'bits', perSecond: amount };
 }

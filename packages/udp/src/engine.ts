@@ -17,7 +17,8 @@ export function chooseEngine(name: 'auto' | EngineName): Choice {
   try {
     return { engine: linuxEngine() };
   } catch (error) {
-    if (name === 'linux') throw error;
-    return { engine: nodeEngine, instead: (error as Error).message.split('\n')[0] ?? 'unknown' };
+    const why = (error as Error).message.split('\n')[0] ?? 'unknown';
+    if (name === 'linux') throw new Error(why, { cause: error });
+    return { engine: nodeEngine, instead: why };
   }
 }

@@ -7,7 +7,7 @@ import { type SinkCounts, sinkCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
 import type { Service } from '../service.js';
 import { NEWLINE, type Sink, toStream } from '../sink.js';
-import { showMemory } from '../units.js';
+import { showCount, showMemory } from '../units.js';
 import { openStreamSink, type StreamSink } from './stream.js';
 
 /** Bytes kept in memory while the file cannot be written; beyond it whole datagrams are lost. */
@@ -90,7 +90,12 @@ export class FileSink implements Sink {
     closeSync(this.#fd);
     const { dropped } = this.#counts;
     if (dropped > 0) {
-      this.service.fail('MPROXY_WRITE', 'writing', this.name, `${dropped} datagrams could not be written`);
+      this.service.fail(
+        'MPROXY_WRITE',
+        'writing',
+        this.name,
+        `${showCount(dropped, 'datagram')} could not be written`,
+      );
     }
   }
 

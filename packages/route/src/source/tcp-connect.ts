@@ -87,7 +87,8 @@ export class TcpConnectSource implements Source {
       if (await stream.breakOff()) counts.brokenLines++;
       return why;
     } catch (error) {
-      return error as Error;
+      // The look-up's own error repeats the address.
+      return ((error as Error).cause ?? error) as Error;
     }
   }
 
