@@ -146,6 +146,8 @@ export interface Sender {
   send(batch: Batch): void;
   /** Undefined while there is room; else resolves when there is. */
   room(): Promise<void> | undefined;
+  /** Sends to another address from now on, where the engine can on the same socket. @returns whether it does */
+  redirect?(family: 4 | 6, to: Endpoint): boolean;
   /** From now on nobody waits for room; what the kernel does not take at once is dropped, and counted. */
   hurry(): void;
   /** Sends what still waits, and closes. Called once. */

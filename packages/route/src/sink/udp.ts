@@ -104,6 +104,14 @@ export class UdpSink implements Sink {
     try {
       const answer = await resolveFirst(this.address);
       if (answer.ip === this.answer.ip || this.#closed) return;
+      const to = { address: scoped(answer), port: answer.port };
+      if (this.sender.redirect) {
+        if (!this.sender.redirect(answer.family, to))
+          throw new Error(`cannot be sent to ${answer.ip} without a restart`);
+        this.answer = answer;
+        this.service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
+        return;
+      }
       const sender = await openSender(this.service, this.address, answer, this.waits);
       if (this.#closed) return await sender.close();
       announce(this.service, this.address, answer, sender);

@@ -18,6 +18,7 @@ export class UdpSource implements Source {
   #delivers = true;
 
   constructor(
+    private readonly service: Service,
     readonly address: Address,
     private readonly receiver: Receiver,
   ) {}
@@ -52,7 +53,10 @@ export class UdpSource implements Source {
   }
 
   run(deliver: Deliver): Promise<void> {
-    return this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
+    return this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread).catch((error: unknown) => {
+      void this.service.stop();
+      throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
+    });
   }
 
   stop(): void {
@@ -82,7 +86,7 @@ export async function openUdpSources(
     try {
       const receiver = await openReceiver(service, address, { ...answer, port }, others);
       port = receiver.local.port;
-      sources.push(service.source(new UdpSource(address, receiver)));
+      sources.push(service.source(new UdpSource(service, address, receiver)));
     } catch (error) {
       const missing = isMissing(error) && answers.length > 1;
       if (!missing) throw listenFailure(address, error);

@@ -7,8 +7,17 @@ import type { Libc } from './libc.js';
 /** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
 
+/** One entry that waits: a datagram, or several of a segment size. */
+export interface Left {
+  bytes: Buffer;
+  segment: number;
+}
+
 export interface DispatchOptions {
-  /** A stream waits for room and is sent in smaller pieces where a datagram is too big; a relay counts. */
+  /**
+   * A stream never blocks: what the kernel has no room for is left, to be tried again; and where a datagram is too
+   * big, it is sent in smaller pieces. A relay blocks for SO_SNDTIMEO at most, and counts.
+   */
   waits: boolean;
   /** The destination, where the socket is not connected. */
   name?: Buffer | undefined;
@@ -19,6 +28,8 @@ export interface DispatchOptions {
  * call blocks while the socket's buffer is full.
  */
 export class Dispatch {
+  /** Datagrams that the kernel had no room for, in order. */
+  left: Left[] = [];
   /** Whether the route takes segmented sends; once it refused, none is tried again. */
   offload = true;
   /** Everything the kernel is given the address of, the slab of the batch under way with it. */
@@ -35,6 +46,8 @@ export class Dispatch {
   #count = 0;
   /** The entry that was sent again after a refusal. */
   #again = -1;
+  /** The call before took fewer than it was given. */
+  #short = false;
 
   constructor(
     private readonly libc: Libc,
@@ -59,13 +72,33 @@ export class Dispatch {
     this.#flush();
   }
 
+  /** Sends what is left, as far as there is room. */
+  retry(): void {
+    const waiting = this.left;
+    this.left = [];
+    for (const { bytes, segment } of waiting) {
+      this.#slab = bytes;
+      this.#slabAddress = Number(this.libc.address(bytes));
+      this.#put(0, bytes.length, segment);
+      this.#flush();
+    }
+  }
+
   #put(offset: number, length: number, segment: number): void {
+    if (this.left.length > 0) {
+      this.#leave(offset, length, segment);
+      return;
+    }
     if (segment > 0 && !this.offload) {
       const end = offset + length;
       for (let at = offset; at < end; at += segment) this.#put(at, Math.min(segment, end - at), 0);
       return;
     }
-    if (this.#count === BATCH_CAPACITY) this.#flush();
+    if (this.#count === BATCH_CAPACITY) {
+      this.#flush();
+      this.#put(offset, length, segment);
+      return;
+    }
     const i = this.#count++;
     this.#offset[i] = offset;
     this.#length[i] = length;
@@ -86,13 +119,21 @@ export class Dispatch {
     this.#again = -1;
     for (let at = 0; at < count; ) {
       const messages = this.#address + BigInt(at * MMSGHDR.size);
-      const sent = this.libc.sendmmsg(this.fd, messages, count - at, 0);
+      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.waits ? MSG_DONTWAIT : 0);
       if (sent > 0) {
+        if (this.#short) this.counts.failed(ERRNO.ECONNREFUSED, 1);
+        // It stopped at an error that it did not tell, and took back: a refusal, unless the next call tells another.
+        this.#short = sent < count - at && !this.options.name;
         for (let i = at; i < at + sent; i++) this.#sent(i);
         at += sent;
         continue;
       }
       const errno = sendError(this.libc.errno());
+      this.#short = false;
+      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.options.waits)) {
+        this.#noRoom(at, count);
+        return;
+      }
       if (this.#segment[at]! > 0 && NO_OFFLOAD.has(errno)) {
         this.#withoutOffload(at, count);
         return;
@@ -109,22 +150,23 @@ export class Dispatch {
   /** @returns 1 when the entry is done with, 0 when it is to be sent again */
   #failed(at: number, errno: number): 0 | 1 {
     const { waits } = this.options;
-    if (errno === ERRNO.EINTR || (waits && errno === ERRNO.EAGAIN)) return 0;
-    if (waits && errno === ERRNO.ENOBUFS) {
-      Atomics.wait(PAUSE, 0, 0, 1);
-      return 0;
-    }
+    if (errno === ERRNO.EINTR) return 0;
     if (errno === ERRNO.ECONNREFUSED) {
       this.counts.failed(errno, 1);
       if (this.#again === at) return 1;
       this.#again = at;
       return 0;
     }
+    const segment = this.#segment[at]!;
+    if (errno === ERRNO.EMSGSIZE && segment > 0) {
+      // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
+      this.#sendOneByOne(at);
+      return 1;
+    }
     if (waits && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
       this.#sendHalves(this.#offset[at]!, this.#length[at]!);
       return 1;
     }
-    const segment = this.#segment[at]!;
     this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
     return 1;
   }
@@ -144,12 +186,40 @@ export class Dispatch {
     const half = length >> 1;
     const newline = this.#slab.subarray(offset, offset + half).lastIndexOf(0x0a);
     const cut = newline < 0 ? half : newline + 1;
-    const rest = new Dispatch(this.libc, this.fd, this.counts, this.options);
-    rest.#slab = this.#slab;
-    rest.#slabAddress = this.#slabAddress;
-    rest.#put(offset, cut, 0);
-    rest.#put(offset + cut, length - cut, 0);
-    rest.#flush();
+    const pieces = this.#beside();
+    pieces.#put(offset, cut, 0);
+    pieces.#put(offset + cut, length - cut, 0);
+    pieces.#flush();
+    this.left.push(...pieces.left);
+  }
+
+  #sendOneByOne(at: number): void {
+    const single = this.#beside();
+    single.offload = false;
+    single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
+    single.#flush();
+    this.left.push(...single.left);
+  }
+
+  /** Another for the same socket and slab, while this one's entries are under way. */
+  #beside(): Dispatch {
+    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options);
+    beside.#slab = this.#slab;
+    beside.#slabAddress = this.#slabAddress;
+    return beside;
+  }
+
+  /** The socket's buffer is full: a stream leaves the rest for later, a relay drops it. */
+  #noRoom(at: number, count: number): void {
+    for (let i = at; i < count; i++) {
+      const [offset, length, segment] = [this.#offset[i]!, this.#length[i]!, this.#segment[i]!];
+      if (this.options.waits) this.#leave(offset, length, segment);
+      else this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+    }
+  }
+
+  #leave(offset: number, length: number, segment: number): void {
+    this.left.push({ bytes: Buffer.from(this.#slab.subarray(offset, offset + length)), segment });
   }
 
   #layOut(name: Buffer | undefined): void {
@@ -173,4 +243,4 @@ function sendError(errno: number): number {
 
 const IOVS = BATCH_CAPACITY * MMSGHDR.size;
 const CONTROLS = IOVS + BATCH_CAPACITY * IOVEC.size;
-const PAUSE = new Int32Array(new SharedArrayBuffer(4));
+const MSG_DONTWAIT = 0x40;

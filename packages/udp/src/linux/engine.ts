@@ -1,3 +1,4 @@
+import { endianness } from 'node:os';
 import type { Engine } from '../contract.js';
 import { loadLibc } from './libc.js';
 import { openReceiver } from './receiver.js';
@@ -5,6 +6,10 @@ import { openSender } from './sender.js';
 
 /** The engine for Linux: batched system calls through an FFI. @throws where that does not load */
 export function linuxEngine(): Engine {
+  // The layouts are those of 64-bit little-endian Linux.
+  if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64'].includes(process.arch)) {
+    throw new Error(`it is for Linux on x64 and arm64, and this is ${process.platform} on ${process.arch}`);
+  }
   const libc = loadLibc();
   return {
     name: 'linux',

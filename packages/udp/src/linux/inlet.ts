@@ -53,19 +53,21 @@ export class Inlet {
     this.#used = count;
     batch.reset(this.#slab);
     batch.lent = true;
-    for (let i = 0; i < count; i++) this.#take(i, batch);
-    return count;
+    let came = 0;
+    for (let i = 0; i < count; i++) if (this.#take(i, batch)) came++;
+    return came;
   }
 
-  #take(i: number, batch: Batch): void {
+  /** @returns false when the entry is none: after shutdown(2) a receive answers with nothing from nobody */
+  #take(i: number, batch: Batch): boolean {
     const at = i * MMSGHDR.size;
-    if (this.#ignored.length > 0 && this.#isIgnored(i)) return;
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
-    // After shutdown(2) a receive answers with nothing from nobody; an empty datagram has a sender.
-    if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return;
+    if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
+    if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
     batch.add(i * ENTRY, length, segment < length ? segment : 0);
+    return true;
   }
 
   #isIgnored(i: number): boolean {

@@ -92,8 +92,11 @@ class LinuxReceiver implements Receiver {
     if (this.#stopped) return;
     const inlet = { fd: this.fd, ignored: this.#ignored };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
-    await this.#thread.ended;
-    this.#close();
+    try {
+      await this.#thread.ended;
+    } finally {
+      this.#close();
+    }
   }
 
   stop(): void {

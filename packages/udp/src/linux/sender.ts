@@ -18,8 +18,9 @@ import {
   reconnectSocket,
 } from './socket.js';
 
-/** The longest that one send blocks while the socket's buffer is full. */
-const SEND_MS = 500;
+/** The longest that a relay's send blocks while the socket's buffer is full, and how soon a stream tries again. */
+const SEND_MS = 50;
+const RETRY_MS = 5;
 const RECONNECT_MS = 1000;
 /** The route, or the own address, is gone. */
 const ROUTE_ERRORS = [
@@ -41,7 +42,7 @@ export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
   }
 }
 
-/** One destination's socket. Sending blocks, so nothing is ever queued in the process. */
+/** One destination's socket. */
 export class LinuxSender implements Sender {
   readonly local: Endpoint;
   readonly sendBuffer: number;
@@ -49,13 +50,19 @@ export class LinuxSender implements Sender {
   readonly target: SocketTarget;
   readonly #counts = new SharedCounts();
   readonly #dispatch: Dispatch;
+  readonly #connected: boolean;
+  #to: Endpoint;
+  /** What this thread was told by the socket; the other counts are those of whoever sends. */
+  readonly #refusals = new SharedCounts();
   #closed = false;
+  #hurried = false;
+  #waiting: Promise<void> | undefined;
   readonly #stopUpkeep: () => void = () => {};
 
   constructor(
     private readonly libc: Libc,
     private readonly fd: number,
-    options: SenderOptions,
+    private readonly options: SenderOptions,
   ) {
     const { family, address, port, multicast, broadcast, bind, tos, waits, notice } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
@@ -67,6 +74,8 @@ export class LinuxSender implements Sender {
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
     const connected = !multicast && !broadcast && connectSocket(libc, fd, { address, port }) === 0;
+    this.#to = { address, port };
+    this.#connected = connected;
     if (connected) this.#stopUpkeep = this.#stayConnected(options);
     // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
     const place = multicast ? address.replace(/%.*/, '') : address;
@@ -78,13 +87,23 @@ export class LinuxSender implements Sender {
 
   get counts(): SendCounts {
     this.#countRefusal();
-    return this.#counts.read();
+    const counts = this.#counts.read();
+    for (const [name, count] of Object.entries(this.#refusals.read().errors)) {
+      counts.errors[name] = (counts.errors[name] ?? 0) + count;
+    }
+    return counts;
   }
 
   /** What an earlier datagram brought back, told when no send is there to be told it. */
   #countRefusal(): void {
     const errno = this.#closed ? 0 : takeError(this.libc, this.fd);
-    if (errno !== 0) this.#counts.failed(errno, 1);
+    if (errno !== 0) this.#refusals.failed(errno, 1);
+  }
+
+  redirect(family: 4 | 6, to: Endpoint): boolean {
+    if (!this.#connected || family !== this.options.family) return false;
+    this.#to = to;
+    return reconnectSocket(this.libc, this.fd, to) === 0;
   }
 
   send(batch: Batch): void {
@@ -92,15 +111,31 @@ export class LinuxSender implements Sender {
     else this.#dispatch.send(batch);
   }
 
-  room(): undefined {
-    return undefined;
+  room(): Promise<void> | undefined {
+    if (this.#dispatch.left.length === 0 || this.#hurried) return undefined;
+    // One promise for all who wait, however many ask.
+    this.#waiting ??= this.#retry();
+    return this.#waiting;
   }
 
-  /** A send waits half a second at the longest. */
-  hurry(): void {}
+  async #retry(): Promise<void> {
+    while (this.#dispatch.left.length > 0 && !this.#hurried) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      this.#dispatch.retry();
+    }
+    this.#waiting = undefined;
+  }
+
+  hurry(): void {
+    this.#hurried = true;
+  }
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    await this.room();
+    for (const { bytes, segment } of this.#dispatch.left) {
+      this.#counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
+    }
     this.#stopUpkeep();
     this.#countRefusal();
     this.#closed = true;
@@ -121,7 +156,7 @@ export class LinuxSender implements Sender {
     let seen = 0;
     const timer = setInterval(() => {
       const failed = this.#counts.failures(ROUTE_ERRORS);
-      if (failed > seen) reconnectSocket(this.libc, this.fd, { address, port });
+      if (failed > seen) reconnectSocket(this.libc, this.fd, this.#to);
       seen = failed;
     }, RECONNECT_MS);
     timer.unref();

@@ -19,6 +19,12 @@ export interface ThreadData {
 
 const SHUT_RD = 0;
 
+/** Node waits for its threads when it exits, and a thread in a system call would have it wait for ever. */
+const running = new Set<ReceivingThread>();
+process.on('exit', () => {
+  for (const thread of running) thread.stop();
+});
+
 /** The event loop's side of a receiving thread. */
 export class ReceivingThread {
   readonly counts = new SharedCounts();
@@ -42,7 +48,8 @@ export class ReceivingThread {
       counts: this.counts.buffer,
       stop: this.#stop.buffer as SharedArrayBuffer,
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data, execArgv: [] });
+    running.add(this);
     worker.on('message', (message: 'more' | 'end' | ({ file: number } & HandedOver)) => {
       if (message === 'more') this.#drain();
       else if (message !== 'end') sinks.files[message.file]!.handOver(message);
@@ -52,6 +59,7 @@ export class ReceivingThread {
     this.ended = new Promise((resolve, reject) => {
       worker.once('error', reject);
       worker.once('exit', () => {
+        running.delete(this);
         this.#drain();
         resolve();
       });

@@ -36,6 +36,9 @@ const outlets = files.map(
   (file, i) => new FileOutlet(libc, file, (piece) => parentPort?.postMessage({ file: i, ...piece })),
 );
 const batch = new Batch();
+/** Errors without a datagram in between after which the socket cannot be read. */
+const MOST_FAILURES = 100;
+let failures = 0;
 
 while (Atomics.load(stop, 0) === 0) receive();
 const deadline = performance.now() + DRAIN_MS;
@@ -47,10 +50,13 @@ function receive(flags?: number): boolean {
   const got = inlet.receive(batch, flags);
   if (got < 0) {
     // An error that an earlier datagram brought back is not the receiver's end.
-    if (got === -ERRNO.EBADF) throw systemError(-got, 'recvmmsg');
-    return got !== -ERRNO.EAGAIN;
+    if (got === -ERRNO.EAGAIN) return false;
+    if (++failures === MOST_FAILURES) throw systemError(-got, 'recvmmsg');
+    return true;
   }
-  if (batch.count === 0) return false;
+  failures = 0;
+  // What is not delivered, a command's own, is something that came, too.
+  if (batch.count === 0) return got > 0;
   counts.moved(batch.datagrams, batch.bytes);
   for (const dispatch of dispatches) dispatch.send(batch);
   for (const outlet of outlets) outlet.write(batch);

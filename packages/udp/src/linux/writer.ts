@@ -64,6 +64,7 @@ export class FileOutlet {
 
   #add(address: bigint, length: number): void {
     if (length === 0) return;
+    if (this.#count === MOST) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
     this.#longs[this.#count * 2] = address;
     this.#longs[this.#count * 2 + 1] = BigInt(length);
     this.#count++;
