@@ -29,8 +29,9 @@ export interface Contestant {
 /** A group of the administratively scoped block (RFC 2365), only ever used on the loopback interface. */
 export const GROUP = '239.77.0.1';
 const HOST = '127.0.0.1';
-/** What a Linux socket is granted at most by default, twice over; ours asks for as much. */
-const BUFFER = 'rcvbuf=8388608';
+const TS_PACKET = 188;
+/** As much as mproxy asks for, in the way that it does: root may go beyond net.core.rmem_max (SO_RCVBUFFORCE, socket(7)). */
+const BUFFER = process.getuid?.() === 0 ? 'setsockopt-listen=1:33:i8388608' : 'rcvbuf=8388608';
 
 export function contestants(): Contestant[] {
   const found: Contestant[] = [
@@ -108,19 +109,22 @@ function socat(load: Load, place: Place): Command {
   return { argv: ['socat', '-u', '-b', '65536', listen, send] };
 }
 
-/** Its broker takes TCP alone, so it has no part in serving a group. */
+/** Its broker takes TCP alone, so it has no part in serving a group; and it cannot be told how long a datagram is. */
 function ncat(load: Load, place: Place): Command | undefined {
   const listen = ['ncat', '-u', '-l', HOST, `${place.in}`];
-  if (load.role === 'group') return undefined;
+  if (load.role === 'group' || (load.role === 'client' && load.frame === 'raw')) return undefined;
   if (load.role === 'client')
     return { argv: ['ncat', '-u', '--send-only', HOST, `${place.out}`], stdin: place.file };
   if (load.role === 'server') return { argv: [...listen, '--recv-only'], stdout: place.file };
   return { argv: [...listen, '--sh-exec', `exec ncat -u ${HOST} ${place.out}`] };
 }
 
-/** Files that it sends need its own clock file beside them, so it is no client of any file; and it knows no TCP. */
+/**
+ * It knows no TCP, moves whole packets of an MPEG transport stream alone, and reads no file without a clock file
+ * beside it, which only it writes.
+ */
 function multicat(load: Load, place: Place): Command | undefined {
-  if (load.role === 'group' || load.role === 'client') return undefined;
+  if (load.role === 'group' || load.role === 'client' || load.size % TS_PACKET) return undefined;
   const to = load.role === 'server' ? place.file : `${HOST}:${place.out}`;
   return { argv: ['multicat', '-u', '-U', '-m', `${load.size}`, `@${HOST}:${place.in}`, to] };
 }

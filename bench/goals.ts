@@ -21,7 +21,9 @@ export function verdicts(results: Results, startup: number): Verdict[] {
     const near = (metric: Metric) => `${short(to.loop(metric))} of the C loop's`;
     if (single && (load.segmented || load.rate === 0)) {
       const least = load.segmented ? 0.99 : 0.95;
-      judge(work, `delivered >= ${least} of the C loop's`, near('rate'), to.loop('rate') >= least);
+      const part = `${near('delivered')} (${percent(to.ours('delivered'))})`;
+      judge(work, `part delivered >= ${least} of the C loop's`, part, to.loop('delivered') >= least);
+      judge(work, `delivered a second >= ${least} of the C loop's`, near('rate'), to.loop('rate') >= least);
       judge(work, "CPU a GB <= 1.15 of the C loop's", near('cpu'), to.loop('cpu') <= 1.15);
       const rival = to.peers('rate', false);
       judge(work, 'ahead of every peer', rival.text, rival.ahead);
@@ -59,7 +61,7 @@ export function defeats(results: Results): string[] {
     const { metric, less, title } = headline(load.role);
     const metrics: [Metric, boolean, string][] = [[metric, less, title]];
     if (load.role === 'latency') metrics.push(['p99', true, 'p99, us']);
-    else metrics.push(['cpu', true, 'CPU seconds a GB']);
+    else metrics.push(['delivered', false, 'part delivered'], ['cpu', true, 'CPU seconds a GB']);
     return metrics.flatMap(([metric, less, title]) => {
       const own = median({ load, ...ours }, metric);
       const better = others(results, load).filter((result) => {
@@ -71,6 +73,10 @@ export function defeats(results: Results): string[] {
       return [`${load.role}, ${load.name}: ${title}: mproxy ${short(own)}; ${who.join(', ')}`];
     });
   });
+}
+
+function percent(part: number): string {
+  return `${(part * 100).toFixed(2)} %`;
 }
 
 function isOurs(result: Result): boolean {

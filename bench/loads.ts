@@ -21,11 +21,14 @@ export interface Load {
 
 const plain = { rate: 0, seconds: 0, segmented: false, clients: 0, bytes: 0, frame: 'raw' } as const;
 
+/** Seven packets of an MPEG transport stream, as they usually travel. */
+const TS = 1316;
+
 export function fullLoads(): Load[] {
-  const seconds = 0.8;
+  const seconds = 1;
   return [
-    ...udp('relay', seconds, [64, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000], [8000, 0]),
-    ...udp('server', seconds, [64, 0], [1400, 100_000], [1400, 0], [8000, 0]),
+    ...udp('relay', seconds, [64, 0], [TS, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000], [8000, 0]),
+    ...udp('server', seconds, [64, 0], [TS, 0], [1400, 100_000], [1400, 0], [8000, 0]),
     file('lines', 8096, 500e6),
     file('raw', 64, 32e6),
     file('raw', 1400, 500e6),
@@ -43,7 +46,7 @@ export function fullLoads(): Load[] {
 export function quickLoads(): Load[] {
   const seconds = 0.4;
   return [
-    ...udp('relay', seconds, [1400, 100_000], [1400, 0], [1400, 1_000_000]),
+    ...udp('relay', seconds, [TS, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000]),
     ...udp('server', seconds, [1400, 100_000], [1400, 0]),
     file('lines', 8096, 200e6),
     file('raw', 1400, 200e6),

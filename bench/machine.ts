@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -31,10 +31,6 @@ function limit(name: string): string {
 
 /** What a program says of itself, whatever its status. */
 function output(file: string, args: string[]): string {
-  try {
-    return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 5000 });
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    return `${stdout}${stderr}`;
-  }
+  const { stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: 5000 });
+  return `${stdout}${stderr}`;
 }

@@ -28,8 +28,11 @@ export interface Sample {
 
 const HOST = '127.0.0.1';
 const IDLE_MS = 300;
+const POLL_MS = 10;
 /** Time to finish what follows its opening of sockets, such as starting threads. */
 const SETTLE_MS = 150;
+/** Datagrams before a latency is measured. */
+const WARM = 200;
 /** A flood ends by time; this bounds what a server writes, and the numbers that the counter keeps. */
 const MOST_BYTES = 3e9;
 const MOST_DATAGRAMS = 8e6;
@@ -76,13 +79,18 @@ async function server(program: Program, load: Load, place: Place): Promise<Sampl
   const before = program.usage();
   const sent = await generate(load, HOST, place.in);
   const size = () => statSync(place.file, { throwIfNoEntry: false })?.size ?? 0;
+  const end = performance.now();
   let last = -1;
-  for (let since = 0; since < IDLE_MS && last < sent.sent! * load.size; since += 20) {
-    await sleep(20);
-    if (size() !== last) since = 0;
-    last = size();
+  let grew = 0;
+  for (let since = 0; since < IDLE_MS && last < sent.sent! * load.size; since += POLL_MS) {
+    if (size() !== last) {
+      since = 0;
+      last = size();
+      grew = performance.now() - end;
+    }
+    await sleep(POLL_MS);
   }
-  return sample(program, before.cpu, load, sent, last / load.size, sent.seconds!);
+  return sample(program, before.cpu, load, sent, last / load.size, sent.seconds! + grew / 1000);
 }
 
 async function group(program: Program, load: Load, place: Place, command: Command): Promise<Sample> {
@@ -104,15 +112,12 @@ async function group(program: Program, load: Load, place: Place, command: Comman
 }
 
 async function latency(program: Program, load: Load, place: Place): Promise<Sample> {
-  // The first datagrams meet code that was never run.
-  const probe = async (count: number) =>
-    await new Helper(native('probe'), place.in, place.out, load.size, count, load.rate).findings;
-  await probe(200);
-  const before = program.usage();
-  const got = await probe(load.rate * load.seconds);
+  const count = load.rate * load.seconds;
+  const probe = new Helper(native('probe'), place.in, place.out, load.size, count, load.rate, WARM);
+  const got = await probe.findings;
   const sent = { sent: got.sent!, seconds: got.sent! / load.rate };
-  const all = sample(program, before.cpu, load, sent, got.received!, sent.seconds);
-  return { ...all, p50: got.p50 || Number.NaN, p99: got.p99 || Number.NaN };
+  const all = sample(program, 0, load, sent, got.received!, sent.seconds);
+  return { ...all, cpu: Number.NaN, p50: got.p50 || Number.NaN, p99: got.p99 || Number.NaN };
 }
 
 async function client(command: Command, load: Load, place: Place): Promise<Sample> {

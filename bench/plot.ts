@@ -48,7 +48,7 @@ export function plot(role: Role, results: Results): string {
     y += rows.length * ROW + 16;
   }
   const heads = panels.map((panel, i) => text(left(i), 46, panel.title, 'head'));
-  return document(y, [text(20, 24, TITLES[role], 'title'), ...heads, ...body]);
+  return document(y, TITLES[role], [text(20, 24, TITLES[role], 'title'), ...heads, ...body]);
 }
 
 export const TITLES: Record<Role, string> = {
@@ -100,8 +100,9 @@ function text(x: number, y: number, content: string, style: string): string {
   return `<text x="${x.toFixed(1)}" y="${y}" class="${style}">${safe}</text>`;
 }
 
-function document(height: number, parts: string[]): string {
+function document(height: number, title: string, parts: string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
+<title>${title}</title>
 <style>
 text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #24292f }
 .title { font-size: 16px; font-weight: 600 }

@@ -27,6 +27,8 @@
 #endif
 
 // udp(7): at most 64 segments a send; an IPv4 datagram holds 65,507 bytes.
+// A contestant's buffer is what mproxy asks for; a counter's is far more, so that it is never the one that loses.
+enum { USUAL = 8 << 20, PLENTY = 64 << 20 };
 enum { BATCH = 64, ROOM = 65536, SEGMENTS = 64, LARGEST = 65507 };
 
 static inline double now(void) {
@@ -63,9 +65,9 @@ static inline int sender(void) {
 }
 
 // A bound socket that takes coalesced datagrams, and joins a group on the loopback interface alone.
-static inline int receiver(struct sockaddr_in a) {
+static inline int receiver(struct sockaddr_in a, int bytes) {
   int s = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
-  room(s, SO_RCVBUFFORCE, SO_RCVBUF, 64 << 20);
+  room(s, SO_RCVBUFFORCE, SO_RCVBUF, bytes);
   setsockopt(s, SOL_UDP, UDP_GRO, &one, sizeof one);
   if (is_group(a)) setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (bind(s, (void *)&a, sizeof a)) die("bind");

@@ -16,7 +16,7 @@ static void write_all(int fd, struct iovec *part, int n) {
 int main(int argc, char **argv) {
   if (argc != 5) return 2;
   struct sockaddr_in at = address("127.0.0.1", argv[3]);
-  int in = receiver(address(argv[1], argv[2])), door = socket(AF_INET, SOCK_STREAM, 0), count = atoi(argv[4]), one = 1;
+  int in = receiver(address(argv[1], argv[2]), USUAL), door = socket(AF_INET, SOCK_STREAM, 0), count = atoi(argv[4]), one = 1;
   int client[MOST];
   if (count > MOST) return 2;
   setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);

@@ -7,7 +7,7 @@ static _Alignas(struct cmsghdr) char control[BATCH][64];
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   struct sockaddr_in to = address("127.0.0.1", argv[2]);
-  int in = receiver(address("127.0.0.1", argv[1])), out = sender();
+  int in = receiver(address("127.0.0.1", argv[1]), USUAL), out = sender();
   for (;;) {
     int n = take(in, &b);
     for (int i = 0; i < n; i++) {

@@ -6,7 +6,7 @@ static struct batch b;
 
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
-  int in = receiver(address("127.0.0.1", argv[1])), file = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0644);
+  int in = receiver(address("127.0.0.1", argv[1]), USUAL), file = open(argv[2], O_WRONLY | O_CREAT | O_APPEND, 0644);
   if (file < 0) die(argv[2]);
   for (;;) {
     int n = take(in, &b);

@@ -53,7 +53,9 @@ t.test('an upstream of another authority is refused with the reason, and tried a
   const { port } = await greeter(t, await others.sign({ ips: ['127.0.0.1'] }));
   for (const trust of [['--tls-ca', ours.file], []]) {
     const forward = start(t, 'forward', upstream(port, ...trust));
-    await forward.says(/upstream: tls:.*authority is not known.*; trying again in .*\n.*authority is not known.*; trying again in/);
+    await forward.says(
+      /upstream: tls:.*authority is not known.*; trying again in .*\n.*authority is not known.*; trying again in/,
+    );
     t.equal(String(forward.stdout), '');
     t.equal(await forward.stop(), 0);
   }

@@ -126,8 +126,9 @@ function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {
   return pacer;
 }
 
-/** A refusal is the receiver's affair; what the kernel did not take is ours. */
+/** A refusal is the receiver's affair; what the kernel did not take is ours, unless there was no time for it. */
 function failUnsent(service: Service, sinks: Sink[]): void {
+  if (service.stopping.aborted) return;
   for (const { name, counts } of sinks) {
     const { ECONNREFUSED: _refused, ...errors } = counts.errors;
     const unsent = counts.dropped + Object.values(errors).reduce((sum, count) => sum + count, 0);
