@@ -31,10 +31,6 @@ export class UdpSource implements Source {
     return this.address.text;
   }
 
-  get local(): string {
-    return showEndpoint(this.receiver.local);
-  }
-
   /** What would have spared the drops. */
   get advice(): string {
     return bufferAdvice(this.address.keys.rcvbuf ?? RECEIVE_BUFFER, this.receiver.receiveBuffer);

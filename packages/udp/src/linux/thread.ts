@@ -50,9 +50,9 @@ export class ReceivingThread {
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data, execArgv: [] });
     running.add(this);
-    worker.on('message', (message: 'more' | 'end' | ({ file: number } & HandedOver)) => {
+    worker.on('message', (message: 'more' | ({ file: number } & HandedOver)) => {
       if (message === 'more') this.#drain();
-      else if (message !== 'end') sinks.files[message.file]!.handOver(message);
+      else sinks.files[message.file]!.handOver(message);
     });
     // Finds nothing yet, and asks to be woken.
     this.#drain();

@@ -43,7 +43,6 @@ let failures = 0;
 while (Atomics.load(stop, 0) === 0) receive();
 const deadline = performance.now() + DRAIN_MS;
 while (performance.now() < deadline && receive(MSG_DONTWAIT)) {}
-parentPort?.postMessage('end');
 
 /** @returns whether something came */
 function receive(flags?: number): boolean {
