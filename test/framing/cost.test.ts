@@ -31,8 +31,8 @@ function measure(frame: Frame, bytes: number, flushes: boolean): number {
   const byte = Buffer.from('x');
   let sent = 0;
   // Nothing is full before the end, so that all of it is held.
-  const cutter = createCutter(frame, 65_507, (_slab, _offset, length) => {
-    sent += length;
+  const cutter = createCutter(frame, 65_507, (_slab, _offset, length, count) => {
+    sent += length * count;
   });
   const begin = performance.now();
   for (let i = 0; i < bytes; i++) {

@@ -6,9 +6,10 @@ type Step = string | Buffer | 'FLUSH' | 'BREAK';
 /** What a cutter emits for these chunks and moments; then it finishes, unless the stream broke off. */
 function cut(frame: Frame, payload: number, steps: Step[]): string[] {
   const out: string[] = [];
-  const cutter = createCutter(frame, payload, (slab, offset, length) =>
-    out.push(slab.toString('latin1', offset, offset + length)),
-  );
+  const cutter = createCutter(frame, payload, (slab, offset, length, count) => {
+    for (let at = offset; at < offset + length * count; at += length)
+      out.push(slab.toString('latin1', at, at + length));
+  });
   for (const step of steps) {
     if (step === 'FLUSH') cutter.flush();
     else if (step === 'BREAK') cutter.breakOff();

@@ -46,8 +46,8 @@ t.test('a stream that breaks off at any place ends with a whole line', (t) => {
     const input = makeInput(random);
     for (const frame of FRAMES) {
       const out: Buffer[] = [];
-      const cutter = createCutter(frame, random.integer(1, 3000), (slab, offset, length) =>
-        out.push(slab.subarray(offset, offset + length)),
+      const cutter = createCutter(frame, random.integer(1, 3000), (slab, offset, length, count) =>
+        out.push(slab.subarray(offset, offset + length * count)),
       );
       cutter.push(input);
       if (random.next() < 0.5) cutter.flush();
@@ -92,9 +92,10 @@ function cutAtRandom(
   flushes: boolean,
 ): Buffer[] {
   const datagrams: Buffer[] = [];
-  const cutter = createCutter(frame, payload, (slab, offset, length) =>
-    datagrams.push(slab.subarray(offset, offset + length)),
-  );
+  const cutter = createCutter(frame, payload, (slab, offset, length, count) => {
+    for (let at = offset; at < offset + length * count; at += length)
+      datagrams.push(slab.subarray(at, at + length));
+  });
   let at = 0;
   while (at < input.length) {
     // A chunk of its own memory, as a source hands it over; it is the cutter's from then on.

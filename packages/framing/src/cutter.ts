@@ -3,8 +3,8 @@ export const MAX_DATAGRAM = 65_507;
 
 export const NEWLINE = 0x0a;
 
-/** Takes one datagram: `length` bytes of `slab` from `offset`. These bytes are never written again. */
-export type Emit = (slab: Buffer, offset: number, length: number) => void;
+/** Takes datagrams: `count` of `length` bytes each, one behind the other. These bytes are never written again. */
+export type Emit = (slab: Buffer, offset: number, length: number, count: number) => void;
 
 const SMALLEST_SLAB = 512;
 
@@ -76,12 +76,12 @@ export abstract class Cutter {
   /** Emits the datagrams that could be fuller, but need not wait. */
   protected abstract cutIdle(): void;
 
-  protected emitNext(length: number): void {
+  protected emitNext(length: number, count = 1): void {
     const { slab, start } = this;
-    this.start += length;
+    this.start += length * count;
     if (this.searched < this.start) this.searched = this.start;
     this.#insideLine = slab[this.start - 1] !== NEWLINE;
-    this.emit(slab, start, length);
+    this.emit(slab, start, length, count);
   }
 
   /** The length of the line at `start`, its newline with it; -1 while no newline is there. */

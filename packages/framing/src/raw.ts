@@ -5,7 +5,8 @@ export class RawCutter extends Cutter {
   protected readonly endsLines = false;
 
   protected cutFull(): void {
-    while (this.pending >= this.payload) this.emitNext(this.payload);
+    const count = Math.floor(this.pending / this.payload);
+    if (count > 0) this.emitNext(this.payload, count);
   }
 
   protected cutIdle(): void {}

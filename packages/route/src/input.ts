@@ -1,12 +1,13 @@
-import { close, closeSync, constants, fstatSync, openSync, read, type Stats } from 'node:fs';
+import { close, closeSync, constants, fstatSync, openSync, read, readSync, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { isatty, ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import { failure } from './errors.js';
 
-/** Bytes read at once from a file. */
-const BLOCK = 256 * 1024;
+/** Bytes read at once: much into a block that is filled again, less into one that is left to its taker. */
+const LENT_BLOCK = 1024 * 1024;
+const OWN_BLOCK = 256 * 1024;
 /** Room for what is left over of the block before: less than a datagram. */
 const HEADROOM = 64 * 1024;
 /** A device that has nothing now (EAGAIN) is asked again soon. */
@@ -102,9 +103,7 @@ export class FileInput implements Input {
     const block = this.#block();
     while (!this.#stopped) {
       try {
-        const reading = readInto(this.fd, block, 0, BLOCK, this.stat.isFile() ? this.position : null);
-        this.#reading = reading;
-        const { bytesRead } = await reading;
+        const bytesRead = await this.#read(block);
         this.position += bytesRead;
         return block.subarray(0, bytesRead);
       } catch (error) {
@@ -115,9 +114,20 @@ export class FileInput implements Input {
     return block.subarray(0, 0);
   }
 
+  /** A regular file is always ready (poll(2)): a hop to the thread pool and back costs as much as reading it. */
+  async #read(block: Buffer): Promise<number> {
+    if (this.stat.isFile()) {
+      await setImmediate();
+      return this.#stopped ? 0 : readSync(this.fd, block, 0, block.length, this.position);
+    }
+    const reading = readInto(this.fd, block, 0, block.length, null);
+    this.#reading = reading;
+    return (await reading).bytesRead;
+  }
+
   #block(): Buffer {
-    const block =
-      (this.#blocks.length === 2 && this.#blocks.shift()) || Buffer.allocUnsafeSlow(HEADROOM + BLOCK);
+    const size = HEADROOM + (this.lends ? LENT_BLOCK : OWN_BLOCK);
+    const block = (this.#blocks.length === 2 && this.#blocks.shift()) || Buffer.allocUnsafeSlow(size);
     if (this.lends) this.#blocks.push(block);
     return block.subarray(HEADROOM);
   }

@@ -28,8 +28,8 @@ export class FramedStream {
 
   constructor(private readonly options: StreamOptions) {
     this.#batch.lent = options.lent ?? false;
-    this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length) =>
-      this.#add(slab, offset, length),
+    this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
+      this.#add(slab, offset, length, count),
     );
   }
 
@@ -63,12 +63,12 @@ export class FramedStream {
     return ended;
   }
 
-  #add(slab: Buffer, offset: number, length: number): void {
-    // Pieces of one size go in one segmented send, where the engine can.
-    if (this.options.frame === 'raw' && this.#batch.slab === slab && this.#batch.join(offset, length)) return;
-    if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#deliver();
-    if (this.#batch.count === 0) this.#batch.reset(slab);
-    this.#batch.add(offset, length);
+  #add(slab: Buffer, offset: number, length: number, count: number): void {
+    for (let done = 0; done < count; ) {
+      if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#deliver();
+      if (this.#batch.count === 0) this.#batch.reset(slab);
+      done += this.#batch.addRun(offset + done * length, length, count - done);
+    }
   }
 
   #deliver(): void {

@@ -42,22 +42,15 @@ export class Batch {
   }
 
   /**
-   * Joins a datagram to the entry before it, where it lies right behind it and is its next segment: as long as the
-   * others, or shorter and the last. UDP_SEGMENT takes at most 64 segments (UDP_MAX_SEGMENTS, linux/udp.h) and, with the
-   * headers, an IP packet's 65,535 bytes.
-   * @returns false when it does not fit there
+   * Adds datagrams of one length that lie one behind the other, as one entry. UDP_SEGMENT takes at most 64 segments
+   * (UDP_MAX_SEGMENTS, linux/udp.h) and, with the headers, an IP packet's 65,535 bytes.
+   * @returns how many of the `count` it took
    */
-  join(offset: number, length: number): boolean {
-    const i = this.count - 1;
-    if (i < 0) return false;
-    const joined = this.length[i]!;
-    const segment = this.segment[i]! || joined;
-    const fits = joined + length <= MOST_JOINED && joined < segment * MOST_SEGMENTS;
-    if (!fits || length > segment || joined % segment !== 0 || offset !== this.offset[i]! + joined)
-      return false;
-    this.length[i] = joined + length;
-    this.segment[i] = segment;
-    return true;
+  addRun(offset: number, length: number, count: number): number {
+    const fit = length === 0 ? 1 : Math.max(1, Math.floor(MOST_JOINED / length));
+    const taken = Math.min(count, MOST_SEGMENTS, fit);
+    this.add(offset, taken * length, taken > 1 ? length : 0);
+    return taken;
   }
 
   /** Bytes in all entries. */
