@@ -31,11 +31,15 @@ export interface Sink {
 export const NEWLINE = Buffer.from('\n');
 
 /** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
-export function toStream(batch: Batch, frame: Frame, take: (bytes: Buffer) => void): void {
+export function toStream(
+  batch: Batch,
+  frame: Frame,
+  take: (slab: Buffer, offset: number, length: number) => void,
+): void {
   const ends = endsEveryDatagram(frame);
   batch.each((offset, length) => {
     if (length === 0) return;
-    take(batch.keep(offset, length));
-    if (ends && batch.slab[offset + length - 1] !== NEWLINE[0]) take(NEWLINE);
+    take(batch.slab, offset, length);
+    if (ends && batch.slab[offset + length - 1] !== NEWLINE[0]) take(NEWLINE, 0, 1);
   });
 }

@@ -4,12 +4,12 @@ import type { Batch } from 'mproxy-udp';
 import type { Address } from '../address.js';
 import { sinkCounts } from '../counts.js';
 import { reason } from '../errors.js';
-import { GATHER_LIMIT, Gather } from '../gather.js';
+import { Gather } from '../gather.js';
 import { Listener } from '../listener.js';
 import { Outlet } from '../outlet.js';
 import type { Answer } from '../resolve.js';
 import type { Service } from '../service.js';
-import { type Sink, toStream } from '../sink.js';
+import type { Sink } from '../sink.js';
 import type { TlsIdentities } from '../tls.js';
 import { showDuration } from '../units.js';
 
@@ -39,7 +39,7 @@ export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
   readonly dropReason = 'clients did not keep up; see --client-buffer';
   readonly #clients = new Set<Outlet>();
-  readonly #gather = new Gather();
+  readonly #gather: Gather;
   readonly #listener: Listener;
   #timer: NodeJS.Timeout | undefined;
   #later: NodeJS.Timeout | undefined;
@@ -49,6 +49,7 @@ export class ClientsSink implements Sink {
     private readonly address: Address,
     private readonly options: ClientsOptions,
   ) {
+    this.#gather = new Gather(options.frame, (chunk, datagrams) => this.#pass(chunk, datagrams));
     this.#listener = new Listener(service, address, {
       allow: options.allow,
       identities: options.identities,
@@ -73,28 +74,26 @@ export class ClientsSink implements Sink {
   }
 
   write(batch: Batch): void {
-    if (this.#clients.size === 0) return;
-    toStream(batch, this.options.frame, (piece) => this.#gather.add(piece));
-    this.#gather.datagrams += batch.datagrams;
-    if (this.#gather.bytes >= GATHER_LIMIT) this.#pass();
+    if (this.#clients.size > 0) this.#gather.add(batch);
   }
 
   flush(): void {
-    if (this.#gather.bytes === 0) return;
-    if (this.#clients.size <= MANY) this.#pass();
-    else this.#later ??= setTimeout(() => this.#pass(), GATHER_MS);
+    if (this.#clients.size <= MANY) this.#gather.flush();
+    else this.#later ??= setTimeout(() => this.#flushLate(), GATHER_MS);
   }
 
-  #pass(): void {
+  #flushLate(): void {
+    this.#later = undefined;
+    this.#gather.flush();
+  }
+
+  #pass(chunk: Buffer, datagrams: number): void {
     clearTimeout(this.#later);
     this.#later = undefined;
-    const { bytes, datagrams } = this.#gather;
-    if (bytes === 0) return;
-    const chunk = this.#gather.take();
     for (const client of this.#clients) {
       if (client.offer(chunk)) {
         this.counts.datagrams += datagrams;
-        this.counts.bytes += bytes;
+        this.counts.bytes += chunk.length;
       } else this.counts.dropped += datagrams;
     }
   }
@@ -106,7 +105,8 @@ export class ClientsSink implements Sink {
   hurry(): void {}
 
   async close(): Promise<void> {
-    this.#pass();
+    clearTimeout(this.#later);
+    this.#gather.flush();
     clearInterval(this.#timer);
     this.#listener.close();
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
@@ -118,7 +118,7 @@ export class ClientsSink implements Sink {
   }
 
   #add(socket: Socket, peer: string): void {
-    this.#pass();
+    this.#gather.flush();
     const client = new Outlet(socket, this.options.clientBuffer);
     this.#clients.add(client);
     this.counts.clients.now++;

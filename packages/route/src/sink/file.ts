@@ -65,9 +65,9 @@ export class FileSink implements Sink {
 
   write(batch: Batch): void {
     let kept = true;
-    toStream(batch, this.frame, (piece) => {
-      if (piece !== NEWLINE) kept = this.#add(piece, 1);
-      else if (kept) this.#add(piece, 0);
+    toStream(batch, this.frame, (slab, offset, length) => {
+      if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), 1);
+      else if (kept) this.#add(NEWLINE, 0);
     });
     if (this.#backlog.bytes >= GATHER_LIMIT) this.flush();
   }

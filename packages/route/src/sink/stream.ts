@@ -5,10 +5,10 @@ import { isatty, WriteStream } from 'node:tty';
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
 import { sinkCounts } from '../counts.js';
-import { GATHER_LIMIT, Gather } from '../gather.js';
+import { Gather } from '../gather.js';
 import { Outlet } from '../outlet.js';
 import type { Service } from '../service.js';
-import { type Sink, toStream } from '../sink.js';
+import type { Sink } from '../sink.js';
 
 /** Bytes kept for a reader that is slow; beyond it whole datagrams are dropped. */
 const QUEUE_LIMIT = 8 * 1024 * 1024;
@@ -21,17 +21,18 @@ export class StreamSink implements Sink {
   readonly dropReason = 'its reader did not keep up';
   /** Resolves when the reader is gone. */
   readonly ended: Promise<void>;
-  readonly #gather = new Gather();
+  readonly #gather: Gather;
   readonly #outlet: Outlet;
 
   constructor(
     private readonly service: Service,
     readonly name: string,
     private readonly stream: Writable,
-    private readonly frame: Frame,
+    frame: Frame,
     /** Whether the source waits when the reader is slow, instead of dropping. */
     private readonly waits: boolean,
   ) {
+    this.#gather = new Gather(frame, (chunk, datagrams) => this.#pass(chunk, datagrams));
     this.#outlet = new Outlet(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
     this.ended = new Promise((resolve) => {
       stream.once('error', (error) => {
@@ -43,9 +44,7 @@ export class StreamSink implements Sink {
   }
 
   write(batch: Batch): void {
-    toStream(batch, this.frame, (piece) => this.#gather.add(piece));
-    this.#gather.datagrams += batch.datagrams;
-    if (this.#gather.bytes >= GATHER_LIMIT) this.flush();
+    this.#gather.add(batch);
   }
 
   /** Bytes of a stream, which are no datagrams: the client's tee. */
@@ -55,12 +54,13 @@ export class StreamSink implements Sink {
   }
 
   flush(): void {
-    const { bytes, datagrams } = this.#gather;
-    if (bytes === 0) return;
-    const taken = this.#outlet.offer(this.#gather.take());
-    if (taken) {
+    this.#gather.flush();
+  }
+
+  #pass(chunk: Buffer, datagrams: number): void {
+    if (this.#outlet.offer(chunk)) {
       this.counts.datagrams += datagrams;
-      this.counts.bytes += bytes;
+      this.counts.bytes += chunk.length;
     } else if (!this.#outlet.gone) this.counts.dropped += datagrams;
   }
 

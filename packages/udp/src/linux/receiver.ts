@@ -16,6 +16,9 @@ import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer
 import { bindSocket, interfaceIndex, localPort, openSocket } from './socket.js';
 import { ReceivingThread } from './thread.js';
 
+/** A receive buffer that holds what comes during a pause of the thread. */
+const ROOMY = 1024 * 1024;
+
 /** @throws the system's error */
 export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
   return new LinuxReceiver(libc, openBound(libc, options), options);
@@ -90,7 +93,7 @@ class LinuxReceiver implements Receiver {
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
     if (this.#stopped) return;
-    const inlet = { fd: this.fd, ignored: this.#ignored };
+    const inlet = { fd: this.fd, ignored: this.#ignored, roomy: this.receiveBuffer >= ROOMY };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     try {
       await this.#thread.ended;

@@ -7,6 +7,9 @@ const HEADER = 8;
 /** Stands where an entry would not fit before the end: the next one is at the start. */
 const WRAP = 0xffff_ffff;
 
+/** A ring that is empty begins anew from here on: one that is never behind stays in the processor's cache. */
+const FAR = 1024 * 1024;
+
 const WRITTEN = 0;
 const READ = 1;
 const ASLEEP = 2;
@@ -19,6 +22,8 @@ export class Ring {
   readonly #state: Int32Array;
   readonly #bytes: Buffer;
   readonly #words: Uint32Array;
+  /** Where the batch that was read ends. */
+  #end = 0;
 
   constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY)) {
     this.#state = new Int32Array(buffer, 0, 16);
@@ -36,7 +41,7 @@ export class Ring {
     const size = HEADER + ((length + 7) & ~7);
     const read = Atomics.load(this.#state, READ);
     let at = Atomics.load(this.#state, WRITTEN);
-    if (at >= read && at + size + HEADER > CAPACITY) {
+    if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > FAR))) {
       // Between the end and the start nothing else fits; the start must stay behind the reader.
       if (read <= size) return false;
       this.#words[at >> 2] = WRAP;
@@ -55,7 +60,7 @@ export class Ring {
   }
 
   /**
-   * Fills a batch with the next entries, copied out of the ring.
+   * Fills a batch with the next entries; their bytes stay until {@link release}.
    * @returns false when there are none; then the reader sleeps until it is woken
    */
   read(batch: Batch): boolean {
@@ -66,14 +71,20 @@ export class Ring {
       if (this.empty || !this.wakes()) return false;
       return this.read(batch);
     }
-    batch.reset(Buffer.from(this.#bytes.subarray(ends.from, ends.to)));
+    batch.reset(this.#bytes);
+    batch.lent = true;
     for (let at = ends.from; at < ends.to; ) {
       const length = this.#words[at >> 2]!;
-      batch.add(at - ends.from + HEADER, length, this.#words[(at >> 2) + 1]!);
+      batch.add(at + HEADER, length, this.#words[(at >> 2) + 1]!);
       at += HEADER + ((length + 7) & ~7);
     }
-    Atomics.store(this.#state, READ, ends.to);
+    this.#end = ends.to;
     return true;
+  }
+
+  /** What was read is done with: its place may be written again. */
+  release(): void {
+    Atomics.store(this.#state, READ, this.#end);
   }
 
   /** The entries that lie one behind the other, as many as a batch takes. */

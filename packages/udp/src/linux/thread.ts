@@ -7,7 +7,7 @@ import { Ring } from './ring.js';
 
 /** Everything a thread needs to know: plain data. */
 export interface ThreadData {
-  inlet: { fd: number; ignored: OwnSender[] };
+  inlet: { fd: number; ignored: OwnSender[]; roomy: boolean };
   sockets: SocketTarget[];
   files: FileTarget[];
   /** Given where some sink lives on the event loop. */
@@ -48,7 +48,12 @@ export class ReceivingThread {
       counts: this.counts.buffer,
       stop: this.#stop.buffer as SharedArrayBuffer,
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: data, execArgv: [] });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: data,
+      execArgv: [],
+      // It makes little garbage: what it needs to start with is enough.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    });
     running.add(this);
     worker.on('message', (message: 'more' | ({ file: number } & HandedOver)) => {
       if (message === 'more') this.#drain();
@@ -79,6 +84,9 @@ export class ReceivingThread {
   }
 
   #drain(): void {
-    while (this.#ring?.read(this.#batch)) this.deliver?.(this.#batch);
+    while (this.#ring?.read(this.#batch)) {
+      this.deliver?.(this.#batch);
+      this.#ring.release();
+    }
   }
 }

@@ -16,14 +16,15 @@ const NEWLINE = 0x0a;
  */
 export class FileOutlet {
   readonly #iovs = Buffer.alloc(MOST * IOVEC.size);
-  readonly #longs: BigUint64Array;
+  readonly #words: Uint32Array;
   readonly #newline = Buffer.alloc(64, NEWLINE);
-  readonly #newlineAddress: bigint;
+  readonly #newlineAddress: number;
   readonly #address: bigint;
   readonly #counts: SharedCounts;
   readonly #written: Int32Array;
   #slab: Buffer = Buffer.alloc(0);
-  #slabAddress = 0n;
+  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  #slabAddress = 0;
   #handed = 0;
   #count = 0;
   #bytes = 0;
@@ -33,9 +34,9 @@ export class FileOutlet {
     private readonly file: FileTarget,
     private readonly handOver: (piece: HandedOver) => void,
   ) {
-    this.#longs = new BigUint64Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 8);
+    this.#words = new Uint32Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 4);
     this.#address = libc.address(this.#iovs);
-    this.#newlineAddress = libc.address(this.#newline);
+    this.#newlineAddress = Number(libc.address(this.#newline));
     this.#counts = new SharedCounts(file.counts);
     this.#written = new Int32Array(file.written);
   }
@@ -43,12 +44,11 @@ export class FileOutlet {
   write(batch: Batch): void {
     if (this.#slab !== batch.slab) {
       this.#slab = batch.slab;
-      this.#slabAddress = this.libc.address(batch.slab);
+      this.#slabAddress = Number(this.libc.address(batch.slab));
     }
     if (this.file.endsLines) batch.each((offset, length) => this.#line(offset, length));
     else
-      for (let i = 0; i < batch.count; i++)
-        this.#add(this.#slabAddress + BigInt(batch.offset[i]!), batch.length[i]!);
+      for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const bytes = this.#bytes;
     this.#bytes = 0;
     const taken = this.#handed === Atomics.load(this.#written, 0) ? this.#flush() : 0;
@@ -58,16 +58,17 @@ export class FileOutlet {
   }
 
   #line(offset: number, length: number): void {
-    this.#add(this.#slabAddress + BigInt(offset), length);
+    this.#add(this.#slabAddress + offset, length);
     if (length > 0 && this.#slab[offset + length - 1] !== NEWLINE) this.#add(this.#newlineAddress, 1);
   }
 
-  #add(address: bigint, length: number): void {
+  #add(address: number, length: number): void {
     if (length === 0) return;
     if (this.#count === MOST) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
-    this.#longs[this.#count * 2] = address;
-    this.#longs[this.#count * 2 + 1] = BigInt(length);
-    this.#count++;
+    const at = (this.#count++ * IOVEC.size) >> 2;
+    this.#words[at] = address;
+    this.#words[at + 1] = address / 2 ** 32;
+    this.#words[at + 2] = length;
     this.#bytes += length;
   }
 
@@ -88,7 +89,7 @@ export class FileOutlet {
   /** Bytes of so many buffers. */
   #length(at: number, count: number): number {
     let length = 0;
-    for (let i = at; i < at + count; i++) length += Number(this.#longs[i * 2 + 1]);
+    for (let i = at; i < at + count; i++) length += this.#words[(i * IOVEC.size + IOVEC.length) >> 2]!;
     return length;
   }
 
