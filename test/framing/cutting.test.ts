@@ -198,6 +198,7 @@ t.test('a datagram that more input cannot change goes at once', (t) => {
     lines: ['aaaaaa\nbbbbbb\n', [7]],
     line: ['a\nb', [2]],
     raw: ['0123456789', [10]],
+    mold: ['aaaaaa\n'.repeat(10_000), [65_506]],
   };
   for (const frame of FRAMES) {
     const [input, expected] = early[frame];

@@ -1,4 +1,4 @@
-import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+import { addressFlag, type Flag, keyFlags, MOLD_SEND_FLAGS } from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'From and to': [
@@ -21,6 +21,7 @@ export const FLAGS: Record<string, Flag[]> = {
     { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
     { name: '--progress', help: 'show a bar; on by itself for a regular file when stderr is a terminal' },
   ],
+  'Nothing lost (--frame mold)': MOLD_SEND_FLAGS,
   'Keys of an address, as flags for all': keyFlags([
     'frame',
     'interface',

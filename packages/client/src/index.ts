@@ -10,6 +10,8 @@ import {
   type Input,
   type KeyOptions,
   keyDefaults,
+  type MoldSendOptions,
+  MoldSink,
   openInput,
   openUdpSink,
   type Pace,
@@ -20,13 +22,13 @@ import {
   parsePayload,
   parseRate,
   type Rate,
+  readMoldSending,
   resolveFirst,
   type Service,
   type Sink,
   showBytes,
   showCount,
   startService,
-  type UdpSink,
   usage,
 } from 'mproxy-route';
 
@@ -34,7 +36,7 @@ export type { Handle, Notice, Stats } from 'mproxy-route';
 export { MproxyError } from 'mproxy-route';
 
 /** The options of mproxy-client: its flags, in camelCase. */
-export interface ClientOptions extends CommonOptions, KeyOptions {
+export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOptions {
   /** A file, FIFO or device; `-` is stdin. */
   path: string;
   /** `HOST:PORT[,KEY...]` to send to; may be left out with `tee`. */
@@ -69,23 +71,27 @@ export const SERVER_ADDR: AddressRule = {
  */
 export function startClient(options: ClientOptions, signal?: AbortSignal): ClientHandle {
   let source: FileSource | undefined;
-  let sinks: UdpSink[] = [];
+  let sinks: Sink[] = [];
   let total: number | undefined;
   const handle = startService(options, signal, async (service) => {
-    const { frame, addresses, rate, flushAfter, asked } = readOptions(options);
+    const { frame, addresses, rate, flushAfter, asked, mold } = readOptions(options);
     const answers = await Promise.all(addresses.map(resolveFirst));
     const payload = await choosePayload(asked, answers);
     const input = open(options, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
-    sinks = await Promise.all(
-      addresses.map((address, i) => openUdpSink(service, address, answers[i]!, true)),
-    );
+    const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
+    const targets = addresses.map((address, i) => ({ address, answers: [answers[i]!] }));
+    if (mold && targets.length > 0) {
+      sinks = [await new MoldSink(service, { ...mold, payload, waits: true, pace }).open(targets)];
+    } else {
+      sinks = await Promise.all(targets.map((to) => openUdpSink(service, to.address, to.answers[0]!, true)));
+    }
     const tee = options.tee ? service.stdout(frame, true) : undefined;
     source = new FileSource(options.path, input, { frame, payload, flushAfter, tee });
-    const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
     if (sinks.length === 0) void tee?.ended.then(() => service.stop());
     service.onEnd(() => failUnsent(service, sinks));
-    service.route(source, sinks, { pace });
+    // What is paced of a session are its packets.
+    service.route(source, sinks, { pace: mold ? undefined : pace });
   });
   // What has left, by the slowest destination; with a tee alone, what was read.
   const sent = () =>
@@ -104,10 +110,14 @@ function readOptions(options: ClientOptions) {
   const frames = new Set<Frame>(addresses.map(({ keys }) => keys.frame ?? 'lines'));
   if (frames.size > 1)
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
+  const frame = [...frames][0] ?? parseFrame('--frame', String(options.frame ?? 'lines'));
+  const pace = rate === undefined ? undefined : parseRate('--rate', rate);
+  const sending = readMoldSending(options, frame === 'mold', pace);
   return {
     addresses,
-    frame: [...frames][0] ?? parseFrame('--frame', String(options.frame ?? 'lines')),
-    rate: rate === undefined ? undefined : parseRate('--rate', rate),
+    frame,
+    rate: pace,
+    mold: frame === 'mold' ? sending : undefined,
     asked: parsePayload(options.payload),
     flushAfter: parseDuration('--flush-after', flushAfter),
   };

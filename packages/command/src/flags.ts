@@ -31,6 +31,33 @@ export const COMMON_FLAGS: Flag[] = [
   { name: '--quiet', short: '-q', help: 'no notices on stderr; what is lost is still told' },
 ];
 
+/** The flags of what sends by `frame=mold`. */
+export const MOLD_SEND_FLAGS: Flag[] = [
+  {
+    name: '--session',
+    value: 'NAME',
+    help: 'name of the session, 1 to 10 characters; default one of its own each run',
+  },
+  { name: '--retain', value: 'SIZE', help: 'how much is kept to be sent again; default 256MiB' },
+  {
+    name: '--repair-rate',
+    value: 'RATE',
+    help: 'how fast at most it is sent again, 100Mbps or 5000pps; default --rate, else 1Gbps',
+  },
+  { name: '--linger', value: 'TIME', help: 'how long requests are still answered after the end; default 1s' },
+];
+
+/** The flags of what receives by `frame=mold`, but `--once`. */
+export const MOLD_RECEIVE_FLAGS: Flag[] = [
+  { name: '--from-start', help: 'ask for each session from its first message' },
+  {
+    name: '--repair-timeout',
+    value: 'TIME',
+    help: 'give a message up so long after it was asked for; default 10s',
+  },
+  { name: '--request-addr', value: 'ADDR', help: 'HOST:PORT to ask; default where the data comes from' },
+];
+
 /** A flag that takes an address, `HOST:PORT[,KEY[=VALUE]...]`. */
 export function addressFlag(name: string, help: string): Flag {
   return { name, value: 'ADDR', repeats: true, help };

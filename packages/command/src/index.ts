@@ -1,2 +1,2 @@
 export { type CommandSpec, runCommand } from './command.js';
-export { addressFlag, type Flag, keyFlags } from './flags.js';
+export { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS, MOLD_SEND_FLAGS } from './flags.js';

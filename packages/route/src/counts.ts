@@ -14,6 +14,15 @@ export interface SourceCounts {
   connections?: { now: number; ever: number };
   /** Connections turned away by `--allow`. */
   refused: number;
+  /** Of `frame=mold`; messages, but for `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
+  mold?: {
+    gaps: number;
+    asked: number;
+    repaired: number;
+    duplicates: number;
+    lost: number;
+    malformed: number;
+  };
 }
 
 /** What a sink passed on. */
@@ -30,6 +39,8 @@ export interface SinkCounts {
   refused: number;
   /** Clients disconnected because they took nothing for the client timeout. */
   timedOut: number;
+  /** Of `frame=mold`: messages sent, requests heard, those that were refused, and packets sent again. */
+  mold?: { messages: number; requests: number; refused: number; answers: number };
 }
 
 export interface RouteStats {

@@ -25,6 +25,8 @@ export const ERRORS = {
   MPROXY_WRITE: 1,
   /** Datagrams that the kernel did not take. */
   MPROXY_SEND: 1,
+  /** Messages of `frame=mold` that could not be had, with `once`. */
+  MPROXY_LOST: 1,
   /** An upstream that failed, with `once`. */
   MPROXY_UPSTREAM: 1,
 } as const;

@@ -8,6 +8,15 @@ export { type Input, openInput } from './input.js';
 export { KEYS, type KeyName, type Keys, parseFrame, setKey } from './keys.js';
 export { parseAllow } from './listener.js';
 export { forbidLoops, forbidTwins, type Resolved } from './loops.js';
+export {
+  type MoldReceiveOptions,
+  type MoldReceiving,
+  type MoldSending,
+  type MoldSendOptions,
+  readMoldReceiving,
+  readMoldSending,
+} from './mold/options.js';
+export { Sessions } from './mold/sessions.js';
 export { forbidTlsOptions, type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
 export { Pacer } from './pace.js';
 export { choosePayload, parsePayload } from './payload.js';
@@ -16,9 +25,11 @@ export type { Pace } from './route.js';
 export { type CommonOptions, type Handle, type Notice, type Service, startService } from './service.js';
 export { ClientsSink } from './sink/clients.js';
 export { isRegular, openPathSink } from './sink/file.js';
+export { MoldSink } from './sink/mold.js';
 export { openUdpSink, type UdpSink } from './sink/udp.js';
 export type { Sink } from './sink.js';
 export { FileSource } from './source/file.js';
+export { MoldSource } from './source/mold.js';
 export { TcpConnectSource } from './source/tcp-connect.js';
 export { TcpListenSource } from './source/tcp-listen.js';
 export { openUdpSources, type UdpSource } from './source/udp.js';

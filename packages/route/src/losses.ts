@@ -18,11 +18,16 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     if (count > 0) parts.push(text);
     total += count;
   };
-  for (const { name, counts, advice } of sources) {
-    const { kernelDropped = 0, dropped: overrun, brokenLines } = counts;
+  for (const { name, counts, advice, lost: lostMessages = '' } of sources) {
+    const { kernelDropped = 0, dropped: overrun, brokenLines, mold } = counts;
     const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
-    lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
+    // What never reached the program is asked for again, where it can be.
+    if (!mold) lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
     lost(overrun, `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`);
+    lost(
+      mold?.lost ?? 0,
+      `${name}: ${lostMessages}; keep more with --retain, wait longer with --repair-timeout`,
+    );
     lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
   }
   for (const sink of sinks) {

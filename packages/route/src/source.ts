@@ -9,6 +9,8 @@ export interface Source {
   readonly counts: SourceCounts;
   /** What would spare it the drops in the kernel. */
   readonly advice?: string;
+  /** Which messages of `frame=mold` could not be had. */
+  readonly lost?: string;
   /** Takes over those sinks that a thread of its own can write to; the route delivers to the others. */
   takeOver?(sinks: readonly Sink[]): Sink[];
   /** Delivers until the source ends or is stopped, and then what it still holds; rejects when it fails for good. */

@@ -28,6 +28,7 @@ export class FramedStream {
 
   constructor(private readonly options: StreamOptions) {
     this.#batch.lent = options.lent ?? false;
+    this.#batch.lines = options.frame !== 'raw';
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
       this.#add(slab, offset, length, count),
     );

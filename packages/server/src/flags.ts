@@ -1,4 +1,4 @@
-import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+import { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS } from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'From and to': [
@@ -10,6 +10,10 @@ export const FLAGS: Record<string, Flag[]> = {
     },
     { name: '--merge', help: 'several listeners: all into FILE' },
     { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
+  ],
+  'Nothing lost (--frame mold)': [
+    { name: '--once', help: 'end when every session has ended: with 0 when nothing is missing, else 1' },
+    ...MOLD_RECEIVE_FLAGS,
   ],
   'Keys of an address, as flags for all': keyFlags(['frame', 'interface', 'source', 'rcvbuf']),
 };

@@ -7,11 +7,15 @@ import {
   isRegular,
   type KeyOptions,
   keyDefaults,
+  type MoldReceiveOptions,
+  MoldSource,
   openPathSink,
   openUdpSources,
   parseAddresses,
+  readMoldReceiving,
   resolveAll,
   type Service,
+  Sessions,
   type Sink,
   startService,
   usage,
@@ -21,7 +25,7 @@ export type { Handle, Notice, Stats } from 'mproxy-route';
 export { MproxyError } from 'mproxy-route';
 
 /** The options of mproxy-server: its flags, in camelCase. */
-export interface ServerOptions extends CommonOptions, KeyOptions {
+export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOptions {
   /** A file to append to, a FIFO or a device; `-` is stdout. With several listeners a file for each: `FILE.ADDR`. */
   path: string;
   /** `HOST:PORT[,KEY...]` to listen on. */
@@ -43,7 +47,8 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths, teeFrame } = readOptions(options);
+    const { addresses, paths, teeFrame, mold } = readOptions(options);
+    const sessions = new Sessions(service, mold.once);
     const answers = await Promise.all(addresses.map(resolveAll));
     forbidTwins(
       service.engine,
@@ -54,7 +59,10 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
-        service.route(source, to);
+        service.route(
+          address.keys.frame === 'mold' ? new MoldSource(service, source, mold, sessions) : source,
+          to,
+        );
       }
     }
   });
@@ -82,7 +90,10 @@ function readOptions(options: ServerOptions) {
       'use one for all',
     );
   }
-  return { addresses, paths, teeFrame };
+  const molds = addresses.filter(({ keys }) => keys.frame === 'mold');
+  if (options.once && molds.length === 0)
+    throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
+  return { addresses, paths, teeFrame, mold: readMoldReceiving(options, molds.length > 0) };
 }
 
 /** An address as a file's name: what a file system does not take becomes `_`. */

@@ -1,3 +1,5 @@
+import type { Endpoint, ReceiverOptions } from './contract.js';
+
 /** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
 export const BATCH_CAPACITY = 64;
 
@@ -17,11 +19,18 @@ export class Batch {
   slab: Buffer = Buffer.alloc(0);
   /** Whether the slab will be filled again: then what is kept must be copied. */
   lent = false;
+  /** Whether the entries are whole lines of a stream, and no datagrams that somebody made. */
+  lines = false;
   count = 0;
   readonly offset = new Uint32Array(BATCH_CAPACITY);
   readonly length = new Uint32Array(BATCH_CAPACITY);
   /** Bytes of each datagram of an entry; 0 where the entry is one datagram. */
   readonly segment = new Uint16Array(BATCH_CAPACITY);
+  /**
+   * Who sent each entry, where the receiver was asked to tell ({@link ReceiverOptions.tellsSenders}); else it says
+   * nothing. Equal senders in a row are one object.
+   */
+  readonly from: (Endpoint | undefined)[] = new Array(BATCH_CAPACITY).fill(undefined);
 
   get full(): boolean {
     return this.count === BATCH_CAPACITY;

@@ -14,6 +14,8 @@ export interface Engine {
   readonly sendsAtOnce: boolean;
   openReceiver(options: ReceiverOptions): Promise<Receiver>;
   openSender(options: SenderOptions): Promise<Sender>;
+  /** Opens a socket on a port of its own that any address is written to, and heard from, a datagram at a time. */
+  openExchange(options: ExchangeOptions): Promise<Exchange>;
   /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */
   redirect?(from: number, to: number): void;
 }
@@ -25,6 +27,12 @@ export interface Endpoint {
   address: string;
   port: number;
 }
+
+/**
+ * Takes a datagram that came to a sender's own port, or to an exchange. The bytes are its own to keep; equal senders
+ * in a row are one object.
+ */
+export type Heard = (bytes: Buffer, from: Endpoint) => void;
 
 /** A group joined on an interface, from anyone or from these sources alone (RFC 4607). */
 export interface Membership {
@@ -40,6 +48,8 @@ export interface ReceiverOptions extends Endpoint {
   membership?: Membership;
   /** SO_RCVBUF to ask for, in bytes. */
   receiveBuffer: number;
+  /** Fills {@link Batch.from} of what is delivered on the event loop. */
+  tellsSenders?: boolean;
   notice: (text: string) => void;
 }
 
@@ -61,14 +71,16 @@ export interface FileTarget {
   /** A datagram that does not end with a newline gets one. */
   endsLines: boolean;
   counts: SharedArrayBuffer;
-  /** How many pieces that were handed over the event loop has written. */
-  written: SharedArrayBuffer;
+  /** What all threads that write to the file share: whether the event loop has yet to write what they handed over. */
+  arrears: SharedArrayBuffer;
 }
 
 /** What a thread could not write to a file itself, for the event loop to keep and to try again. */
 export interface HandedOver {
   bytes: Uint8Array;
   datagrams: number;
+  /** Its place among all that the file's threads handed over. */
+  ticket: number;
 }
 
 /** What a receiver that has a thread of its own writes to from there, with no hop between. */
@@ -124,6 +136,11 @@ export interface SenderOptions extends Endpoint {
   sendBuffer: number;
   /** A stream waits for room; a relay drops, and counts. */
   waits: boolean;
+  /**
+   * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
+   * anybody is heard, and nothing that refuses is told; and a relay's send never waits for room.
+   */
+  heard?: Heard;
   notice: (text: string) => void;
 }
 
@@ -141,9 +158,16 @@ export interface Sender {
   readonly local: Endpoint;
   readonly sendBuffer: number;
   readonly counts: SendCounts;
-  /** How a receiving thread sends on this socket; undefined where the engine has none. */
+  /** How a receiving thread sends on this socket; undefined where the engine has none, and where the sender hears. */
   readonly target?: SocketTarget;
   send(batch: Batch): void;
+  /**
+   * Sends one datagram to another address from the same socket, past whatever waits. Only of a sender that hears.
+   * Never waits: what the kernel has no room for is dropped. The bytes are free again when it returns.
+   */
+  reply(bytes: Buffer, to: Endpoint): void;
+  /** What became of the replies, none of which are in {@link counts}. */
+  readonly replies: SendCounts;
   /** Undefined while there is room; else resolves when there is. */
   room(): Promise<void> | undefined;
   /** Sends to another address from now on, where the engine can on the same socket. @returns whether it does */
@@ -152,4 +176,25 @@ export interface Sender {
   hurry(): void;
   /** Sends what still waits, and closes. Called once. */
   close(): Promise<void>;
+}
+
+export interface ExchangeOptions {
+  family: 4 | 6;
+  bind?: Endpoint;
+  /** SO_RCVBUF to ask for, in bytes. */
+  receiveBuffer: number;
+  heard: Heard;
+}
+
+/** An unconnected socket for questions and the answers to them. It keeps the process alive until it is closed. */
+export interface Exchange {
+  readonly local: Endpoint;
+  /** The receive buffer that the kernel granted, in bytes. */
+  readonly receiveBuffer: number;
+  /** What became of the datagrams that were sent. */
+  readonly counts: SendCounts;
+  /** Never waits: what the kernel has no room for is dropped. The bytes are free again when it returns. */
+  send(bytes: Buffer, to: Endpoint): void;
+  /** Nothing is heard or sent from now on. */
+  close(): void;
 }

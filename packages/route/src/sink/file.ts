@@ -27,7 +27,7 @@ const BUSY_MS = 10;
 export class FileSink implements Sink {
   readonly dropReason = 'it could not be written';
   readonly #counts = sinkCounts();
-  readonly #threads: ThreadFile[] = [];
+  readonly #threads = new ThreadFile();
   readonly #backlog = new Backlog();
   #fd: number;
   #retry: NodeJS.Timeout | undefined;
@@ -45,22 +45,21 @@ export class FileSink implements Sink {
 
   get counts(): SinkCounts {
     const sum = { ...this.#counts };
-    for (const { counts } of this.#threads) {
-      sum.datagrams += counts.datagrams;
-      sum.bytes += counts.bytes;
-    }
+    const { datagrams, bytes, dropped } = this.#threads.counts;
+    sum.datagrams += datagrams;
+    sum.bytes += bytes;
+    sum.dropped += dropped;
     return sum;
   }
 
   inThread() {
-    const thread = new ThreadFile(this.#fd, endsEveryDatagram(this.frame));
-    this.#threads.push(thread);
-    const handOver = ({ bytes, datagrams }: HandedOver) => {
-      thread.take();
-      this.#add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), datagrams);
+    const target = this.#threads.target(this.#fd, endsEveryDatagram(this.frame));
+    const handOver = (piece: HandedOver) => {
+      for (const { bytes, datagrams } of this.#threads.take(piece))
+        this.#add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), datagrams);
       this.flush();
     };
-    return { files: [{ target: thread.target, handOver }] };
+    return { files: [{ target, handOver }] };
   }
 
   write(batch: Batch): void {
@@ -88,7 +87,7 @@ export class FileSink implements Sink {
     this.#counts.dropped += this.#backlog.datagrams;
     this.#backlog.clear();
     closeSync(this.#fd);
-    const { dropped } = this.#counts;
+    const { dropped } = this.counts;
     if (dropped > 0) {
       this.service.fail(
         'MPROXY_WRITE',
@@ -122,7 +121,7 @@ export class FileSink implements Sink {
     }
     if (this.#trouble !== undefined) this.service.notice(`writing: ${this.name}: goes on`);
     this.#trouble = undefined;
-    for (const thread of this.#threads) thread.allWritten();
+    this.#threads.allWritten();
   }
 
   #failed(error: NodeJS.ErrnoException): void {

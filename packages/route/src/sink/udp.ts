@@ -1,4 +1,11 @@
-import { type Batch, broadcastAddresses, type OwnSender, type SendCounts, type Sender } from 'mproxy-udp';
+import {
+  type Batch,
+  broadcastAddresses,
+  type Endpoint,
+  type OwnSender,
+  type SendCounts,
+  type Sender,
+} from 'mproxy-udp';
 import { type Address, showEndpoint } from '../address.js';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
@@ -23,9 +30,23 @@ export async function openUdpSink(
   answer: Answer,
   waits: boolean,
 ): Promise<UdpSink> {
-  const sender = await openSender(service, address, answer, waits);
+  return service.sink(await openSocketSink(service, address, answer, waits));
+}
+
+/** What a sending socket heard, and who sent it. */
+export type Heard = (bytes: Buffer, from: Endpoint) => void;
+
+/** The same, for a sink that closes it itself. @param heard is given what the socket receives */
+export async function openSocketSink(
+  service: Service,
+  address: Address,
+  answer: Answer,
+  waits: boolean,
+  heard?: Heard,
+): Promise<UdpSink> {
+  const sender = await openSender(service, address, answer, waits, heard);
   announce(service, address, answer, sender);
-  return service.sink(new UdpSink(service, address, answer, sender, waits));
+  return new UdpSink(service, address, answer, sender, waits, heard);
 }
 
 export class UdpSink implements Sink {
@@ -41,6 +62,7 @@ export class UdpSink implements Sink {
     private answer: Answer,
     private sender: Sender,
     private readonly waits: boolean,
+    private readonly heard?: Heard,
   ) {
     if (address.host === answer.ip) return;
     this.#timer = setInterval(() => void this.#lookUpAgain(), LOOK_UP_MS);
@@ -83,6 +105,11 @@ export class UdpSink implements Sink {
     this.sender.send(batch);
   }
 
+  /** Sends back to who was heard, from the same socket. */
+  reply(bytes: Buffer, to: Endpoint): void {
+    this.sender.reply(bytes, to);
+  }
+
   flush(): void {}
 
   room(): Promise<void> | undefined {
@@ -112,7 +139,7 @@ export class UdpSink implements Sink {
         this.service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
         return;
       }
-      const sender = await openSender(this.service, this.address, answer, this.waits);
+      const sender = await openSender(this.service, this.address, answer, this.waits, this.heard);
       if (this.#closed) return await sender.close();
       announce(this.service, this.address, answer, sender);
       const past = this.sender;
@@ -137,6 +164,7 @@ async function openSender(
   address: Address,
   answer: Answer,
   waits: boolean,
+  heard?: Heard,
 ): Promise<Sender> {
   const { family, ip, port, interface: on } = answer;
   const { keys, text } = address;
@@ -156,6 +184,7 @@ async function openSender(
       ...(keys.tos !== undefined && { tos: keys.tos }),
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
       waits,
+      ...(heard && { heard }),
       notice: service.notice,
     });
   } catch (error) {

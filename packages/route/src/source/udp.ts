@@ -1,4 +1,4 @@
-import type { Deliver, OwnSender, Receiver, ThreadSinks } from 'mproxy-udp';
+import type { Deliver, Endpoint, OwnSender, Receiver, ThreadSinks } from 'mproxy-udp';
 import { type Address, isWildcard, showEndpoint } from '../address.js';
 import { type SourceCounts, sourceCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
@@ -25,6 +25,10 @@ export class UdpSource implements Source {
 
   get counts(): SourceCounts {
     return { ...this.#counts, ...this.receiver.counts };
+  }
+
+  get local(): Endpoint {
+    return this.receiver.local;
   }
 
   get name(): string {
@@ -116,6 +120,7 @@ async function openReceiver(
     ipv6Only: ip === '::' && wildcardToo,
     ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
     receiveBuffer: asked,
+    tellsSenders: keys.frame === 'mold',
     notice: service.notice,
   });
   announce(service, address, answer, receiver);

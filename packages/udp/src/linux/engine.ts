@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import type { Engine } from '../contract.js';
+import { openExchange } from './exchange.js';
 import { loadLibc } from './libc.js';
 import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
@@ -18,6 +19,7 @@ export function linuxEngine(): Engine {
     sendsAtOnce: true,
     openReceiver: async (options) => openReceiver(libc, options),
     openSender: async (options) => openSender(libc, options),
+    openExchange: async (options) => openExchange(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
   };
 }

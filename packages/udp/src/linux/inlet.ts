@@ -8,6 +8,7 @@ import {
   IOVEC,
   MMSGHDR,
   NAME_SIZE,
+  NAME_SPACE,
 } from './layout.js';
 import type { Libc } from './libc.js';
 
@@ -19,7 +20,7 @@ const MSG_WAITFORONE = 0x10000;
 export class Inlet {
   /** Everything the kernel is given the address of. */
   readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
-  readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + 32));
+  readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + NAME_SPACE));
   readonly #address: bigint;
   readonly #lengths: Uint32Array;
   readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
@@ -58,6 +59,16 @@ export class Inlet {
     return came;
   }
 
+  /** Holds the socket address of who sent each entry of the last batch. */
+  get names(): Uint32Array {
+    return this.#lengths;
+  }
+
+  /** Where in {@link names} that of an entry is, in words; told by the entry's offset. */
+  nameOf(offset: number): number {
+    return (this.#nameAt + (offset / ENTRY) * NAME_SPACE) >> 2;
+  }
+
   /** @returns false when the entry is none: after shutdown(2) a receive answers with nothing from nobody */
   #take(i: number, batch: Batch): boolean {
     const at = i * MMSGHDR.size;
@@ -71,7 +82,7 @@ export class Inlet {
   }
 
   #isIgnored(i: number): boolean {
-    const { port, address } = decodeAddress(this.#arena, this.#nameAt + i * 32);
+    const { port, address } = decodeAddress(this.#arena, this.#nameAt + i * NAME_SPACE);
     return this.#ignored.some((own) => own.port === port && own.addresses.some((one) => one.equals(address)));
   }
 
@@ -91,7 +102,7 @@ export class Inlet {
       const iov = BATCH_CAPACITY * MMSGHDR.size + i * IOVEC.size;
       const pointer = (value: number, at: number) =>
         arena.writeBigUInt64LE(this.#address + BigInt(value), at);
-      pointer(this.#nameAt + i * 32, header + MMSGHDR.name);
+      pointer(this.#nameAt + i * NAME_SPACE, header + MMSGHDR.name);
       pointer(iov, header + MMSGHDR.iov);
       arena.writeBigUInt64LE(1n, header + MMSGHDR.iovCount);
       pointer(this.#controlAt + i * CONTROL_SIZE, header + MMSGHDR.control);

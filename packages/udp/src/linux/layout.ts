@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net';
+import type { Endpoint } from '../contract.js';
 
 /**
  * The structures that recvmmsg(2) and sendmmsg(2) take, as bytes, for 64-bit little-endian Linux (x86-64 and arm64;
@@ -34,6 +35,8 @@ export const CONTROL_SIZE = 32;
 export const SEGMENT_SPACE = 24;
 /** struct sockaddr_in6, the larger of the two. */
 export const NAME_SIZE = 28;
+/** Room for it, padded to 8. */
+export const NAME_SPACE = 32;
 
 // <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
 const AF_INET = 2;
@@ -62,6 +65,21 @@ export function decodeAddress(bytes: Buffer, offset = 0): { port: number; addres
     return { port, address: bytes.subarray(offset + 4, offset + 8) };
   const address = bytes.subarray(offset + 8, offset + 24);
   return { port, address: isMapped(address) ? address.subarray(12) : address };
+}
+
+/**
+ * A socket address in words, as other engines write it: IPv4-mapped as IPv4, a link-local address with its zone.
+ * @param zoneName the name of an interface's index
+ */
+export function decodeEndpoint(bytes: Buffer, offset: number, zoneName: (index: number) => string): Endpoint {
+  const { port, address } = decodeAddress(bytes, offset);
+  if (address.length === 4) return { address: address.join('.'), port };
+  const words = Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i).toString(16));
+  // The URL parser writes an address in its shortest form (RFC 5952).
+  const text = new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1);
+  const isLinkLocal = (address.readUInt16BE(0) & 0xffc0) === 0xfe80;
+  const zone = isLinkLocal ? bytes.readUInt32LE(offset + 24) : 0;
+  return { address: zone === 0 ? text : `${text}%${zoneName(zone)}`, port };
 }
 
 export function addressBytes(address: string): Buffer {

@@ -10,11 +10,20 @@ export interface Libc {
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  sendto(
+    fd: number,
+    bytes: Buffer,
+    length: number,
+    flags: number,
+    address: Buffer,
+    addressLength: number,
+  ): number;
   writev(fd: number, iovs: bigint, count: number): number;
   shutdown(fd: number, how: number): number;
   /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
   dup2(from: number, to: number): number;
   if_nametoindex(name: string): number;
+  if_indextoname(index: number, name: Buffer): unknown;
   close(fd: number): number;
   /** The error of the call before; read it at once. */
   errno(): number;
@@ -34,10 +43,12 @@ const PROTOTYPES = {
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, void *)',
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  sendto: 'int64_t sendto(int, void *, size_t, int, void *, unsigned int)',
   writev: 'int64_t writev(int, uintptr_t, int)',
   shutdown: 'int shutdown(int, int)',
   dup2: 'int dup2(int, int)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
+  if_indextoname: 'void *if_indextoname(unsigned int, void *)',
   close: 'int close(int)',
 };
 

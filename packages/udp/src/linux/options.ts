@@ -67,16 +67,30 @@ export function tuneBuffer(libc: Libc, fd: number, which: 'RCV' | 'SND', bytes: 
   return getOption(libc, fd, `SO_${which}BUF`) / 2;
 }
 
-/** SK_MEMINFO_DROPS of <linux/sock_diag.h>: the ninth of the words that SO_MEMINFO tells. */
-const MEMINFO_DROPS = 8;
+/** Words that SO_MEMINFO tells, <linux/sock_diag.h>: SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_DROPS. */
+const MEMINFO = { held: 0, drops: 8, words: 9 };
 
 /** Datagrams that the kernel dropped from a socket since it was made, for want of buffer or for a bad checksum. */
 export function kernelDrops(libc: Libc, fd: number): number {
+  return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.drops) ?? 0;
+}
+
+/** Less than struct sk_buff and struct skb_shared_info take (SKB_TRUESIZE, <linux/skbuff.h>): 256 and 320 bytes. */
+export const ENTRY_MEMORY = 512;
+
+/**
+ * Memory of what a socket holds to be read: for each entry that a receive will bring its bytes, and more than
+ * {@link ENTRY_MEMORY}. Infinite where the kernel does not tell.
+ */
+export function heldMemory(libc: Libc, fd: number): number {
+  return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.held) ?? Number.POSITIVE_INFINITY;
+}
+
+/** Kernels before 4.12 do not have it. */
+function memoryInfo(libc: Libc, fd: number): Buffer | undefined {
   const [level, option] = OPTIONS.SO_MEMINFO;
-  const words = Buffer.alloc(4 * (MEMINFO_DROPS + 1));
-  // Kernels before 4.12 do not have it, and tell of none.
-  libc.getsockopt(fd, level, option, words, int(words.length));
-  return words.readUInt32LE(4 * MEMINFO_DROPS);
+  const words = Buffer.alloc(4 * MEMINFO.words);
+  return libc.getsockopt(fd, level, option, words, int(words.length)) === 0 ? words : undefined;
 }
 
 /** Takes the error that waits to be told, as an ICMP message brought it back. @returns its errno; 0 without one */

@@ -93,7 +93,9 @@ class LinuxReceiver implements Receiver {
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
     if (this.#stopped) return;
-    const inlet = { fd: this.fd, ignored: this.#ignored, roomy: this.receiveBuffer >= ROOMY };
+    const { tellsSenders = false } = this.options;
+    const roomy = this.receiveBuffer >= ROOMY;
+    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     try {
       await this.#thread.ended;

@@ -1,8 +1,10 @@
 import { Batch } from '../batch.js';
+import { NAME_SIZE, NAME_SPACE } from './layout.js';
+import type { Senders } from './senders.js';
 
 /** Bytes between a receiving thread and the event loop. */
 const CAPACITY = 8 * 1024 * 1024;
-/** Before each entry: its length and its segment size, and its bytes padded to 8. */
+/** Before each entry: its length and its segment size; then who sent it, where asked for; its bytes are padded to 8. */
 const HEADER = 8;
 /** Stands where an entry would not fit before the end: the next one is at the start. */
 const WRAP = 0xffff_ffff;
@@ -22,10 +24,16 @@ export class Ring {
   readonly #state: Int32Array;
   readonly #bytes: Buffer;
   readonly #words: Uint32Array;
+  readonly #header: number;
   /** Where the batch that was read ends. */
   #end = 0;
 
-  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY)) {
+  /** @param named whether each entry says who sent it; the same on both sides */
+  constructor(
+    readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY),
+    readonly named = false,
+  ) {
+    this.#header = named ? HEADER + NAME_SPACE : HEADER;
     this.#state = new Int32Array(buffer, 0, 16);
     this.#bytes = Buffer.from(buffer, 64);
     this.#words = new Uint32Array(buffer, 64);
@@ -36,9 +44,20 @@ export class Ring {
     return Atomics.load(this.#state, WRITTEN) === Atomics.load(this.#state, READ);
   }
 
-  /** Takes an entry. @returns false when there is no room for it */
-  write(slab: Buffer, offset: number, length: number, segment: number): boolean {
-    const size = HEADER + ((length + 7) & ~7);
+  /**
+   * Takes an entry.
+   * @param names in a named ring: holds the sender's socket address, at this word
+   * @returns false when there is no room for it
+   */
+  write(
+    slab: Buffer,
+    offset: number,
+    length: number,
+    segment: number,
+    names?: Uint32Array,
+    nameAt = 0,
+  ): boolean {
+    const size = this.#header + ((length + 7) & ~7);
     const read = Atomics.load(this.#state, READ);
     let at = Atomics.load(this.#state, WRITTEN);
     if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > FAR))) {
@@ -49,7 +68,11 @@ export class Ring {
     } else if (at < read && at + size >= read) return false;
     this.#words[at >> 2] = length;
     this.#words[(at >> 2) + 1] = segment;
-    slab.copy(this.#bytes, at + HEADER, offset, offset + length);
+    if (names) {
+      const to = (at + HEADER) >> 2;
+      for (let i = 0; i < NAME_SIZE / 4; i++) this.#words[to + i] = names[nameAt + i]!;
+    }
+    slab.copy(this.#bytes, at + this.#header, offset, offset + length);
     Atomics.store(this.#state, WRITTEN, at + size);
     return true;
   }
@@ -75,11 +98,18 @@ export class Ring {
     batch.lent = true;
     for (let at = ends.from; at < ends.to; ) {
       const length = this.#words[at >> 2]!;
-      batch.add(at + HEADER, length, this.#words[(at >> 2) + 1]!);
-      at += HEADER + ((length + 7) & ~7);
+      batch.add(at + this.#header, length, this.#words[(at >> 2) + 1]!);
+      at += this.#header + ((length + 7) & ~7);
     }
     this.#end = ends.to;
     return true;
+  }
+
+  /** Tells who sent each entry of the batch that was read, in a named ring. */
+  tell(batch: Batch, senders: Senders): void {
+    for (let i = 0; i < batch.count; i++) {
+      batch.from[i] = senders.of(this.#words, (batch.offset[i]! - NAME_SPACE) >> 2);
+    }
   }
 
   /** What was read is done with: its place may be written again. */
@@ -95,7 +125,7 @@ export class Ring {
     let to = from;
     let count = 0;
     while (to !== written && count < Batch.capacity && this.#words[to >> 2] !== WRAP) {
-      to += HEADER + ((this.#words[to >> 2]! + 7) & ~7);
+      to += this.#header + ((this.#words[to >> 2]! + 7) & ~7);
       count++;
     }
     return { from, to, count };

@@ -3,6 +3,7 @@ import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions, SocketTarget } from '../contract.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
+import { Correspondent } from './correspondent.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
@@ -32,6 +33,8 @@ const ROUTE_ERRORS = [
   ERRNO.ENODEV,
 ];
 
+const NO_REPLIES: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+
 export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
   const fd = openSocket(libc, options.family);
   try {
@@ -46,11 +49,14 @@ export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
 export class LinuxSender implements Sender {
   readonly local: Endpoint;
   readonly sendBuffer: number;
-  /** How a thread sends on this socket. */
-  readonly target: SocketTarget;
+  /** How a thread sends on this socket; not where it hears, which makes it one that does not block. */
+  readonly target?: SocketTarget;
   readonly #counts = new SharedCounts();
   readonly #dispatch: Dispatch;
   readonly #connected: boolean;
+  readonly #correspondent: Correspondent | undefined;
+  /** The destination as {@link Dispatch} reads it, where it hears and so is not connected. */
+  readonly #name: Buffer | undefined;
   #to: Endpoint;
   /** What this thread was told by the socket; the other counts are those of whoever sends. */
   readonly #refusals = new SharedCounts();
@@ -64,7 +70,7 @@ export class LinuxSender implements Sender {
     private readonly fd: number,
     private readonly options: SenderOptions,
   ) {
-    const { family, address, port, multicast, broadcast, bind, tos, waits, notice } = options;
+    const { family, address, port, multicast, broadcast, bind, tos, waits, heard, notice } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
     if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
     if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
@@ -73,16 +79,21 @@ export class LinuxSender implements Sender {
     const any = { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
-    const connected = !multicast && !broadcast && connectSocket(libc, fd, { address, port }) === 0;
+    const connects = !multicast && !broadcast && !heard;
+    const connected = connects && connectSocket(libc, fd, { address, port }) === 0;
     this.#to = { address, port };
     this.#connected = connected;
-    if (connected) this.#stopUpkeep = this.#stayConnected(options);
+    if (connected || (heard && !multicast)) this.#stopUpkeep = this.#stayConnected(options);
     // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
     const place = multicast ? address.replace(/%.*/, '') : address;
     const name = connected ? undefined : endpointBytes(libc, place, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
-    this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
     this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, ...(name && { name }) });
+    if (heard) {
+      if (!multicast) this.#name = name;
+      // Last: from here on the descriptor is closed by it.
+      this.#correspondent = new Correspondent(libc, fd, family, heard);
+    } else this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
   }
 
   get counts(): SendCounts {
@@ -100,10 +111,26 @@ export class LinuxSender implements Sender {
     if (errno !== 0) this.#refusals.failed(errno, 1);
   }
 
+  get replies(): SendCounts {
+    return this.#correspondent?.counts ?? NO_REPLIES;
+  }
+
+  reply(bytes: Buffer, to: Endpoint): void {
+    if (!this.#correspondent) throw new Error('a sender that does not hear has nobody to reply to');
+    this.#correspondent.send(bytes, to);
+  }
+
   redirect(family: 4 | 6, to: Endpoint): boolean {
-    if (!this.#connected || family !== this.options.family) return false;
+    if (!(this.#connected || this.#name) || family !== this.options.family) return false;
     this.#to = to;
-    return reconnectSocket(this.libc, this.fd, to) === 0;
+    return this.#aim(to) === 0;
+  }
+
+  /** @returns 0, or the errno */
+  #aim(to: Endpoint): number {
+    if (!this.#name) return reconnectSocket(this.libc, this.fd, to);
+    endpointBytes(this.libc, to.address, to.port).copy(this.#name);
+    return 0;
   }
 
   send(batch: Batch): void {
@@ -139,7 +166,8 @@ export class LinuxSender implements Sender {
     this.#stopUpkeep();
     this.#countRefusal();
     this.#closed = true;
-    closeSync(this.fd);
+    if (this.#correspondent) this.#correspondent.close();
+    else closeSync(this.fd);
   }
 
   /**
@@ -149,10 +177,11 @@ export class LinuxSender implements Sender {
   #stayConnected({ address, port, notice }: SenderOptions): () => void {
     const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
     const renew = async () => {
-      const errno = reconnectSocket(this.libc, this.fd, { address, port });
+      const errno = this.#aim({ address, port });
       if (errno !== 0) throw systemError(errno, 'connect');
     };
     if (on) return keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice);
+    if (!this.#connected) return () => {};
     let seen = 0;
     const timer = setInterval(() => {
       const failed = this.#counts.failures(ROUTE_ERRORS);

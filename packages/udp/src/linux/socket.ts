@@ -57,6 +57,14 @@ export function interfaceIndex(libc: Libc, name: string): number {
   throw systemError(ERRNO.ENODEV, 'if_nametoindex');
 }
 
+/** The name of an interface in this network namespace; its index where there is none of that index any more. */
+export function interfaceName(libc: Libc, index: number): string {
+  // IF_NAMESIZE, <net/if.h>
+  const name = Buffer.alloc(16);
+  libc.if_indextoname(index, name);
+  return name[0] === 0 ? String(index) : name.toString('utf8', 0, name.indexOf(0));
+}
+
 /** struct ip_mreqn (ip(7)) for IPv4, an index for IPv6 (ipv6(7)): the interface that groups leave by. */
 export function outgoingInterface(libc: Libc, family: 4 | 6, on: NetInterface): Buffer {
   const bytes = Buffer.alloc(family === 4 ? 12 : 4);

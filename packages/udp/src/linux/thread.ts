@@ -4,10 +4,12 @@ import type { Deliver, FileTarget, HandedOver, OwnSender, SocketTarget, ThreadSi
 import { SharedCounts } from './counts.js';
 import type { Libc } from './libc.js';
 import { Ring } from './ring.js';
+import { Senders } from './senders.js';
+import { interfaceName } from './socket.js';
 
 /** Everything a thread needs to know: plain data. */
 export interface ThreadData {
-  inlet: { fd: number; ignored: OwnSender[]; roomy: boolean };
+  inlet: { fd: number; ignored: OwnSender[]; roomy: boolean; tellsSenders: boolean };
   sockets: SocketTarget[];
   files: FileTarget[];
   /** Given where some sink lives on the event loop. */
@@ -31,6 +33,7 @@ export class ReceivingThread {
   readonly ended: Promise<void>;
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #ring: Ring | undefined;
+  readonly #senders: Senders | undefined;
   readonly #batch = new Batch();
 
   constructor(
@@ -39,7 +42,8 @@ export class ReceivingThread {
     sinks: ThreadSinks,
     private readonly deliver: Deliver | undefined,
   ) {
-    this.#ring = deliver && new Ring();
+    this.#ring = deliver && new Ring(undefined, inlet.tellsSenders);
+    if (inlet.tellsSenders) this.#senders = new Senders((index) => interfaceName(libc, index));
     const data: ThreadData = {
       inlet,
       sockets: sinks.sockets,
@@ -85,6 +89,7 @@ export class ReceivingThread {
 
   #drain(): void {
     while (this.#ring?.read(this.#batch)) {
+      if (this.#senders) this.#ring.tell(this.#batch, this.#senders);
       this.deliver?.(this.#batch);
       this.#ring.release();
     }

@@ -5,6 +5,7 @@ import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
 import { Inlet } from './inlet.js';
 import { loadLibc } from './libc.js';
+import { ENTRY_MEMORY, heldMemory } from './options.js';
 import { Ring } from './ring.js';
 import type { ThreadData } from './thread.js';
 import { FileOutlet } from './writer.js';
@@ -20,20 +21,25 @@ const {
 } = workerData as ThreadData;
 
 const MSG_DONTWAIT = 0x40;
-/** The longest that a stopping thread goes on reading what the kernel holds, when more keeps coming. */
-const DRAIN_MS = 500;
+/** The longest that a stopping thread passes on what the kernel holds; what is left then is read and counted. */
+const DRAIN_MS = 300;
 
 const libc = loadLibc();
 const stop = new Int32Array(stopBuffer);
 const counts = new SharedCounts(countsBuffer);
-const ring = shared && new Ring(shared);
+const ring = shared && new Ring(shared, from.tellsSenders);
 const inlet = new Inlet(libc, from.fd, from.ignored);
+/** Given where the event loop is to know who sent what. */
+const names = from.tellsSenders ? inlet.names : undefined;
 const dispatches = sockets.map(
   ({ fd, counts, waits, name }) =>
     new Dispatch(libc, fd, new SharedCounts(counts), { waits, name: name && Buffer.from(name) }),
 );
 const outlets = files.map(
-  (file, i) => new FileOutlet(libc, file, (piece) => parentPort?.postMessage({ file: i, ...piece })),
+  (file, i) =>
+    new FileOutlet(libc, file, (piece) =>
+      parentPort?.postMessage({ file: i, ...piece }, [piece.bytes.buffer as ArrayBuffer]),
+    ),
 );
 const batch = new Batch();
 /** Errors without a datagram in between after which the socket cannot be read. */
@@ -51,32 +57,52 @@ while (Atomics.load(stop, 0) === 0) {
   receive();
   if (pauses && batch.count < Batch.capacity / 2) Atomics.wait(stop, 0, 0, PAUSE_MS);
 }
-const deadline = performance.now() + DRAIN_MS;
-while (performance.now() < deadline && receive(MSG_DONTWAIT)) {}
+drain();
 
-/** @returns whether something came */
-function receive(flags?: number): boolean {
+/** Takes what the socket held when the stop came, and no more: a flood goes on. */
+function drain(): void {
+  const start = performance.now();
+  let held = heldMemory(libc, from.fd);
+  do {
+    const passed = performance.now() - start;
+    const came = receive(MSG_DONTWAIT, passed > DRAIN_MS);
+    if (came === 0 || passed > 2 * DRAIN_MS) return;
+    held -= batch.bytes + came * ENTRY_MEMORY;
+  } while (held > 0);
+}
+
+/** @returns how many entries came, or errors of earlier ones; 0 when nothing did */
+function receive(flags?: number, late = false): number {
   const got = inlet.receive(batch, flags);
   if (got < 0) {
     // An error that an earlier datagram brought back is not the receiver's end.
-    if (got === -ERRNO.EAGAIN) return false;
+    if (got === -ERRNO.EAGAIN) return 0;
     if (++failures === MOST_FAILURES) throw systemError(-got, 'recvmmsg');
-    return true;
+    batch.count = 0;
+    return 1;
   }
   failures = 0;
   // What is not delivered, a command's own, is something that came, too.
-  if (batch.count === 0) return got > 0;
+  if (batch.count === 0) return got;
   counts.moved(batch.datagrams, batch.bytes);
+  if (late) counts.dropped += batch.datagrams;
+  else deliver();
+  return got;
+}
+
+function deliver(): void {
   for (const dispatch of dispatches) dispatch.send(batch);
   for (const outlet of outlets) outlet.write(batch);
   if (ring) toLoop(ring);
-  return true;
 }
 
 function toLoop(ring: Ring): void {
   for (let i = 0; i < batch.count; i++) {
     const { offset, length, segment } = batch;
-    if (ring.write(batch.slab, offset[i]!, length[i]!, segment[i]!)) continue;
+    const taken = names
+      ? ring.write(batch.slab, offset[i]!, length[i]!, segment[i]!, names, inlet.nameOf(offset[i]!))
+      : ring.write(batch.slab, offset[i]!, length[i]!, segment[i]!);
+    if (taken) continue;
     counts.dropped += segment[i] === 0 ? 1 : Math.ceil(length[i]! / segment[i]!);
   }
   if (ring.wakes()) parentPort?.postMessage('more');

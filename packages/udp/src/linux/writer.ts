@@ -1,5 +1,6 @@
 import { BATCH_CAPACITY, type Batch } from '../batch.js';
 import type { FileTarget, HandedOver } from '../contract.js';
+import { Arrears, next } from './arrears.js';
 import { SharedCounts } from './counts.js';
 import { IOVEC } from './layout.js';
 import type { Libc } from './libc.js';
@@ -21,11 +22,10 @@ export class FileOutlet {
   readonly #newlineAddress: number;
   readonly #address: bigint;
   readonly #counts: SharedCounts;
-  readonly #written: Int32Array;
+  readonly #arrears: Arrears;
   #slab: Buffer = Buffer.alloc(0);
   /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
   #slabAddress = 0;
-  #handed = 0;
   #count = 0;
   #bytes = 0;
 
@@ -38,7 +38,7 @@ export class FileOutlet {
     this.#address = libc.address(this.#iovs);
     this.#newlineAddress = Number(libc.address(this.#newline));
     this.#counts = new SharedCounts(file.counts);
-    this.#written = new Int32Array(file.written);
+    this.#arrears = new Arrears(file.arrears);
   }
 
   write(batch: Batch): void {
@@ -51,10 +51,14 @@ export class FileOutlet {
       for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const bytes = this.#bytes;
     this.#bytes = 0;
-    const taken = this.#handed === Atomics.load(this.#written, 0) ? this.#flush() : 0;
+    this.#arrears.lock();
+    const taken = this.#arrears.any ? 0 : this.#flush();
+    const ticket = taken < bytes ? this.#arrears.hand(bytes - taken) : undefined;
+    this.#arrears.unlock();
     this.#count = 0;
     if (taken === bytes) this.#counts.moved(batch.datagrams, bytes);
-    else this.#rest(batch, taken);
+    else if (ticket === undefined) this.#counts.dropped += batch.datagrams;
+    else this.#rest(batch, taken, bytes - taken, ticket);
   }
 
   #line(offset: number, length: number): void {
@@ -94,49 +98,70 @@ export class FileOutlet {
   }
 
   /** Hands over what is left of a batch after the bytes that were taken. */
-  #rest(batch: Batch, taken: number): void {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+  #rest(batch: Batch, taken: number, left: number, ticket: number): void {
+    // A buffer of its own: one of the pool would take the whole pool with it to the other thread.
+    const rest = Buffer.allocUnsafeSlow(left);
+    let at = -taken;
     let whole = 0;
+    const add = (from: Buffer, offset: number, length: number) => {
+      const skip = Math.max(0, -at);
+      if (skip < length) from.copy(rest, at + skip, offset + skip, offset + length);
+      at += length;
+    };
     batch.each((offset, length) => {
-      pieces.push(batch.slab.subarray(offset, offset + length));
-      bytes += length;
-      if (this.file.endsLines && length > 0 && batch.slab[offset + length - 1] !== NEWLINE) {
-        pieces.push(this.#newline.subarray(0, 1));
-        bytes++;
-      }
-      if (bytes <= taken) whole++;
+      add(batch.slab, offset, length);
+      if (this.file.endsLines && length > 0 && batch.slab[offset + length - 1] !== NEWLINE)
+        add(this.#newline, 0, 1);
+      if (at <= 0) whole++;
     });
-    this.#handed++;
     this.#counts.moved(whole, taken);
-    this.handOver({ bytes: Buffer.concat(pieces).subarray(taken), datagrams: batch.datagrams - whole });
+    this.handOver({ bytes: rest, datagrams: batch.datagrams - whole, ticket });
   }
 }
 
-/** The event loop's side of a file that one thread writes to. */
+/** The event loop's side of a file that threads write to. */
 export class ThreadFile {
-  readonly target: FileTarget;
-  readonly #counts = new SharedCounts();
-  readonly #written = new Int32Array(new SharedArrayBuffer(4));
+  readonly #arrears = new Arrears();
+  readonly #counts: SharedCounts[] = [];
+  /** What came before something that was handed over earlier, by another thread. */
+  readonly #early = new Map<number, HandedOver>();
   #taken = 0;
 
-  constructor(fd: number, endsLines: boolean) {
-    const written = this.#written.buffer as SharedArrayBuffer;
-    this.target = { fd, endsLines, counts: this.#counts.buffer, written };
+  /** How one more thread writes to it. */
+  target(fd: number, endsLines: boolean): FileTarget {
+    const counts = new SharedCounts();
+    this.#counts.push(counts);
+    return { fd, endsLines, counts: counts.buffer, arrears: this.#arrears.buffer };
   }
 
-  /** What the thread wrote itself. */
-  get counts(): { datagrams: number; bytes: number } {
-    return this.#counts.read();
+  /** What the threads wrote themselves, and what they dropped. */
+  get counts(): { datagrams: number; bytes: number; dropped: number } {
+    const sum = { datagrams: 0, bytes: 0, dropped: 0 };
+    for (const counts of this.#counts) {
+      const { datagrams, bytes, dropped } = counts.read();
+      sum.datagrams += datagrams;
+      sum.bytes += bytes;
+      sum.dropped += dropped;
+    }
+    return sum;
   }
 
-  /** A piece was handed over. */
-  take(): void {
-    this.#taken++;
+  /** Takes a piece that was handed over. @returns what is to be written now, in its order */
+  take(piece: HandedOver): HandedOver[] {
+    this.#arrears.arrived(piece.bytes.length);
+    this.#early.set(piece.ticket, piece);
+    const due: HandedOver[] = [];
+    for (let ticket = next(this.#taken); ; ticket = next(ticket)) {
+      const one = this.#early.get(ticket);
+      if (!one) return due;
+      this.#early.delete(ticket);
+      this.#taken = ticket;
+      due.push(one);
+    }
   }
 
-  /** All that was handed over is in the file: the thread may go on by itself. */
+  /** All that was taken is in the file: unless more was handed over, the threads go on by themselves. */
   allWritten(): void {
-    Atomics.store(this.#written, 0, this.#taken);
+    this.#arrears.writtenUpTo(this.#taken);
   }
 }

@@ -1,4 +1,5 @@
 import type { Engine } from '../contract.js';
+import { openExchange } from './exchange.js';
 import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
 
@@ -10,4 +11,5 @@ export const nodeEngine: Engine = {
   sendsAtOnce: false,
   openReceiver,
   openSender,
+  openExchange,
 };

@@ -13,7 +13,11 @@ import { findInterface, type NetInterface } from '../interfaces.js';
 import { untilQuiet } from '../quiet.js';
 import { type InterfaceUser, keepUp } from '../upkeep.js';
 import { KernelDrops } from './drops.js';
+import { Senders } from './senders.js';
 import { bind, dgramInterface, localEndpoint, makeSocket, plainAddress, tuneBuffer } from './socket.js';
+
+/** Less than the kernel counts for a datagram beside its bytes (SKB_TRUESIZE, <linux/skbuff.h>). */
+const DATAGRAM_MEMORY = 512;
 
 export async function openReceiver(options: ReceiverOptions): Promise<Receiver> {
   return new NodeReceiver(await openSocket(options), options);
@@ -63,7 +67,9 @@ class NodeReceiver implements Receiver {
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
   /** What came between the bind and the run. */
-  #early: Buffer[] = [];
+  #early: [message: Buffer, from: RemoteInfo][] = [];
+  readonly #senders: Senders | undefined;
+  /** Memory that the kernel held for what came. */
   #heard = 0;
   /** Undefined while the interface of the group is being waited for. */
   #opened: Opened | undefined;
@@ -82,13 +88,14 @@ class NodeReceiver implements Receiver {
   ) {
     this.local = localEndpoint(opened.socket);
     this.receiveBuffer = opened.receiveBuffer;
+    if (options.tellsSenders) this.#senders = new Senders();
     this.#listen(opened);
     this.#stopUpkeep = this.#keepUp();
   }
 
   run(deliver: Deliver | undefined): Promise<void> {
     this.#deliver = deliver ?? (() => undefined);
-    for (const message of this.#early) this.#pass(message, this.#deliver);
+    for (const [message, from] of this.#early) this.#pass(message, from, this.#deliver);
     this.#early = [];
     return this.#end;
   }
@@ -155,24 +162,26 @@ class NodeReceiver implements Receiver {
 
   /** Reads what the kernel still holds, and closes. */
   async #close(): Promise<void> {
-    await untilQuiet(() => this.#heard);
+    // The kernel counts twice of what it granted (socket(7)).
+    await untilQuiet(() => this.#heard, 2 * (this.#opened?.receiveBuffer ?? 0));
     this.#droppedBefore = this.#kernelDropped;
     this.#opened?.socket.close();
     this.#opened = undefined;
   }
 
   #take(message: Buffer, from: RemoteInfo): void {
-    this.#heard++;
+    this.#heard += message.length + DATAGRAM_MEMORY;
     if (this.#ignored.length > 0 && this.#isIgnored(from)) return;
-    if (this.#deliver) this.#pass(message, this.#deliver);
-    else this.#early.push(message);
+    if (this.#deliver) this.#pass(message, from, this.#deliver);
+    else this.#early.push([message, from]);
   }
 
-  #pass(message: Buffer, deliver: Deliver): void {
+  #pass(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
     this.#moved.datagrams++;
     this.#moved.bytes += message.length;
     this.#batch.reset(message);
     this.#batch.add(0, message.length);
+    if (this.#senders) this.#batch.from[0] = this.#senders.of(from);
     deliver(this.#batch);
   }
 

@@ -3,6 +3,7 @@ import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions } from '../contract.js';
 import type { NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
+import { Correspondent } from './correspondent.js';
 import { bind, dgramInterface, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
 
 /** Bytes that may wait in the process while the kernel takes no more. */
@@ -25,14 +26,14 @@ const ROUTE_ERRORS = new Set([
 ]);
 
 export async function openSender(options: SenderOptions): Promise<Sender> {
-  const { family, bind: own, multicast, broadcast } = options;
+  const { family, bind: own } = options;
   // Several destinations may be sent to from one port of ours.
   const socket = makeSocket(family, { reuseAddr: own !== undefined && own.port !== 0 });
   try {
     await bind(socket, own ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 });
     if (family === 4) socket.setBroadcast(true);
     const sender = new NodeSender(socket, options);
-    if (!multicast && !broadcast) await sender.connect();
+    if (sender.connects) await sender.connect();
     return sender;
   } catch (error) {
     socket.close();
@@ -46,7 +47,9 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
  */
 class NodeSender implements Sender {
   readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+  readonly replies: SendCounts;
   readonly sendBuffer: number;
+  readonly connects: boolean;
   #queue: Buffer[] = [];
   #head = 0;
   #queuedBytes = 0;
@@ -58,12 +61,17 @@ class NodeSender implements Sender {
   #progress: Promise<void> | undefined;
   #wakeAll: () => void = () => undefined;
   readonly #stopUpkeep: () => void = () => {};
+  /** The socket's other use, where it hears. */
+  readonly #correspondent: Correspondent;
 
   constructor(
     private readonly socket: Socket,
     private readonly options: SenderOptions,
   ) {
-    const { multicast, address, port, notice, sendBuffer } = options;
+    const { family, multicast, broadcast, address, port, notice, sendBuffer, heard } = options;
+    this.connects = !multicast && !broadcast && !heard;
+    this.#correspondent = new Correspondent(socket, family, heard);
+    this.replies = this.#correspondent.counts;
     this.sendBuffer = tuneBuffer(socket, 'Send', sendBuffer);
     // What an earlier datagram brought back (ICMP) is told here when no send is there to tell it.
     socket.on('error', (error) => this.#count(error));
@@ -78,6 +86,10 @@ class NodeSender implements Sender {
 
   get local(): Endpoint {
     return localEndpoint(this.socket);
+  }
+
+  reply(bytes: Buffer, to: Endpoint): void {
+    this.#correspondent.send(bytes, to);
   }
 
   /** Connects, so that refusals are told; a destination that has no route now is connected when it has one. */
@@ -110,7 +122,7 @@ class NodeSender implements Sender {
     while (!this.#empty && !this.#closed) await this.#progressed();
     this.#stopUpkeep();
     this.#closed = true;
-    this.socket.close();
+    this.#correspondent.close();
   }
 
   hurry(): void {
@@ -177,8 +189,7 @@ class NodeSender implements Sender {
   #lose(error: NodeJS.ErrnoException): void {
     this.#count(error);
     this.#take();
-    const mayReconnect =
-      ROUTE_ERRORS.has(error.code ?? '') && !this.options.multicast && !this.options.broadcast;
+    const mayReconnect = this.connects && ROUTE_ERRORS.has(error.code ?? '');
     if (mayReconnect && performance.now() - this.#lastConnect > RECONNECT_MS) void this.#reconnect();
   }
 

@@ -1,0 +1,57 @@
+import {
+  countOf,
+  HEADER,
+  MESSAGE_HEADER,
+  messageLength,
+  sequenceOf,
+  sessionOf,
+  writeHeader,
+} from './packet.js';
+import type { PacketStore } from './store.js';
+
+/** A downstream packet that answers a request, or the first part of it. */
+export interface Answer {
+  /** The store's slab or the scratch: valid until either is written again. */
+  bytes: Buffer;
+  offset: number;
+  length: number;
+  /** The sequence number behind the packet's last message: where the rest of the answer begins. */
+  next: number;
+}
+
+/**
+ * One packet of what a request asks for: it begins exactly at `first` and ends at `first + count - 1` or, before
+ * that, where the stored packet ends. A whole stored packet is given as it lies, any other is put together in `scratch`.
+ * @param count messages, 1 or more
+ * @param scratch at least as large as the store's largest packet: 65,507 bytes do
+ * @returns undefined when the store does not hold `first`
+ */
+export function answer(
+  store: PacketStore,
+  first: number,
+  count: number,
+  scratch: Buffer,
+): Answer | undefined {
+  const found = store.find(first);
+  if (!found) return undefined;
+  const { slab } = store;
+  const start = sequenceOf(slab, found.offset);
+  const held = countOf(slab, found.offset);
+  const next = Math.min(first + count, start + held);
+  if (first === start && next === start + held)
+    return { bytes: slab, offset: found.offset, length: found.length, next };
+  const from = skip(slab, found.offset + HEADER, first - start);
+  const to = skip(slab, from, next - first);
+  const length = HEADER + to - from;
+  if (length > scratch.length) throw new RangeError(`${length} bytes in a scratch of ${scratch.length}`);
+  writeHeader(scratch, 0, sessionOf(slab, found.offset), first, next - first);
+  slab.copy(scratch, HEADER, from, to);
+  return { bytes: scratch, offset: 0, length, next };
+}
+
+/** Where the message lies that is so many behind the one at `at`. */
+function skip(bytes: Buffer, at: number, messages: number): number {
+  let to = at;
+  for (let i = 0; i < messages; i++) to += MESSAGE_HEADER + messageLength(bytes, to);
+  return to;
+}

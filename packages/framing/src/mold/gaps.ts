@@ -1,0 +1,129 @@
+/** A range of messages that is missing. */
+export interface Gap {
+  /** Its first sequence number, and the one after its last. */
+  first: number;
+  end: number;
+  /** When it is to be asked for next, in milliseconds. */
+  due: number;
+  /** How often it was asked for in a row without an answer. */
+  tries: number;
+  /** When it was asked for first, and last. */
+  since: number;
+  askedAt: number;
+}
+
+/** How missing ranges are asked for. */
+export interface AskRules {
+  /** Messages of one request at most; 1 to 65,535. */
+  chunk: number;
+  /** Messages that may be asked for and not yet come. */
+  budget: number;
+  /** Milliseconds until a range is asked for again, after so many tries. */
+  patience(tries: number): number;
+  /** Milliseconds after the first request of a range at which it is given up. */
+  timeout: number;
+}
+
+/** What is missing between the first and the last number that is known, in order. */
+export class Gaps {
+  readonly #list: Gap[] = [];
+
+  get empty(): boolean {
+    return this.#list.length === 0;
+  }
+
+  get count(): number {
+    return this.#list.length;
+  }
+
+  /** The first number that is missing; undefined when none is. */
+  get first(): number | undefined {
+    return this.#list[0]?.first;
+  }
+
+  /** Adds a range that overlaps none that is there. */
+  add(first: number, end: number, due: number): void {
+    this.#list.splice(this.#find(first), 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
+  }
+
+  /**
+   * Takes out what of a range is missing.
+   * @param visit is told of each part, and how its gap was asked for
+   * @param hurry when what is left of a gap that was asked for is due, unless it is sooner: its answer may be lost
+   */
+  take(first: number, end: number, hurry: number, visit: (from: number, to: number, gap: Gap) => void): void {
+    let i = this.#find(first);
+    while (i < this.#list.length && this.#list[i]!.first < end) {
+      const gap = this.#list[i]!;
+      const [from, to] = [Math.max(first, gap.first), Math.min(end, gap.end)];
+      visit(from, to, gap);
+      const due = gap.tries > 0 ? Math.min(gap.due, hurry) : gap.due;
+      const tries = Math.min(gap.tries, 1);
+      const left: Gap[] = [];
+      if (gap.first < from) left.push({ ...gap, end: from, due, tries });
+      if (to < gap.end) left.push({ ...gap, first: to, due, tries, since: gap.tries > 0 ? gap.askedAt : 0 });
+      this.#list.splice(i, 1, ...left);
+      i += left.length;
+    }
+  }
+
+  /**
+   * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
+   * @returns when it wants to be called again, unless something comes before
+   */
+  ask(
+    now: number,
+    { chunk, budget, patience, timeout }: AskRules,
+    request: (first: number, count: number) => void,
+    lost: (first: number, end: number) => void,
+  ): number {
+    let again = Number.POSITIVE_INFINITY;
+    let flying = this.#flying(now);
+    for (let i = 0; i < this.#list.length; i++) {
+      const gap = this.#list[i]!;
+      if (gap.tries > 0 && now - gap.since >= timeout) {
+        this.#list.splice(i--, 1);
+        lost(gap.first, gap.end);
+        continue;
+      }
+      if (gap.due <= now && flying < budget) {
+        const count = Math.min(gap.end - gap.first, chunk, Math.ceil(budget - flying));
+        this.#cut(i, count);
+        if (gap.tries++ === 0) gap.since = now;
+        gap.askedAt = now;
+        gap.due = now + patience(gap.tries);
+        request(gap.first, count);
+        flying += count;
+      }
+      // What the budget leaves no room for waits for an answer, or for one that does not come.
+      if (gap.due > now) again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
+    }
+    return again;
+  }
+
+  /** Messages that were asked for, and may still come. */
+  #flying(now: number): number {
+    let flying = 0;
+    for (const { first, end, tries, due } of this.#list) if (tries > 0 && due > now) flying += end - first;
+    return flying;
+  }
+
+  /** Leaves so many messages to a gap; what follows becomes one of its own. */
+  #cut(i: number, count: number): void {
+    const gap = this.#list[i]!;
+    if (gap.end - gap.first <= count) return;
+    this.#list.splice(i + 1, 0, { ...gap, first: gap.first + count });
+    gap.end = gap.first + count;
+  }
+
+  /** The place of the first gap that ends after a number. */
+  #find(number: number): number {
+    let [low, high] = [0, this.#list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#list[middle]!.end > number) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

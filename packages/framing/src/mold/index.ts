@@ -1,0 +1,21 @@
+export { type Answer, answer } from './answer.js';
+export { Packer } from './packer.js';
+export {
+  checkPacket,
+  checkRequest,
+  countOf,
+  END_OF_SESSION,
+  HEADER,
+  HEARTBEAT,
+  MESSAGE_HEADER,
+  MoldError,
+  type MoldErrorCode,
+  messageLength,
+  SESSION_LENGTH,
+  sequenceOf,
+  sessionName,
+  sessionOf,
+  writeHeader,
+} from './packet.js';
+export { PacketStore, type Stored } from './store.js';
+export { Tracker, type TrackerCounts, type TrackerOptions } from './tracker.js';

@@ -1,0 +1,124 @@
+import { countOf, sequenceOf } from './packet.js';
+
+/** Offsets are kept in 32 bits. */
+const MOST = 2 ** 32 - 1;
+/** Places of the index at first; a power of two, as it doubles. */
+const FIRST_PLACES = 1024;
+
+/** Where a packet lies in the store's slab, in bytes. */
+export interface Stored {
+  offset: number;
+  length: number;
+}
+
+/**
+ * The packets of one session as they were sent, each in one piece, in a ring of bytes: the newest overwrite the
+ * oldest. They are found by the numbers in their own headers, which must ascend without a gap.
+ */
+export class PacketStore {
+  /** What the offsets point into. Memory of the system's own, so that pages are taken only when first used. */
+  readonly slab: Buffer;
+  #offsets = new Uint32Array(FIRST_PLACES);
+  #lengths = new Uint16Array(FIRST_PLACES);
+  /** The index is a ring too: where its oldest packet is, and how many there are. */
+  #head = 0;
+  #count = 0;
+  /** Where the newest packet ends. */
+  #end = 0;
+  #reserved = 0;
+  #room = 0;
+
+  /** @param capacity bytes, at least the largest packet, less than 4 GiB */
+  constructor(capacity: number) {
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > MOST)
+      throw new RangeError(`a store of ${capacity} bytes`);
+    this.slab = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  /** Packets held. */
+  get packets(): number {
+    return this.#count;
+  }
+
+  /** The first sequence number still held; undefined while nothing is. */
+  get oldest(): number | undefined {
+    return this.#count === 0 ? undefined : sequenceOf(this.slab, this.#offsets[this.#head]!);
+  }
+
+  /**
+   * Makes room for a packet of up to `size` bytes; what was reserved before and not committed is given up.
+   * @returns where to write it
+   */
+  reserve(size: number): number {
+    const { length } = this.slab;
+    if (size > length) throw new RangeError(`${size} bytes in a store of ${length}`);
+    let at = this.#end;
+    if (at + size > length) {
+      // What lies behind the newest packet is older than what lies at the start.
+      while (this.#count > 0 && this.#offsets[this.#head]! >= at) this.#dropOldest();
+      at = 0;
+    }
+    while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
+    this.#reserved = at;
+    this.#room = size;
+    return at;
+  }
+
+  /** Keeps the packet that was written where {@link reserve} said. @param length bytes, 20 to 65,535, as reserved or fewer */
+  commit(length: number): void {
+    if (length > this.#room)
+      throw new RangeError(`a packet of ${length} bytes where ${this.#room} are reserved`);
+    if (this.#count === this.#offsets.length) this.#growIndex();
+    const place = (this.#head + this.#count) & (this.#offsets.length - 1);
+    this.#offsets[place] = this.#reserved;
+    this.#lengths[place] = length;
+    this.#count++;
+    this.#end = this.#reserved + length;
+    this.#room = 0;
+  }
+
+  /** The packet that holds the message of this number; undefined when none does (any more, or yet). */
+  find(sequence: number): Stored | undefined {
+    let low = 0;
+    let high = this.#count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (sequenceOf(this.slab, this.#at(middle).offset) <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    if (low === 0) return undefined;
+    const found = this.#at(low - 1);
+    const first = sequenceOf(this.slab, found.offset);
+    return sequence < first + countOf(this.slab, found.offset) ? found : undefined;
+  }
+
+  /** The i-th oldest packet. */
+  #at(i: number): Stored {
+    const place = (this.#head + i) & (this.#offsets.length - 1);
+    return { offset: this.#offsets[place]!, length: this.#lengths[place]! };
+  }
+
+  #liesWithin(from: number, to: number): boolean {
+    const oldest = this.#offsets[this.#head]!;
+    return oldest >= from && oldest < to;
+  }
+
+  #dropOldest(): void {
+    this.#head = (this.#head + 1) & (this.#offsets.length - 1);
+    this.#count--;
+  }
+
+  #growIndex(): void {
+    const places = this.#offsets.length;
+    const offsets = new Uint32Array(2 * places);
+    const lengths = new Uint16Array(2 * places);
+    for (let i = 0; i < this.#count; i++) {
+      const { offset, length } = this.#at(i);
+      offsets[i] = offset;
+      lengths[i] = length;
+    }
+    this.#offsets = offsets;
+    this.#lengths = lengths;
+    this.#head = 0;
+  }
+}

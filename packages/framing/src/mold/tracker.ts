@@ -1,0 +1,224 @@
+import { type Gap, Gaps } from './gaps.js';
+import { countOf, END_OF_SESSION, HEADER, MESSAGE_HEADER, sequenceOf } from './packet.js';
+
+/** How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms. */
+const REORDER_MS = 2;
+const SPREAD_MS = 8;
+/** Until an answer was timed, one is waited for so long; and the least and most that one ever is, ms. */
+const FIRST_PATIENCE_MS = 40;
+const LEAST_PATIENCE_MS = 10;
+const MOST_PATIENCE_MS = 500;
+/** How much longer the wait is each time. */
+const BACKOFF = 1.5;
+/** Bytes that one request asks for, about. */
+const CHUNK = 32 * 1024;
+/** Weight of a new sample in the means of message length and answer time. */
+const WEIGHT = 1 / 8;
+
+export interface TrackerOptions {
+  /** The first sequence number that is wanted. */
+  first: number;
+  /** Bytes of packets that may be held until what is missing before them has come. */
+  window: number;
+  /** Bytes that may be asked for and not yet come: what the socket for the answers has room for. */
+  budget: number;
+  /** Milliseconds after the first request for a message at which it is given up. */
+  timeout: number;
+  /** Uniform in [0, 1); spreads the requests of many receivers in time. */
+  random: () => number;
+  /** Takes `count` messages in order, each with its length before it; the bytes are lent for the call. */
+  deliver: (bytes: Buffer, offset: number, length: number, count: number) => void;
+  /** Is told of messages that could not be had. */
+  lost: (first: number, count: number) => void;
+}
+
+/** What a receiver of a session counts; messages, but for `gaps` and `asked`. */
+export interface TrackerCounts {
+  /** Times that something was missing. */
+  gaps: number;
+  /** Requests sent. */
+  asked: number;
+  /** Messages that came after they were asked for. */
+  repaired: number;
+  /** Messages that came more than once. */
+  duplicates: number;
+  /** Messages that were given up. */
+  lost: number;
+}
+
+/** Messages that wait for what is missing before them; without bytes: given up. */
+interface Held {
+  bytes: Buffer | undefined;
+  count: number;
+}
+
+/**
+ * Receives one session: delivers every message once and in order, knows what is missing, and says what to ask for.
+ * Pure: time comes in as milliseconds of a monotonic clock. Packets given to it are checked already.
+ */
+export class Tracker {
+  readonly counts: TrackerCounts = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
+  /** The next number to deliver. */
+  next: number;
+  /** The number after the last, once the end of session was heard. */
+  end: number | undefined;
+  readonly #gaps = new Gaps();
+  readonly #held = new Map<number, Held>();
+  #heldBytes = 0;
+  /** The number after the highest that is known to exist. */
+  #known: number;
+  #messageBytes = CHUNK;
+  #answerMs = (FIRST_PATIENCE_MS - LEAST_PATIENCE_MS) / 2;
+
+  constructor(private readonly options: TrackerOptions) {
+    this.next = this.#known = options.first;
+  }
+
+  /** Whether every message up to the end of the session was delivered, or given up. */
+  get ended(): boolean {
+    return this.end !== undefined && this.next >= this.end;
+  }
+
+  /** Whether something is missing. */
+  get waits(): boolean {
+    return !this.#gaps.empty;
+  }
+
+  /** Takes a downstream packet, whichever way it came. */
+  packet(bytes: Buffer, offset: number, length: number, now: number): void {
+    const first = sequenceOf(bytes, offset);
+    const count = countOf(bytes, offset);
+    if (count === 0 || count === END_OF_SESSION) {
+      this.#reach(first, now);
+      if (count === END_OF_SESSION) this.end = this.#known;
+      return;
+    }
+    const body = length - HEADER;
+    this.#messageBytes += (body / count - this.#messageBytes) * WEIGHT;
+    if (first === this.next && this.next === this.#known) {
+      this.next = this.#known = first + count;
+      this.options.deliver(bytes, offset + HEADER, body, count);
+      return;
+    }
+    this.#sort(bytes, offset + HEADER, first, count, now);
+    this.#release();
+  }
+
+  /** The sender says that it does not have what is before this number any more. */
+  gone(before: number, now: number): void {
+    const until = Math.min(before, this.#known);
+    this.#gaps.take(0, until, now, (from, to) => this.#giveUp(from, to));
+    this.#release();
+  }
+
+  /** The sender is gone: nothing that is missing will come. */
+  abandon(now: number): void {
+    this.gone(Number.POSITIVE_INFINITY, now);
+  }
+
+  /**
+   * Asks for what is due, and gives up what was asked for too long.
+   * @returns milliseconds until it wants to be called again
+   */
+  ask(now: number, request: (first: number, count: number) => void): number {
+    if (this.#gaps.empty) return Number.POSITIVE_INFINITY;
+    const { timeout, budget } = this.options;
+    const full = this.#heldBytes >= this.options.window;
+    const chunk = Math.max(1, Math.min(0xffff, Math.floor(CHUNK / this.#messageBytes)));
+    const rules = {
+      chunk,
+      // With no room for what comes out of order, only what is missing first can be used.
+      budget: full ? chunk : Math.max(chunk, budget / this.#messageBytes),
+      patience: (tries: number) => this.#patience(tries),
+      timeout,
+    };
+    const asked = (first: number, count: number) => {
+      this.counts.asked++;
+      request(first, count);
+    };
+    const again = this.#gaps.ask(now, rules, asked, (from, to) => this.#giveUp(from, to));
+    this.#release();
+    return Math.max(0, again - now);
+  }
+
+  #patience(tries: number): number {
+    const base = 2 * this.#answerMs + LEAST_PATIENCE_MS;
+    const spread = 0.75 + this.options.random() / 2;
+    return Math.min(MOST_PATIENCE_MS, base * BACKOFF ** (tries - 1)) * spread;
+  }
+
+  /** All numbers before this one exist. */
+  #reach(number: number, now: number): void {
+    if (number <= this.#known) return;
+    this.counts.gaps++;
+    this.#gaps.add(this.#known, number, now + REORDER_MS + SPREAD_MS * this.options.random());
+    this.#known = number;
+  }
+
+  /** Finds out which of a packet's messages are new. */
+  #sort(bytes: Buffer, at: number, first: number, count: number, now: number): void {
+    const end = first + count;
+    const known = this.#known;
+    let taken = 0;
+    const accept = (from: number, to: number, gap?: Gap) => {
+      taken += to - from;
+      if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
+      const begin = skip(bytes, at, from - first);
+      this.#keep(bytes, begin, skip(bytes, begin, to - from), from, to, now);
+    };
+    if (first < known) this.#gaps.take(first, Math.min(end, known), now + LEAST_PATIENCE_MS, accept);
+    if (end > known) {
+      this.#reach(first, now);
+      this.#known = end;
+      accept(Math.max(first, known), end);
+    }
+    this.counts.duplicates += count - taken;
+  }
+
+  #repaired(count: number, { tries, askedAt }: Gap, now: number): void {
+    this.counts.repaired += count;
+    // Of one that was asked for again, nobody knows which request was answered (Karn).
+    if (tries === 1) this.#answerMs += (Math.min(now - askedAt, MOST_PATIENCE_MS) - this.#answerMs) * WEIGHT;
+  }
+
+  /** Delivers messages that are next, and holds others. */
+  #keep(bytes: Buffer, at: number, end: number, first: number, next: number, now: number): void {
+    const length = end - at;
+    if (first === this.next) {
+      this.next = next;
+      this.options.deliver(bytes, at, length, next - first);
+    } else if (this.#heldBytes + length > this.options.window) {
+      this.#gaps.add(first, next, now + MOST_PATIENCE_MS);
+    } else {
+      this.#heldBytes += length;
+      this.#held.set(first, { bytes: Buffer.from(bytes.subarray(at, end)), count: next - first });
+    }
+  }
+
+  #giveUp(from: number, to: number): void {
+    this.counts.lost += to - from;
+    this.#held.set(from, { bytes: undefined, count: to - from });
+  }
+
+  /** Delivers what was held, as far as nothing is missing before it. */
+  #release(): void {
+    for (let held = this.#held.get(this.next); held; held = this.#held.get(this.next)) {
+      const { bytes, count } = held;
+      const first = this.next;
+      this.#held.delete(first);
+      this.next += count;
+      if (!bytes) {
+        this.options.lost(first, count);
+        continue;
+      }
+      this.#heldBytes -= bytes.length;
+      this.options.deliver(bytes, 0, bytes.length, count);
+    }
+  }
+}
+
+/** Where the message after so many begins. */
+function skip(bytes: Buffer, at: number, count: number): number {
+  for (let i = 0; i < count; i++) at += MESSAGE_HEADER + bytes.readUInt16BE(at);
+  return at;
+}

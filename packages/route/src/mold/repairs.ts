@@ -1,0 +1,194 @@
+import {
+  answer,
+  checkRequest,
+  countOf,
+  HEADER,
+  MoldError,
+  type PacketStore,
+  sequenceOf,
+  sessionOf,
+  writeHeader,
+} from 'mproxy-framing';
+import type { Endpoint } from 'mproxy-udp';
+import { showEndpoint } from '../address.js';
+import type { Rate } from '../units.js';
+
+/** Sends a packet back to who asked, from the socket that heard it. */
+export type Reply = (bytes: Buffer, to: Endpoint) => void;
+
+/** Ranges that may wait, of all requesters together and of one alone; what is beyond that is asked for again. */
+const MOST_RANGES = 16_384;
+const MOST_OF_ONE = 1024;
+const LEAST_OF_ONE = 8;
+const MOST_REQUESTERS = 4096;
+/** Bytes that one request may bring; for more, its sender asks again. */
+const MOST_ANSWER = 256 * 1024;
+/** How long an unused allowance is saved up, and how soon one is looked for again, ms. */
+const BURST_MS = 10;
+const SERVE_MS = 1;
+
+interface Range {
+  next: number;
+  end: number;
+  /** Bytes that were sent for it. */
+  bytes: number;
+}
+
+interface Requester {
+  to: Endpoint;
+  reply: Reply;
+  /** By the number they begin with: asked twice is asked once. */
+  ranges: Map<number, Range>;
+}
+
+export interface RepairCounts {
+  /** Requests heard, and those that no sender of this session could have meant. */
+  requests: number;
+  refused: number;
+  /** Packets sent again. */
+  answers: number;
+}
+
+/**
+ * Answers requests: each requester in its turn, a packet at a time, all together at a bounded rate. So a storm of
+ * requests costs no more than that rate, and leaves everybody a share of it.
+ */
+export class Repairs {
+  readonly counts: RepairCounts = { requests: 0, refused: 0, answers: 0 };
+  /** When something was last asked for, by `performance.now()`. */
+  askedAt = 0;
+  readonly #requesters = new Map<string, Requester>();
+  readonly #scratch = Buffer.alloc(65_536);
+  readonly #perMs: number;
+  #ranges = 0;
+  #allowance = 0;
+  #allowedAt = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly store: PacketStore,
+    private readonly session: string,
+    /** The number of the next message; what is asked from there on does not exist. */
+    private readonly next: () => number,
+    private readonly rate: Rate,
+  ) {
+    this.#perMs = rate.perSecond / 1000;
+  }
+
+  /** Whether something is still to be answered. */
+  get busy(): boolean {
+    return this.#requesters.size > 0;
+  }
+
+  /** Takes whatever a sending socket heard. */
+  heard(bytes: Buffer, from: Endpoint, reply: Reply): void {
+    this.counts.requests++;
+    const range = this.#read(bytes);
+    if (!range || !this.#queue(range, from, reply)) {
+      this.counts.refused++;
+      return;
+    }
+    this.askedAt = performance.now();
+    this.#timer ??= setTimeout(() => this.#serve(), 0);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#requesters.clear();
+  }
+
+  #read(bytes: Buffer): Range | undefined {
+    try {
+      checkRequest(bytes, 0, bytes.length);
+    } catch (error) {
+      if (error instanceof MoldError) return undefined;
+      throw error;
+    }
+    const first = sequenceOf(bytes, 0);
+    const end = Math.min(first + countOf(bytes, 0), this.next());
+    if (sessionOf(bytes, 0) !== this.session || first >= end) return undefined;
+    return { next: first, end, bytes: 0 };
+  }
+
+  #queue(range: Range, to: Endpoint, reply: Reply): boolean {
+    const name = showEndpoint(to);
+    let requester = this.#requesters.get(name);
+    if (!requester) {
+      if (this.#requesters.size === MOST_REQUESTERS) return false;
+      requester = { to: { ...to }, reply, ranges: new Map() };
+      this.#requesters.set(name, requester);
+    }
+    const { ranges } = requester;
+    const share = Math.max(LEAST_OF_ONE, Math.min(MOST_OF_ONE, MOST_RANGES / this.#requesters.size));
+    if (!ranges.has(range.next)) {
+      if (ranges.size >= share) return false;
+      this.#ranges++;
+    }
+    ranges.set(range.next, range);
+    return true;
+  }
+
+  /** Goes round the requesters as far as the allowance goes. */
+  #serve(): void {
+    this.#timer = undefined;
+    this.#allow();
+    while (this.#allowance > 0) {
+      const [entry] = this.#requesters;
+      if (!entry) return;
+      const [name, requester] = entry;
+      this.#requesters.delete(name);
+      this.#serveOne(requester);
+      // Behind the others.
+      if (requester.ranges.size > 0) this.#requesters.set(name, requester);
+    }
+    if (this.busy) this.#timer = setTimeout(() => this.#serve(), SERVE_MS);
+  }
+
+  #serveOne({ to, reply, ranges }: Requester): void {
+    const [entry] = ranges;
+    if (!entry) return;
+    const [begun, range] = entry;
+    const sent = this.#send(range, to, reply);
+    if (sent && range.next < range.end && range.bytes < MOST_ANSWER) return;
+    ranges.delete(begun);
+    this.#ranges--;
+  }
+
+  /** Sends the next packet of a range. @returns false when there is no more of it */
+  #send(range: Range, to: Endpoint, reply: Reply): boolean {
+    const found = answer(this.store, range.next, range.end - range.next, this.#scratch);
+    if (found) {
+      const { bytes, offset, length, next } = found;
+      range.next = next;
+      range.bytes += length;
+      this.#spend(length);
+      this.counts.answers++;
+      reply(Buffer.from(bytes.subarray(offset, offset + length)), to);
+      return true;
+    }
+    const { oldest } = this.store;
+    if (oldest === undefined || oldest <= range.next) return false;
+    this.#tellOldest(oldest, to, reply);
+    range.next = oldest;
+    return oldest < range.end;
+  }
+
+  /** A heartbeat with a number that is past is news to nobody but our receivers: what is before it cannot be had. */
+  #tellOldest(oldest: number, to: Endpoint, reply: Reply): void {
+    const packet = Buffer.alloc(HEADER);
+    writeHeader(packet, 0, this.session, oldest, 0);
+    this.#spend(HEADER);
+    reply(packet, to);
+  }
+
+  #allow(): void {
+    const now = performance.now();
+    const most = Math.max(this.#perMs * BURST_MS, 1);
+    this.#allowance = Math.min(most, this.#allowance + (now - this.#allowedAt) * this.#perMs);
+    this.#allowedAt = now;
+  }
+
+  #spend(bytes: number): void {
+    this.#allowance -= this.rate.unit === 'bits' ? bytes * 8 : 1;
+  }
+}

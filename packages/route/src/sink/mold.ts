@@ -1,0 +1,186 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Packer, PacketStore } from 'mproxy-framing';
+import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
+import { type SinkCounts, sinkCounts } from '../counts.js';
+import type { Resolved } from '../loops.js';
+import type { MoldSending } from '../mold/options.js';
+import { Repairs } from '../mold/repairs.js';
+import type { Pace } from '../route.js';
+import type { Service } from '../service.js';
+import type { Sink } from '../sink.js';
+import { showCount } from '../units.js';
+import { openSocketSink, type UdpSink } from './udp.js';
+
+/** A heartbeat follows the last packet after so long (MoldUDP64 1.00, "Heartbeats"). */
+const HEARTBEAT_MS = 1000;
+/** How often the end of session is repeated while requests are still answered. */
+const END_MS = 50;
+/** Packets wait in a batch for company up to so many bytes: the store may overwrite what is older than itself alone. */
+const BATCH_BYTES = 256 * 1024;
+
+export interface MoldSinkOptions extends MoldSending {
+  /** How full a packet is made, its headers included, in bytes. */
+  payload: number;
+  /** Whether what is sent are streams, which can wait for room. */
+  waits: boolean;
+  pace?: Pace | undefined;
+}
+
+/**
+ * A session of MoldUDP64 to all its destinations: puts messages into packets, keeps them, sends them, and sends again
+ * what receivers ask its sockets for.
+ */
+export class MoldSink implements Sink {
+  readonly dropReason = 'the network took less than came in; receivers will ask for it';
+  readonly #store: PacketStore;
+  readonly #packer: Packer;
+  readonly #repairs: Repairs;
+  readonly #sinks: UdpSink[] = [];
+  readonly #batch = new Batch();
+  readonly #deliver: Deliver;
+  readonly #heartbeats: NodeJS.Timeout;
+  readonly #hurry = new AbortController();
+  /** Resolves when the sinks have room again. */
+  #busy: Promise<void> | undefined;
+  /** Batches that wait for room, or for their time. */
+  #pending = 0;
+  #bytes = 0;
+  #sentAt = performance.now();
+
+  constructor(
+    private readonly service: Service,
+    private readonly options: MoldSinkOptions,
+  ) {
+    const { retain, session, payload, repairRate, pace } = options;
+    this.#store = new PacketStore(retain);
+    this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
+    this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
+    const pacer = pace?.((batch) => this.#send(batch));
+    this.#deliver = pacer ? (batch) => pacer.send(batch) : (batch) => this.#send(batch);
+    this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS / 4);
+    this.#batch.lent = true;
+  }
+
+  async open(targets: Resolved[]): Promise<this> {
+    const { waits, session } = this.options;
+    for (const { address, answers } of targets) {
+      const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, waits, (bytes, from) =>
+        this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to)),
+      );
+      this.#sinks.push(sink);
+    }
+    this.service.notice(`sending: session ${session.trim()} to ${this.name}`);
+    return this.service.sink(this);
+  }
+
+  get name(): string {
+    return this.#sinks.map(({ name }) => name).join(' and ');
+  }
+
+  get counts(): SinkCounts {
+    const sum = { ...sinkCounts(), mold: { ...this.#repairs.counts, messages: this.#packer.next - 1 } };
+    for (const { counts } of this.#sinks) {
+      sum.datagrams += counts.datagrams;
+      sum.bytes += counts.bytes;
+      sum.dropped += counts.dropped;
+      for (const [name, count] of Object.entries(counts.errors))
+        sum.errors[name] = (sum.errors[name] ?? 0) + count;
+    }
+    return sum;
+  }
+
+  /** The sockets, as the datagrams they send to their groups show them. */
+  get own(): OwnSender[] {
+    return this.#sinks.map(({ own }) => own);
+  }
+
+  /** Takes lines, each of which becomes a message, or datagrams, each of which does. */
+  write(batch: Batch): void {
+    if (batch.lines) batch.each((offset, length) => this.#packer.lines(batch.slab, offset, length));
+    else batch.each((offset, length) => this.#packer.message(batch.slab, offset, length));
+    this.#pass();
+  }
+
+  flush(): void {
+    this.#packer.flush();
+    this.#pass();
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#pending > 0 ? this.#busy : undefined;
+  }
+
+  hurry(): void {
+    this.#hurry.abort();
+    for (const sink of this.#sinks) sink.hurry();
+  }
+
+  /** Says that the session is over, and answers requests until nobody asks any more. */
+  async close(): Promise<void> {
+    this.flush();
+    await this.#busy;
+    clearInterval(this.#heartbeats);
+    const end = this.#packer.end();
+    let quietSince = performance.now();
+    while (performance.now() - quietSince < this.options.linger || this.#repairs.busy) {
+      this.#sendAlone(end);
+      if (this.#hurry.signal.aborted) break;
+      await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
+      quietSince = Math.max(quietSince, this.#repairs.askedAt);
+    }
+    this.#repairs.stop();
+    await Promise.all(this.#sinks.map((sink) => sink.close()));
+    const { messages, answers } = this.counts.mold!;
+    this.service.notice(
+      `session ${this.options.session.trim()}: ${showCount(messages, 'message')} sent, ${showCount(answers, 'packet')} sent again`,
+    );
+  }
+
+  #add(offset: number, length: number): void {
+    if (this.#batch.count === 0) this.#batch.reset(this.#store.slab);
+    this.#batch.add(offset, length);
+    this.#bytes += length;
+    if (this.#batch.full || this.#bytes >= BATCH_BYTES) this.#pass();
+  }
+
+  /** Hands on the packets that are complete. */
+  #pass(): void {
+    if (this.#batch.count === 0) return;
+    this.#bytes = 0;
+    this.#sentAt = performance.now();
+    const busy = this.#deliver(this.#batch);
+    this.#batch.reset(this.#store.slab);
+    if (!busy) return;
+    this.#busy = busy;
+    this.#pending++;
+    void busy.then(() => {
+      this.#pending--;
+      this.#sentAt = performance.now();
+    });
+  }
+
+  #send(batch: Batch): Promise<void> | undefined {
+    const rooms: Promise<void>[] = [];
+    for (const sink of this.#sinks) {
+      sink.write(batch);
+      const room = sink.room();
+      if (room) rooms.push(room);
+    }
+    return rooms.length > 0 ? Promise.all(rooms).then(() => undefined) : undefined;
+  }
+
+  #beat(): void {
+    // While packets wait for their time to be sent, their numbers are nobody's business.
+    if (this.#pending > 0 || performance.now() - this.#sentAt < HEARTBEAT_MS) return;
+    this.#sentAt = performance.now();
+    this.#sendAlone(this.#packer.heartbeat());
+  }
+
+  /** A packet that is not kept, and not paced. */
+  #sendAlone(packet: Buffer): void {
+    const batch = new Batch();
+    batch.reset(packet);
+    batch.add(0, packet.length);
+    this.#send(batch);
+  }
+}

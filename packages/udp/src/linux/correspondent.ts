@@ -1,0 +1,89 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv4 } from 'node:net';
+import type { Endpoint, Heard, SendCounts } from '../contract.js';
+import { Senders } from '../node/senders.js';
+import { SharedCounts } from './counts.js';
+import { ERRNO } from './errno.js';
+import type { Libc } from './libc.js';
+import { getOption, setOption, trySetOption } from './options.js';
+import { endpointBytes } from './socket.js';
+
+const MSG_DONTWAIT = 0x40;
+
+/**
+ * What an unconnected socket hears, and single datagrams from it to anybody. Heard by the event loop, since both
+ * are rare beside what a thread of its own is for. The descriptor is then node:dgram's to close, and does not block
+ * any more (uv_udp_open).
+ */
+export class Correspondent {
+  readonly #counts = new SharedCounts();
+  readonly #socket: Socket;
+  #closed = false;
+  /** The address that was sent to last, and how the kernel is told it. */
+  #to: Endpoint = { address: '', port: 0 };
+  #name: Buffer = Buffer.alloc(0);
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly fd: number,
+    private readonly family: 4 | 6,
+    heard: Heard,
+  ) {
+    // Bound to a wildcard: without this it would get groups that others joined on its port (ip(7), ipv6(7)).
+    setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
+    if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
+    const senders = new Senders();
+    this.#socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+    this.#socket.on('message', (bytes, from) => heard(bytes, senders.of(from)));
+    // An error of receiving, as want of memory is: the next datagram may come all the same.
+    this.#socket.on('error', () => undefined);
+    // uv_udp_open (libuv, src/unix/udp.c) sets it; nobody shall take a part of what comes to the port.
+    const reuse = getOption(libc, fd, 'SO_REUSEADDR');
+    this.#socket.bind({ fd, exclusive: true });
+    setOption(libc, fd, 'SO_REUSEADDR', reuse);
+  }
+
+  get counts(): SendCounts {
+    return this.#counts.read();
+  }
+
+  send(bytes: Buffer, to: Endpoint): void {
+    if (this.#closed) {
+      this.#counts.dropped++;
+      return;
+    }
+    const errno = this.#sendTo(bytes, to);
+    if (errno === 0) this.#counts.moved(1, bytes.length);
+    else if (errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS) this.#counts.dropped++;
+    else this.#counts.failed(errno, 1);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  /** @returns 0, or the errno */
+  #sendTo(bytes: Buffer, to: Endpoint): number {
+    if (!this.#encode(to)) return ERRNO.ENODEV;
+    const { libc, fd } = this;
+    const sent = libc.sendto(fd, bytes, bytes.length, MSG_DONTWAIT, this.#name, this.#name.length);
+    return Number(sent) < 0 ? libc.errno() : 0;
+  }
+
+  /** @returns false when the address is on an interface that is gone */
+  #encode(to: Endpoint): boolean {
+    const { address, port } = to;
+    // The index of a zone may have changed.
+    if (this.#to.address === address && this.#to.port === port && !address.includes('%')) return true;
+    try {
+      const mapped = this.family === 6 && isIPv4(address);
+      this.#name = endpointBytes(this.libc, mapped ? `::ffff:${address}` : address, port);
+    } catch {
+      return false;
+    }
+    this.#to = { address, port };
+    return true;
+  }
+}

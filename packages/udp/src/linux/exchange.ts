@@ -1,0 +1,44 @@
+import { closeSync } from 'node:fs';
+import type { Endpoint, Exchange, ExchangeOptions, SendCounts } from '../contract.js';
+import { Correspondent } from './correspondent.js';
+import type { Libc } from './libc.js';
+import { tuneBuffer } from './options.js';
+import { bindSocket, localPort, openSocket } from './socket.js';
+
+/** @throws the system's error */
+export function openExchange(libc: Libc, options: ExchangeOptions): Exchange {
+  const fd = openSocket(libc, options.family);
+  try {
+    return new LinuxExchange(libc, fd, options);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+class LinuxExchange implements Exchange {
+  readonly local: Endpoint;
+  readonly receiveBuffer: number;
+  readonly #correspondent: Correspondent;
+
+  constructor(libc: Libc, fd: number, { family, bind, receiveBuffer, heard }: ExchangeOptions) {
+    this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', receiveBuffer);
+    const own = bind ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
+    bindSocket(libc, fd, own);
+    this.local = { address: own.address, port: localPort(libc, fd) };
+    // Last: from here on the descriptor is closed by it.
+    this.#correspondent = new Correspondent(libc, fd, family, heard);
+  }
+
+  get counts(): SendCounts {
+    return this.#correspondent.counts;
+  }
+
+  send(bytes: Buffer, to: Endpoint): void {
+    this.#correspondent.send(bytes, to);
+  }
+
+  close(): void {
+    this.#correspondent.close();
+  }
+}
