@@ -226,7 +226,7 @@ t.test('what was emitted is never written again', (t) => {
 });
 
 t.test('the frames and their names', (t) => {
-  t.same(FRAMES, ['lines', 'line', 'raw']);
+  t.same(FRAMES, ['lines', 'line', 'raw', 'mold']);
   t.ok(isFrame('raw'));
   for (const name of ['', 'Lines', 'toString', '__proto__', 'mold ']) t.notOk(isFrame(name), name);
   t.same(FRAMES.filter(endsEveryDatagram), ['line']);

@@ -37,8 +37,10 @@ export class Inbox {
     return this.datagrams.map(String);
   }
 
-  run(): this {
+  /** @param look gets each batch, too */
+  run(look?: (batch: Batch) => void): this {
     this.#ended = this.receiver.run((batch) => {
+      look?.(batch);
       batch.each((offset, length) => this.datagrams.push(batch.keep(offset, length)));
       return undefined;
     });

@@ -1,6 +1,7 @@
 import {
   CMSGHDR,
   decodeAddress,
+  decodeEndpoint,
   decodeSegment,
   encodeAddress,
   encodeSegment,
@@ -43,6 +44,26 @@ t.test('an address comes back as it went in, IPv4-mapped as IPv4', async (t) => 
     t.strictSame([port, address.toString('hex')], [4242, hex], ip);
   }
 });
+
+for (const [ip, zone, text] of [
+  ['10.1.2.3', 0, '10.1.2.3'],
+  ['::ffff:10.1.2.3', 0, '10.1.2.3'],
+  ['::1', 0, '::1'],
+  ['2001:db8:0:0:1:0:0:1', 0, '2001:db8::1:0:0:1'],
+  ['2001:db8::1', 3, '2001:db8::1'],
+  ['fe80::1', 0, 'fe80::1'],
+  ['fe80::1', 3, 'fe80::1%eth3'],
+  ['febf::1', 4, 'febf::1%eth4'],
+  ['fec0::1', 4, 'fec0::1'],
+] as const) {
+  t.test(`${ip} of interface ${zone} is written ${text}`, async (t) => {
+    const bytes = Buffer.concat([Buffer.alloc(8), encodeAddress(ip, 4242, zone)]);
+    t.strictSame(
+      decodeEndpoint(bytes, 8, (index) => `eth${index}`),
+      { address: text, port: 4242 },
+    );
+  });
+}
 
 t.test('a segment size is a cmsg of SOL_UDP, UDP_SEGMENT and a u16', async (t) => {
   const bytes = Buffer.alloc(24);

@@ -1,4 +1,4 @@
-import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+import { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS, MOLD_SEND_FLAGS } from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'From and to': [
@@ -13,7 +13,10 @@ export const FLAGS: Record<string, Flag[]> = {
   'TCP upstreams': [
     { name: '--idle-timeout', value: 'TIME', help: 'silence that counts as failure; default 0, never' },
     { name: '--greeting', value: 'TEXT', help: 'send this after every connect; \\n and \\r are understood' },
-    { name: '--once', help: 'connect each upstream once; end with 0 when all ended, 1 when one failed' },
+    {
+      name: '--once',
+      help: 'connect each upstream once; end with 0 when all ended, 1 when one failed; so with sessions of frame=mold',
+    },
     {
       name: '--payload',
       value: 'BYTES',
@@ -28,6 +31,7 @@ export const FLAGS: Record<string, Flag[]> = {
     { name: '--tls-servername', value: 'NAME', help: "ask for and verify this name instead of the host's" },
     { name: '--tls-insecure', help: 'do not verify the upstream' },
   ],
+  'Nothing lost (frame=mold)': [...MOLD_SEND_FLAGS, ...MOLD_RECEIVE_FLAGS],
   'Keys of an address, as flags for all': keyFlags([
     'frame',
     'interface',

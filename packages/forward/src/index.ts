@@ -5,12 +5,17 @@ import {
   forbidLoops,
   forbidTwins,
   type Handle,
+  isMold,
+  listOf,
+  MoldSink,
+  type OwnSender,
   openUdpSink,
   openUdpSources,
   type Resolved,
   resolveAll,
   resolveFirst,
   type Service,
+  Sessions,
   type Sink,
   startService,
   TcpConnectSource,
@@ -34,12 +39,14 @@ export function startForward(options: ForwardOptions, signal?: AbortSignal): Han
 
 class Forward {
   readonly #read: ReturnType<typeof readOptions>;
+  readonly #sessions: Sessions;
 
   constructor(
     private readonly service: Service,
     private readonly options: ForwardOptions,
   ) {
     this.#read = readOptions(options);
+    this.#sessions = new Sessions(service, this.#read.receiving);
   }
 
   async open(): Promise<void> {
@@ -55,8 +62,13 @@ class Forward {
     // Only the first listener knows what came from this command.
     if (group) forbidLoops(listens.slice(1), [group]);
     forbidTwins(this.service.engine, listens, downstreams);
-    const own = await this.#openUpstreams(downstreams, group);
-    await this.#openListens(listens, downstreams, own);
+    const payload = await choosePayload(
+      this.#read.payload,
+      [...downstreams, ...listOf(group)].flatMap(({ answers }) => answers),
+    );
+    const session = await this.#openSession(downstreams, payload);
+    const own = await this.#openUpstreams(downstreams, group, payload, session);
+    await this.#openListens(listens, downstreams, session, own);
   }
 
   /** The first address to listen on, where it is a group: TCP upstreams are sent to it, for others in the group. */
@@ -64,44 +76,64 @@ class Forward {
     return this.#read.upstreams.length > 0 && first?.answers[0]?.interface ? first : undefined;
   }
 
-  /** @returns the sinks to the command's own group */
-  async #openUpstreams(downstreams: Resolved[], group: Resolved | undefined): Promise<UdpSink[]> {
+  /** One session for all routes to those that are sent to by `frame=mold`. */
+  async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
+    const molds = targets.filter(({ address }) => isMold(address));
+    if (molds.length === 0) return undefined;
+    return new MoldSink(this.service, { ...this.#read.sending, payload, waits: false }).open(molds);
+  }
+
+  /** @returns the sockets that send to the command's own group */
+  async #openUpstreams(
+    downstreams: Resolved[],
+    group: Resolved | undefined,
+    payload: number,
+    session: MoldSink | undefined,
+  ): Promise<OwnSender[]> {
     const { service } = this;
     const { upstreams, flushAfter, idleTimeout, greeting, once } = this.#read;
-    const targets = group ? [...downstreams, group] : downstreams;
-    const answers = targets.flatMap((target) => target.answers);
-    const payload = await choosePayload(this.#read.payload, answers);
     const common = { payload, flushAfter, idleTimeout, greeting, once };
     const tls = this.#tls();
     const runs: Promise<void>[] = [];
-    const own: UdpSink[] = [];
+    const plainGroup = group && !isMold(group.address) ? [group] : [];
+    const moldGroup = await this.#openSession(listOf(group), payload);
+    const own: OwnSender[] = moldGroup?.own ?? [];
     for (const address of upstreams) {
       const { frame = 'lines' } = address.keys;
       const secure = address.keys.tls ? tls : undefined;
       const source = new TcpConnectSource(service, address, { ...common, frame, tls: secure });
-      const sinks = await this.#openSinks(targets, true);
-      if (group) own.push(sinks.at(-1)!);
-      runs.push(service.route(source, [...sinks, ...this.#tee()]));
+      const sinks = await this.#openSinks(downstreams, true);
+      const toGroup = await this.#openSinks(plainGroup, true);
+      own.push(...toGroup.map((sink) => sink.own));
+      const to = [...sinks, ...toGroup, ...listOf(session), ...listOf(moldGroup), ...this.#tee()];
+      runs.push(service.route(source, to));
     }
-    if (once) void Promise.allSettled(runs).then(() => service.stop());
+    if (once && upstreams.length > 0) void Promise.allSettled(runs).then(() => service.stop());
     return own;
   }
 
-  async #openListens(listens: Resolved[], downstreams: Resolved[], own: UdpSink[]): Promise<void> {
+  async #openListens(
+    listens: Resolved[],
+    downstreams: Resolved[],
+    session: MoldSink | undefined,
+    own: OwnSender[],
+  ): Promise<void> {
     const { service } = this;
     const others = listens.flatMap(({ answers }) => answers);
     for (const [i, { address, answers }] of listens.entries()) {
       for (const source of await openUdpSources(service, address, answers, others)) {
-        if (i === 0) for (const sink of own) source.ignore(sink.own);
-        service.route(source, [...(await this.#openSinks(downstreams, false)), ...this.#tee()]);
+        if (i === 0) for (const sender of own) source.ignore(sender);
+        const sinks = [...(await this.#openSinks(downstreams, false)), ...listOf(session), ...this.#tee()];
+        service.route(this.#sessions.source(source), sinks);
       }
     }
   }
 
-  /** Every route has sockets of its own. */
+  /** Every route has sockets of its own; what sends by `frame=mold` is one session for all of them. */
   #openSinks(targets: Resolved[], waits: boolean): Promise<UdpSink[]> {
+    const plain = targets.filter(({ address }) => !isMold(address));
     return Promise.all(
-      targets.map(({ address, answers }) => openUdpSink(this.service, address, answers[0]!, waits)),
+      plain.map(({ address, answers }) => openUdpSink(this.service, address, answers[0]!, waits)),
     );
   }
 

@@ -2,17 +2,27 @@ import {
   type AddressRule,
   type CommonOptions,
   forbidTlsOptions,
+  isMold,
   type KeyOptions,
   keyDefaults,
+  type MoldReceiveOptions,
+  type MoldSendOptions,
   parseAddresses,
   parseDuration,
   parsePayload,
+  readMoldReceiving,
+  readMoldSending,
   type TlsClientOptions,
   usage,
 } from 'mproxy-route';
 
 /** The options of mproxy-forward: its flags, in camelCase. */
-export interface ForwardOptions extends CommonOptions, KeyOptions, TlsClientOptions {
+export interface ForwardOptions
+  extends CommonOptions,
+    KeyOptions,
+    TlsClientOptions,
+    MoldSendOptions,
+    MoldReceiveOptions {
   /** `HOST:PORT[,KEY...]` to listen on; TCP upstreams are sent to the first, where it is a group. */
   udpListenAddr?: string | string[];
   /** `HOST:PORT[,KEY...]` to send to. */
@@ -23,7 +33,7 @@ export interface ForwardOptions extends CommonOptions, KeyOptions, TlsClientOpti
   idleTimeout?: number | string;
   /** Sent after every connect; `\n`, `\r`, `\t` and `\\` are understood. */
   greeting?: string;
-  /** Connect each upstream once, and end when all ended. */
+  /** Connect each upstream once, and end when all ended, and all sessions of `frame=mold`. */
   once?: boolean;
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
@@ -33,18 +43,21 @@ export interface ForwardOptions extends CommonOptions, KeyOptions, TlsClientOpti
 
 export const UDP_LISTEN_ADDR: AddressRule = {
   flag: '--udp-listen-addr',
-  keys: ['interface', 'source', 'rcvbuf', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  keys: ['frame', 'interface', 'source', 'rcvbuf', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
   listens: true,
+  carries: 'datagrams',
 };
 export const UDP_DOWNSTREAM_ADDR: AddressRule = {
   flag: '--udp-downstream-addr',
-  keys: ['interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  keys: ['frame', 'interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
   listens: false,
+  carries: 'datagrams',
 };
 export const TCP_CONNECT_ADDR: AddressRule = {
   flag: '--tcp-connect-addr',
   keys: ['frame', 'bind', 'tls'],
   listens: false,
+  carries: 'stream',
 };
 
 /** Reads every option, before anything is looked up or opened. @throws MPROXY_USAGE */
@@ -57,8 +70,20 @@ export function readOptions(options: ForwardOptions) {
   if (listens.length + upstreams.length === 0) {
     throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
   }
-  if (once && upstreams.length === 0) {
-    throw usage('--once', 'given', 'there is no upstream that could end', 'use --tcp-connect-addr');
+  const receives = listens.some(isMold);
+  // The first group to listen on is sent to as well.
+  const sends = downstreams.some(isMold) || (upstreams.length > 0 && listens.slice(0, 1).some(isMold));
+  if (once && upstreams.length === 0 && !receives) {
+    throw usage(
+      '--once',
+      'given',
+      'there is nothing that could end',
+      'use --tcp-connect-addr, or frame=mold',
+    );
+  }
+  if (once && upstreams.length > 0 && receives) {
+    const why = 'upstreams and sessions of frame=mold do not end together';
+    throw usage('--once', 'given', why, 'use a command for each');
   }
   if (greeting && upstreams.length === 0) {
     throw usage('--greeting', greeting, 'there is no upstream to greet', 'use --tcp-connect-addr');
@@ -70,6 +95,8 @@ export function readOptions(options: ForwardOptions) {
     downstreams,
     upstreams,
     once,
+    sending: readMoldSending(options, sends),
+    receiving: readMoldReceiving(options, receives),
     payload: parsePayload(options.payload),
     flushAfter: parseDuration('--flush-after', flushAfter),
     idleTimeout: parseDuration('--idle-timeout', idleTimeout),

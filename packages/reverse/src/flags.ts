@@ -1,4 +1,4 @@
-import { addressFlag, type Flag, keyFlags } from 'mproxy-command';
+import { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS, MOLD_SEND_FLAGS } from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'Into the group': [
@@ -57,6 +57,11 @@ export const FLAGS: Record<string, Flag[]> = {
       help: 'its key; the n-th goes with the n-th certificate',
     },
     { name: '--tls-client-ca', value: 'FILE', help: 'require client certificates from these authorities' },
+  ],
+  'Nothing lost (frame=mold)': [
+    { name: '--once', help: 'end when every session has ended: with 0 when nothing is missing, else 1' },
+    ...MOLD_SEND_FLAGS,
+    ...MOLD_RECEIVE_FLAGS,
   ],
   'Keys of an address, as flags for all': keyFlags([
     'frame',

@@ -7,13 +7,16 @@ import {
   forbidLoops,
   forbidTwins,
   type Handle,
+  isMold,
   listOf,
+  MoldSink,
   openUdpSink,
   openUdpSources,
   type Resolved,
   resolveAll,
   resolveFirst,
   type Service,
+  Sessions,
   type Sink,
   startService,
   TcpListenSource,
@@ -32,6 +35,7 @@ export function startReverse(options: ReverseOptions, signal?: AbortSignal): Han
 
 class Reverse {
   readonly #read: ReturnType<typeof readOptions>;
+  readonly #sessions: Sessions;
   readonly #identities: TlsIdentities | undefined;
 
   constructor(
@@ -39,6 +43,7 @@ class Reverse {
     options: ReverseOptions,
   ) {
     this.#read = readOptions(options);
+    this.#sessions = new Sessions(service, this.#read.receiving);
     const { tcpListens, tcpOutputs } = this.#read;
     if (![...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls)) return;
     const identities = new TlsIdentities(options);
@@ -69,10 +74,12 @@ class Reverse {
     forbidTwins(this.service.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
     const [senders, clients] = [await all(tcpListens, resolveAll), await all(tcpOutputs, resolveAll)];
     const tcp = [...senders, ...clients].flatMap(({ answers }) => answers);
+    const payload = await choosePayload(this.#read.payload, group.answers);
+    const session = this.#read.hasInputs ? await this.#openSession([group], payload) : undefined;
     // From the end to the beginning: nothing comes in before what it goes to is there.
     if (readsGroup) await this.#openOutputs(group, outputs, clients, tcp);
-    await this.#openSenders(group, senders, tcp);
-    await this.#openUdpInputs(group, inputs);
+    await this.#openSenders(group, senders, tcp, payload, session);
+    await this.#openUdpInputs(group, inputs, session);
   }
 
   async #openOutputs(
@@ -88,33 +95,47 @@ class Reverse {
       sinks.push(service.sink(sink));
       await sink.open(answers, tcp);
     }
-    for (const { address, answers } of outputs) {
+    for (const { address, answers } of outputs.filter(({ address }) => !isMold(address))) {
       sinks.push(await openUdpSink(service, address, answers[0]!, false));
     }
+    const out = outputs.flatMap(({ answers }) => answers);
+    sinks.push(...listOf(await this.#openSession(outputs, await choosePayload(this.#read.payload, out))));
     if (!this.#read.hasInputs) sinks.push(...this.#tee());
     for (const source of await openUdpSources(service, group.address, group.answers, [])) {
-      service.route(source, sinks, { last: true });
+      service.route(this.#sessions.source(source), sinks, { last: true });
     }
   }
 
-  async #openSenders(group: Resolved, senders: Resolved[], tcp: Answer[]): Promise<void> {
+  /** One session to those that are sent to by `frame=mold`. */
+  async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
+    const molds = targets.filter(({ address }) => isMold(address));
+    if (molds.length === 0) return undefined;
+    return new MoldSink(this.service, { ...this.#read.sending, payload, waits: false }).open(molds);
+  }
+
+  async #openSenders(
+    group: Resolved,
+    senders: Resolved[],
+    tcp: Answer[],
+    payload: number,
+    session: MoldSink | undefined,
+  ): Promise<void> {
     const { service } = this;
     const { flushAfter } = this.#read;
-    const payload = await choosePayload(this.#read.payload, group.answers);
     for (const { address, answers } of senders) {
-      const sink = await openUdpSink(service, group.address, group.answers[0]!, true);
+      const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, true));
       const source = new TcpListenSource(service, address, { payload, flushAfter, ...this.#access(address) });
       service.route(source, [sink, ...this.#tee()]);
       await source.open(answers, tcp);
     }
   }
 
-  async #openUdpInputs(group: Resolved, inputs: Resolved[]): Promise<void> {
+  async #openUdpInputs(group: Resolved, inputs: Resolved[], session: MoldSink | undefined): Promise<void> {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
       for (const source of await openUdpSources(this.service, address, answers, others)) {
-        const sink = await openUdpSink(this.service, group.address, group.answers[0]!, false);
-        this.service.route(source, [sink, ...this.#tee()]);
+        const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!, false));
+        this.service.route(this.#sessions.source(source), [sink, ...this.#tee()]);
       }
     }
   }

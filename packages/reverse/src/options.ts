@@ -2,9 +2,12 @@ import {
   type AddressRule,
   type CommonOptions,
   forbidTlsOptions,
+  isMold,
   type KeyOptions,
   keyDefaults,
   listOf,
+  type MoldReceiveOptions,
+  type MoldSendOptions,
   parseAddress,
   parseAddresses,
   parseAllow,
@@ -12,12 +15,19 @@ import {
   parseInteger,
   parsePayload,
   parseSize,
+  readMoldReceiving,
+  readMoldSending,
   type TlsServerOptions,
   usage,
 } from 'mproxy-route';
 
 /** The options of mproxy-reverse: its flags, in camelCase. */
-export interface ReverseOptions extends CommonOptions, KeyOptions, TlsServerOptions {
+export interface ReverseOptions
+  extends CommonOptions,
+    KeyOptions,
+    TlsServerOptions,
+    MoldSendOptions,
+    MoldReceiveOptions {
   /** `HOST:PORT[,KEY...]` to listen on, into the group. */
   udpListenAddr?: string | string[];
   /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept senders on, into the group. */
@@ -46,28 +56,33 @@ const DEFAULT_GROUP = '[ff02::1]:9918';
 
 export const UDP_LISTEN_ADDR: AddressRule = {
   flag: '--udp-listen-addr',
-  keys: ['interface', 'source', 'rcvbuf'],
+  keys: ['frame', 'interface', 'source', 'rcvbuf'],
   listens: true,
+  carries: 'datagrams',
 };
 export const TCP_LISTEN_ADDR: AddressRule = {
   flag: '--tcp-listen-addr',
   keys: ['frame', 'tls'],
   listens: true,
+  carries: 'stream',
 };
 export const MULTICAST_ADDR: AddressRule = {
   flag: '--multicast-addr',
-  keys: ['interface', 'source', 'ttl', 'loop', 'bind', 'tos', 'rcvbuf', 'sndbuf'],
+  keys: ['frame', 'interface', 'source', 'ttl', 'loop', 'bind', 'tos', 'rcvbuf', 'sndbuf'],
   listens: false,
+  carries: 'datagrams',
 };
 export const TCP_OUTPUT_ADDR: AddressRule = {
   flag: '--tcp-output-addr',
   keys: ['frame', 'tls'],
   listens: true,
+  carries: 'stream',
 };
 export const UDP_OUTPUT_ADDR: AddressRule = {
   flag: '--udp-output-addr',
-  keys: ['interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
+  keys: ['frame', 'interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
   listens: false,
+  carries: 'datagrams',
 };
 
 /** One datagram always fits. */
@@ -95,6 +110,10 @@ export function readOptions(options: ReverseOptions) {
   if (hasInputs && readsGroup && group.keys.loop === false) {
     throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
   }
+  const sends = (hasInputs && isMold(group)) || udpOutputs.some(isMold);
+  const receives = (readsGroup && isMold(group)) || udpListens.some(isMold);
+  if (options.once && !receives)
+    throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
   const secure = [...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls);
   if (!secure) forbidTlsOptions(options, ['tlsCert', 'tlsKey', 'tlsClientCa']);
   return {
@@ -105,6 +124,8 @@ export function readOptions(options: ReverseOptions) {
     group,
     hasInputs,
     readsGroup,
+    sending: readMoldSending(options, sends),
+    receiving: readMoldReceiving(options, receives),
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
     payload: parsePayload(options.payload),

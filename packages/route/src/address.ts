@@ -22,6 +22,8 @@ export interface AddressRule {
   keys: readonly KeyName[];
   /** Whether port 0, the system's choice, makes sense. */
   listens: boolean;
+  /** Datagrams, which pass as they are or are packets of `mold`; or a stream, which no packets are. Default: both. */
+  carries?: 'datagrams' | 'stream';
 }
 
 /**
@@ -35,7 +37,11 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   const { scheme, host, zone, port } = parsePlace(place, text, rule);
   if (scheme) setScheme(own, text, rule);
   if (own.bind !== undefined) parseBind(own.bind);
-  const usable = Object.entries(defaults).filter(([key]) => rule.keys.includes(key as KeyName));
+  if (!fits(own, rule))
+    throw usage(rule.flag, text, `frame=${own.frame} means nothing here`, frameAdvice(rule));
+  const usable = Object.entries(defaults).filter(
+    ([key]) => rule.keys.includes(key as KeyName) && (key !== 'frame' || fits(defaults, rule)),
+  );
   const address: Address = {
     text,
     host,
@@ -45,6 +51,17 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   };
   if (zone !== undefined) address.zone = zone;
   return address;
+}
+
+/** Whether the frame, if there is one, is one that the address can have. */
+function fits({ frame }: Keys, { carries }: AddressRule): boolean {
+  return frame === undefined || carries === undefined || (frame === 'mold') === (carries === 'datagrams');
+}
+
+function frameAdvice({ carries }: AddressRule): string {
+  return carries === 'stream'
+    ? 'use lines, line or raw'
+    : 'datagrams pass as they are; only frame=mold is known';
 }
 
 /** An IP address in the one form in which equal addresses are equal texts; undefined if it is none, or has a zone. */

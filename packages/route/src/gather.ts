@@ -20,11 +20,9 @@ export class Gather {
   ) {}
 
   add(batch: Batch): void {
-    toStream(batch, this.frame, (slab, offset, length) => {
-      if (slab === batch.slab) {
-        if (this.#bytes >= LIMIT) this.flush();
-        this.#datagrams++;
-      }
+    toStream(batch, this.frame, (slab, offset, length, datagrams) => {
+      if (slab === batch.slab && this.#bytes >= LIMIT) this.flush();
+      this.#datagrams += datagrams;
       this.#bytes += slab.copy(this.#room, this.#bytes, offset, offset + length);
     });
     if (this.#bytes >= LIMIT) this.flush();

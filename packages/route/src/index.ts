@@ -1,5 +1,5 @@
 export { FRAMES, type Frame } from 'mproxy-framing';
-export type { Deliver, Endpoint } from 'mproxy-udp';
+export type { Deliver, Endpoint, OwnSender } from 'mproxy-udp';
 export { type Address, type AddressRule, isGroup, parseAddress } from './address.js';
 export type { RouteStats, SinkCounts, SourceCounts, Stats } from './counts.js';
 export { ERRORS, type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
@@ -17,7 +17,7 @@ export {
   readMoldSending,
 } from './mold/options.js';
 export { Sessions } from './mold/sessions.js';
-export { forbidTlsOptions, type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
+export { forbidTlsOptions, isMold, type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
 export { Pacer } from './pace.js';
 export { choosePayload, parsePayload } from './payload.js';
 export { type Answer, resolveAll, resolveFirst } from './resolve.js';

@@ -21,9 +21,12 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
   for (const { name, counts, advice, lost: lostMessages = '' } of sources) {
     const { kernelDropped = 0, dropped: overrun, brokenLines, mold } = counts;
     const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
-    // What never reached the program is asked for again, where it can be.
-    if (!mold) lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
-    lost(overrun, `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`);
+    const late = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
+    // What is missing of a session is asked for again.
+    if (!mold) {
+      lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
+      lost(overrun, late);
+    }
     lost(
       mold?.lost ?? 0,
       `${name}: ${lostMessages}; keep more with --retain, wait longer with --repair-timeout`,

@@ -34,6 +34,11 @@ export function forbidTlsOptions<O>(options: O, names: (keyof O & string)[]): vo
   throw usage(flag, 'given', 'no address is tls://', 'write tls://HOST:PORT');
 }
 
+/** Whether an address carries packets of MoldUDP64. */
+export function isMold({ keys }: Address): boolean {
+  return keys.frame === 'mold';
+}
+
 export function listOf<T>(given: T | T[] | undefined): T[] {
   return given === undefined ? [] : Array.isArray(given) ? given : [given];
 }

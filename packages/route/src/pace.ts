@@ -7,6 +7,16 @@ const CATCH_UP_MS = 100;
 /** A gap between two batches that is longer is a pause of the input. */
 const PAUSE_MS = 5;
 
+/** A batch that waits for its time. */
+interface Held {
+  slab: Buffer;
+  lent: boolean;
+  lines: boolean;
+  offset: Uint32Array;
+  length: Uint32Array;
+  segment: Uint16Array;
+}
+
 /**
  * Sends on a schedule that is counted from a monotonic start, so that the lateness of timers never adds up. A pause
  * of the input starts the schedule anew: it earns no burst.
@@ -20,6 +30,8 @@ export class Pacer {
   #due = 0;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
+  /** A copy that is done with, for the next. */
+  #spare: Buffer | undefined;
   #sentAt = 0;
 
   constructor(
@@ -33,14 +45,36 @@ export class Pacer {
   /** Takes a batch, and resolves when all of it was sent. */
   send(batch: Batch): Promise<void> {
     if (this.#waiting++ === 0) this.#resume();
-    const datagrams: Buffer[] = [];
-    batch.each((offset, length) => datagrams.push(batch.keep(offset, length)));
+    const held = this.#hold(batch);
     this.#queue = this.#queue.then(async () => {
-      for (const datagram of datagrams) await this.#one(datagram);
+      await this.#pass(held);
+      if (held.lent) this.#spare = held.slab;
       this.#waiting--;
       this.#sentAt = performance.now();
     });
     return this.#queue;
+  }
+
+  /** The entries of a batch, to be sent later; their bytes are copied where the batch's will be filled again. */
+  #hold({ slab, lent, lines, count, offset, length, segment, bytes }: Batch): Held {
+    const entries = {
+      lent,
+      lines,
+      offset: offset.slice(0, count),
+      length: length.slice(0, count),
+      segment: segment.slice(0, count),
+    };
+    if (!lent) return { ...entries, slab };
+    const spare = this.#spare;
+    this.#spare = undefined;
+    const copy = spare && spare.length >= bytes ? spare : Buffer.allocUnsafeSlow(bytes);
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      slab.copy(copy, at, offset[i]!, offset[i]! + length[i]!);
+      entries.offset[i] = at;
+      at += length[i]!;
+    }
+    return { ...entries, slab: copy };
   }
 
   /** Moves the schedule by as long as the input paused, so that lateness is still caught up, and the pause is not. */
@@ -50,20 +84,47 @@ export class Pacer {
     if (pause > PAUSE_MS) this.#due = Math.max(this.#due, Math.min(now, this.#due + pause));
   }
 
-  async #one(datagram: Buffer): Promise<void> {
-    const { length } = datagram;
-    const early = this.#due - performance.now();
-    if (early > 0) await this.#until();
-    if (this.signal.aborted) {
-      // Sent at once, the rest would outrun those whom the pace is there for.
-      this.unsent += length;
-      return;
+  async #pass({ slab, lent, lines, offset, length, segment }: Held): Promise<void> {
+    this.#batch.lent = lent;
+    this.#batch.lines = lines;
+    this.#batch.reset(slab);
+    for (let i = 0; i < offset.length; i++) {
+      const end = offset[i]! + length[i]!;
+      const step = segment[i]! || length[i]!;
+      let at = offset[i]!;
+      do {
+        if (this.#batch.full || this.#due > performance.now()) await this.#sendDue();
+        if (this.#due > performance.now()) await this.#until();
+        if (this.signal.aborted) {
+          // Sent at once, the rest would outrun those whom the pace is there for.
+          this.unsent += end - at;
+          break;
+        }
+        const from = at;
+        at = this.#schedule(at, end, step);
+        this.#batch.add(from, at - from, at - from > step ? step : 0);
+      } while (at < end);
     }
-    if (-early > CATCH_UP_MS) this.#due = performance.now();
-    this.#due += (this.rate.unit === 'bits' ? length * 8 : 1) / this.#perMs;
-    this.#batch.reset(datagram);
-    this.#batch.add(0, length);
+    await this.#sendDue();
+  }
+
+  /** Puts datagrams that lie one behind the other on the schedule, at least one. @returns where those that are due end */
+  #schedule(from: number, end: number, step: number): number {
+    const now = performance.now();
+    if (now - this.#due > CATCH_UP_MS) this.#due = now;
+    let at = from;
+    do {
+      const size = Math.min(step, end - at);
+      this.#due += (this.rate.unit === 'bits' ? size * 8 : 1) / this.#perMs;
+      at += size;
+    } while (at < end && this.#due <= now);
+    return at;
+  }
+
+  async #sendDue(): Promise<void> {
+    if (this.#batch.count === 0) return;
     await this.deliver(this.#batch);
+    this.#batch.reset(this.#batch.slab);
   }
 
   /** Timers count whole milliseconds: datagrams due within one go together. */

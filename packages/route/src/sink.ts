@@ -30,16 +30,45 @@ export interface Sink {
 /** What {@link toStream} adds: this very buffer, so that it can be told from a datagram of one newline. */
 export const NEWLINE = Buffer.from('\n');
 
+/** Takes bytes of a stream, in which so many datagrams end. */
+export type Take = (slab: Buffer, offset: number, length: number, datagrams: number) => void;
+
+/** Bytes at most of one piece, as long as the largest datagram. */
+const PIECE = 65_536;
+
 /** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
-export function toStream(
-  batch: Batch,
-  frame: Frame,
-  take: (slab: Buffer, offset: number, length: number) => void,
-): void {
-  const ends = endsEveryDatagram(frame);
+export function toStream(batch: Batch, frame: Frame, take: Take): void {
+  if (!endsEveryDatagram(frame)) joined(batch, take);
+  else lineByLine(batch, take);
+}
+
+/** Each datagram with its newline. */
+function lineByLine(batch: Batch, take: Take): void {
+  const { slab } = batch;
   batch.each((offset, length) => {
     if (length === 0) return;
-    take(batch.slab, offset, length);
-    if (ends && batch.slab[offset + length - 1] !== NEWLINE[0]) take(NEWLINE, 0, 1);
+    take(slab, offset, length, 1);
+    if (slab[offset + length - 1] !== NEWLINE[0]) take(NEWLINE, 0, 1, 0);
   });
+}
+
+/** Datagrams that lie one behind the other, as short messages do, are one piece. */
+function joined(batch: Batch, take: Take): void {
+  let start = 0;
+  let end = 0;
+  let datagrams = 0;
+  const pass = () => {
+    if (end > start) take(batch.slab, start, end - start, datagrams);
+  };
+  batch.each((offset, length) => {
+    if (length === 0) return;
+    if (offset !== end || end + length - start > PIECE) {
+      pass();
+      start = end = offset;
+      datagrams = 0;
+    }
+    end += length;
+    datagrams++;
+  });
+  pass();
 }

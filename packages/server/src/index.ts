@@ -8,7 +8,6 @@ import {
   type KeyOptions,
   keyDefaults,
   type MoldReceiveOptions,
-  MoldSource,
   openPathSink,
   openUdpSources,
   parseAddresses,
@@ -48,7 +47,7 @@ export const LISTEN_ADDR: AddressRule = {
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
     const { addresses, paths, teeFrame, mold } = readOptions(options);
-    const sessions = new Sessions(service, mold.once);
+    const sessions = new Sessions(service, mold);
     const answers = await Promise.all(addresses.map(resolveAll));
     forbidTwins(
       service.engine,
@@ -59,10 +58,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
-        service.route(
-          address.keys.frame === 'mold' ? new MoldSource(service, source, mold, sessions) : source,
-          to,
-        );
+        service.route(sessions.source(source), to);
       }
     }
   });

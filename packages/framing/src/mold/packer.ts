@@ -114,7 +114,7 @@ export class Packer {
   /** Begins a packet, after the one that is open. */
   #open(size: number): void {
     this.flush();
-    this.#start = this.store.reserve(size);
+    this.#start = this.store.reserve(size + WORD);
     this.#at = this.#start + HEADER;
     this.#limit = this.#start + size;
   }
@@ -141,6 +141,9 @@ export class Packer {
   /**
    * Fills the open packet with lines until one does not fit, which is left for the next packet, or the bytes end. A
    * line that does not fit an empty packet is cut.
+   *
+   * A word at a time: the newline that ends a line is found as it is copied. So up to a word too much may be written
+   * beyond the line, or beyond `#limit`.
    * @returns where the first byte lies that is left
    */
   #fill(from: number, end: number): number {
@@ -150,56 +153,59 @@ export class Packer {
     let head = this.#at;
     let count = 0;
     let read = from;
-    // How far a byte lies in the slab from where it lies in the source: two more with each message's header.
-    let shift = head + MESSAGE_HEADER - from;
-    // A word at a time, while a word is left and fits. The newline that ends a line is found as it is copied.
-    let last = Math.min(end, limit - shift) - WORD;
-    while (read <= last) {
-      const word = source.getInt32(read, true);
-      slab.setInt32(read + shift, word, true);
-      const differs = word ^ NEWLINES;
-      // The lowest bit set is the top bit of the first byte that is zero; bits above it may be wrong.
-      const zeros = (differs - 0x01010101) & ~differs & 0x80808080;
-      if (zeros === 0) {
+    let write = head + MESSAGE_HEADER;
+    for (;;) {
+      const stop = Math.min(end - WORD, read + limit - write - 1);
+      let zeros = 0;
+      while (read <= stop) {
+        const word = source.getInt32(read, true);
+        slab.setInt32(write, word, true);
+        const differs = word ^ NEWLINES;
+        // The lowest bit set is the top bit of the first byte that is zero; bits above it may be wrong.
+        zeros = (differs - 0x01010101) & ~differs & 0x80808080;
+        if (zeros !== 0) break;
         read += WORD;
-        continue;
+        write += WORD;
       }
-      read += (32 - Math.clz32(zeros & -zeros)) >>> 3;
-      const tail = read + shift;
-      slab.setUint16(head, tail - head - MESSAGE_HEADER);
-      head = tail;
-      shift += MESSAGE_HEADER;
+      if (zeros === 0) break;
+      const step = (32 - Math.clz32(zeros & -zeros)) >>> 3;
+      read += step;
+      write += step;
+      if (write > limit) break;
+      slab.setUint16(head, write - head - MESSAGE_HEADER);
+      head = write;
+      write += MESSAGE_HEADER;
       count++;
-      last = Math.min(end, limit - shift) - WORD;
     }
     this.#at = head;
     this.#count += count;
-    return this.#fillBytes(read, end, shift);
+    return write > limit ? this.#endPacket(read, write) : this.#fillBytes(read, end, write);
   }
 
-  /** Goes on a byte at a time, for the last bytes and those before a packet's limit: see {@link #fill}. */
-  #fillBytes(from: number, end: number, offset: number): number {
-    let read = from;
-    let shift = offset;
-    for (; read < end; read++) {
-      if (read + shift >= this.#limit) return this.#endPacket(read, shift);
+  /** Goes on where {@link #fill} stopped, a byte at a time: there are few, or little room. */
+  #fillBytes(from: number, end: number, to: number): number {
+    let write = to;
+    for (let read = from; read < end; read++) {
+      if (write >= this.#limit) return this.#endPacket(read, write);
       const byte = this.#source.getUint8(read);
-      this.#view.setUint8(read + shift, byte);
+      this.#view.setUint8(write++, byte);
       if (byte !== NEWLINE) continue;
-      this.#close(read + 1 + shift);
-      shift += MESSAGE_HEADER;
+      this.#close(write);
+      write += MESSAGE_HEADER;
     }
-    const tail = read + shift;
-    if (tail > this.#at + MESSAGE_HEADER) this.#close(tail);
-    return read;
+    if (write > this.#at + MESSAGE_HEADER) this.#close(write);
+    return end;
   }
 
-  /** The line does not fit: it begins again in the next packet, or is cut where it fills this one by itself. */
-  #endPacket(read: number, shift: number): number {
-    const begins = this.#at + MESSAGE_HEADER - shift;
+  /**
+   * The line does not fit: it begins again in the next packet, or is cut where it fills this one by itself.
+   * @returns where the next message begins
+   */
+  #endPacket(read: number, write: number): number {
     const cut = this.#count === 0;
-    if (cut) this.#close(read + shift);
+    const copied = write - (cut ? this.#limit : this.#at + MESSAGE_HEADER);
+    if (cut) this.#close(this.#limit);
     this.#emitOpen();
-    return cut ? read : begins;
+    return read - copied;
   }
 }

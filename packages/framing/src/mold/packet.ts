@@ -119,7 +119,8 @@ export function writeHeader(
   sequence: number,
   count: number,
 ): void {
-  into.write(session, offset, SESSION_LENGTH, 'latin1');
+  // Ten characters cost less one by one than in a call that encodes them.
+  for (let i = 0; i < SESSION_LENGTH; i++) into[offset + i] = session.charCodeAt(i);
   into.writeUInt32BE(Math.floor(sequence / HIGH_UNIT), offset + SEQUENCE);
   into.writeUInt32BE(sequence % HIGH_UNIT, offset + SEQUENCE + 4);
   into.writeUInt16BE(count, offset + COUNT);

@@ -160,11 +160,12 @@ export class Tracker {
     const end = first + count;
     const known = this.#known;
     let taken = 0;
+    const refused: [from: number, to: number][] = [];
     const accept = (from: number, to: number, gap?: Gap) => {
       taken += to - from;
-      if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
       const begin = skip(bytes, at, from - first);
-      this.#keep(bytes, begin, skip(bytes, begin, to - from), from, to, now);
+      if (!this.#keep(bytes, begin, skip(bytes, begin, to - from), from, to)) refused.push([from, to]);
+      else if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
     if (first < known) this.#gaps.take(first, Math.min(end, known), now + LEAST_PATIENCE_MS, accept);
     if (end > known) {
@@ -172,6 +173,7 @@ export class Tracker {
       this.#known = end;
       accept(Math.max(first, known), end);
     }
+    for (const [from, to] of refused) this.#gaps.add(from, to, now + MOST_PATIENCE_MS);
     this.counts.duplicates += count - taken;
   }
 
@@ -181,18 +183,18 @@ export class Tracker {
     if (tries === 1) this.#answerMs += (Math.min(now - askedAt, MOST_PATIENCE_MS) - this.#answerMs) * WEIGHT;
   }
 
-  /** Delivers messages that are next, and holds others. */
-  #keep(bytes: Buffer, at: number, end: number, first: number, next: number, now: number): void {
+  /** Delivers messages that are next, and holds others. @returns false when there is no room for them */
+  #keep(bytes: Buffer, at: number, end: number, first: number, next: number): boolean {
     const length = end - at;
     if (first === this.next) {
       this.next = next;
       this.options.deliver(bytes, at, length, next - first);
-    } else if (this.#heldBytes + length > this.options.window) {
-      this.#gaps.add(first, next, now + MOST_PATIENCE_MS);
-    } else {
-      this.#heldBytes += length;
-      this.#held.set(first, { bytes: Buffer.from(bytes.subarray(at, end)), count: next - first });
+      return true;
     }
+    if (this.#heldBytes + length > this.options.window) return false;
+    this.#heldBytes += length;
+    this.#held.set(first, { bytes: Buffer.from(bytes.subarray(at, end)), count: next - first });
+    return true;
   }
 
   #giveUp(from: number, to: number): void {

@@ -1,5 +1,8 @@
-import { failure } from '../errors.js';
 import type { Service } from '../service.js';
+import { MoldSource } from '../source/mold.js';
+import type { UdpSource } from '../source/udp.js';
+import type { Source } from '../source.js';
+import type { MoldReceiving } from './options.js';
 
 /** One session as a receiver has it. */
 export interface SessionState {
@@ -13,26 +16,26 @@ export class Sessions {
 
   constructor(
     private readonly service: Service,
-    readonly once: boolean,
+    private readonly receiving: MoldReceiving,
   ) {}
+
+  /** What a route reads where it listens: the messages of sessions, or datagrams as they come. */
+  source(udp: UdpSource): Source {
+    return udp.address.keys.frame === 'mold' ? new MoldSource(this.service, udp, this.receiving, this) : udp;
+  }
 
   add(session: SessionState): void {
     this.#heard.add(session);
   }
 
   forget(session: SessionState): void {
-    if (!this.once) this.#heard.delete(session);
+    if (!this.receiving.once) this.#heard.delete(session);
   }
 
   /** One of them is over. @param why what it lacks; undefined where it has everything */
   over(which: string, why: string | undefined): void {
-    if (!this.once) return;
+    if (!this.receiving.once) return;
     if (why !== undefined) this.service.fail('MPROXY_LOST', 'receiving', which, why);
     if ([...this.#heard].every((session) => session.over)) void this.service.stop();
-  }
-
-  /** With `once`: a command that was stopped before it had everything did not do what it was asked to. */
-  stopped(which: string): void {
-    if (this.once) throw failure('MPROXY_LOST', 'receiving', which, 'stopped before its sessions were over');
   }
 }

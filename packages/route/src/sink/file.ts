@@ -64,8 +64,8 @@ export class FileSink implements Sink {
 
   write(batch: Batch): void {
     let kept = true;
-    toStream(batch, this.frame, (slab, offset, length) => {
-      if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), 1);
+    toStream(batch, this.frame, (slab, offset, length, datagrams) => {
+      if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), datagrams);
       else if (kept) this.#add(NEWLINE, 0);
     });
     if (this.#backlog.bytes >= GATHER_LIMIT) this.flush();

@@ -56,7 +56,10 @@ export class MoldSource implements Source {
   readonly #batch = new Batch();
   readonly #room = Buffer.allocUnsafeSlow(ROOM);
   readonly #roomView = new DataView(this.#room.buffer, this.#room.byteOffset, this.#room.length);
-  #source: { bytes: Buffer; view: DataView } = { bytes: Buffer.alloc(0), view: new DataView(new ArrayBuffer(0)) };
+  #source: { bytes: Buffer; view: DataView } = {
+    bytes: Buffer.alloc(0),
+    view: new DataView(new ArrayBuffer(0)),
+  };
   #filled = 0;
   #deliver: Deliver = () => undefined;
   #exchange: Exchange | undefined;
