@@ -75,5 +75,5 @@ t.test('a command has only the flags that it can use', async (t) => {
   await fails(t, 'server', ['--rate', '5pps'], 2, '--rate');
   await fails(t, 'server', ['--ttl', '3'], 2, '--ttl');
   await fails(t, 'forward', ['--path', 'x'], 2, '--path');
-  await fails(t, 'reverse', ['--once'], 2, '--once');
+  await fails(t, 'client', ['--once'], 2, '--once');
 });

@@ -75,15 +75,13 @@ async function startChain(t: Test) {
   const server = start(t, 'server', ['--listen-addr', group.address, '--path', '/dev/null', ...stats]);
   await server.port();
   const reverse = start(t, 'reverse', [
-    ...['--udp-listen-addr', '127.0.0.1:0', '--multicast-addr', group.address],
-    ...['--tcp-output-addr', '127.0.0.1:0', ...stats],
+    ...['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0', ...stats],
   ]);
-  // Outputs are opened first, then the group, then inputs.
-  const [out, into] = [await reverse.port(0), await reverse.port(2)];
+  const out = await reverse.port();
   const readers = Array.from({ length: CLIENTS }, () => new Reader(t, out));
   await until('all clients are there', () => reverse.stderr.split('client: ').length > CLIENTS);
   const forward = start(t, 'forward', [
-    ...['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `127.0.0.1:${into}`, ...stats],
+    ...['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', group.address, ...stats],
   ]);
   const client = start(t, 'client', [
     ...['--path', '/dev/zero', '--frame', 'raw', '--payload', String(PAYLOAD), '--rate', RATE],

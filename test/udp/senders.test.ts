@@ -149,6 +149,15 @@ for (const engine of batches) {
   });
 }
 
+/** A socket address as the kernel leaves it: behind IPv4's lies what was there before. */
+function nameWords(address: string, port: number, before: number): Uint32Array {
+  const words = new Uint32Array(7).fill(before);
+  Buffer.from(words.buffer).set(encodeAddress(address, port));
+  // What ip(7) calls sin_zero is not always that.
+  if (address.includes('.')) words.fill(before, 2);
+  return words;
+}
+
 t.test(
   'more senders than are remembered are told apart, and equal ones in a row are one object',
   async (t) => {
@@ -156,11 +165,11 @@ t.test(
     for (let i = 0; i < 20_000; i++) {
       const address =
         i % 2 === 0 ? `10.0.${(i >> 8) & 255}.${i & 255}` : `2001:db8::${(i % 5000).toString(16)}`;
-      const port = 1 + (i % 60_000);
-      const name = new Uint32Array(Uint8Array.from(Buffer.concat([encodeAddress(address, port)], 28)).buffer);
-      const told = senders.of(name, 0);
+      const port = 1 + (i % 3);
+      const told = senders.of(nameWords(address, port, i), 0);
       if (told.address !== address || told.port !== port) return t.strictSame(told, { address, port });
-      if (senders.of(name, 0) !== told) return t.fail(`${address} is two in a row`);
+      if (senders.of(nameWords(address, port, i + 1), 0) !== told)
+        return t.fail(`${address} is two in a row`);
     }
   },
 );

@@ -65,6 +65,8 @@ t.test('what cannot be is refused', (t) => {
   t.throws(() => store.commit(20), RangeError, 'nothing is reserved');
   store.reserve(30);
   t.throws(() => store.commit(31), RangeError, 'more than is reserved');
+  store.commit(20);
+  t.throws(() => store.commit(10), RangeError, 'it is committed already');
   t.end();
 });
 

@@ -1,5 +1,4 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv4 } from 'node:net';
 import type { Endpoint, Heard, SendCounts } from '../contract.js';
 import { Senders } from '../node/senders.js';
 import { SharedCounts } from './counts.js';
@@ -26,7 +25,7 @@ export class Correspondent {
   constructor(
     private readonly libc: Libc,
     private readonly fd: number,
-    private readonly family: 4 | 6,
+    family: 4 | 6,
     heard: Heard,
   ) {
     // Bound to a wildcard: without this it would get groups that others joined on its port (ip(7), ipv6(7)).
@@ -78,8 +77,8 @@ export class Correspondent {
     // The index of a zone may have changed.
     if (this.#to.address === address && this.#to.port === port && !address.includes('%')) return true;
     try {
-      const mapped = this.family === 6 && isIPv4(address);
-      this.#name = endpointBytes(this.libc, mapped ? `::ffff:${address}` : address, port);
+      // A socket of IPv6 takes an IPv4 address as it is (udpv6_sendmsg, net/ipv6/udp.c).
+      this.#name = endpointBytes(this.libc, address, port);
     } catch {
       return false;
     }

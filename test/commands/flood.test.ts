@@ -1,0 +1,57 @@
+import t, { type Test } from 'tap';
+import { type Name, type Running, start } from '../support/command.js';
+import { loopbackGroup } from '../support/group.js';
+import { tcpClient, udpSink } from '../support/net.js';
+
+/** A stop is to be over by then (SPEC 9), on a machine that other tests keep busy. */
+const SOON_MS = 1000;
+
+/** Sends without a pace to whoever listens there, until the test ends. */
+function flood(t: Test, to: string, payload: string): void {
+  const args = ['--path', '/dev/zero', '--frame', 'raw', '--payload', payload, '--server-addr', to];
+  start(t, 'client', [...args, '--engine', 'auto']);
+}
+
+async function stopsSoon(t: Test, running: Running, what: string): Promise<void> {
+  await running.says(/stats: [^\n]*? \d{1,3},[\d,]+ datagrams/, 20_000);
+  const begin = performance.now();
+  t.equal(await running.stop(), 0, what);
+  const took = performance.now() - begin;
+  t.comment(`${what}: ${Math.round(took)} ms`);
+  t.ok(took < SOON_MS, `${what}: ${Math.round(took)} ms`);
+  t.notMatch(running.stderr, /\n {4}at /);
+}
+
+for (const engine of ['linux', 'node']) {
+  const skip = engine === 'linux' && process.platform !== 'linux' && 'that engine is for Linux';
+  for (const payload of ['100', '1400']) {
+    t.test(`${engine}: a signal ends a flood of ${payload} bytes within a second`, { skip }, async (t) => {
+      const run = (name: Name, args: string[]) =>
+        start(t, name, [...args, '--engine', engine, '--stats', '0.1']);
+      const server = run('server', ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
+      flood(t, `127.0.0.1:${await server.port()}`, payload);
+      await stopsSoon(t, server, 'server');
+    });
+  }
+
+  t.test(`${engine}: a signal ends a relay that is flooded within a second`, { skip }, async (t) => {
+    const sink = await udpSink(t);
+    sink.socket.removeAllListeners('message');
+    const listen = ['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `127.0.0.1:${sink.port}`];
+    const forward = start(t, 'forward', [...listen, '--engine', engine, '--stats', '0.1']);
+    flood(t, `127.0.0.1:${await forward.port()}`, '1400');
+    await stopsSoon(t, forward, 'forward');
+  });
+
+  t.test(`${engine}: a signal ends both halves of a flooded reverse within a second`, { skip }, async (t) => {
+    const group = await loopbackGroup();
+    const reverse = start(t, 'reverse', [
+      ...['--udp-listen-addr', '127.0.0.1:0', '--multicast-addr', group.address],
+      ...['--tcp-output-addr', '127.0.0.1:0', '--engine', engine, '--stats', '0.1'],
+    ]);
+    const client = await tcpClient(t, await reverse.port(0));
+    client.socket.removeAllListeners('data').resume();
+    flood(t, `127.0.0.1:${await reverse.port(2)}`, '1400');
+    await stopsSoon(t, reverse, 'reverse');
+  });
+}
