@@ -49,6 +49,31 @@ t.test(
   },
 );
 
+t.test('datagrams of several listeners stay whole on a disk that was full', { skip: noMounts }, async (t) => {
+  const { dir, ballast } = smallDisk(t);
+  const file = join(dir, 'out');
+  const from = [0, 1, 2].flatMap(() => ['--listen-addr', '127.0.0.1:0']);
+  const server = start(t, 'server', ['--path', file, '--merge', '--tee', ...from]);
+  const ports = [await server.port(0), await server.port(1), await server.port(2)];
+  const sent = ports.map((port) => SENT.slice(0, 150).map((line) => `${port} ${line}`));
+  const all = sent.flat();
+  const bytes = all.join('').length;
+  await Promise.all(ports.map((port, i) => udpSend(port, sent[i]!)));
+  await server.says('no space left on the device');
+  await until('all came', () => server.stdout.length === bytes);
+  rmSync(ballast);
+  await until('the file is complete', () => readFileSync(file).length === bytes);
+  const lines = readFileSync(file, 'utf8').split(/(?<=\n)/);
+  t.same([...lines].sort(), [...all].sort(), 'none is torn');
+  for (const [i, port] of ports.entries())
+    t.same(
+      lines.filter((line) => line.startsWith(`${port} `)),
+      sent[i],
+      'each listener in its order',
+    );
+  t.equal(await server.stop(), 0, 'nothing was lost');
+});
+
 t.test('a disk that stays full is a failure, with what was lost', { skip: noMounts }, async (t) => {
   const { dir } = smallDisk(t);
   const file = join(dir, 'out');

@@ -199,7 +199,8 @@ export class MoldSource implements Source {
     if (known) return known;
     if (this.#sessions.size >= MOST_SESSIONS) return undefined;
     const sequence = Math.max(1, sequenceOf(bytes, offset));
-    const name = `session ${id.trim()} of ${showEndpoint(from)}`;
+    // Whatever a packet says goes to no terminal.
+    const name = `session ${id.trim().replace(/[^ -~]/g, '?')} of ${showEndpoint(from)}`;
     const session: Session = {
       name,
       id,
