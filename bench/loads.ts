@@ -38,8 +38,8 @@ export function fullLoads(): Load[] {
     group(1400, 10_000, 100, seconds),
     group(64, 50_000, 10, seconds),
     group(8000, 10_000, 10, seconds),
-    probe(100, 2000, 1),
-    probe(1400, 2000, 1),
+    probe(100, 2000, seconds),
+    probe(1400, 2000, seconds),
   ];
 }
 
@@ -52,12 +52,12 @@ export function quickLoads(): Load[] {
     file('raw', 1400, 200e6),
     group(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
-    probe(100, 2000, 0.4),
+    probe(100, 2000, seconds),
   ];
 }
 
 /** A load that costs little is kept up longer: else how the code is compiled would be measured. */
-const SEGMENTED_TIMES = 4;
+const LIGHT_TIMES = 4;
 
 /** Only a million a second needs segmented sends: one by one, no generator gets there. */
 function udp(role: 'relay' | 'server', seconds: number, ...loads: [size: number, rate: number][]): Load[] {
@@ -70,7 +70,7 @@ function udp(role: 'relay' | 'server', seconds: number, ...loads: [size: number,
       name: `${size} B, ${pace}${segmented ? ', segmented' : ''}`,
       size,
       rate,
-      seconds: segmented ? seconds * SEGMENTED_TIMES : seconds,
+      seconds: segmented ? seconds * LIGHT_TIMES : seconds,
       segmented,
     };
   });
@@ -88,7 +88,14 @@ function group(size: number, rate: number, clients: number, seconds: number): Lo
 }
 
 function probe(size: number, rate: number, seconds: number): Load {
-  return { ...plain, role: 'latency', name: `${size} B, ${thousands(rate)}/s`, size, rate, seconds };
+  return {
+    ...plain,
+    role: 'latency',
+    name: `${size} B, ${thousands(rate)}/s`,
+    size,
+    rate,
+    seconds: seconds * LIGHT_TIMES,
+  };
 }
 
 function thousands(n: number): string {

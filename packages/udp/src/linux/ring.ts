@@ -3,7 +3,7 @@ import { NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Senders } from './senders.js';
 
 /** Bytes between a receiving thread and the event loop. */
-const CAPACITY = 8 * 1024 * 1024;
+const CAPACITY = 4 * 1024 * 1024;
 /** Before each entry: its length and its segment size; then who sent it, where asked for; its bytes are padded to 8. */
 const HEADER = 8;
 /** Stands where an entry would not fit before the end: the next one is at the start. */
