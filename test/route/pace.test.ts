@@ -1,12 +1,10 @@
-import { syncBuiltinESMExports } from 'node:module';
-import timers from 'node:timers/promises';
 import { Pacer, parseRate } from 'mproxy-route';
 import { Batch } from 'mproxy-udp';
 import t, { type Test } from 'tap';
 import { Clock } from '../support/clock.js';
 import { Random } from '../support/random.js';
 
-const realTimer = timers.setTimeout;
+const realTimer = globalThis.setTimeout;
 
 /** A pacer whose timers take virtual time: no machine is too busy for these tests. */
 class Paced {
@@ -18,12 +16,19 @@ class Paced {
   readonly stopping = new AbortController();
   readonly #pacer: Pacer;
 
-  /** @param late by how many milliseconds a timer misses its time */
+  /** @param late by how many milliseconds a timer misses its time; one that is infinitely late never comes */
   constructor(t: Test, rate: string, late: () => number = () => 0) {
     this.clock = new Clock(t);
     this.begin = this.clock.now;
-    t.teardown(() => replaceTimers(realTimer));
-    replaceTimers((async (ms: number) => this.clock.pass(ms + late())) as typeof realTimer);
+    t.teardown(() => {
+      globalThis.setTimeout = realTimer;
+    });
+    globalThis.setTimeout = ((done: () => void, ms: number) => {
+      const passes = ms + late();
+      if (passes === Number.POSITIVE_INFINITY) return;
+      this.clock.pass(passes);
+      queueMicrotask(done);
+    }) as typeof realTimer;
     const deliver = (batch: Batch) => {
       batch.each((offset, length) => {
         this.times.push(this.clock.now - this.begin);
@@ -56,11 +61,6 @@ class Paced {
   get last(): number {
     return this.times.at(-1)!;
   }
-}
-
-function replaceTimers(setTimeout: typeof timers.setTimeout): void {
-  timers.setTimeout = setTimeout;
-  syncBuiltinESMExports();
 }
 
 t.test('datagrams a second', async (t) => {
@@ -149,4 +149,13 @@ t.test('who stops does not wait for the schedule, and what was not sent is told'
   t.strictSame(paced.sent, ['a']);
   t.equal(paced.unsent, 200, 'bytes');
   t.ok(paced.clock.now - paced.begin <= 1000);
+});
+
+t.test('who is stopped while it waits ends at once', async (t) => {
+  const paced = new Paced(t, '1pps', () => Number.POSITIVE_INFINITY);
+  const sending = paced.send('a', 'b', 'c');
+  setImmediate(() => paced.stopping.abort());
+  await sending;
+  t.strictSame(paced.sent, ['a']);
+  t.equal(paced.unsent, 2, 'bytes');
 });

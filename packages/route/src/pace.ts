@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { Batch, type Deliver } from 'mproxy-udp';
 import type { Rate } from './units.js';
 
@@ -33,6 +32,8 @@ export class Pacer {
   /** A copy that is done with, for the next. */
   #spare: Buffer | undefined;
   #sentAt = 0;
+  /** Ends the wait under way. */
+  #wake: () => void = () => undefined;
 
   constructor(
     private readonly rate: Rate,
@@ -40,6 +41,8 @@ export class Pacer {
     private readonly signal: AbortSignal,
   ) {
     this.#perMs = rate.perSecond / 1000;
+    // One listener for all waits: one for each would be memory that only a full collection frees.
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
   /** Takes a batch, and resolves when all of it was sent. */
@@ -128,8 +131,15 @@ export class Pacer {
   }
 
   /** Timers count whole milliseconds: datagrams due within one go together. */
-  async #until(): Promise<void> {
-    const ms = this.#due - performance.now();
-    await wait(Math.max(1, Math.floor(ms)), undefined, { signal: this.signal }).catch(() => undefined);
+  #until(): Promise<void> | undefined {
+    if (this.signal.aborted) return undefined;
+    const ms = Math.max(1, Math.floor(this.#due - performance.now()));
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
