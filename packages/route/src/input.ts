@@ -10,6 +10,8 @@ const LENT_BLOCK = 1024 * 1024;
 const OWN_BLOCK = 256 * 1024;
 /** Room for what is left over of the block before: less than a datagram. */
 const HEADROOM = 64 * 1024;
+/** How long a file is read before signals and timers get their turn. */
+const TURN_MS = 1;
 /** A device that has nothing now (EAGAIN) is asked again soon. */
 const BUSY_MS = 10;
 
@@ -80,6 +82,8 @@ export class FileInput implements Input {
   readonly headroom = HEADROOM;
   #stopped = false;
   #reading: Promise<unknown> = Promise.resolve();
+  /** When the event loop last had its turn, by `performance.now()`. */
+  #turn = 0;
   /** The two blocks that take turns, where they are lent: what is left over of one is put before the next. */
   readonly #blocks: Buffer[] = [];
 
@@ -117,7 +121,10 @@ export class FileInput implements Input {
   /** A regular file is always ready (poll(2)): a hop to the thread pool and back costs as much as reading it. */
   async #read(block: Buffer): Promise<number> {
     if (this.stat.isFile()) {
-      await setImmediate();
+      if (performance.now() - this.#turn > TURN_MS) {
+        await setImmediate();
+        this.#turn = performance.now();
+      }
       return this.#stopped ? 0 : readSync(this.fd, block, 0, block.length, this.position);
     }
     const reading = readInto(this.fd, block, 0, block.length, null);
