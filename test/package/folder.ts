@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Test } from 'tap';
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** An empty folder outside the clone, whose node_modules nothing in it can find. The test removes it. */
+export function emptyFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mproxy-package-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs a program to its end, and returns what it printed. @throws with all that it said, when it fails */
+export async function runIn(cwd: string, file: string, ...args: string[]): Promise<string> {
+  // The test runner has every child load it first.
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const options = { cwd, env, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 };
+  try {
+    return (await promisify(execFile)(file, args, options)).stdout;
+  } catch (error) {
+    const { message, stdout } = error as Error & { stdout?: string };
+    throw new Error(`${message}\n${stdout ?? ''}`);
+  }
+}
