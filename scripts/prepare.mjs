@@ -1,4 +1,4 @@
-// Makes a bare clone ready: installs what the lockfile says where that is not there yet, then builds.
+// Makes a bare clone ready: installs what the lockfile says where that is not there yet, then builds, man pages too.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
@@ -10,6 +10,7 @@ if (!isInstalled()) {
 }
 say('building');
 run(process.execPath, 'node_modules/typescript/bin/tsc', '-b');
+run(process.execPath, 'build/manual/main.js');
 
 /** Whether what npm last installed is what the lockfile names; optional packages are for other platforms. */
 function isInstalled() {

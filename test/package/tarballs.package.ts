@@ -32,6 +32,7 @@ for (const name of PACKAGES) {
       .map((file) => `package/dist/${file.slice(0, -'.ts'.length)}`);
     const wanted = [
       ...['LICENSE', 'README.md', 'package.json'].map((file) => `package/${file}`),
+      ...(isProgram(name) ? manualOf(name) : []).map((file) => `package/${file}`),
       ...sources.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
     ];
     t.strictSame(files.toSorted(), wanted.toSorted());
@@ -105,6 +106,15 @@ for (const resolution of ['nodenext', 'bundler'] as const) {
 /** Whether the process has the foreign function interface loaded, which only the linux engine uses. */
 function hasFfi({ child }: Running): boolean {
   return readFileSync(`/proc/${child.pid}/maps`, 'latin1').includes('koffi');
+}
+
+function isProgram(name: string): name is Name {
+  return (PROGRAMS as string[]).includes(name);
+}
+
+function manualOf(name: Name): string[] {
+  const completions = [`mproxy-${name}.bash`, `_mproxy-${name}`, `mproxy-${name}.fish`];
+  return [`man/mproxy-${name}.1`, ...completions.map((file) => `completions/${file}`)];
 }
 
 function readJson(...path: string[]): unknown {

@@ -4,27 +4,18 @@ import type { CommonOptions, Handle } from 'mproxy-route';
 import { MproxyError } from 'mproxy-route/errors';
 import { parseDuration } from 'mproxy-route/units';
 import { VERSION } from 'mproxy-route/version';
-import { COMMON_FLAGS, type Flag } from './flags.js';
+import { type About, flagGroups, fullSummary, UNITS } from './about.js';
+import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { endAtOnce, reloadOnHangup, stopSignal } from './signals.js';
 import { printStats } from './stats.js';
 
-/** What makes a command: its name, its flags, and the library function that it starts. */
-export interface CommandSpec {
-  name: string;
-  summary: string;
-  /** Groups of flags under their headings, in the order of the help. */
-  flags: Record<string, Flag[]>;
-  examples: string[];
-  /** Whether SIGHUP reopens files or reads certificates again. */
-  reloads: boolean;
+/** What makes a command: what is told of it, and the library function that it starts. */
+export interface CommandSpec extends About {
   /** Loaded only when the command runs, so that help comes at once. */
   start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
   /** Shows progress while it runs; returns what ends it. */
   progress?(handle: Handle, options: never): () => void;
 }
-
-/** How values are written, for the end of the help. */
-const UNITS = 'TIME is 500ms, 10s, 5m or 1h, a bare number seconds; SIZE is bytes, or 64KiB, 8MiB, 1GB.\n';
 
 /** Options that the command line alone has. */
 interface ShellOptions extends CommonOptions {
@@ -62,7 +53,7 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
     if (kind === 'loss' || !quiet) say(text);
   };
   const handle = await spec.start(rest as never, stopSignal());
-  if (spec.reloads) reloadOnHangup(handle);
+  if (spec.hangup !== undefined) reloadOnHangup(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);
   try {
@@ -91,31 +82,37 @@ function parse(spec: CommandSpec, args: string[]): ShellOptions | undefined {
   return undefined;
 }
 
-function describe({ name, summary, flags, examples }: CommandSpec): Command {
+function describe(about: About): Command {
+  const { name, examples } = about;
   const program = new Command(name)
-    .description(summary)
+    .description(fullSummary(about))
     .usage('[options]')
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
     .configureHelp({ helpWidth: process.stdout.columns ?? 100 })
     .allowExcessArguments(false);
-  for (const [heading, group] of Object.entries({ ...flags, 'Common options': COMMON_FLAGS })) {
+  for (const [heading, group] of flagGroups(about)) {
     program.optionsGroup(`${heading}:`);
-    for (const flag of group) program.addOption(option(flag));
+    for (const flag of group) {
+      if (flag === VERSION_FLAG) program.version(VERSION, usage(flag), flag.help);
+      else if (flag === HELP_FLAG) program.helpOption(usage(flag), flag.help);
+      else program.addOption(option(flag));
+    }
   }
-  program.version(VERSION, '-V, --version', 'print the version');
-  program.helpOption('-h, --help', 'print this help');
-  return program.addHelpText(
-    'after',
-    `\n${UNITS}\nExamples:\n${examples.map((line) => `  ${line}\n`).join('')}`,
-  );
+  const lines = examples.map((line) => `  ${line}\n`);
+  return program.addHelpText('after', `\n${UNITS}\n\nExamples:\n${lines.join('')}`);
 }
 
-function option({ name, short, value, optional, repeats, help }: Flag): Option {
-  const shape = value === undefined ? '' : optional ? ` [${value}]` : ` <${value}>`;
-  const made = new Option(`${short ? `${short}, ` : ''}${name}${shape}`, help);
-  if (repeats) made.argParser((next: string, all: string[] | undefined) => [...(all ?? []), next]);
+function option(flag: Flag): Option {
+  const made = new Option(usage(flag), flag.help);
+  if (flag.repeats) made.argParser((next: string, all: string[] | undefined) => [...(all ?? []), next]);
   return made;
+}
+
+/** A flag as the help shows it, and commander takes it: `-t, --tee`, `--stats [TIME]`. */
+function usage({ name, short, value, optional }: Flag): string {
+  const shape = value === undefined ? '' : optional ? ` [${value}]` : ` <${value}>`;
+  return `${short ? `${short}, ` : ''}${name}${shape}`;
 }
 
 function statsPeriod(stats: string | true): number {

@@ -1,12 +1,12 @@
 import { KEYS, type KeyName } from 'mproxy-route/keys';
 
-/** One flag of a command: what its help, its parser and its man page are made of. */
+/** One flag of a command: what its help, its parser, its man page and its completions are made of. */
 export interface Flag {
   /** `--path` */
   name: string;
   /** `-t` */
   short?: string;
-  /** What its value looks like, `FILE|-`; a flag without one is a switch. */
+  /** What its value looks like, `FILE|-`; words in lower case, `auto|linux`, are all there are. None: a switch. */
   value?: string;
   /** Whether the value may be left out. */
   optional?: true;
@@ -14,6 +14,9 @@ export interface Flag {
   repeats?: true;
   help: string;
 }
+
+export const VERSION_FLAG: Flag = { name: '--version', short: '-V', help: 'print the version' };
+export const HELP_FLAG: Flag = { name: '--help', short: '-h', help: 'print this help' };
 
 /** The flags that every command has. */
 export const COMMON_FLAGS: Flag[] = [
@@ -29,6 +32,8 @@ export const COMMON_FLAGS: Flag[] = [
     help: 'print what went in and out to stderr, every second or every TIME',
   },
   { name: '--quiet', short: '-q', help: 'no notices on stderr; what is lost is still told' },
+  VERSION_FLAG,
+  HELP_FLAG,
 ];
 
 /** The flags of what sends by `frame=mold`. */

@@ -1,17 +1,9 @@
 #!/usr/bin/env node
 import { runCommand } from 'mproxy-command';
-import { FLAGS } from './flags.js';
+import { ABOUT } from './about.js';
 import type { ForwardOptions } from './index.js';
 
 await runCommand({
-  name: 'mproxy-forward',
-  summary: 'Forward TCP, TLS, UDP and multicast to UDP: unicast, broadcast or a multicast group.',
-  flags: FLAGS,
-  examples: [
-    "mproxy-forward --tcp-connect-addr ais.example.net:5631 --udp-downstream-addr '239.1.1.1:9922,interface=eth0'",
-    "mproxy-forward --udp-listen-addr '0.0.0.0:9920' --udp-downstream-addr '[::1]:9921' \\",
-    "    --udp-downstream-addr 'localhost:9922' --tcp-connect-addr 'localhost:9925' --tee",
-  ],
-  reloads: false,
+  ...ABOUT,
   start: async (options: ForwardOptions, stop) => (await import('./index.js')).startForward(options, stop),
 });

@@ -1,19 +1,9 @@
 #!/usr/bin/env node
 import { runCommand } from 'mproxy-command';
-import { FLAGS } from './flags.js';
+import { ABOUT } from './about.js';
 import type { ReverseOptions } from './index.js';
 
 await runCommand({
-  name: 'mproxy-reverse',
-  summary:
-    'Take TCP, TLS and UDP into a multicast group, and give what the group delivers to any number of TCP, TLS and UDP ' +
-    'consumers. SIGHUP reads the certificates again.',
-  flags: FLAGS,
-  examples: [
-    "mproxy-reverse --udp-listen-addr '0.0.0.0:9920' --tcp-output-addr '[::1]:9921' --multicast-addr '224.0.0.1:9922'",
-    "mproxy-reverse --multicast-addr '239.1.1.1:9922,interface=eth0' --tcp-output-addr tls://0.0.0.0:9443 \\",
-    '    --tls-cert feed.pem --tls-key feed.key --allow 192.168.0.0/16',
-  ],
-  reloads: true,
+  ...ABOUT,
   start: async (options: ReverseOptions, stop) => (await import('./index.js')).startReverse(options, stop),
 });

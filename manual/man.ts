@@ -1,0 +1,76 @@
+import { type About, type Flag, flagGroups, fullSummary, UNITS } from 'mproxy-command';
+import { KEYS } from 'mproxy-route/keys';
+import { VERSION } from 'mproxy-route/version';
+import { ADDRESSES, DESCRIPTION, ENVIRONMENT, EXIT_STATUS, type Item, SIGNALS } from './manual.js';
+import { namesOf } from './values.js';
+
+/** A man page in man(7). */
+export function manPage(about: About, others: string[], date: string): string {
+  const { name, summary, hangup, examples } = about;
+  const flags = flagGroups(about).flatMap(([, group]) => group);
+  const keys = flags.map((flag) => flag.name.slice(2)).filter((key) => Object.hasOwn(KEYS, key));
+  const purpose = (summary[0]!.toLowerCase() + summary.slice(1)).replace(/\.$/, '');
+  const signals = hangup === undefined ? SIGNALS : [...SIGNALS, ['SIGHUP', `It ${hangup}.`] as const];
+  return [
+    `.TH ${name.toUpperCase()} 1 ${date} "mproxy ${VERSION}" "User commands"`,
+    section('NAME', prose(`${name} - ${purpose}`)),
+    section('SYNOPSIS', `.B ${roff(name)}\n.RI [ options ]`),
+    section('DESCRIPTION', paragraphs([fullSummary(about), ...DESCRIPTION])),
+    section('OPTIONS', flagGroups(about).map(optionGroup).join('\n')),
+    section('ADDRESSES', paragraphs([...ADDRESSES, `The keys of this command: ${keys.join(', ')}.`, UNITS])),
+    section('EXIT STATUS', items(EXIT_STATUS)),
+    section('SIGNALS', items(signals)),
+    ...(ENVIRONMENT.length > 0 ? [section('ENVIRONMENT', items(ENVIRONMENT))] : []),
+    section('EXAMPLES', `.EX\n${examples.map(roff).join('\n')}\n.EE`),
+    section('SEE ALSO', [...others.map((other) => reference(other, 1)), reference('udp', 7)].join(',\n')),
+  ].join('\n');
+}
+
+function section(heading: string, text: string): string {
+  return `.SH ${heading}\n${text}`;
+}
+
+function paragraphs(texts: readonly string[]): string {
+  return texts.map(prose).join('\n.PP\n');
+}
+
+function items(all: readonly Item[]): string {
+  return all.map(([what, text]) => `.TP\n.B ${roff(what)}\n${prose(text)}`).join('\n');
+}
+
+function optionGroup([heading, flags]: [string, Flag[]]): string {
+  return [`.SS ${roff(heading)}`, ...flags.map(optionItem)].join('\n');
+}
+
+function optionItem(flag: Flag): string {
+  const { value, optional, help } = flag;
+  const names = namesOf(flag).map((name) => `\\fB${roff(name)}\\fR`);
+  const shape = value === undefined ? '' : `\\fI${roff(value)}\\fR`;
+  const takes = shape && (optional ? ` [${shape}]` : ` ${shape}`);
+  return `.TP\n${names.join(', ')}${takes}\n${prose(help)}`;
+}
+
+function reference(name: string, part: number): string {
+  return `\\fB${roff(name)}\\fR(${part})`;
+}
+
+/** Text as roff takes it literally (groff_char(7)). */
+function roff(text: string): string {
+  const marks: Record<string, string> = {
+    '\\': '\\e',
+    '-': '\\-',
+    "'": '\\(aq',
+    '`': '\\(ga',
+    '^': '\\(ha',
+    '~': '\\(ti',
+  };
+  return text.replace(/[\\\-'`^~]/g, (mark) => marks[mark]!);
+}
+
+/** The same in lines of 80 bytes at most; a stop at the beginning of one would be a request. */
+function prose(text: string): string {
+  return roff(text)
+    .replace(/(.{1,78})(?: |$)/g, '$1\n')
+    .trimEnd()
+    .replace(/^(?=\.)/gm, '\\&');
+}

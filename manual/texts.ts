@@ -1,0 +1,34 @@
+import type { About } from 'mproxy-command';
+import { bashCompletions } from './bash.js';
+import { fishCompletions } from './fish.js';
+import { manPage } from './man.js';
+import { zshCompletions } from './zsh.js';
+
+/** What is told of the four commands. */
+export function readAbouts(): Promise<About[]> {
+  return Promise.all(
+    ['client', 'server', 'forward', 'reverse'].map(async (name) => {
+      const url = new URL(`../../packages/${name}/dist/about.js`, import.meta.url);
+      return ((await import(url.href)) as { ABOUT: About }).ABOUT;
+    }),
+  );
+}
+
+/** The files that are made of a command's flags, by their paths in its package. */
+export function texts(about: About, all: About[]): Record<string, string> {
+  const { name } = about;
+  const others = all.map((other) => other.name).filter((other) => other !== name);
+  return {
+    [`man/${name}.1`]: manPage(about, others, buildDate()),
+    [`completions/${name}.bash`]: bashCompletions(about),
+    [`completions/_${name}`]: zshCompletions(about),
+    [`completions/${name}.fish`]: fishCompletions(about),
+  };
+}
+
+/** A build that is to come out the same again says when it was (reproducible-builds.org, SOURCE_DATE_EPOCH). */
+function buildDate(): string {
+  const { SOURCE_DATE_EPOCH } = process.env;
+  const date = SOURCE_DATE_EPOCH ? new Date(Number(SOURCE_DATE_EPOCH) * 1000) : new Date();
+  return date.toISOString().slice(0, 10);
+}

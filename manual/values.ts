@@ -1,0 +1,17 @@
+import type { Flag } from 'mproxy-command';
+
+/** What can be completed of a flag's value. */
+export type Values = { kind: 'none' | 'text' | 'file' | 'interface' } | { kind: 'words'; words: string[] };
+
+export function valuesOf({ name, value }: Flag): Values {
+  if (value === undefined) return { kind: 'none' };
+  if (name === '--interface') return { kind: 'interface' };
+  if (value.split('|').includes('FILE')) return { kind: 'file' };
+  if (/^[a-z]+(\|[a-z]+)+$/.test(value)) return { kind: 'words', words: value.split('|') };
+  return { kind: 'text' };
+}
+
+/** The names that a flag goes by, the short one first. */
+export function namesOf({ name, short }: Flag): string[] {
+  return short === undefined ? [name] : [short, name];
+}
