@@ -1,7 +1,15 @@
 import { type About, type Flag, flagGroups, fullSummary, UNITS } from 'mproxy-command';
 import { KEYS } from 'mproxy-route/keys';
 import { VERSION } from 'mproxy-route/version';
-import { ADDRESSES, DESCRIPTION, ENVIRONMENT, EXIT_STATUS, type Item, SIGNALS } from './manual.js';
+import {
+  ADDRESSES,
+  DESCRIPTION,
+  ENVIRONMENT,
+  EXIT_STATUS,
+  type Item,
+  SIGNALS,
+  TLS_ENVIRONMENT,
+} from './manual.js';
 import { namesOf } from './values.js';
 
 /** A man page in man(7). */
@@ -20,10 +28,14 @@ export function manPage(about: About, others: string[], date: string): string {
     section('ADDRESSES', paragraphs([...ADDRESSES, `The keys of this command: ${keys.join(', ')}.`, UNITS])),
     section('EXIT STATUS', items(EXIT_STATUS)),
     section('SIGNALS', items(signals)),
-    ...(ENVIRONMENT.length > 0 ? [section('ENVIRONMENT', items(ENVIRONMENT))] : []),
+    section('ENVIRONMENT', items(flags.some(isTrust) ? [...ENVIRONMENT, ...TLS_ENVIRONMENT] : ENVIRONMENT)),
     section('EXAMPLES', `.EX\n${examples.map(roff).join('\n')}\n.EE`),
     section('SEE ALSO', [...others.map((other) => reference(other, 1)), reference('udp', 7)].join(',\n')),
   ].join('\n');
+}
+
+function isTrust({ name }: Flag): boolean {
+  return name === '--tls-ca';
 }
 
 function section(heading: string, text: string): string {

@@ -26,4 +26,15 @@ export const SIGNALS: Item[] = [
   ],
 ];
 
-export const ENVIRONMENT: Item[] = [];
+export const ENVIRONMENT: Item[] = [
+  [
+    'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
+    'Set by systemd, which is told READY=1 when every socket and file is open, STOPPING=1, and in time WATCHDOG=1 ' +
+      '(Type=notify, WatchdogSec=).',
+  ],
+];
+
+/** For what connects by TLS. */
+export const TLS_ENVIRONMENT: Item[] = [
+  ['SSL_CERT_FILE', "The authorities to trust where the system's are elsewhere, without --tls-ca."],
+];

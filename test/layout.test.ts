@@ -13,7 +13,7 @@ const MAY: Record<string, string[]> = {
   framing: [],
   udp: [],
   route: ['framing', 'udp'],
-  command: ['route'],
+  command: ['route', 'udp'],
   ...Object.fromEntries(
     ['client', 'server', 'forward', 'reverse'].map((name) => [name, ['route', 'command']]),
   ),

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type About, flagGroups } from 'mproxy-command';
 import t, { type Test } from 'tap';
 import { readAbouts, texts } from '../../manual/texts.js';
-import { missing, standIn, Terminal } from './terminal.js';
+import { missing } from '../lan/tools.js';
+import { standIn, Terminal } from './terminal.js';
 
 const abouts = await readAbouts();
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type About, flagGroups } from 'mproxy-command';
 import t, { type Test } from 'tap';
 import { readAbouts, texts } from '../../manual/texts.js';
-import { missing } from './terminal.js';
+import { missing } from '../lan/tools.js';
 
 const abouts = await readAbouts();
 const SECTIONS = [
@@ -15,6 +15,7 @@ const SECTIONS = [
   'ADDRESSES',
   'EXIT STATUS',
   'SIGNALS',
+  'ENVIRONMENT',
   'EXAMPLES',
   'SEE ALSO',
 ];

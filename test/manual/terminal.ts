@@ -1,16 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { startProgram } from '../support/command.js';
 import { until } from '../support/wait.js';
-
-/** Why a program cannot be used here; false where it can. For `skip`. */
-export function missing(program: string): string | false {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
-    ? false
-    : `${program} is not installed`;
-}
 
 /** Puts a stand-in for a command into a folder: it prints each of its arguments in brackets. */
 export function standIn(folder: string, name: string): void {

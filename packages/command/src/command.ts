@@ -8,6 +8,7 @@ import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { endAtOnce, reloadOnHangup, stopSignal } from './signals.js';
 import { printStats } from './stats.js';
+import { tellManager } from './systemd.js';
 
 /** What makes a command: what is told of it, and the library function that it starts. */
 export interface CommandSpec extends About {
@@ -52,13 +53,16 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
   rest.onNotice = ({ kind, text }) => {
     if (kind === 'loss' || !quiet) say(text);
   };
-  const handle = await spec.start(rest as never, stopSignal());
+  const stop = stopSignal();
+  const handle = await spec.start(rest as never, stop);
   if (spec.hangup !== undefined) reloadOnHangup(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
+  const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);
   try {
     await handle.done;
   } finally {
+    stopTelling();
     stopProgress?.();
     stopStats?.();
   }
