@@ -4,7 +4,7 @@ import { ABOUT } from './about.js';
 import type { ClientHandle, ClientOptions } from './index.js';
 import { showProgress } from './progress.js';
 
-await runCommand({
+void runCommand({
   ...ABOUT,
   start: async (options: ClientOptions, stop) => (await import('./index.js')).startClient(options, stop),
   progress: (handle, options: ClientOptions & { progress?: boolean }) =>

@@ -3,7 +3,7 @@ import { runCommand } from 'mproxy-command';
 import { ABOUT } from './about.js';
 import type { ForwardOptions } from './index.js';
 
-await runCommand({
+void runCommand({
   ...ABOUT,
   start: async (options: ForwardOptions, stop) => (await import('./index.js')).startForward(options, stop),
 });

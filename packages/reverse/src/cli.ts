@@ -3,7 +3,7 @@ import { runCommand } from 'mproxy-command';
 import { ABOUT } from './about.js';
 import type { ReverseOptions } from './index.js';
 
-await runCommand({
+void runCommand({
   ...ABOUT,
   start: async (options: ReverseOptions, stop) => (await import('./index.js')).startReverse(options, stop),
 });

@@ -3,7 +3,7 @@ import { runCommand } from 'mproxy-command';
 import { ABOUT } from './about.js';
 import type { ServerOptions } from './index.js';
 
-await runCommand({
+void runCommand({
   ...ABOUT,
   start: async (options: ServerOptions, stop) => (await import('./index.js')).startServer(options, stop),
 });

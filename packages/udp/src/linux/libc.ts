@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { loadKoffi } from '#parts';
 
 /** The system calls that Node does not have, by a foreign function interface. Pointers are Buffers or addresses. */
 export interface Libc {
@@ -54,14 +54,14 @@ const PROTOTYPES = {
 
 let loaded: Libc | undefined;
 
-/** Loads the interface once a thread. @throws when the library is not installed or does not know this machine */
+/** Loads the interface once a thread. @throws when the library is not there or does not know this machine */
 export function loadLibc(): Libc {
-  loaded ??= bindLibc(createRequire(import.meta.url)('koffi'));
+  loaded ??= bindLibc(loadKoffi());
   return loaded;
 }
 
 /** What is used of koffi. */
-interface Koffi {
+export interface Koffi {
   /** `null`: the symbols of this process, and so of its C library, whichever that is. */
   load(path: null): { func(prototype: string): unknown };
   errno(): number;

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { startWorker } from '#parts';
 import { Batch } from '../batch.js';
 import type { Deliver, FileTarget, HandedOver, OwnSender, SocketTarget, ThreadSinks } from '../contract.js';
 import { SharedCounts } from './counts.js';
@@ -52,7 +52,7 @@ export class ReceivingThread {
       counts: this.counts.buffer,
       stop: this.#stop.buffer as SharedArrayBuffer,
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = startWorker({
       workerData: data,
       execArgv: [],
       // It makes little garbage: what it needs to start with is enough.

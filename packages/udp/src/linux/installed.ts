@@ -1,0 +1,14 @@
+import { createRequire } from 'node:module';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { Koffi } from './libc.js';
+
+/** The two parts of the engine that are not imports, where they are files of installed packages. */
+
+/** @throws when it is not installed or does not know this machine */
+export function loadKoffi(): Koffi {
+  return createRequire(import.meta.url)('koffi');
+}
+
+export function startWorker(options: WorkerOptions): Worker {
+  return new Worker(new URL('./worker.js', import.meta.url), options);
+}

@@ -1,0 +1,96 @@
+// Single executable applications (nodejs.org/api/single-executable-applications.html): a copy of Node with one more note
+// in it, which holds the program as one script, the thread's script and the native library.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = new URL('../', import.meta.url);
+const out = new URL('dist/', root);
+const work = new URL('build/package/', root);
+const path = (url) => fileURLToPath(url);
+const require = createRequire(import.meta.url);
+
+/** The Node that the executables carry; it must also write what is put into it. */
+const carried = require.resolve(`node-linux-${process.arch}/bin/node`);
+const target = `node${execFileSync(carried, ['-p', 'process.versions.node'], { encoding: 'utf8' }).trim()}`;
+
+const inject = require.resolve('postject/dist/cli.js');
+const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+export async function buildAll(say) {
+  mkdirSync(out, { recursive: true });
+  mkdirSync(work, { recursive: true });
+  const node = stripped(carried, say);
+  const library = createRequire(new URL('packages/udp/', root)).resolve(
+    `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+  );
+  const assets = {
+    'koffi.node': library,
+    'worker.js': await bundle('packages/udp/dist/linux/worker.js', 'worker.js'),
+  };
+  for (const name of ['client', 'server', 'forward', 'reverse']) {
+    const main = await bundle(`packages/${name}/dist/cli.js`, `${name}.js`);
+    const file = new URL(`mproxy-${name}`, out);
+    await executable(node, main, assets, path(file));
+    say(`dist/mproxy-${name}: ${(statSync(file).size / 1e6).toFixed(1)} MB`);
+  }
+}
+
+/** One script of a program and all that it imports. */
+async function bundle(entry, name) {
+  const outfile = path(new URL(name, work));
+  await build({
+    entryPoints: [path(new URL(entry, root))],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target,
+    minify: true,
+    // Errors and stack traces tell functions and classes by name.
+    keepNames: true,
+    conditions: ['mproxy-executable'],
+    logLevel: 'warning',
+  });
+  return outfile;
+}
+
+/** A copy without the tables that only debuggers read; what libraries find by name stays (strip(1)). */
+function stripped(file, say) {
+  const copy = path(new URL('node', work));
+  copyFileSync(file, copy);
+  try {
+    execFileSync('strip', [copy], { stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    say(`they are not stripped, as strip (of binutils) is not installed`);
+  }
+  return copy;
+}
+
+async function executable(node, main, assets, file) {
+  const blob = path(new URL('blob', work));
+  const config = path(new URL('sea.json', work));
+  writeFileSync(
+    config,
+    JSON.stringify({
+      main,
+      output: blob,
+      assets,
+      disableExperimentalSEAWarning: true,
+      useCodeCache: true,
+    }),
+  );
+  execFileSync(carried, ['--experimental-sea-config', config], { stdio: 'pipe' });
+  // Made beside and then renamed: one that runs is not written into.
+  const made = `${file}.new`;
+  copyFileSync(node, made);
+  execFileSync(process.execPath, [inject, made, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', FUSE], {
+    // It warns of section names that it does not need.
+    stdio: 'pipe',
+  });
+  renameSync(made, file);
+  rmSync(blob);
+}
