@@ -81,6 +81,8 @@ async function executable(node, main, assets, file) {
       assets,
       disableExperimentalSEAWarning: true,
       useCodeCache: true,
+      // NODE_OPTIONS is meant for other programs, with a Node of another version.
+      execArgvExtension: 'none',
     }),
   );
   execFileSync(carried, ['--experimental-sea-config', config], { stdio: 'pipe' });

@@ -20,7 +20,7 @@ export interface CommonOptions {
   tee?: boolean;
   /** `auto` (default), `linux` or `node`. */
   engine?: string;
-  /** Say with the notices which engine `auto` could not take. */
+  /** Say with the notices which engine runs, and why it is not the one that `auto` would rather have. */
   stats?: unknown;
   /** Takes what the program says of itself. */
   onNotice?: (notice: Notice) => void;
@@ -250,8 +250,8 @@ export class Service {
     if (!isEngineName(name)) throw usage('--engine', name, 'no such engine', 'use auto, linux or node');
     try {
       const { engine, instead } = chooseEngine(name);
-      if (instead !== undefined && this.options.stats)
-        this.notice(`engine: node, as linux does not load: ${instead}`);
+      const why = instead === undefined ? '' : `, as linux does not load: ${instead}`;
+      if (this.options.stats) this.notice(`engine: ${engine.name}${why}`);
       return engine;
     } catch (error) {
       throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');

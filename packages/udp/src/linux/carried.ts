@@ -24,7 +24,7 @@ export function loadKoffi(): Koffi {
       why ||= (error as Error).message.split('\n')[0]!;
     }
   }
-  throw new Error(`no directory for its native part, as TMPDIR could name one: ${why}`);
+  throw new Error(`no directory to load its native part from, as TMPDIR can name one: ${why}`);
 }
 
 export function startWorker(options: WorkerOptions): Worker {
