@@ -17,11 +17,10 @@ export function emptyFolder(t: Test): string {
 
 /** Runs a program to its end, and returns what it printed. @throws with all that it said, when it fails */
 export async function runIn(cwd: string, file: string, ...args: string[]): Promise<string> {
-  // The test runner has every child load it first.
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const options = { cwd, env, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 };
+  const options = { cwd, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 };
   try {
-    return (await promisify(execFile)(file, args, options)).stdout;
+    // The test runner has every child load it first (NODE_OPTIONS), whatever its `env` says.
+    return (await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', file, ...args], options)).stdout;
   } catch (error) {
     const { message, stdout } = error as Error & { stdout?: string };
     throw new Error(`${message}\n${stdout ?? ''}`);
