@@ -1,16 +1,20 @@
-// Writes the man page and the completions of each command into its package, where npm pack finds them.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Lays the man page, the completions and the systemd unit of each command into its package, where npm pack finds them.
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readAbouts, texts } from './texts.js';
 
-const packages = fileURLToPath(new URL('../../packages/', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const abouts = await readAbouts();
 
 for (const about of abouts) {
+  const folder = join(root, 'packages', about.name.replace('mproxy-', ''));
   for (const [path, text] of Object.entries(texts(about, abouts))) {
-    const file = join(packages, about.name.replace('mproxy-', ''), path);
+    const file = join(folder, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
+  const unit = `systemd/${about.name}@.service`;
+  // A client ends with its input: it is no service.
+  if (about.name !== 'mproxy-client') cpSync(join(root, 'packaging', unit), join(folder, unit));
 }

@@ -33,7 +33,7 @@ function run(t: Test, file: string, ...args: string[]): string {
   const env = { ...process.env, MANWIDTH: '200', MANPAGER: 'cat', LC_ALL: 'C.UTF-8' };
   const { status, stdout, stderr } = spawnSync(file, args, { env, encoding: 'utf8' });
   t.equal(stderr, '', `${file} has no complaint`);
-  t.equal(status, 0, stdout);
+  t.equal(status, 0, `${file} ends with 0`);
   return stdout;
 }
 

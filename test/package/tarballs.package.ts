@@ -114,7 +114,8 @@ function isProgram(name: string): name is Name {
 
 function manualOf(name: Name): string[] {
   const completions = [`mproxy-${name}.bash`, `_mproxy-${name}`, `mproxy-${name}.fish`];
-  return [`man/mproxy-${name}.1`, ...completions.map((file) => `completions/${file}`)];
+  const units = name === 'client' ? [] : [`systemd/mproxy-${name}@.service`];
+  return [`man/mproxy-${name}.1`, ...completions.map((file) => `completions/${file}`), ...units];
 }
 
 function readJson(...path: string[]): unknown {
