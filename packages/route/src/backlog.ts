@@ -26,6 +26,11 @@ export class Backlog {
     this.datagrams += datagrams;
   }
 
+  /** Copies what is left, as its bytes were lent. */
+  keep(): void {
+    this.#pieces = this.#pieces.map((piece) => Buffer.from(piece));
+  }
+
   /** The first pieces, at most so many. */
   first(count: number): Buffer[] {
     const pieces = this.#pieces.slice(0, count);

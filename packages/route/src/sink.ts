@@ -38,8 +38,9 @@ const PIECE = 65_536;
 
 /** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
 export function toStream(batch: Batch, frame: Frame, take: Take): void {
-  if (!endsEveryDatagram(frame)) joined(batch, take);
-  else lineByLine(batch, take);
+  if (endsEveryDatagram(frame)) lineByLine(batch, take);
+  else if (batch.sizes) pieces(batch, batch.sizes, take);
+  else joined(batch, take);
 }
 
 /** Each datagram with its newline. */
@@ -71,4 +72,21 @@ function joined(batch: Batch, take: Take): void {
     datagrams++;
   });
   pass();
+}
+
+/** The same for datagrams of which the lengths are listed: that is all that is looked at. */
+function pieces({ slab, offset, sized }: Batch, sizes: Uint16Array, take: Take): void {
+  let start = offset[0]!;
+  let end = start;
+  let from = 0;
+  for (let i = 0; i < sized; i++) {
+    const next = end + sizes[i]!;
+    if (next - start > PIECE && end > start) {
+      take(slab, start, end - start, i - from);
+      start = end;
+      from = i;
+    }
+    end = next;
+  }
+  if (end > start) take(slab, start, end - start, sized - from);
 }

@@ -32,6 +32,13 @@ export class Batch {
    */
   readonly from: (Endpoint | undefined)[] = new Array(BATCH_CAPACITY).fill(undefined);
 
+  /**
+   * Given where the batch is a single entry, of datagrams of any lengths one behind the other, as many as {@link sized}:
+   * their lengths. What made the batch fills it again.
+   */
+  sizes: Uint16Array | undefined;
+  sized = 0;
+
   get full(): boolean {
     return this.count === BATCH_CAPACITY;
   }
@@ -40,6 +47,7 @@ export class Batch {
   reset(slab: Buffer): void {
     this.slab = slab;
     this.count = 0;
+    this.sizes = undefined;
   }
 
   add(offset: number, length: number, segment = 0): void {
@@ -62,6 +70,14 @@ export class Batch {
     return taken;
   }
 
+  /** Makes the batch a single entry, of `count` datagrams of these lengths. */
+  setSized(offset: number, length: number, sizes: Uint16Array, count: number): void {
+    this.count = 0;
+    this.add(offset, length);
+    this.sizes = sizes;
+    this.sized = count;
+  }
+
   /** Bytes in all entries. */
   get bytes(): number {
     let bytes = 0;
@@ -71,6 +87,7 @@ export class Batch {
 
   /** Datagrams in all entries; an empty datagram is one too. */
   get datagrams(): number {
+    if (this.sizes) return this.sized;
     let datagrams = 0;
     for (let i = 0; i < this.count; i++) {
       const segment = this.segment[i]!;
@@ -81,6 +98,10 @@ export class Batch {
 
   /** Calls back with each datagram's range of the slab, in order. */
   each(visit: (offset: number, length: number) => void): void {
+    if (this.sizes) {
+      for (let i = 0, at = this.offset[0]!; i < this.sized; at += this.sizes[i++]!) visit(at, this.sizes[i]!);
+      return;
+    }
     for (let i = 0; i < this.count; i++) {
       const end = this.offset[i]! + this.length[i]!;
       const step = this.segment[i]! || this.length[i]!;

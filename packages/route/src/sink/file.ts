@@ -16,6 +16,8 @@ const MEMORY_LIMIT = 64 * 1024 * 1024;
 const GATHER_LIMIT = 1024 * 1024;
 /** Buffers that one writev(2) takes (IOV_MAX). */
 const IOV_MAX = 1024;
+/** A batch of so many bytes is worth a system call of its own, which spares a copy. */
+const WORTH_A_CALL = 64 * 1024;
 const RETRY_MS = 1000;
 /** A device that takes nothing now (EAGAIN) is asked again soon. */
 const BUSY_MS = 10;
@@ -63,12 +65,18 @@ export class FileSink implements Sink {
   }
 
   write(batch: Batch): void {
+    const atOnce = batch.lent && batch.bytes >= WORTH_A_CALL && this.#backlog.empty;
     let kept = true;
     toStream(batch, this.frame, (slab, offset, length, datagrams) => {
-      if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), datagrams);
-      else if (kept) this.#add(NEWLINE, 0);
+      if (slab === NEWLINE) {
+        if (kept) this.#add(NEWLINE, 0);
+      } else {
+        const piece = atOnce ? slab.subarray(offset, offset + length) : batch.keep(offset, length);
+        kept = this.#add(piece, datagrams);
+      }
     });
-    if (this.#backlog.bytes >= GATHER_LIMIT) this.flush();
+    if (atOnce || this.#backlog.bytes >= GATHER_LIMIT) this.flush();
+    if (atOnce) this.#backlog.keep();
   }
 
   flush(): void {

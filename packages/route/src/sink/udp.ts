@@ -1,5 +1,5 @@
 import {
-  type Batch,
+  Batch,
   broadcastAddresses,
   type Endpoint,
   type OwnSender,
@@ -102,7 +102,21 @@ export class UdpSink implements Sink {
   }
 
   write(batch: Batch): void {
-    this.sender.send(batch);
+    if (batch.sizes) this.#writeOneByOne(batch);
+    else this.sender.send(batch);
+  }
+
+  #writeOneByOne(batch: Batch): void {
+    const some = new Batch();
+    some.lent = batch.lent;
+    some.reset(batch.slab);
+    batch.each((offset, length) => {
+      some.add(offset, length);
+      if (!some.full) return;
+      this.sender.send(some);
+      some.reset(batch.slab);
+    });
+    if (some.count > 0) this.sender.send(some);
   }
 
   /** Sends back to who was heard, from the same socket. */
