@@ -9,6 +9,7 @@ const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
 /** A newline in each byte of a word. */
 const NEWLINES = 0x0a0a0a0a;
 const WORD = 4;
+const MOST_BY_WORDS = 256;
 
 /**
  * Puts messages into the packets of one session, right in the store, and emits each packet when the next message does
@@ -106,9 +107,24 @@ export class Packer {
     const alone = length > this.payload - OVERHEAD;
     if (alone || this.#at + MESSAGE_HEADER + length > this.#limit)
       this.#open(Math.max(this.payload, OVERHEAD + length));
-    bytes.copy(this.store.slab, this.#at + MESSAGE_HEADER, offset, offset + length);
+    this.#copy(bytes, offset, length);
     this.#close(this.#at + MESSAGE_HEADER + length);
     if (alone) this.#emitOpen();
+  }
+
+  /** Copies a message to where it goes: a short one a word at a time, which is quicker than a call. */
+  #copy(bytes: Buffer, offset: number, length: number): void {
+    const to = this.#at + MESSAGE_HEADER;
+    if (length > MOST_BY_WORDS) {
+      bytes.copy(this.store.slab, to, offset, offset + length);
+      return;
+    }
+    if (bytes.buffer !== this.#source.buffer) this.#source = new DataView(bytes.buffer);
+    const from = bytes.byteOffset + offset;
+    let done = 0;
+    for (; done + WORD <= length; done += WORD)
+      this.#view.setInt32(to + done, this.#source.getInt32(from + done, true), true);
+    for (; done < length; done++) this.#view.setUint8(to + done, this.#source.getUint8(from + done));
   }
 
   /** Begins a packet, after the one that is open. */
