@@ -92,6 +92,13 @@ export class PacketStore {
     return sequence < first + countOf(this.slab, found.offset) ? found : undefined;
   }
 
+  /** About how many bytes were kept since the message of this number; all that there are room for, where it is not held. */
+  since(sequence: number): number {
+    const { length } = this.slab;
+    const found = this.find(sequence);
+    return found ? (this.#end - found.offset + length) % length : length;
+  }
+
   /** The i-th oldest packet. */
   #at(i: number): Stored {
     const place = (this.#head + i) & (this.#offsets.length - 1);

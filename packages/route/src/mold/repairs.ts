@@ -23,6 +23,8 @@ const LEAST_OF_ONE = 8;
 const MOST_REQUESTERS = 4096;
 /** Bytes that one request may bring; for more, its sender asks again. */
 const MOST_ANSWER = 256 * 1024;
+/** A receiver that asks for what so many bytes were sent after is far behind; or a quarter of the store. */
+const FAR_BEHIND = 16 * 1024 * 1024;
 /** How long an unused allowance is saved up, and how soon one is looked for again, ms. */
 const BURST_MS = 10;
 const SERVE_MS = 1;
@@ -57,9 +59,12 @@ export class Repairs {
   readonly counts: RepairCounts = { requests: 0, refused: 0, answers: 0 };
   /** When something was last asked for, by `performance.now()`. */
   askedAt = 0;
+  /** When that was by a receiver that is far behind. */
+  lateAt = Number.NEGATIVE_INFINITY;
   readonly #requesters = new Map<string, Requester>();
   readonly #scratch = Buffer.alloc(65_536);
   readonly #perMs: number;
+  readonly #farBehind: number;
   #ranges = 0;
   #allowance = 0;
   #allowedAt = performance.now();
@@ -73,6 +78,7 @@ export class Repairs {
     private readonly rate: Rate,
   ) {
     this.#perMs = rate.perSecond / 1000;
+    this.#farBehind = Math.min(FAR_BEHIND, store.slab.length / 4);
   }
 
   /** Whether something is still to be answered. */
@@ -89,6 +95,7 @@ export class Repairs {
       return;
     }
     this.askedAt = performance.now();
+    if (this.store.since(range.next) >= this.#farBehind) this.lateAt = this.askedAt;
     this.#timer ??= setTimeout(() => this.#serve(), 0);
   }
 

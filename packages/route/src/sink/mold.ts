@@ -15,6 +15,13 @@ import { openSocketSink, type UdpSink } from './udp.js';
 const HEARTBEAT_MS = 1000;
 /** How often the end of session is repeated while requests are still answered. */
 const END_MS = 50;
+/**
+ * A stream waits for receivers that are far behind: until none asked for so long, and at most for this long after so
+ * many bytes. Anybody can ask: so nobody can bring it below 160 Mbps.
+ */
+const QUIET_MS = 10;
+const MOST_WAIT_MS = 50;
+const WAIT_EVERY = 1024 * 1024;
 /** Packets wait in a batch for company up to so many bytes: the store may overwrite what is older than itself alone. */
 const BATCH_BYTES = 256 * 1024;
 
@@ -45,6 +52,9 @@ export class MoldSink implements Sink {
   /** Batches that wait for room, or for their time. */
   #pending = 0;
   #bytes = 0;
+  /** Resolves when receivers that were far behind had their time; and what was sent since. */
+  #behind: Promise<void> | undefined;
+  #sinceWait = 0;
   #sentAt = performance.now();
 
   constructor(
@@ -107,7 +117,23 @@ export class MoldSink implements Sink {
   }
 
   room(): Promise<void> | undefined {
-    return this.#pending > 0 ? this.#busy : undefined;
+    if (this.#sinceWait >= WAIT_EVERY && this.#isAsked()) this.#behind ??= this.#waitForThem();
+    const busy = this.#pending > 0 ? this.#busy : undefined;
+    return busy && this.#behind
+      ? Promise.all([busy, this.#behind]).then(() => undefined)
+      : (busy ?? this.#behind);
+  }
+
+  /** Whether receivers that are far behind ask, who will soon find the store without what they lack. */
+  #isAsked(): boolean {
+    return performance.now() - this.#repairs.lateAt < QUIET_MS && !this.#hurry.signal.aborted;
+  }
+
+  async #waitForThem(): Promise<void> {
+    const until = performance.now() + MOST_WAIT_MS;
+    while (this.#isAsked() && performance.now() < until) await wait(1);
+    this.#sinceWait = 0;
+    this.#behind = undefined;
   }
 
   hurry(): void {
@@ -140,6 +166,7 @@ export class MoldSink implements Sink {
     if (this.#batch.count === 0) this.#batch.reset(this.#store.slab);
     this.#batch.add(offset, length);
     this.#bytes += length;
+    this.#sinceWait += length;
     if (this.#batch.full || this.#bytes >= BATCH_BYTES) this.#pass();
   }
 
