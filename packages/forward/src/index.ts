@@ -108,7 +108,7 @@ class Forward {
       const to = [...sinks, ...toGroup, ...listOf(session), ...listOf(moldGroup), ...this.#tee()];
       runs.push(service.route(source, to));
     }
-    if (once && upstreams.length > 0) void Promise.allSettled(runs).then(() => service.stop());
+    if (once && upstreams.length > 0) void Promise.allSettled(runs).then(() => service.end());
     return own;
   }
 

@@ -93,6 +93,8 @@ export class Service {
   readonly #stopping = new AbortController();
   readonly #watch = setInterval(() => this.#tellLosses(TELL_MS), LOOK_MS);
   #ended = false;
+  /** Until it is asked to stop. */
+  #patient = true;
   #stdout: StreamSink | undefined;
   #failure: MproxyError | undefined;
   #told = { total: 0, at: Number.NEGATIVE_INFINITY };
@@ -174,8 +176,18 @@ export class Service {
     return { routes: this.#routes.map((route) => route.stats()) };
   }
 
-  /** Stops from the beginning to the end: what came in goes out before what it goes through is stopped. */
+  /** Stops, as it was asked to: what has not gone out soon is given up. */
   async stop(): Promise<void> {
+    if (this.#patient) setTimeout(() => this.#hurry(this.#sinks), PATIENCE_MS).unref();
+    this.#patient = false;
+    await this.end();
+  }
+
+  /**
+   * Stops, from the beginning to the end: what came in goes out before what it goes through is stopped. By itself,
+   * when nothing more is to come, it gives everybody the time that they take.
+   */
+  async end(): Promise<void> {
     if (this.stopping.aborted) return;
     this.#stopping.abort();
     await this.#stopRoutes(this.#routes.filter((route) => !this.#last.has(route)));
@@ -185,9 +197,7 @@ export class Service {
   async #stopRoutes(routes: Route[]): Promise<void> {
     const others = this.#routes.filter((route) => !routes.includes(route)).flatMap(({ sinks }) => sinks);
     const sinks = this.#sinks.filter((sink) => !others.includes(sink));
-    const hurry = setTimeout(() => {
-      for (const sink of sinks) sink.hurry();
-    }, PATIENCE_MS);
+    const hurry = setTimeout(() => this.#hurry(sinks), PATIENCE_MS);
     for (const route of routes) route.stop();
     await Promise.allSettled(routes.map((route) => this.#runs.get(route)));
     await this.#close(sinks);
@@ -223,10 +233,14 @@ export class Service {
     clearInterval(this.#watch);
     this.#ended = true;
     const hurry = setTimeout(() => {
-      if (this.stopping.aborted) for (const sink of this.#sinks) sink.hurry();
+      if (this.stopping.aborted) this.#hurry(this.#sinks);
     }, PATIENCE_MS);
     await this.#close(this.#sinks);
     clearTimeout(hurry);
+  }
+
+  #hurry(sinks: Sink[]): void {
+    if (!this.#patient) for (const sink of sinks) sink.hurry();
   }
 
   async #close(sinks: Iterable<Sink>): Promise<void> {

@@ -36,6 +36,6 @@ export class Sessions {
   over(which: string, why: string | undefined): void {
     if (!this.receiving.once) return;
     if (why !== undefined) this.service.fail('MPROXY_LOST', 'receiving', which, why);
-    if ([...this.#heard].every((session) => session.over)) void this.service.stop();
+    if ([...this.#heard].every((session) => session.over)) void this.service.end();
   }
 }
