@@ -28,6 +28,8 @@ function sourceExtras({
   reconnects,
   refused,
   connections,
+  dropped,
+  mold,
 }: SourceCounts): string[] {
   return [
     ...people('connection', connections),
@@ -35,16 +37,40 @@ function sourceExtras({
     ...some(refused, 'refused connection'),
     ...some(brokenLines, 'broken line'),
     ...some(kernelDropped, 'kernel drop'),
+    ...some(dropped, 'dropped datagram'),
+    ...(mold ? moldReceived(mold) : []),
   ];
 }
 
-function sinkExtras({ dropped, errors, clients, refused, timedOut }: SinkCounts): string[] {
+function sinkExtras({ dropped, errors, clients, refused, timedOut, mold }: SinkCounts): string[] {
   return [
     ...people('client', clients),
     ...some(refused, 'refused client'),
     ...some(timedOut, 'timed-out client'),
     ...some(dropped, 'dropped datagram'),
     ...Object.entries(errors).map(([code, count]) => `${code} ${count}`),
+    ...(mold ? moldSent(mold) : []),
+  ];
+}
+
+function moldReceived(mold: NonNullable<SourceCounts['mold']>): string[] {
+  const { gaps, asked, repaired, duplicates, lost, malformed } = mold;
+  return [
+    showCount(gaps, 'gap'),
+    ...some(asked, 'request'),
+    ...some(repaired, 'message repaired', 'messages repaired'),
+    ...some(duplicates, 'duplicate'),
+    ...some(lost, 'message lost', 'messages lost'),
+    ...some(malformed, 'malformed packet'),
+  ];
+}
+
+function moldSent({ messages, requests, refused, answers }: NonNullable<SinkCounts['mold']>): string[] {
+  return [
+    showCount(messages, 'message'),
+    ...some(requests, 'request'),
+    ...some(refused, 'refused request'),
+    ...some(answers, 'packet sent again', 'packets sent again'),
   ];
 }
 
@@ -52,6 +78,6 @@ function people(word: string, count: { now: number; ever: number } | undefined):
   return count ? [`${showCount(count.now, word)} now ${count.ever.toLocaleString('en')} ever`] : [];
 }
 
-function some(count: number, word: string): string[] {
-  return count > 0 ? [showCount(count, word)] : [];
+function some(count: number, ...words: [one: string, many?: string]): string[] {
+  return count > 0 ? [showCount(count, ...words)] : [];
 }

@@ -75,7 +75,7 @@ export function showDuration(ms: number): string {
   return `${Number((ms / 60_000).toFixed(1))} m`;
 }
 
-/** A count with its word: `1,234 datagrams`, `1 line`. */
-export function showCount(count: number, word: string): string {
-  return `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
+/** A count with its word: `1,234 datagrams`, `1 line`. @param words what several are called */
+export function showCount(count: number, word: string, words = `${word}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? word : words}`;
 }
