@@ -29,7 +29,7 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     }
     lost(
       mold?.lost ?? 0,
-      `${name}: ${lostMessages}; keep more with --retain, wait longer with --repair-timeout`,
+      `${name}: ${lostMessages}; the sender can keep more (--retain), this side wait longer (--repair-timeout)`,
     );
     lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
   }

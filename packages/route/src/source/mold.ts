@@ -164,6 +164,7 @@ export class MoldSource implements Source {
     const session = this.#find(bytes, offset, from);
     if (!session) return;
     session.heardAt = now;
+    if (session.over && !session.tracker.ended) this.#revive(session);
     session.tracker.packet(bytes, offset, length, now);
     if (session.tracker.ended && !session.over) this.#end(session);
   }
@@ -310,6 +311,12 @@ export class MoldSource implements Source {
       this.service.loss(`receiving: ${this.name}: ${session.name}: ${why}`);
       this.all.over(this.name, `${session.name}: ${why}`);
     }
+  }
+
+  /** A session that was silent goes on. */
+  #revive(session: Session): void {
+    session.over = false;
+    this.service.notice(`receiving: ${this.name}: ${session.name}: heard again`);
   }
 
   #forget(key: string, session: Session): void {
