@@ -41,6 +41,8 @@ export interface Relay extends Place {
   seed: number;
   /** `on`: from the senders, with their answers. `back`: to the senders. */
   counts: { on: Counts; back: Counts };
+  /** Whether everything is lost, both ways. */
+  cut: boolean;
 }
 
 const LOOPBACK = '127.0.0.1';
@@ -91,11 +93,18 @@ export async function lossyRelay(t: Test, options: LossyOptions): Promise<Relay>
     port: front.address().port,
     seed,
     counts: { on: on.counts, back: back.counts },
+    get cut() {
+      return on.cut;
+    },
+    set cut(cut) {
+      on.cut = back.cut = cut;
+    },
   };
 }
 
 class Direction {
   readonly counts = new Counts();
+  cut = false;
   readonly #random: Random;
   readonly #trouble: Required<Trouble>;
   readonly #late = new Set<{ after: number; go: () => void }>();
@@ -113,7 +122,7 @@ class Direction {
     const [lost, twice, behind, late] = [lose, duplicate, reorder, delay].map((p) => this.#random.next() < p);
     const how = this.#random.next();
     const go = () => this.#send(datagram, by, to);
-    if (lost) {
+    if (lost || this.cut) {
       this.counts.lost += 1;
       return;
     }
