@@ -9,7 +9,7 @@ const step = (what, args, env = {}) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 const tap = 'node_modules/.bin/tap';
-const behaviour = ['client', 'server', 'forward', 'reverse', 'lan', 'chain', 'socat'];
+const behaviour = ['client', 'server', 'forward', 'reverse', 'lan', 'chain', 'socat', 'mold'];
 
 step('install and types', ['scripts/prepare.mjs']);
 step('lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
