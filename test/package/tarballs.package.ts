@@ -65,6 +65,18 @@ t.test('npx finds a command', async (t) => {
   t.match(help, 'Usage: mproxy-client [options]');
 });
 
+t.test('npm install -g puts the commands and their man pages where they are found', async (t) => {
+  const prefix = emptyFolder(t);
+  await runIn(prefix, 'npm', 'install', '-g', '--prefix', prefix, ...PACKAGES.map(tarball));
+  for (const name of PROGRAMS) {
+    t.equal(await runIn(prefix, `bin/mproxy-${name}`, '--version'), `${version}\n`);
+    t.match(
+      readFileSync(join(prefix, `share/man/man1/mproxy-${name}.1`), 'utf8'),
+      `.TH MPROXY-${name.toUpperCase()} 1`,
+    );
+  }
+});
+
 t.test('a file goes from client by forward to server, identical', async (t) => {
   const file = join(installed, 'sent');
   const bytes = randomBytes(4 * 1024 * 1024);
