@@ -90,6 +90,28 @@ const CASES: Record<string, Case[]> = {
       '10.0.0.0/33',
     ],
   ],
+  'what frame=mold cannot be, or is given without it': [
+    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --payload 22', '--payload'],
+    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --session elevenchars', 'elevenchars'],
+    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --retain 64KiB', '64KiB'],
+    ['client', '--path - --server-addr 127.0.0.1:9 --linger 1s', '--linger'],
+    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --server-addr 127.0.0.1:10', 'mold, lines'],
+    ['server', '--path - --listen-addr 127.0.0.1:0 --from-start', '--from-start'],
+    ['server', '--path - --listen-addr 127.0.0.1:0 --once', '--once'],
+    ['server', '--path - --listen-addr 127.0.0.1:0,frame=mold --request-addr 127.0.0.1:0', '127.0.0.1:0'],
+    ['forward', '--tcp-connect-addr 127.0.0.1:9,frame=mold --tee', 'frame=mold'],
+    ['forward', '--udp-listen-addr 127.0.0.1:0,frame=mold --tee --session x', '--session'],
+    [
+      'forward',
+      '--udp-listen-addr 127.0.0.1:0,frame=mold --tcp-connect-addr 127.0.0.1:9 --tee --once',
+      '--once',
+    ],
+    [
+      'reverse',
+      '--tcp-output-addr 127.0.0.1:0 --multicast-addr 239.77.0.1:9918,interface=lo --once',
+      '--once',
+    ],
+  ],
   'a missing --path': [
     ['client', '--server-addr 127.0.0.1:9', '--path'],
     ['server', '--listen-addr 127.0.0.1:0', '--path'],

@@ -118,7 +118,7 @@ function readOptions(options: ClientOptions) {
     frame,
     rate: pace,
     mold: frame === 'mold' ? sending : undefined,
-    asked: parsePayload(options.payload),
+    asked: parsePayload(options.payload, frame === 'mold'),
     flushAfter: parseDuration('--flush-after', flushAfter),
   };
 }

@@ -41,13 +41,17 @@ export const MOLD_SEND_FLAGS: Flag[] = [
   {
     name: '--session',
     value: 'NAME',
-    help: 'name of the session, 1 to 10 characters; default one of its own each run',
+    help: 'name of the session, 1 to 10 characters, never used before; default a new one each run',
   },
-  { name: '--retain', value: 'SIZE', help: 'how much is kept to be sent again; default 256MiB' },
+  {
+    name: '--retain',
+    value: 'SIZE',
+    help: 'how much of what was sent is kept to be sent again; default 256MiB',
+  },
   {
     name: '--repair-rate',
     value: 'RATE',
-    help: 'how fast at most it is sent again, 100Mbps or 5000pps; default --rate, else 1Gbps',
+    help: 'how fast at most that is, to all who ask, 100Mbps or 5000pps; default --rate, else 1Gbps',
   },
   { name: '--linger', value: 'TIME', help: 'how long requests are still answered after the end; default 1s' },
 ];
@@ -58,9 +62,13 @@ export const MOLD_RECEIVE_FLAGS: Flag[] = [
   {
     name: '--repair-timeout',
     value: 'TIME',
-    help: 'give a message up so long after it was asked for; default 10s',
+    help: 'give a message up so long after it was first asked for; default 10s',
   },
-  { name: '--request-addr', value: 'ADDR', help: 'HOST:PORT to ask; default where the data comes from' },
+  {
+    name: '--request-addr',
+    value: 'ADDR',
+    help: 'HOST:PORT to ask for what is missing; default where the data comes from',
+  },
 ];
 
 /** A flag that takes an address, `HOST:PORT[,KEY[=VALUE]...]`. */

@@ -97,7 +97,7 @@ export function readOptions(options: ForwardOptions) {
     once,
     sending: readMoldSending(options, sends),
     receiving: readMoldReceiving(options, receives),
-    payload: parsePayload(options.payload),
+    payload: parsePayload(options.payload, sends),
     flushAfter: parseDuration('--flush-after', flushAfter),
     idleTimeout: parseDuration('--idle-timeout', idleTimeout),
     greeting: Buffer.from(readEscapes(greeting)),

@@ -128,7 +128,7 @@ export function readOptions(options: ReverseOptions) {
     receiving: readMoldReceiving(options, receives),
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
-    payload: parsePayload(options.payload),
+    payload: parsePayload(options.payload, sends),
     flushAfter: parseDuration('--flush-after', options.flushAfter ?? '50ms'),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
   };

@@ -60,8 +60,8 @@ function fits({ frame }: Keys, { carries }: AddressRule): boolean {
 
 function frameAdvice({ carries }: AddressRule): string {
   return carries === 'stream'
-    ? 'use lines, line or raw'
-    : 'datagrams pass as they are; only frame=mold is known';
+    ? 'mold is for UDP alone; use lines, line or raw'
+    : 'datagrams pass as they are; leave it out, or use frame=mold';
 }
 
 /** An IP address in the one form in which equal addresses are equal texts; undefined if it is none, or has a zone. */

@@ -1,4 +1,4 @@
-import { MAX_DATAGRAM } from 'mproxy-framing';
+import { HEADER, MAX_DATAGRAM, MESSAGE_HEADER } from 'mproxy-framing';
 import { interfaceMtu, routeInterface } from 'mproxy-udp';
 import type { Answer } from './resolve.js';
 import { scoped } from './resolve.js';
@@ -11,9 +11,10 @@ const UNKNOWN = 1452;
 /** IP and UDP headers without options (RFC 791, RFC 8200, RFC 768). */
 const HEADERS = { 4: 28, 6: 48 };
 
-/** Reads `--payload`. @throws MPROXY_USAGE */
-export function parsePayload(asked: number | string | undefined): number | undefined {
-  return asked === undefined ? undefined : parseInteger('--payload', asked, 1, MAX_DATAGRAM);
+/** Reads `--payload`. @param molds whether packets of MoldUDP64 are made, with a message of a byte at least @throws MPROXY_USAGE */
+export function parsePayload(asked: number | string | undefined, molds = false): number | undefined {
+  const least = molds ? HEADER + MESSAGE_HEADER + 1 : 1;
+  return asked === undefined ? undefined : parseInteger('--payload', asked, least, MAX_DATAGRAM);
 }
 
 /**

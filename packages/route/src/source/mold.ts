@@ -254,7 +254,7 @@ export class MoldSource implements Source {
     this.#pass();
     const figures = [
       showCount(gaps, 'gap'),
-      `${asked.toLocaleString('en')} asked`,
+      showCount(asked, 'request'),
       `${repaired.toLocaleString('en')} repaired`,
       showCount(duplicates, 'duplicate'),
       `${lost.toLocaleString('en')} lost`,
