@@ -131,7 +131,7 @@ class Receiver:
         self.session = self.source = self.end = None
         self.begin = self.next = self.known = 1  # first and next number to write; all below `known` exist
         self.held, self.gaps = {}, []  # messages after a gap; (first, end) of what is missing, in order
-        self.due, self.wait, self.open = 0.0, ASK_AGAIN_S, 0  # the next requests; those without an answer
+        self.due, self.wait, self.asked = 0.0, ASK_AGAIN_S, 0  # the next requests; all below `asked` were asked for
         self.counts, self.bytes, self.progress = Counter(), 0, time.monotonic()
         self.asking = udp((args.interface, 0), args.interface)
         self.sockets = {'address': udp(args.listen, args.interface), 'requests': self.asking}
@@ -165,9 +165,9 @@ class Receiver:
         self.known = max(self.known, after)
         if messages and self.hold(first, after, messages):
             self.progress = now
-            if repair:
-                self.open, self.wait = self.open - 1, ASK_AGAIN_S
-                self.due = now if self.open == 0 else self.due
+            if repair:  # one request may bring many packets: as long as they come, none is asked for again
+                self.wait, waits = ASK_AGAIN_S, bool(self.gaps) and self.gaps[0][0] < self.asked
+                self.due = now + self.wait * waits
         elif not self.gaps:
             self.progress = now
 
@@ -191,9 +191,9 @@ class Receiver:
         return len(new)
 
     def ask(self, now):
-        self.open = len(self.gaps[:BURST])
         for first, end in self.gaps[:BURST]:
-            request = HEADER.pack(self.session, first, min(end - first, END - 1))
+            self.asked = min(end, first + END - 1)
+            request = HEADER.pack(self.session, first, self.asked - first)
             self.asking.sendto(request, self.args.request_addr or self.source)
             self.counts['requests'] += 1
         self.due, self.wait = now + self.wait, min(2 * self.wait, ASK_LEAST_S)

@@ -1,32 +1,15 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { loopbackGroup } from '../support/group.js';
 import { lossyRelay } from '../support/lossy.js';
 import { freeUdpPort, udpSend, udpSink } from '../support/net.js';
-import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
+import { makeInput } from './input.js';
 import { noPython, startPeer } from './peer.js';
-
-type Test = Parameters<typeof startPeer>[0];
 
 const skip = noPython;
 const LOOPBACK = ['--interface', '127.0.0.1'];
-
-/** Lines of all lengths, some longer than a packet, some empty, some binary; the last without a newline. */
-function makeInput(t: Test, lines = 5000): { data: Buffer; from: string; to: string } {
-  const random = new Random();
-  t.comment(`SEED=${random.seed}`);
-  const line = () => {
-    const length = random.next() < 0.002 ? random.integer(1400, 20_000) : random.integer(0, 160);
-    return Buffer.concat([random.bytes(length), Buffer.from('\n')]);
-  };
-  const data = Buffer.concat([...Array.from({ length: lines }, line), Buffer.from('no newline')]);
-  const directory = t.testdir();
-  const from = join(directory, 'in');
-  writeFileSync(from, data);
-  return { data, from, to: join(directory, 'out') };
-}
 
 /** A downstream packet. */
 function packet(session: string, first: number, messages: string[] | 'end'): Buffer {
