@@ -1,5 +1,5 @@
 import { type Gap, Gaps } from './gaps.js';
-import { countOf, END_OF_SESSION, HEADER, MESSAGE_HEADER, sequenceOf } from './packet.js';
+import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
 
 /** How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms. */
 const REORDER_MS = 2;
@@ -163,8 +163,9 @@ export class Tracker {
     const refused: [from: number, to: number][] = [];
     const accept = (from: number, to: number, gap?: Gap) => {
       taken += to - from;
-      const begin = skip(bytes, at, from - first);
-      if (!this.#keep(bytes, begin, skip(bytes, begin, to - from), from, to)) refused.push([from, to]);
+      const begin = skipMessages(bytes, at, from - first);
+      if (!this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to))
+        refused.push([from, to]);
       else if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
     if (first < known) this.#gaps.take(first, Math.min(end, known), now + LEAST_PATIENCE_MS, accept);
@@ -217,10 +218,4 @@ export class Tracker {
       this.options.deliver(bytes, 0, bytes.length, count);
     }
   }
-}
-
-/** Where the message after so many begins. */
-function skip(bytes: Buffer, at: number, count: number): number {
-  for (let i = 0; i < count; i++) at += MESSAGE_HEADER + bytes.readUInt16BE(at);
-  return at;
 }
