@@ -49,7 +49,7 @@ export class Gaps {
   /**
    * Takes out what of a range is missing.
    * @param visit is told of each part, and how its gap was asked for
-   * @param hurry when what is left of a gap that was asked for is due, unless it is sooner: its answer may be lost
+   * @param hurry when what is left of a gap that was asked for is due: the rest of its answer comes soon, or is lost
    */
   take(first: number, end: number, hurry: number, visit: (from: number, to: number, gap: Gap) => void): void {
     let i = this.#find(first);
@@ -57,7 +57,7 @@ export class Gaps {
       const gap = this.#list[i]!;
       const [from, to] = [Math.max(first, gap.first), Math.min(end, gap.end)];
       visit(from, to, gap);
-      const due = gap.tries > 0 ? Math.min(gap.due, hurry) : gap.due;
+      const due = gap.tries > 0 ? hurry : gap.due;
       const tries = Math.min(gap.tries, 1);
       const left: Gap[] = [];
       if (gap.first < from) left.push({ ...gap, end: from, due, tries });
@@ -78,7 +78,7 @@ export class Gaps {
     lost: (first: number, end: number) => void,
   ): number {
     let again = Number.POSITIVE_INFINITY;
-    let flying = this.#flying(now);
+    let flying = 0;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
       if (gap.tries > 0 && now - gap.since >= timeout) {
@@ -86,26 +86,20 @@ export class Gaps {
         lost(gap.first, gap.end);
         continue;
       }
-      if (gap.due <= now && flying < budget) {
-        const count = Math.min(gap.end - gap.first, chunk, Math.ceil(budget - flying));
+      if (gap.due <= now) {
+        const count = Math.min(gap.end - gap.first, chunk);
+        // What the budget leaves no room for waits for an answer, or for one that does not come.
+        if (flying > 0 && flying + count > budget) break;
         this.#cut(i, count);
         if (gap.tries++ === 0) gap.since = now;
         gap.askedAt = now;
         gap.due = now + patience(gap.tries);
         request(gap.first, count);
-        flying += count;
       }
-      // What the budget leaves no room for waits for an answer, or for one that does not come.
-      if (gap.due > now) again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
+      if (gap.tries > 0) flying += gap.end - gap.first;
+      again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
     }
     return again;
-  }
-
-  /** Messages that were asked for, and may still come. */
-  #flying(now: number): number {
-    let flying = 0;
-    for (const { first, end, tries, due } of this.#list) if (tries > 0 && due > now) flying += end - first;
-    return flying;
   }
 
   /** Leaves so many messages to a gap; what follows becomes one of its own. */

@@ -46,11 +46,24 @@ export interface TrackerCounts {
   lost: number;
 }
 
-/** Messages that wait for what is missing before them; without bytes: given up. */
+/** Messages that wait for what is missing before them; without a slab: given up. */
 interface Held {
-  bytes: Buffer | undefined;
+  slab: Slab | undefined;
+  offset: number;
+  length: number;
   count: number;
 }
+
+/** Memory for what is held: one allocation for many packets. */
+interface Slab {
+  bytes: Buffer;
+  /** Bytes in use, from its start. */
+  used: number;
+  /** What is held in it. */
+  holds: number;
+}
+
+const SLAB = 128 * 1024;
 
 /**
  * Receives one session: delivers every message once and in order, knows what is missing, and says what to ask for.
@@ -64,7 +77,9 @@ export class Tracker {
   end: number | undefined;
   readonly #gaps = new Gaps();
   readonly #held = new Map<number, Held>();
+  /** Bytes of all slabs in which something is held; the last that was begun. */
   #heldBytes = 0;
+  #slab: Slab | undefined;
   /** The number after the highest that is known to exist. */
   #known: number;
   #messageBytes = CHUNK;
@@ -100,6 +115,7 @@ export class Tracker {
       this.options.deliver(bytes, offset + HEADER, body, count);
       return;
     }
+    if (first > this.next && !this.#hasRoom(body)) return;
     this.#sort(bytes, offset + HEADER, first, count, now);
     this.#release();
   }
@@ -123,7 +139,7 @@ export class Tracker {
   ask(now: number, request: (first: number, count: number) => void): number {
     if (this.#gaps.empty) return Number.POSITIVE_INFINITY;
     const { timeout, budget } = this.options;
-    const full = this.#heldBytes >= this.options.window;
+    const full = !this.#hasRoom(this.#slabBytes);
     const chunk = Math.max(1, Math.min(0xffff, Math.floor(CHUNK / this.#messageBytes)));
     const rules = {
       chunk,
@@ -160,21 +176,19 @@ export class Tracker {
     const end = first + count;
     const known = this.#known;
     let taken = 0;
-    const refused: [from: number, to: number][] = [];
     const accept = (from: number, to: number, gap?: Gap) => {
       taken += to - from;
       const begin = skipMessages(bytes, at, from - first);
-      if (!this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to))
-        refused.push([from, to]);
-      else if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
+      this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to);
+      if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
-    if (first < known) this.#gaps.take(first, Math.min(end, known), now + LEAST_PATIENCE_MS, accept);
+    const hurry = now + LEAST_PATIENCE_MS + this.#answerMs;
+    if (first < known) this.#gaps.take(first, Math.min(end, known), hurry, accept);
     if (end > known) {
       this.#reach(first, now);
       this.#known = end;
       accept(Math.max(first, known), end);
     }
-    for (const [from, to] of refused) this.#gaps.add(from, to, now + MOST_PATIENCE_MS);
     this.counts.duplicates += count - taken;
   }
 
@@ -184,38 +198,69 @@ export class Tracker {
     if (tries === 1) this.#answerMs += (Math.min(now - askedAt, MOST_PATIENCE_MS) - this.#answerMs) * WEIGHT;
   }
 
-  /** Delivers messages that are next, and holds others. @returns false when there is no room for them */
-  #keep(bytes: Buffer, at: number, end: number, first: number, next: number): boolean {
+  /** Delivers messages that are next, and holds others. */
+  #keep(bytes: Buffer, at: number, end: number, first: number, next: number): void {
     const length = end - at;
+    const count = next - first;
     if (first === this.next) {
       this.next = next;
-      this.options.deliver(bytes, at, length, next - first);
-      return true;
+      this.options.deliver(bytes, at, length, count);
+      return;
     }
-    if (this.#heldBytes + length > this.options.window) return false;
-    this.#heldBytes += length;
-    this.#held.set(first, { bytes: Buffer.from(bytes.subarray(at, end)), count: next - first });
-    return true;
+    const slab = this.#slabFor(length);
+    this.#held.set(first, { slab, offset: slab.used, length, count });
+    bytes.copy(slab.bytes, slab.used, at, end);
+    slab.used += length;
+    slab.holds++;
+  }
+
+  /**
+   * Whether so many bytes can be held. What finds no room is as if it had not come: nothing beyond it is known, or it
+   * stays a gap, and is asked for when there is room.
+   */
+  #hasRoom(bytes: number): boolean {
+    const fresh = Math.max(this.#slabBytes, bytes);
+    return this.#fits(bytes) || this.#heldBytes + fresh <= this.options.window;
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#slab !== undefined && this.#slab.used + bytes <= this.#slab.bytes.length;
+  }
+
+  #slabFor(bytes: number): Slab {
+    if (!this.#slab || !this.#fits(bytes)) {
+      const size = Math.max(this.#slabBytes, bytes);
+      this.#slab = { bytes: Buffer.allocUnsafeSlow(size), used: 0, holds: 0 };
+      this.#heldBytes += size;
+    }
+    return this.#slab;
+  }
+
+  get #slabBytes(): number {
+    return Math.min(SLAB, this.options.window);
   }
 
   #giveUp(from: number, to: number): void {
     this.counts.lost += to - from;
-    this.#held.set(from, { bytes: undefined, count: to - from });
+    this.#held.set(from, { slab: undefined, offset: 0, length: 0, count: to - from });
   }
 
   /** Delivers what was held, as far as nothing is missing before it. */
   #release(): void {
     for (let held = this.#held.get(this.next); held; held = this.#held.get(this.next)) {
-      const { bytes, count } = held;
+      const { slab, offset, length, count } = held;
       const first = this.next;
       this.#held.delete(first);
       this.next += count;
-      if (!bytes) {
+      if (!slab) {
         this.options.lost(first, count);
         continue;
       }
-      this.#heldBytes -= bytes.length;
-      this.options.deliver(bytes, 0, bytes.length, count);
+      this.options.deliver(slab.bytes, offset, length, count);
+      if (--slab.holds > 0) continue;
+      // The one that is being filled begins anew.
+      if (slab === this.#slab) slab.used = 0;
+      else this.#heldBytes -= slab.bytes.length;
     }
   }
 }
