@@ -82,7 +82,9 @@ export class Tracker {
   #slab: Slab | undefined;
   /** The number after the highest that is known to exist. */
   #known: number;
-  #messageBytes = CHUNK;
+  /** The mean length of messages; a guess until one came. */
+  #messageBytes = 1024;
+  #measured = false;
   #answerMs = (FIRST_PATIENCE_MS - LEAST_PATIENCE_MS) / 2;
 
   constructor(private readonly options: TrackerOptions) {
@@ -109,7 +111,8 @@ export class Tracker {
       return;
     }
     const body = length - HEADER;
-    this.#messageBytes += (body / count - this.#messageBytes) * WEIGHT;
+    this.#messageBytes += (body / count - this.#messageBytes) * (this.#measured ? WEIGHT : 1);
+    this.#measured = true;
     if (first === this.next && this.next === this.#known) {
       this.next = this.#known = first + count;
       this.options.deliver(bytes, offset + HEADER, body, count);
