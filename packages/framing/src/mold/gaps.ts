@@ -67,6 +67,12 @@ export class Gaps {
     }
   }
 
+  /** The answer came, but cannot be used yet: what of a range is missing is as if it had not been asked for. */
+  refuse(first: number, end: number): void {
+    for (let i = this.#find(first); i < this.#list.length && this.#list[i]!.first < end; i++)
+      this.#list[i]!.tries = 0;
+  }
+
   /**
    * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
    * @returns when it wants to be called again, unless something comes before
@@ -81,23 +87,28 @@ export class Gaps {
     let flying = 0;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.tries > 0 && now - gap.since >= timeout) {
-        this.#list.splice(i--, 1);
-        lost(gap.first, gap.end);
-        continue;
-      }
       if (gap.due <= now) {
+        if (gap.tries > 0 && gap.due >= gap.since + timeout) {
+          this.#list.splice(i--, 1);
+          lost(gap.first, gap.end);
+          continue;
+        }
         const count = Math.min(gap.end - gap.first, chunk);
         // What the budget leaves no room for waits for an answer, or for one that does not come.
         if (flying > 0 && flying + count > budget) break;
         this.#cut(i, count);
-        if (gap.tries++ === 0) gap.since = now;
+        // What had to wait for longer than the timeout was not in vain, and begins anew.
+        if (gap.tries === 0 || now >= gap.since + timeout) {
+          gap.tries = 0;
+          gap.since = now;
+        }
+        gap.tries++;
         gap.askedAt = now;
-        gap.due = now + patience(gap.tries);
+        gap.due = Math.min(now + patience(gap.tries), gap.since + timeout);
         request(gap.first, count);
       }
       if (gap.tries > 0) flying += gap.end - gap.first;
-      again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
+      again = Math.min(again, gap.due);
     }
     return again;
   }

@@ -118,7 +118,10 @@ export class Tracker {
       this.options.deliver(bytes, offset + HEADER, body, count);
       return;
     }
-    if (first > this.next && !this.#hasRoom(body)) return;
+    if (first > this.next && !this.#hasRoom(body)) {
+      this.#gaps.refuse(first, first + count);
+      return;
+    }
     this.#sort(bytes, offset + HEADER, first, count, now);
     this.#release();
   }
