@@ -5,7 +5,7 @@ import { SESSION } from './packets.js';
 
 const ROUNDS = 200;
 /** Simulated milliseconds that a stream may take, whatever happens to it. */
-const LONGEST = 60_000;
+const LONGEST = 900_000;
 const SCRATCH = Buffer.alloc(65_536);
 
 /** A way on which anything may happen to a packet. */
@@ -74,7 +74,7 @@ function simulate(random: Random, messages: Buffer[], setting: Setting) {
   };
   const out: (Buffer | undefined)[] = [];
   const tracker = new Tracker({
-    ...{ first: 1, window: setting.window, budget: 100_000, timeout: 10_000, random: () => random.next() },
+    ...{ first: 1, window: setting.window, budget: 100_000, timeout: 30_000, random: () => random.next() },
     deliver: (bytes, offset, length) => {
       for (let at = offset; at < offset + length; at += MESSAGE_HEADER + messageLength(bytes, at))
         out.push(
