@@ -41,9 +41,12 @@ export class Gaps {
     return this.#list[0]?.first;
   }
 
-  /** Adds a range that overlaps none that is there. */
+  /** Adds a range that overlaps none that is there; one gap with the range before it, if that was not asked for yet. */
   add(first: number, end: number, due: number): void {
-    this.#list.splice(this.#find(first), 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
+    const place = this.#find(first);
+    const before = this.#list[place - 1];
+    if (before?.end === first && before.tries === 0) before.end = end;
+    else this.#list.splice(place, 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
   }
 
   /**

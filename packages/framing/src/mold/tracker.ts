@@ -18,7 +18,7 @@ const WEIGHT = 1 / 8;
 export interface TrackerOptions {
   /** The first sequence number that is wanted. */
   first: number;
-  /** Bytes of packets that may be held until what is missing before them has come. */
+  /** Bytes of packets that may be held until what is missing before them has come; may change. */
   window: number;
   /** Bytes that may be asked for and not yet come: what the socket for the answers has room for. */
   budget: number;
@@ -64,6 +64,8 @@ interface Slab {
 }
 
 const SLAB = 128 * 1024;
+/** What it costs to hold a packet, however short, and to know the gap before it; about, in bytes. */
+const HELD_COST = 256;
 
 /**
  * Receives one session: delivers every message once and in order, knows what is missing, and says what to ask for.
@@ -225,8 +227,10 @@ export class Tracker {
    * stays a gap, and is asked for when there is room.
    */
   #hasRoom(bytes: number): boolean {
+    const { window } = this.options;
+    if (this.#held.size * HELD_COST >= window) return false;
     const fresh = Math.max(this.#slabBytes, bytes);
-    return this.#fits(bytes) || this.#heldBytes + fresh <= this.options.window;
+    return this.#fits(bytes) || this.#heldBytes + fresh <= window;
   }
 
   #fits(bytes: number): boolean {
