@@ -1,12 +1,4 @@
-import {
-  countOf,
-  HEADER,
-  MESSAGE_HEADER,
-  messageLength,
-  sequenceOf,
-  sessionOf,
-  writeHeader,
-} from './packet.js';
+import { countOf, HEADER, sequenceOf, sessionOf, skipMessages, writeHeader } from './packet.js';
 import type { PacketStore } from './store.js';
 
 /** A downstream packet that answers a request, or the first part of it. */
@@ -40,18 +32,11 @@ export function answer(
   const next = Math.min(first + count, start + held);
   if (first === start && next === start + held)
     return { bytes: slab, offset: found.offset, length: found.length, next };
-  const from = skip(slab, found.offset + HEADER, first - start);
-  const to = skip(slab, from, next - first);
+  const from = skipMessages(slab, found.offset + HEADER, first - start);
+  const to = skipMessages(slab, from, next - first);
   const length = HEADER + to - from;
   if (length > scratch.length) throw new RangeError(`${length} bytes in a scratch of ${scratch.length}`);
   writeHeader(scratch, 0, sessionOf(slab, found.offset), first, next - first);
   slab.copy(scratch, HEADER, from, to);
   return { bytes: scratch, offset: 0, length, next };
-}
-
-/** Where the message lies that is so many behind the one at `at`. */
-function skip(bytes: Buffer, at: number, messages: number): number {
-  let to = at;
-  for (let i = 0; i < messages; i++) to += MESSAGE_HEADER + messageLength(bytes, to);
-  return to;
 }

@@ -41,9 +41,12 @@ export class Gaps {
     return this.#list[0]?.first;
   }
 
-  /** Adds a range that overlaps none that is there. */
+  /** Adds a range that overlaps none that is there; one gap with the range before it, if that was not asked for yet. */
   add(first: number, end: number, due: number): void {
-    this.#list.splice(this.#find(first), 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
+    const place = this.#find(first);
+    const before = this.#list[place - 1];
+    if (before?.end === first && before.tries === 0) before.end = end;
+    else this.#list.splice(place, 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
   }
 
   /**
@@ -67,6 +70,12 @@ export class Gaps {
     }
   }
 
+  /** The answer came, but cannot be used yet: what of a range is missing is as if it had not been asked for. */
+  refuse(first: number, end: number): void {
+    for (let i = this.#find(first); i < this.#list.length && this.#list[i]!.first < end; i++)
+      this.#list[i]!.tries = 0;
+  }
+
   /**
    * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
    * @returns when it wants to be called again, unless something comes before
@@ -81,23 +90,28 @@ export class Gaps {
     let flying = 0;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.tries > 0 && now - gap.since >= timeout) {
-        this.#list.splice(i--, 1);
-        lost(gap.first, gap.end);
-        continue;
-      }
       if (gap.due <= now) {
+        if (gap.tries > 0 && gap.due >= gap.since + timeout) {
+          this.#list.splice(i--, 1);
+          lost(gap.first, gap.end);
+          continue;
+        }
         const count = Math.min(gap.end - gap.first, chunk);
         // What the budget leaves no room for waits for an answer, or for one that does not come.
         if (flying > 0 && flying + count > budget) break;
         this.#cut(i, count);
-        if (gap.tries++ === 0) gap.since = now;
+        // What had to wait for longer than the timeout was not in vain, and begins anew.
+        if (gap.tries === 0 || now >= gap.since + timeout) {
+          gap.tries = 0;
+          gap.since = now;
+        }
+        gap.tries++;
         gap.askedAt = now;
-        gap.due = now + patience(gap.tries);
+        gap.due = Math.min(now + patience(gap.tries), gap.since + timeout);
         request(gap.first, count);
       }
       if (gap.tries > 0) flying += gap.end - gap.first;
-      again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
+      again = Math.min(again, gap.due);
     }
     return again;
   }

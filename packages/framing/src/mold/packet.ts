@@ -91,6 +91,13 @@ export function checkPacket(bytes: Buffer, offset: number, length: number): void
   if (at < end) throw REFUSALS.trailing;
 }
 
+/** Where the message begins that is so many behind the one at `at`. */
+export function skipMessages(bytes: Buffer, at: number, messages: number): number {
+  let to = at;
+  for (let i = 0; i < messages; i++) to += MESSAGE_HEADER + messageLength(bytes, to);
+  return to;
+}
+
 /** Throws a {@link MoldError} unless these bytes are a request: for 1 to 65,535 messages, from number 1 or later. */
 export function checkRequest(bytes: Buffer, offset: number, length: number): void {
   if (length !== HEADER) throw REFUSALS.size;

@@ -1,5 +1,5 @@
 import { type Gap, Gaps } from './gaps.js';
-import { countOf, END_OF_SESSION, HEADER, MESSAGE_HEADER, sequenceOf } from './packet.js';
+import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
 
 /** How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms. */
 const REORDER_MS = 2;
@@ -18,7 +18,7 @@ const WEIGHT = 1 / 8;
 export interface TrackerOptions {
   /** The first sequence number that is wanted. */
   first: number;
-  /** Bytes of packets that may be held until what is missing before them has come. */
+  /** Bytes of packets that may be held until what is missing before them has come; may change. */
   window: number;
   /** Bytes that may be asked for and not yet come: what the socket for the answers has room for. */
   budget: number;
@@ -64,6 +64,8 @@ interface Slab {
 }
 
 const SLAB = 128 * 1024;
+/** What it costs to hold a packet, however short, and to know the gap before it; about, in bytes. */
+const HELD_COST = 256;
 
 /**
  * Receives one session: delivers every message once and in order, knows what is missing, and says what to ask for.
@@ -118,7 +120,10 @@ export class Tracker {
       this.options.deliver(bytes, offset + HEADER, body, count);
       return;
     }
-    if (first > this.next && !this.#hasRoom(body)) return;
+    if (first > this.next && !this.#hasRoom(body)) {
+      this.#gaps.refuse(first, first + count);
+      return;
+    }
     this.#sort(bytes, offset + HEADER, first, count, now);
     this.#release();
   }
@@ -181,8 +186,8 @@ export class Tracker {
     let taken = 0;
     const accept = (from: number, to: number, gap?: Gap) => {
       taken += to - from;
-      const begin = skip(bytes, at, from - first);
-      this.#keep(bytes, begin, skip(bytes, begin, to - from), from, to);
+      const begin = skipMessages(bytes, at, from - first);
+      this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to);
       if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
     const hurry = now + LEAST_PATIENCE_MS + this.#answerMs;
@@ -222,8 +227,10 @@ export class Tracker {
    * stays a gap, and is asked for when there is room.
    */
   #hasRoom(bytes: number): boolean {
+    const { window } = this.options;
+    if (this.#held.size * HELD_COST >= window) return false;
     const fresh = Math.max(this.#slabBytes, bytes);
-    return this.#fits(bytes) || this.#heldBytes + fresh <= this.options.window;
+    return this.#fits(bytes) || this.#heldBytes + fresh <= window;
   }
 
   #fits(bytes: number): boolean {
@@ -266,10 +273,4 @@ export class Tracker {
       else this.#heldBytes -= slab.bytes.length;
     }
   }
-}
-
-/** Where the message after so many begins. */
-function skip(bytes: Buffer, at: number, count: number): number {
-  for (let i = 0; i < count; i++) at += MESSAGE_HEADER + bytes.readUInt16BE(at);
-  return at;
 }

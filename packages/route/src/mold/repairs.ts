@@ -39,8 +39,8 @@ interface Range {
 interface Requester {
   to: Endpoint;
   reply: Reply;
-  /** By the number they begin with: asked twice is asked once. */
-  ranges: Map<number, Range>;
+  /** None overlaps another: asked twice is asked once. */
+  ranges: Set<Range>;
 }
 
 export interface RepairCounts {
@@ -65,7 +65,6 @@ export class Repairs {
   readonly #scratch = Buffer.alloc(65_536);
   readonly #perMs: number;
   readonly #farBehind: number;
-  #ranges = 0;
   #allowance = 0;
   #allowedAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -122,16 +121,15 @@ export class Repairs {
     let requester = this.#requesters.get(name);
     if (!requester) {
       if (this.#requesters.size === MOST_REQUESTERS) return false;
-      requester = { to: { ...to }, reply, ranges: new Map() };
+      requester = { to: { ...to }, reply, ranges: new Set() };
       this.#requesters.set(name, requester);
     }
     const { ranges } = requester;
     const share = Math.max(LEAST_OF_ONE, Math.min(MOST_OF_ONE, MOST_RANGES / this.#requesters.size));
-    if (!ranges.has(range.next)) {
-      if (ranges.size >= share) return false;
-      this.#ranges++;
-    }
-    ranges.set(range.next, range);
+    for (const waiting of ranges) leaveOut(range, waiting);
+    if (range.next >= range.end) return true;
+    if (ranges.size >= share) return false;
+    ranges.add(range);
     return true;
   }
 
@@ -152,13 +150,10 @@ export class Repairs {
   }
 
   #serveOne({ to, reply, ranges }: Requester): void {
-    const [entry] = ranges;
-    if (!entry) return;
-    const [begun, range] = entry;
+    const [range] = ranges;
+    if (!range) return;
     const sent = this.#send(range, to, reply);
-    if (sent && range.next < range.end && range.bytes < MOST_ANSWER) return;
-    ranges.delete(begun);
-    this.#ranges--;
+    if (!sent || range.next >= range.end || range.bytes >= MOST_ANSWER) ranges.delete(range);
   }
 
   /** Sends the next packet of a range. @returns false when there is no more of it */
@@ -198,4 +193,11 @@ export class Repairs {
   #spend(bytes: number): void {
     this.#allowance -= this.rate.unit === 'bits' ? bytes * 8 : 1;
   }
+}
+
+/** Takes from a range what another that still waits will bring; what lies on both sides of that is asked for again. */
+function leaveOut(range: Range, { next, end }: Range): void {
+  if (range.next >= end || range.end <= next) return;
+  if (range.next >= next) range.next = end;
+  else range.end = next;
 }

@@ -21,8 +21,9 @@ import type { Source } from '../source.js';
 import { showCount, showDuration } from '../units.js';
 import type { UdpSource } from './udp.js';
 
-/** Bytes of a session's packets that are held until what is missing before them has come. */
+/** Bytes of packets that are held until what is missing before them has come: sessions share them, each has the least. */
 const WINDOW = 64 * 1024 * 1024;
+const LEAST_WINDOW = 128 * 1024;
 /** Asked of the kernel for the socket that answers come to, in bytes; a quarter of what it grants may be asked for. */
 const ANSWER_BUFFER = 4 * 1024 * 1024;
 /** A sender that is silent for so many heartbeats is gone. */
@@ -48,7 +49,14 @@ interface Session {
   ask: Endpoint;
   heardAt: number;
   over: boolean;
-  lost: { first: number; end: number }[];
+  lost: Lost;
+}
+
+/** What a session lost: the first ranges, the number of all, and where the last of them ends. */
+interface Lost {
+  told: { first: number; end: number }[];
+  ranges: number;
+  end: number;
 }
 
 /** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
@@ -73,6 +81,8 @@ export class MoldSource implements Source {
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   #malformed = 0;
+  /** Packets of sessions beyond the most. */
+  #refused = 0;
   #past = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
 
   constructor(
@@ -106,7 +116,13 @@ export class MoldSource implements Source {
   }
 
   get lost(): string {
-    return [...this.#sessions.values()].flatMap((session) => showLost(session)).join('; ');
+    const lost = [...this.#sessions.values()].flatMap((session) => showLost(session));
+    const most = MOST_SESSIONS.toLocaleString('en');
+    if (this.#refused > 0)
+      lost.push(
+        `${showCount(this.#refused, 'packet')} of sessions beyond the ${most} that are known at once`,
+      );
+    return lost.join('; ');
   }
 
   async run(deliver: Deliver): Promise<void> {
@@ -210,7 +226,10 @@ export class MoldSource implements Source {
     const key = `${id}${from.port} ${from.address}`;
     const known = this.#sessions.get(key);
     if (known) return known;
-    if (this.#sessions.size >= MOST_SESSIONS) return undefined;
+    if (this.#sessions.size >= MOST_SESSIONS) {
+      this.#refused++;
+      return undefined;
+    }
     const sequence = Math.max(1, sequenceOf(bytes, offset));
     // Whatever a packet says goes to no terminal.
     const name = `session ${id.trim().replace(/[^ -~]/g, '?')} of ${showEndpoint(from)}`;
@@ -221,7 +240,7 @@ export class MoldSource implements Source {
       ask: this.#requestTo ?? from,
       heardAt: 0,
       over: false,
-      lost: [],
+      lost: { told: [], ranges: 0, end: 0 },
     };
     this.#sessions.set(key, session);
     this.all.add(session);
@@ -231,19 +250,17 @@ export class MoldSource implements Source {
   }
 
   #track(session: () => Session, first: number): Tracker {
+    const sessions = this.#sessions;
     return new Tracker({
       first,
-      window: WINDOW,
+      get window() {
+        return Math.max(LEAST_WINDOW, WINDOW / sessions.size);
+      },
       budget: this.#exchange!.receiveBuffer / 4,
       timeout: this.options.repairTimeout,
       random: Math.random,
       deliver: (bytes, offset, length, count) => this.#messages(bytes, offset, length, count),
-      lost: (from, count) => {
-        const { lost } = session();
-        const last = lost.at(-1);
-        if (last?.end === from) last.end += count;
-        else lost.push({ first: from, end: from + count });
-      },
+      lost: (from, count) => addLost(session().lost, from, from + count),
     });
   }
 
@@ -363,14 +380,21 @@ export class MoldSource implements Source {
   }
 }
 
+function addLost(lost: Lost, first: number, end: number): void {
+  if (lost.ranges === 0 || lost.end !== first) {
+    lost.ranges++;
+    if (lost.ranges <= MOST_TOLD) lost.told.push({ first, end });
+  } else if (lost.ranges <= MOST_TOLD) lost.told.at(-1)!.end = end;
+  lost.end = end;
+}
+
 /** What a session lost, with its numbers. */
 function showLost({ name, lost, tracker }: Session): string[] {
-  if (lost.length === 0) return [];
-  const ranges = lost
-    .slice(0, MOST_TOLD)
-    .map(({ first, end }) => (end - first === 1 ? `${first}` : `${first} to ${end - 1}`));
-  const more = lost.length > MOST_TOLD ? ` and ${lost.length - MOST_TOLD} more ranges` : '';
+  const { told, ranges } = lost;
+  if (ranges === 0) return [];
+  const numbers = told.map(({ first, end }) => (end - first === 1 ? `${first}` : `${first} to ${end - 1}`));
+  const more = ranges > MOST_TOLD ? ` and ${showCount(ranges - MOST_TOLD, 'more range')}` : '';
   return [
-    `${name}: messages ${ranges.join(', ')}${more} (${tracker.counts.lost.toLocaleString('en')} in all)`,
+    `${name}: messages ${numbers.join(', ')}${more} (${tracker.counts.lost.toLocaleString('en')} in all)`,
   ];
 }

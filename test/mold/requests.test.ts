@@ -1,0 +1,61 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { countOf, END_OF_SESSION, HEARTBEAT, sequenceOf } from 'mproxy-framing';
+import t, { type Test } from 'tap';
+import { start } from '../support/command.js';
+import { udpSink } from '../support/net.js';
+import { until } from '../support/wait.js';
+
+const PACKETS = 300;
+
+/** A request for messages of session `S`. */
+function request(first: number, count: number): Buffer {
+  const bytes = Buffer.alloc(20, 'S'.padEnd(10), 'latin1');
+  bytes.writeBigUInt64BE(BigInt(first), 10);
+  bytes.writeUInt16BE(count, 18);
+  return bytes;
+}
+
+/** A client that sent so many packets of one message, and answers so many packets a second. */
+async function asked(t: Test, rate: string) {
+  const file = join(t.testdir(), 'in');
+  writeFileSync(file, `${'x'.repeat(77)}\n`.repeat(PACKETS));
+  const [data, asker] = [await udpSink(t), await udpSink(t)];
+  const client = start(t, 'client', [
+    ...['--path', file, '--server-addr', `127.0.0.1:${data.port}`, '--frame', 'mold', '--payload', '100'],
+    ...['--session', 'S', '--repair-rate', rate, '--linger', '300ms'],
+  ]);
+  let port = 0;
+  data.socket.on('message', (_, from) => {
+    port = from.port;
+  });
+  await until('the end', () => data.datagrams.some((packet) => countOf(packet, 0) === END_OF_SESSION));
+  const ask = (first: number, count: number) => asker.socket.send(request(first, count), port, '127.0.0.1');
+  const numbers = () =>
+    asker.datagrams
+      .filter((packet) => countOf(packet, 0) !== HEARTBEAT)
+      .map((packet) => sequenceOf(packet, 0));
+  return { client, ask, numbers };
+}
+
+t.test('what still waits to be sent again is not sent again twice', async (t) => {
+  const { client, ask, numbers } = await asked(t, '400pps');
+  ask(1, PACKETS);
+  await until('the answer begins', () => numbers().length > 10);
+  // As a receiver does that hears the first packets, and takes those behind them for lost.
+  for (let first = 11; first < PACKETS; first++) ask(first, PACKETS);
+  t.equal(await client.exited, 0, client.stderr);
+  const got = numbers();
+  t.equal(new Set(got).size, PACKETS, 'all of it came');
+  t.ok(got.length < PACKETS * 1.2, `in ${got.length} packets`);
+});
+
+t.test('what was sent again already is sent again when it is asked for', async (t) => {
+  const { client, ask, numbers } = await asked(t, '400pps');
+  ask(100, 100);
+  await until('the answer begins', () => numbers().length > 20);
+  ask(90, 20); // from before the range that waits into what of it was sent
+  await until('both came', () => new Set(numbers()).size === 110 && numbers().length >= 120);
+  t.equal(numbers().filter((number) => number === 105).length, 2);
+  t.equal(await client.exited, 0, client.stderr);
+});
