@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { Batch, type Deliver } from 'mproxy-udp';
 import type { Rate } from './units.js';
 
@@ -6,6 +6,8 @@ import type { Rate } from './units.js';
 const CATCH_UP_MS = 100;
 /** A gap between two batches that is longer is a pause of the input. */
 const PAUSE_MS = 5;
+/** A schedule that is behind is caught up with in turns with the event loop: so long at a time, ms. */
+const TURN_MS = 1;
 
 /** A batch that waits for its time. */
 interface Held {
@@ -33,6 +35,7 @@ export class Pacer {
   /** A copy that is done with, for the next. */
   #spare: Buffer | undefined;
   #sentAt = 0;
+  #turnAt = 0;
 
   constructor(
     private readonly rate: Rate,
@@ -125,11 +128,15 @@ export class Pacer {
     if (this.#batch.count === 0) return;
     await this.deliver(this.#batch);
     this.#batch.reset(this.#batch.slab);
+    if (performance.now() - this.#turnAt < TURN_MS) return;
+    await setImmediate();
+    this.#turnAt = performance.now();
   }
 
   /** Timers count whole milliseconds: datagrams due within one go together. */
   async #until(): Promise<void> {
     const ms = this.#due - performance.now();
     await wait(Math.max(1, Math.floor(ms)), undefined, { signal: this.signal }).catch(() => undefined);
+    this.#turnAt = performance.now();
   }
 }

@@ -5,7 +5,7 @@ export interface Gap {
   end: number;
   /** When it is to be asked for next, in milliseconds. */
   due: number;
-  /** How often it was asked for in a row without an answer. */
+  /** How often it was asked for. */
   tries: number;
   /** When it was asked for first, and last. */
   since: number;
@@ -18,10 +18,19 @@ export interface AskRules {
   chunk: number;
   /** Messages that may be asked for and not yet come. */
   budget: number;
+  /** What was asked for before this and has not come is lost: what was asked for later has come. */
+  passed: number;
   /** Milliseconds until a range is asked for again, after so many tries. */
   patience(tries: number): number;
   /** Milliseconds after the first request of a range at which it is given up. */
   timeout: number;
+}
+
+export interface AskEvents {
+  request: (first: number, count: number) => void;
+  /** Nothing was heard of it in time. */
+  late: (gap: Gap) => void;
+  lost: (first: number, end: number) => void;
 }
 
 /** What is missing between the first and the last number that is known, in order. */
@@ -49,19 +58,16 @@ export class Gaps {
   /**
    * Takes out what of a range is missing.
    * @param visit is told of each part, and how its gap was asked for
-   * @param hurry when what is left of a gap that was asked for is due, unless it is sooner: its answer may be lost
    */
-  take(first: number, end: number, hurry: number, visit: (from: number, to: number, gap: Gap) => void): void {
+  take(first: number, end: number, visit: (from: number, to: number, gap: Gap) => void): void {
     let i = this.#find(first);
     while (i < this.#list.length && this.#list[i]!.first < end) {
       const gap = this.#list[i]!;
       const [from, to] = [Math.max(first, gap.first), Math.min(end, gap.end)];
       visit(from, to, gap);
-      const due = gap.tries > 0 ? Math.min(gap.due, hurry) : gap.due;
-      const tries = Math.min(gap.tries, 1);
       const left: Gap[] = [];
-      if (gap.first < from) left.push({ ...gap, end: from, due, tries });
-      if (to < gap.end) left.push({ ...gap, first: to, due, tries, since: gap.tries > 0 ? gap.askedAt : 0 });
+      if (gap.first < from) left.push({ ...gap, end: from });
+      if (to < gap.end) left.push({ ...gap, first: to, since: gap.tries > 0 ? gap.askedAt : 0 });
       this.#list.splice(i, 1, ...left);
       i += left.length;
     }
@@ -69,42 +75,38 @@ export class Gaps {
 
   /**
    * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
-   * @returns when it wants to be called again, unless something comes before
+   * @returns when something is due next, as far as is known; what the budget leaves no room for is not looked at
    */
-  ask(
-    now: number,
-    { chunk, budget, patience, timeout }: AskRules,
-    request: (first: number, count: number) => void,
-    lost: (first: number, end: number) => void,
-  ): number {
+  ask(now: number, rules: AskRules, events: AskEvents): number {
     let again = Number.POSITIVE_INFINITY;
-    let flying = this.#flying(now);
+    let room = rules.budget - this.#flying(now, rules);
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.tries > 0 && now - gap.since >= timeout) {
+      if (gap.tries > 0 && now - gap.since >= rules.timeout) {
         this.#list.splice(i--, 1);
-        lost(gap.first, gap.end);
+        events.lost(gap.first, gap.end);
         continue;
       }
-      if (gap.due <= now && flying < budget) {
-        const count = Math.min(gap.end - gap.first, chunk, Math.ceil(budget - flying));
+      if (room > 0 && !isFlying(gap, now, rules) && (gap.tries > 0 || gap.due <= now)) {
+        if (gap.tries > 0 && gap.due <= now) events.late(gap);
+        const count = Math.min(gap.end - gap.first, rules.chunk, Math.ceil(room));
         this.#cut(i, count);
         if (gap.tries++ === 0) gap.since = now;
         gap.askedAt = now;
-        gap.due = now + patience(gap.tries);
-        request(gap.first, count);
-        flying += count;
+        gap.due = now + rules.patience(gap.tries);
+        events.request(gap.first, count);
+        room -= count;
       }
-      // What the budget leaves no room for waits for an answer, or for one that does not come.
-      if (gap.due > now) again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + timeout : gap.due);
+      if (gap.due > now)
+        again = Math.min(again, gap.due, gap.tries > 0 ? gap.since + rules.timeout : gap.due);
     }
     return again;
   }
 
   /** Messages that were asked for, and may still come. */
-  #flying(now: number): number {
+  #flying(now: number, rules: AskRules): number {
     let flying = 0;
-    for (const { first, end, tries, due } of this.#list) if (tries > 0 && due > now) flying += end - first;
+    for (const gap of this.#list) if (isFlying(gap, now, rules)) flying += gap.end - gap.first;
     return flying;
   }
 
@@ -126,4 +128,9 @@ export class Gaps {
     }
     return low;
   }
+}
+
+/** Whether it was asked for, and the answer may still come. */
+function isFlying({ tries, due, askedAt }: Gap, now: number, { passed }: AskRules): boolean {
+  return tries > 0 && due > now && askedAt >= passed;
 }
