@@ -5,8 +5,9 @@ export interface Gap {
   end: number;
   /** When it is to be asked for next, in milliseconds. */
   due: number;
-  /** How often it was asked for. */
+  /** How often it was asked for; and how often that was because nothing was heard in time. */
   tries: number;
+  late: number;
   /** When it was asked for first, and last. */
   since: number;
   askedAt: number;
@@ -20,16 +21,16 @@ export interface AskRules {
   budget: number;
   /** What was asked for before this and has not come is lost: what was asked for later has come. */
   passed: number;
-  /** Milliseconds until a range is asked for again, after so many tries. */
-  patience(tries: number): number;
+  /** Milliseconds until a range is asked for again that was late so many times. */
+  patience(late: number): number;
   /** Milliseconds after the first request of a range at which it is given up. */
   timeout: number;
 }
 
 export interface AskEvents {
   request: (first: number, count: number) => void;
-  /** Nothing was heard of it in time. */
-  late: (gap: Gap) => void;
+  /** Nothing was heard of a range in time. */
+  late: () => void;
   lost: (first: number, end: number) => void;
 }
 
@@ -52,7 +53,7 @@ export class Gaps {
 
   /** Adds a range that overlaps none that is there. */
   add(first: number, end: number, due: number): void {
-    this.#list.splice(this.#find(first), 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
+    this.#list.splice(this.#find(first), 0, { first, end, due, tries: 0, late: 0, since: 0, askedAt: 0 });
   }
 
   /**
@@ -88,12 +89,12 @@ export class Gaps {
         continue;
       }
       if (room > 0 && !isFlying(gap, now, rules) && (gap.tries > 0 || gap.due <= now)) {
-        if (gap.tries > 0 && gap.due <= now) events.late(gap);
+        if (gap.tries > 0 && gap.due <= now && gap.late++ === 0) events.late();
         const count = Math.min(gap.end - gap.first, rules.chunk, Math.ceil(room));
         this.#cut(i, count);
         if (gap.tries++ === 0) gap.since = now;
         gap.askedAt = now;
-        gap.due = now + rules.patience(gap.tries);
+        gap.due = now + rules.patience(gap.late);
         events.request(gap.first, count);
         room -= count;
       }

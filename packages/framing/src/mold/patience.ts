@@ -5,8 +5,8 @@ const MOST_MS = 500;
 /** How much longer the wait is each time. */
 const BACKOFF = 1.5;
 /** Answers that take less say that more may be asked for at once, and answers that take more that less may, ms. */
-const QUICK_MS = 25;
-const SLOW_MS = 60;
+const QUICK_MS = 40;
+const SLOW_MS = 120;
 
 /**
  * How long an answer is waited for, and how much may be asked for at once. The first is what RFC 6298 has: the mean
@@ -30,13 +30,13 @@ export class Patience {
     private readonly most: number,
     private readonly random: () => number,
   ) {
-    this.window = Math.min(4 * least, most);
+    this.window = Math.min(2 * least, most);
   }
 
-  /** Milliseconds until what was asked for so many times is asked for again. */
-  of(tries: number): number {
+  /** Milliseconds until what was late so many times is asked for again. */
+  of(late: number): number {
     const spread = 1 + this.random() / 4;
-    return Math.min(MOST_MS, this.#base * BACKOFF ** (tries - 1)) * spread;
+    return Math.min(MOST_MS, this.#base * BACKOFF ** late) * spread;
   }
 
   /** An answer of so many bytes took so many milliseconds. */

@@ -11,6 +11,8 @@ const LOOK_MS = 2;
 const CHUNK = 32 * 1024;
 /** When what came and had no room is asked for again, ms. */
 const FULL_MS = 500;
+/** Bytes that may be asked for at once in any case. */
+const LEAST_WINDOW = 4 * CHUNK;
 /** Weight of a new sample in the mean message length. */
 const WEIGHT = 1 / 8;
 
@@ -75,7 +77,7 @@ export class Tracker {
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
-    this.#patience = new Patience(CHUNK, options.budget, options.random);
+    this.#patience = new Patience(LEAST_WINDOW, options.budget, options.random);
   }
 
   /** Whether every message up to the end of the session was delivered, or given up. */
@@ -138,7 +140,7 @@ export class Tracker {
       // With no room for what comes out of order, only what is missing first can be used.
       budget: full ? chunk : Math.max(chunk, this.#patience.window / this.#messageBytes),
       passed: this.#answered - REORDER_MS,
-      patience: (tries: number) => this.#patience.of(tries),
+      patience: (late: number) => this.#patience.of(late),
       timeout,
     };
     const again = this.#gaps.ask(now, rules, {
