@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Batch, type Deliver } from 'mproxy-udp';
 import type { Rate } from './units.js';
 
@@ -5,6 +6,8 @@ import type { Rate } from './units.js';
 const CATCH_UP_MS = 100;
 /** A gap between two batches that is longer is a pause of the input. */
 const PAUSE_MS = 5;
+/** A schedule that is behind is caught up with in turns with the event loop: so long at a time, ms. */
+const TURN_MS = 1;
 
 /** A batch that waits for its time. */
 interface Held {
@@ -34,6 +37,7 @@ export class Pacer {
   #sentAt = 0;
   /** Ends the wait under way. */
   #wake: () => void = () => undefined;
+  #turnAt = 0;
 
   constructor(
     private readonly rate: Rate,
@@ -128,18 +132,22 @@ export class Pacer {
     if (this.#batch.count === 0) return;
     await this.deliver(this.#batch);
     this.#batch.reset(this.#batch.slab);
+    if (performance.now() - this.#turnAt < TURN_MS) return;
+    await setImmediate();
+    this.#turnAt = performance.now();
   }
 
   /** Timers count whole milliseconds: datagrams due within one go together. */
-  #until(): Promise<void> | undefined {
-    if (this.signal.aborted) return undefined;
+  async #until(): Promise<void> {
+    if (this.signal.aborted) return;
     const ms = Math.max(1, Math.floor(this.#due - performance.now()));
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
+    this.#turnAt = performance.now();
   }
 }

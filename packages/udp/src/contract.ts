@@ -141,6 +141,8 @@ export interface SenderOptions extends Endpoint {
    * anybody is heard, and nothing that refuses is told; and a relay's send never waits for room.
    */
   heard?: Heard;
+  /** SO_RCVBUF to ask for where it hears, in bytes; default the system's. */
+  receiveBuffer?: number;
   notice: (text: string) => void;
 }
 

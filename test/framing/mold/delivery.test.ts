@@ -95,8 +95,7 @@ function simulate(random: Random, messages: Buffer[], setting: Setting) {
   );
   const reply = (first: number, count: number) => {
     const { oldest } = store;
-    if (oldest !== undefined && oldest > first)
-      through(setting.answers, () => tracker.gone(oldest, clock.now));
+    if (oldest !== undefined && oldest > first) through(setting.answers, () => tracker.gone(oldest));
     for (let next = Math.max(first, oldest ?? first); next < first + count; ) {
       const found = answer(store, next, first + count - next, SCRATCH);
       if (!found) break;

@@ -2,24 +2,27 @@ import { type AskRules, Gaps } from 'mproxy-framing';
 import t from 'tap';
 import { Random } from '../../support/random.js';
 
-const RULES: AskRules = { chunk: 100, budget: 1000, patience: () => 10, timeout: 100 };
+const RULES: AskRules = { chunk: 100, budget: 1000, passed: 0, patience: () => 10, timeout: 100 };
 
-/** Asks, and gives what was asked for, `first+count`, and given up, `-first+count`. */
+/** Asks, and gives what was asked for, `first+count`, late, `!`, and given up, `-first+count`. */
 function ask(gaps: Gaps, now: number, rules: Partial<AskRules> = {}): string {
   const said: string[] = [];
   gaps.ask(
     now,
     { ...RULES, ...rules },
-    (first, count) => said.push(`${first}+${count}`),
-    (first, end) => said.push(`-${first}+${end - first}`),
+    {
+      request: (first, count) => said.push(`${first}+${count}`),
+      late: () => said.push('!'),
+      lost: (first, end) => said.push(`-${first}+${end - first}`),
+    },
   );
   return said.join(' ');
 }
 
 /** Takes a range out, and gives the parts of it that were missing. */
-function take(gaps: Gaps, first: number, end: number, hurry = 0): string {
+function take(gaps: Gaps, first: number, end: number): string {
   const parts: string[] = [];
-  gaps.take(first, end, hurry, (from, to) => parts.push(`${from}+${to - from}`));
+  gaps.take(first, end, (from, to) => parts.push(`${from}+${to - from}`));
   return parts.join(' ');
 }
 
@@ -56,25 +59,20 @@ for (const { what, takes, gives, leaves } of rows) {
 t.test('nothing is asked for before it is due, and again only after some patience', (t) => {
   const gaps = new Gaps();
   gaps.add(1, 5, 7);
-  const patience = (tries: number) => 10 * tries;
+  const patience = (late: number) => 10 * (late + 1);
   t.equal(ask(gaps, 6, { patience }), '');
   t.equal(ask(gaps, 7, { patience }), '1+4');
   t.equal(ask(gaps, 16, { patience }), '');
-  t.equal(ask(gaps, 17, { patience }), '1+4');
+  t.equal(ask(gaps, 17, { patience }), '! 1+4');
   t.equal(ask(gaps, 36, { patience }), '');
-  t.equal(ask(gaps, 37, { patience }), '1+4');
+  t.equal(ask(gaps, 37, { patience }), '1+4', 'the same gap is late only once');
   t.end();
 });
 
 t.test('it says when it wants to be called again', (t) => {
   const gaps = new Gaps();
   const again = (now: number) =>
-    gaps.ask(
-      now,
-      RULES,
-      () => undefined,
-      () => undefined,
-    );
+    gaps.ask(now, RULES, { request: () => undefined, late: () => undefined, lost: () => undefined });
   t.equal(again(0), Number.POSITIVE_INFINITY);
   gaps.add(5, 6, 20);
   gaps.add(1, 3, 10);
@@ -98,21 +96,22 @@ t.test('what the budget has no room for waits for what was asked for first', (t)
   t.end();
 });
 
-t.test('what is left of an answer is asked for again soon', (t) => {
+t.test('what is left of an answer is waited for, until a later request was answered', (t) => {
   const gaps = gapsOf([1, 11]);
   const patience = () => 50;
-  t.equal(ask(gaps, 0, { patience }), '1+10');
-  take(gaps, 1, 4, 5);
-  t.equal(ask(gaps, 4, { patience }), '');
-  t.equal(ask(gaps, 5, { patience }), '4+7');
+  t.equal(ask(gaps, 3, { patience }), '1+10');
+  take(gaps, 1, 4);
+  t.equal(ask(gaps, 5, { patience, passed: 3 }), '', 'its other packets are under way');
+  t.equal(ask(gaps, 6, { patience, passed: 4 }), '4+7', 'what was asked for later has come');
+  t.equal(ask(gaps, 7, { patience, passed: 4 }), '');
   t.end();
 });
 
 t.test('what was asked for too long is given up; a part of an answer is a new beginning', (t) => {
   const gaps = gapsOf([1, 5], [8, 9]);
   t.equal(ask(gaps, 0), '1+4 8+1');
-  t.equal(ask(gaps, 60), '1+4 8+1');
-  take(gaps, 1, 3, 65);
+  t.equal(ask(gaps, 60), '! 1+4 ! 8+1');
+  take(gaps, 1, 3);
   t.equal(ask(gaps, 99), '3+2 8+1');
   t.equal(ask(gaps, 100), '-8+1');
   t.equal(ask(gaps, 159), '3+2');
@@ -148,7 +147,7 @@ t.test('it knows what a set of numbers knows', (t) => {
     } else {
       const first = random.integer(Math.max(1, known - 300), known);
       const taken: number[] = [];
-      gaps.take(first, first + length, 0, (from, to) => {
+      gaps.take(first, first + length, (from, to) => {
         for (let n = from; n < to; n++) taken.push(n);
       });
       const expected = Array.from({ length }, (_, i) => first + i).filter((n) => missing.delete(n));

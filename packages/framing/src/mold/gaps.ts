@@ -5,8 +5,9 @@ export interface Gap {
   end: number;
   /** When it is to be asked for next, in milliseconds. */
   due: number;
-  /** How often it was asked for in a row without an answer. */
+  /** How often it was asked for; and how often that was because nothing was heard in time. */
   tries: number;
+  late: number;
   /** When it was asked for first, and last. */
   since: number;
   askedAt: number;
@@ -18,10 +19,19 @@ export interface AskRules {
   chunk: number;
   /** Messages that may be asked for and not yet come. */
   budget: number;
-  /** Milliseconds until a range is asked for again, after so many tries. */
-  patience(tries: number): number;
+  /** What was asked for before this and has not come is lost: what was asked for later has come. */
+  passed: number;
+  /** Milliseconds until a range is asked for again that was late so many times. */
+  patience(late: number): number;
   /** Milliseconds after the first request of a range at which it is given up. */
   timeout: number;
+}
+
+export interface AskEvents {
+  request: (first: number, count: number) => void;
+  /** Nothing was heard of a range in time. */
+  late: () => void;
+  lost: (first: number, end: number) => void;
 }
 
 /** What is missing between the first and the last number that is known, in order. */
@@ -46,25 +56,22 @@ export class Gaps {
     const place = this.#find(first);
     const before = this.#list[place - 1];
     if (before?.end === first && before.tries === 0) before.end = end;
-    else this.#list.splice(place, 0, { first, end, due, tries: 0, since: 0, askedAt: 0 });
+    else this.#list.splice(place, 0, { first, end, due, tries: 0, late: 0, since: 0, askedAt: 0 });
   }
 
   /**
    * Takes out what of a range is missing.
    * @param visit is told of each part, and how its gap was asked for
-   * @param hurry when what is left of a gap that was asked for is due: the rest of its answer comes soon, or is lost
    */
-  take(first: number, end: number, hurry: number, visit: (from: number, to: number, gap: Gap) => void): void {
+  take(first: number, end: number, visit: (from: number, to: number, gap: Gap) => void): void {
     let i = this.#find(first);
     while (i < this.#list.length && this.#list[i]!.first < end) {
       const gap = this.#list[i]!;
       const [from, to] = [Math.max(first, gap.first), Math.min(end, gap.end)];
       visit(from, to, gap);
-      const due = gap.tries > 0 ? hurry : gap.due;
-      const tries = Math.min(gap.tries, 1);
       const left: Gap[] = [];
-      if (gap.first < from) left.push({ ...gap, end: from, due, tries });
-      if (to < gap.end) left.push({ ...gap, first: to, due, tries, since: gap.tries > 0 ? gap.askedAt : 0 });
+      if (gap.first < from) left.push({ ...gap, end: from });
+      if (to < gap.end) left.push({ ...gap, first: to, since: gap.tries > 0 ? gap.askedAt : 0 });
       this.#list.splice(i, 1, ...left);
       i += left.length;
     }
@@ -78,27 +85,24 @@ export class Gaps {
 
   /**
    * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
-   * @returns when it wants to be called again, unless something comes before
+   * @returns when something is due next, as far as is known; what the budget leaves no room for is not looked at
    */
-  ask(
-    now: number,
-    { chunk, budget, patience, timeout }: AskRules,
-    request: (first: number, count: number) => void,
-    lost: (first: number, end: number) => void,
-  ): number {
+  ask(now: number, rules: AskRules, events: AskEvents): number {
+    const { chunk, budget, patience, timeout } = rules;
     let again = Number.POSITIVE_INFINITY;
     let flying = 0;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.due <= now) {
-        if (gap.tries > 0 && gap.due >= gap.since + timeout) {
-          this.#list.splice(i--, 1);
-          lost(gap.first, gap.end);
-          continue;
-        }
+      if (gap.tries > 0 && gap.due <= now && gap.due >= gap.since + timeout) {
+        this.#list.splice(i--, 1);
+        events.lost(gap.first, gap.end);
+        continue;
+      }
+      if (isToAsk(gap, now, rules)) {
         const count = Math.min(gap.end - gap.first, chunk);
         // What the budget leaves no room for waits for an answer, or for one that does not come.
         if (flying > 0 && flying + count > budget) break;
+        if (gap.tries > 0 && gap.due <= now && gap.late++ === 0) events.late();
         this.#cut(i, count);
         // What had to wait for longer than the timeout was not in vain, and begins anew.
         if (gap.tries === 0 || now >= gap.since + timeout) {
@@ -107,8 +111,8 @@ export class Gaps {
         }
         gap.tries++;
         gap.askedAt = now;
-        gap.due = Math.min(now + patience(gap.tries), gap.since + timeout);
-        request(gap.first, count);
+        gap.due = Math.min(now + patience(gap.late), gap.since + timeout);
+        events.request(gap.first, count);
       }
       if (gap.tries > 0) flying += gap.end - gap.first;
       again = Math.min(again, gap.due);
@@ -134,4 +138,9 @@ export class Gaps {
     }
     return low;
   }
+}
+
+/** Whether it is due for the first time, or was asked for and no answer can come any more. */
+function isToAsk({ tries, due, askedAt }: Gap, now: number, { passed }: AskRules): boolean {
+  return due <= now || (tries > 0 && askedAt < passed);
 }

@@ -1,18 +1,17 @@
 import { type Gap, Gaps } from './gaps.js';
 import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
+import { Patience } from './patience.js';
 
 /** How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms. */
 const REORDER_MS = 2;
 const SPREAD_MS = 8;
-/** Until an answer was timed, one is waited for so long; and the least and most that one ever is, ms. */
-const FIRST_PATIENCE_MS = 40;
-const LEAST_PATIENCE_MS = 10;
-const MOST_PATIENCE_MS = 500;
-/** How much longer the wait is each time. */
-const BACKOFF = 1.5;
+/** How often what is missing is looked through at most, ms. */
+const LOOK_MS = 2;
 /** Bytes that one request asks for, about. */
 const CHUNK = 32 * 1024;
-/** Weight of a new sample in the means of message length and answer time. */
+/** Bytes that may be asked for at once in any case. */
+const LEAST_WINDOW = 4 * CHUNK;
+/** Weight of a new sample in the mean message length. */
 const WEIGHT = 1 / 8;
 
 export interface TrackerOptions {
@@ -87,10 +86,15 @@ export class Tracker {
   /** The mean length of messages; a guess until one came. */
   #messageBytes = 1024;
   #measured = false;
-  #answerMs = (FIRST_PATIENCE_MS - LEAST_PATIENCE_MS) / 2;
+  readonly #patience: Patience;
+  /** When what is missing is to be looked through next, by the clock. */
+  #lookAt = Number.POSITIVE_INFINITY;
+  /** When the newest request was made that was answered. */
+  #answered = 0;
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
+    this.#patience = new Patience(LEAST_WINDOW, options.budget, options.random);
   }
 
   /** Whether every message up to the end of the session was delivered, or given up. */
@@ -129,15 +133,15 @@ export class Tracker {
   }
 
   /** The sender says that it does not have what is before this number any more. */
-  gone(before: number, now: number): void {
+  gone(before: number): void {
     const until = Math.min(before, this.#known);
-    this.#gaps.take(0, until, now, (from, to) => this.#giveUp(from, to));
+    this.#gaps.take(0, until, (from, to) => this.#giveUp(from, to));
     this.#release();
   }
 
   /** The sender is gone: nothing that is missing will come. */
-  abandon(now: number): void {
-    this.gone(Number.POSITIVE_INFINITY, now);
+  abandon(): void {
+    this.gone(Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -145,37 +149,45 @@ export class Tracker {
    * @returns milliseconds until it wants to be called again
    */
   ask(now: number, request: (first: number, count: number) => void): number {
-    if (this.#gaps.empty) return Number.POSITIVE_INFINITY;
-    const { timeout, budget } = this.options;
+    if (now >= this.#lookAt) this.#look(now, request);
+    return this.#lookAt - now;
+  }
+
+  #look(now: number, request: (first: number, count: number) => void): void {
+    const { timeout } = this.options;
     const full = !this.#hasRoom(this.#slabBytes);
     const chunk = Math.max(1, Math.min(0xffff, Math.floor(CHUNK / this.#messageBytes)));
     const rules = {
       chunk,
       // With no room for what comes out of order, only what is missing first can be used.
-      budget: full ? chunk : Math.max(chunk, budget / this.#messageBytes),
-      patience: (tries: number) => this.#patience(tries),
+      budget: full ? chunk : Math.max(chunk, this.#patience.window / this.#messageBytes),
+      passed: this.#answered - REORDER_MS,
+      patience: (late: number) => this.#patience.of(late),
       timeout,
     };
-    const asked = (first: number, count: number) => {
-      this.counts.asked++;
-      request(first, count);
-    };
-    const again = this.#gaps.ask(now, rules, asked, (from, to) => this.#giveUp(from, to));
+    const again = this.#gaps.ask(now, rules, {
+      request: (first, count) => {
+        this.counts.asked++;
+        request(first, count);
+      },
+      late: () => this.#patience.late(now),
+      lost: (from, to) => this.#giveUp(from, to),
+    });
+    this.#lookAt = Math.max(again, now + LOOK_MS);
     this.#release();
-    return Math.max(0, again - now);
   }
 
-  #patience(tries: number): number {
-    const base = 2 * this.#answerMs + LEAST_PATIENCE_MS;
-    const spread = 0.75 + this.options.random() / 2;
-    return Math.min(MOST_PATIENCE_MS, base * BACKOFF ** (tries - 1)) * spread;
+  /** Something is missing, and to be asked for at that time. */
+  #miss(first: number, end: number, due: number): void {
+    this.#gaps.add(first, end, due);
+    this.#lookAt = Math.min(this.#lookAt, due);
   }
 
   /** All numbers before this one exist. */
   #reach(number: number, now: number): void {
     if (number <= this.#known) return;
     this.counts.gaps++;
-    this.#gaps.add(this.#known, number, now + REORDER_MS + SPREAD_MS * this.options.random());
+    this.#miss(this.#known, number, now + REORDER_MS + SPREAD_MS * this.options.random());
     this.#known = number;
   }
 
@@ -190,8 +202,7 @@ export class Tracker {
       this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to);
       if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
-    const hurry = now + LEAST_PATIENCE_MS + this.#answerMs;
-    if (first < known) this.#gaps.take(first, Math.min(end, known), hurry, accept);
+    if (first < known) this.#gaps.take(first, Math.min(end, known), accept);
     if (end > known) {
       this.#reach(first, now);
       this.#known = end;
@@ -203,7 +214,10 @@ export class Tracker {
   #repaired(count: number, { tries, askedAt }: Gap, now: number): void {
     this.counts.repaired += count;
     // Of one that was asked for again, nobody knows which request was answered (Karn).
-    if (tries === 1) this.#answerMs += (Math.min(now - askedAt, MOST_PATIENCE_MS) - this.#answerMs) * WEIGHT;
+    if (tries > 1) return;
+    this.#patience.answered(now, now - askedAt, count * this.#messageBytes);
+    this.#answered = Math.max(this.#answered, askedAt);
+    this.#lookAt = Math.min(this.#lookAt, now + LOOK_MS);
   }
 
   /** Delivers messages that are next, and holds others. */

@@ -16,6 +16,8 @@ import { bufferAdvice } from '../sockets.js';
 
 /** Asked of the kernel unless the user says otherwise, in bytes. */
 const SEND_BUFFER = 1024 * 1024;
+/** Asked of the kernel for what is heard, in bytes: it counts a request of 20 bytes as some 800 (socket buffers, skbuff.h). */
+const REQUEST_BUFFER = 2 * 1024 * 1024;
 /** How often a destination's name is looked up again. */
 const LOOK_UP_MS = 60_000;
 
@@ -198,7 +200,7 @@ async function openSender(
       ...(keys.tos !== undefined && { tos: keys.tos }),
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
       waits,
-      ...(heard && { heard }),
+      ...(heard && { heard, receiveBuffer: REQUEST_BUFFER }),
       notice: service.notice,
     });
   } catch (error) {

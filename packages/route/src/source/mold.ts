@@ -137,8 +137,7 @@ export class MoldSource implements Source {
       clearImmediate(this.#answers);
       this.#exchange?.close();
       // What was held goes out; what is missing before it is lost.
-      for (const session of this.#sessions.values())
-        if (!session.over) session.tracker.abandon(performance.now());
+      for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
       this.#pass();
     }
   }
@@ -195,7 +194,7 @@ export class MoldSource implements Source {
       if (session.id !== id || ask.port !== from.port || ask.address !== from.address) continue;
       session.heardAt = now;
       // With a number that is past: what is before it is not kept any more.
-      if (countOf(bytes, 0) === 0) tracker.gone(sequenceOf(bytes, 0), now);
+      if (countOf(bytes, 0) === 0) tracker.gone(sequenceOf(bytes, 0));
       else tracker.packet(bytes, 0, bytes.length, now);
       if (tracker.ended && !session.over) this.#end(session);
     }
@@ -322,7 +321,7 @@ export class MoldSource implements Source {
       if (session.over && silence > REMEMBER_MS) this.#forget(key, session);
       if (session.over || silence < Math.max(SILENCE_MS, this.options.repairTimeout)) continue;
       session.over = true;
-      session.tracker.abandon(now);
+      session.tracker.abandon();
       this.#pass();
       const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
       this.service.loss(`receiving: ${this.name}: ${session.name}: ${why}`);

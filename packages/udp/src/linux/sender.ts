@@ -71,11 +71,13 @@ export class LinuxSender implements Sender {
     private readonly options: SenderOptions,
   ) {
     const { family, address, port, multicast, broadcast, bind, tos, waits, heard, notice } = options;
+    const { receiveBuffer } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
     if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
     if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
     if (bind && bind.port !== 0) setOption(libc, fd, 'SO_REUSEADDR', 1);
     this.sendBuffer = tuneBuffer(libc, fd, 'SND', options.sendBuffer);
+    if (receiveBuffer !== undefined) tuneBuffer(libc, fd, 'RCV', receiveBuffer);
     const any = { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);

@@ -68,11 +68,13 @@ class NodeSender implements Sender {
     private readonly socket: Socket,
     private readonly options: SenderOptions,
   ) {
-    const { family, multicast, broadcast, address, port, notice, sendBuffer, heard } = options;
+    const { family, multicast, broadcast, address, port, notice, heard } = options;
+    const { sendBuffer, receiveBuffer } = options;
     this.connects = !multicast && !broadcast && !heard;
     this.#correspondent = new Correspondent(socket, family, heard);
     this.replies = this.#correspondent.counts;
     this.sendBuffer = tuneBuffer(socket, 'Send', sendBuffer);
+    if (receiveBuffer !== undefined) tuneBuffer(socket, 'Recv', receiveBuffer);
     // What an earlier datagram brought back (ICMP) is told here when no send is there to tell it.
     socket.on('error', (error) => this.#count(error));
     if (multicast) {

@@ -1,0 +1,71 @@
+/** Until an answer was timed, one is waited for so long; and the least and most that one ever is, ms. */
+const FIRST_MS = 100;
+const LEAST_MS = 10;
+const MOST_MS = 500;
+/** How much longer the wait is each time. */
+const BACKOFF = 1.5;
+/** Answers that take less say that more may be asked for at once, and answers that take more that less may, ms. */
+const QUICK_MS = 40;
+const SLOW_MS = 120;
+
+/**
+ * How long an answer is waited for, and how much may be asked for at once. The first is what RFC 6298 has: the mean
+ * time of an answer and four times its mean deviation. The second follows the same time (as LEDBAT does, RFC 6817):
+ * loss says nothing of what way and sender can take, as there is loss without any load, but waiting does.
+ */
+export class Patience {
+  /** Bytes that may be asked for and not yet come. */
+  window: number;
+  #mean = 0;
+  #deviation = FIRST_MS / 4;
+  #cutAt = Number.NEGATIVE_INFINITY;
+
+  /**
+   * @param least bytes that may be asked for in any case
+   * @param most bytes that may be asked for at most
+   * @param random uniform in [0, 1)
+   */
+  constructor(
+    private readonly least: number,
+    private readonly most: number,
+    private readonly random: () => number,
+  ) {
+    this.window = Math.min(2 * least, most);
+  }
+
+  /** Milliseconds until what was late so many times is asked for again. */
+  of(late: number): number {
+    const spread = 1 + this.random() / 4;
+    return Math.min(MOST_MS, this.#base * BACKOFF ** late) * spread;
+  }
+
+  /** An answer of so many bytes took so many milliseconds. */
+  answered(now: number, ms: number, bytes: number): void {
+    // RFC 6298, section 2.
+    if (this.#mean === 0) {
+      this.#mean = ms;
+      this.#deviation = ms / 2;
+    } else {
+      this.#deviation += (Math.abs(this.#mean - ms) - this.#deviation) / 4;
+      this.#mean += (ms - this.#mean) / 8;
+    }
+    if (ms < QUICK_MS) this.window = Math.min(this.most, this.window + bytes);
+    else if (ms > SLOW_MS) this.#cut(now);
+  }
+
+  /** An answer did not come in time. */
+  late(now: number): void {
+    this.#cut(now);
+  }
+
+  get #base(): number {
+    return LEAST_MS + this.#mean + 4 * this.#deviation;
+  }
+
+  /** Halves the window, once for all that was under way. */
+  #cut(now: number): void {
+    if (now - this.#cutAt < this.#base) return;
+    this.#cutAt = now;
+    this.window = Math.max(this.least, this.window / 2);
+  }
+}
