@@ -63,8 +63,12 @@ t.test('the rest of one thread is never torn by another thread of the same file'
   t.equal(disk.written, 'one-a one-b two-a one-c one', 'nobody writes while a rest waits');
   t.strictSame(disk.file.counts, { datagrams: 4, bytes: 27, dropped: 0 });
   t.strictSame(
-    disk.handed.map(({ datagrams }) => datagrams),
-    [2, 1, 1],
+    disk.handed.map(({ ends, begun }) => ({ ends, begun })),
+    [
+      { ends: [3, 9], begun: true },
+      { ends: [6], begun: false },
+      { ends: [6], begun: false },
+    ],
   );
   const [rest, second, third] = disk.handed.splice(0);
   t.equal(disk.loop([second!, third!]), 0, 'what overtook the rest waits for it');

@@ -38,11 +38,12 @@ function sourceExtras({
   ];
 }
 
-function sinkExtras({ dropped, errors, clients, refused, timedOut }: SinkCounts): string[] {
+function sinkExtras({ dropped, errors, clients, refused, timedOut, rotations = 0 }: SinkCounts): string[] {
   return [
     ...people('client', clients),
     ...some(refused, 'refused client'),
     ...some(timedOut, 'timed-out client'),
+    ...some(rotations, 'rotation'),
     ...some(dropped, 'dropped datagram'),
     ...Object.entries(errors).map(([code, count]) => `${code} ${count}`),
   ];

@@ -1,5 +1,5 @@
 import { endsEveryDatagram, type Frame } from 'mproxy-framing';
-import type { Batch, ThreadSinks } from 'mproxy-udp';
+import type { Batch, HandedOver, ThreadSinks } from 'mproxy-udp';
 import type { SinkCounts } from './counts.js';
 
 /** Where a route's datagrams go. Every kind of sink is one file behind this contract. */
@@ -71,4 +71,21 @@ function joined(batch: Batch, take: Take): void {
     datagrams++;
   });
   pass();
+}
+
+/** Puts what a thread handed over into pieces; only the first may not begin with a datagram. */
+export function inPieces(
+  { bytes, ends, begun }: HandedOver,
+  take: (piece: Buffer, datagrams: number, begins: boolean) => void,
+): void {
+  let start = 0;
+  let datagrams = 0;
+  for (const [i, end] of ends.entries()) {
+    datagrams++;
+    const next = ends[i + 1];
+    if (next !== undefined && next - start <= PIECE) continue;
+    take(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start), datagrams, start > 0 || !begun);
+    start = end;
+    datagrams = 0;
+  }
 }
