@@ -33,12 +33,12 @@ export const NEWLINE = Buffer.from('\n');
 /** Takes bytes of a stream, in which so many datagrams end. */
 export type Take = (slab: Buffer, offset: number, length: number, datagrams: number) => void;
 
-/** Bytes at most of one piece, as long as the largest datagram. */
-const PIECE = 65_536;
+/** Bytes at most of a piece that has more than one datagram. */
+export const PIECE = 65_536;
 
 /** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
-export function toStream(batch: Batch, frame: Frame, take: Take): void {
-  if (!endsEveryDatagram(frame)) joined(batch, take);
+export function toStream(batch: Batch, frame: Frame, take: Take, most = PIECE): void {
+  if (!endsEveryDatagram(frame)) joined(batch, take, most);
   else lineByLine(batch, take);
 }
 
@@ -53,7 +53,7 @@ function lineByLine(batch: Batch, take: Take): void {
 }
 
 /** Datagrams that lie one behind the other, as short messages do, are one piece. */
-function joined(batch: Batch, take: Take): void {
+function joined(batch: Batch, take: Take, most: number): void {
   let start = 0;
   let end = 0;
   let datagrams = 0;
@@ -62,7 +62,7 @@ function joined(batch: Batch, take: Take): void {
   };
   batch.each((offset, length) => {
     if (length === 0) return;
-    if (offset !== end || end + length - start > PIECE) {
+    if (offset !== end || end + length - start > most) {
       pass();
       start = end = offset;
       datagrams = 0;
@@ -77,13 +77,14 @@ function joined(batch: Batch, take: Take): void {
 export function inPieces(
   { bytes, ends, begun }: HandedOver,
   take: (piece: Buffer, datagrams: number, begins: boolean) => void,
+  most = PIECE,
 ): void {
   let start = 0;
   let datagrams = 0;
   for (const [i, end] of ends.entries()) {
     datagrams++;
     const next = ends[i + 1];
-    if (next !== undefined && next - start <= PIECE) continue;
+    if (next !== undefined && next - start <= most) continue;
     take(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start), datagrams, start > 0 || !begun);
     start = end;
     datagrams = 0;

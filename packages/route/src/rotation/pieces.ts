@@ -158,9 +158,8 @@ function find(path: string): { pieces: Piece[]; newest: number } {
       rmSync(join(directory, name));
       continue;
     }
-    // Both are there: the one is whole, and only the other was still to be removed.
-    if (suffix === PACKED && packed.has(stamp)) rmSync(join(directory, `${prefix}${stamp}`));
-    packed.set(stamp, suffix === PACKED);
+    // Where both are there, who knows whether the compressed one is whole: it is made again.
+    if (!packed.has(stamp)) packed.set(stamp, suffix === PACKED);
     newest = Math.max(newest, time);
   }
   const pieces = [...packed].map(([stamp, packed]) => ({ path: `${path}.${stamp}`, packed }));

@@ -44,7 +44,8 @@ export class Rotator {
     this.#pieces = new Pieces(service, path, rotation);
     const { every } = rotation;
     // What an earlier run wrote in an earlier period stands alone.
-    if (every > 0) this.#watch(nextBoundary(stat.size > 0 ? stat.mtimeMs : Date.now(), every));
+    const since = stat.size > 0 ? stat.mtimeMs : Date.now();
+    if (every > 0) this.#timer = setTimeout(() => this.#watch(nextBoundary(since, every)), 0).unref();
   }
 
   /** @returns false where that failed, and was told: the file is as it was, and is asked for again later */

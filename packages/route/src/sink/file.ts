@@ -6,7 +6,7 @@ import { reason } from '../errors.js';
 import type { Rotation } from '../rotation/options.js';
 import { Rotator } from '../rotation/rotator.js';
 import type { Service } from '../service.js';
-import { inPieces, NEWLINE, type Sink, toStream } from '../sink.js';
+import { inPieces, NEWLINE, PIECE, type Sink, toStream } from '../sink.js';
 import { showCount, showMemory } from '../units.js';
 import { AppendFile } from './append.js';
 
@@ -33,6 +33,8 @@ export class FileSink implements Sink {
   readonly #backlog = new Backlog();
   readonly #file: AppendFile;
   readonly #rotator: Rotator | undefined;
+  /** Bytes at most of datagrams that are kept as one: what is rotated may be cut before any. */
+  readonly #most: number;
   /** It is time for another file. */
   #due = false;
   #closed = false;
@@ -47,6 +49,7 @@ export class FileSink implements Sink {
     rotation?: Rotation,
   ) {
     this.#file = new AppendFile(name, service.engine);
+    this.#most = rotation ? 0 : PIECE;
     if (rotation) this.#rotator = this.#rotating(rotation);
     this.#measure();
     service.onReload(() => this.#betweenWrites(() => this.#reopen()));
@@ -65,7 +68,7 @@ export class FileSink implements Sink {
     const target = this.#threads.target(this.#file.fd, endsEveryDatagram(this.frame));
     const handOver = (piece: HandedOver) => {
       for (const due of this.#threads.take(piece))
-        inPieces(due, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins));
+        inPieces(due, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins), this.#most);
       this.flush();
     };
     return { files: [{ target, handOver }] };
@@ -73,10 +76,15 @@ export class FileSink implements Sink {
 
   write(batch: Batch): void {
     let kept = true;
-    toStream(batch, this.frame, (slab, offset, length, datagrams) => {
-      if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), datagrams);
-      else if (kept) this.#add(NEWLINE, 0, false);
-    });
+    toStream(
+      batch,
+      this.frame,
+      (slab, offset, length, datagrams) => {
+        if (slab !== NEWLINE) kept = this.#add(batch.keep(offset, length), datagrams);
+        else if (kept) this.#add(NEWLINE, 0, false);
+      },
+      this.#most,
+    );
     if (this.#backlog.bytes >= GATHER_LIMIT) this.flush();
   }
 
