@@ -183,7 +183,7 @@ export class FileSink implements Sink {
         this.#due = true;
         this.#betweenWrites(() => {
           // Else it is done before what waits is written.
-          if (this.#backlog.empty && !this.#threads.waiting) this.#rotate();
+          if (this.#due && this.#backlog.empty && !this.#threads.waiting) this.#rotate();
         });
       });
     } catch (error) {

@@ -55,7 +55,8 @@ export class FileOutlet {
     this.#arrears.awaitRotation(bytes);
     this.#arrears.lock();
     const taken = this.#arrears.any || bytes > this.#arrears.room ? 0 : this.#flush();
-    this.#arrears.size += taken;
+    // Where it wrote nothing, the event loop may be changing it.
+    if (taken > 0) this.#arrears.size += taken;
     const ticket = taken < bytes ? this.#arrears.hand(bytes - taken) : undefined;
     this.#arrears.unlock();
     this.#count = 0;
