@@ -62,12 +62,15 @@ t.test('--rotate-size is the most that a file has, and what it had counts', asyn
 t.test('a datagram and the newline that it lacks stay together', async (t) => {
   const file = join(t.testdir(), 'out');
   const server = serve(t, file, '--rotate-size', '64KiB', '--frame', 'line');
-  // With their newlines 32,769 bytes each: two are one too many, without newlines they would just fit.
-  const datagrams = ['a', 'b', 'c'].map((letter) => letter.repeat(32_768));
+  // The second fits in the first file, its newline does not; the third fits in the second file to the byte.
+  const datagrams = ['a'.repeat(32_768), 'b'.repeat(32_767), 'c'.repeat(32_767)];
   await udpSend(await server.port(), datagrams);
-  await until('it is written', () => joined(file).length === 3 * 32_769);
+  await until('it is written', () => joined(file).length === 32_769 + 2 * 32_768);
   t.equal(joined(file), datagrams.map((one) => `${one}\n`).join(''));
-  t.equal(piecesOf(file).length, 2);
+  t.same(
+    [...piecesOf(file), file].map((path) => statSync(path).size),
+    [32_769, 65_536],
+  );
   t.equal(await server.stop(), 0);
 });
 
