@@ -83,6 +83,9 @@ const CASES: Record<string, Case[]> = {
     ['client', '--path - --server-addr 127.0.0.1:9 --frame words', 'words'],
     ['client', '--path - --tee --frame words', 'words'],
     ['server', '--path - --listen-addr 127.0.0.1:0,frame=', 'frame'],
+    ['server', '--path x --listen-addr 127.0.0.1:0 --rotate-size 65535', '--rotate-size'],
+    ['server', '--path x --listen-addr 127.0.0.1:0 --rotate-every 999ms', '--rotate-every'],
+    ['server', '--path x --listen-addr 127.0.0.1:0 --rotate-size 1MB --keep 0', '--keep'],
     ['server', '--path - --listen-addr 127.0.0.1:0 --engine steam', 'steam'],
     [
       'reverse',
@@ -152,6 +155,9 @@ const CASES: Record<string, Case[]> = {
     ['client', '--path x --from-end --tee', '--from-end'],
     ['server', '--path x --listen-addr 127.0.0.1:9701 --listen-addr 127.0.0.1:9701', '127.0.0.1:9701'],
     ['client', '--path - --server-addr 127.0.0.1:9,ttl=3', 'ttl'],
+    ['server', '--path x --listen-addr 127.0.0.1:0 --keep 3', '--keep'],
+    ['server', '--path x --listen-addr 127.0.0.1:0 --gzip', '--gzip'],
+    ['server', '--path - --listen-addr 127.0.0.1:0 --rotate-size 1MiB', '--path'],
     [
       'reverse',
       '--tcp-output-addr tls://127.0.0.1:0 --multicast-addr 239.77.0.1:9918,interface=lo',

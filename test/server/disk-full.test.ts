@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -102,6 +102,37 @@ t.test('one full disk takes nothing from the other listeners', { skip: noMounts 
   await until('the tee has all', () => server.stdout.length === SENT.join('').length + 4);
   t.equal(await server.stop(), 1);
 });
+
+t.test(
+  'a disk without room for another file goes on with the one, and rotates later',
+  { skip: noMounts },
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'mproxy-disk-'));
+    // The root, two files, and no more: a rename needs no inode, a new file does (tmpfs(5)).
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=3', 'tmpfs', dir]);
+    t.teardown(() => {
+      execFileSync('umount', ['-l', dir]);
+      rmdirSync(dir);
+    });
+    writeFileSync(join(dir, 'other'), '');
+    const file = join(dir, 'out');
+    const server = start(t, 'server', [
+      ...['--path', file, '--listen-addr', '127.0.0.1:0', '--rotate-size', '64KiB'],
+    ]);
+    const port = await server.port();
+    for (let turn = 0; turn < 4; turn++) await udpSend(port, SENT);
+    await server.says(/rotating: .*out: no space left on the device; going on with the old file/);
+    await until('all is in the one', () => readFileSync(file).length === 4 * SENT.join('').length);
+    t.same(readdirSync(dir).sort(), ['other', 'out'], 'nothing is left of the attempt');
+    rmSync(join(dir, 'other'));
+    // It would be tried again 10 s later, and is after this at once.
+    server.child.kill('SIGHUP');
+    await server.says('reopened');
+    await udpSend(port, ['after\n']);
+    await until('it goes on', () => readFileSync(file, 'utf8') === 'after\n');
+    t.equal(await server.stop(), 0, 'all was done');
+  },
+);
 
 t.test('/dev/full is a full disk that can be had everywhere', async (t) => {
   const server = start(t, 'server', ['--path', '/dev/full', '--listen-addr', '127.0.0.1:0']);

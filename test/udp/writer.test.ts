@@ -63,8 +63,12 @@ t.test('the rest of one thread is never torn by another thread of the same file'
   t.equal(disk.written, 'one-a one-b two-a one-c one', 'nobody writes while a rest waits');
   t.strictSame(disk.file.counts, { datagrams: 4, bytes: 27, dropped: 0 });
   t.strictSame(
-    disk.handed.map(({ datagrams }) => datagrams),
-    [2, 1, 1],
+    disk.handed.map(({ ends, begun }) => ({ ends, begun })),
+    [
+      { ends: [3, 9], begun: true },
+      { ends: [6], begun: false },
+      { ends: [6], begun: false },
+    ],
   );
   const [rest, second, third] = disk.handed.splice(0);
   t.equal(disk.loop([second!, third!]), 0, 'what overtook the rest waits for it');
@@ -88,6 +92,41 @@ t.test('what was handed over since the event loop wrote keeps the threads waitin
   t.equal(disk.written, 'one');
   disk.loop(disk.handed.splice(0));
   t.equal(disk.written, 'onetwothree');
+});
+
+t.test('a file is given no more than its limit, and what it had counts', async (t) => {
+  const disk = new Disk();
+  disk.file.limit = 10;
+  disk.file.size = 2;
+  const [one, two] = [disk.thread(), disk.thread()];
+  one('12345678');
+  t.equal(disk.written, '12345678');
+  one('9');
+  two('10');
+  t.equal(disk.written, '12345678', 'what is full is full for all threads');
+  t.strictSame(
+    disk.handed.map(({ ends, begun }) => ({ ends, begun })),
+    [
+      { ends: [1], begun: false },
+      { ends: [2], begun: false },
+    ],
+  );
+  disk.file.size = 0;
+  one('11');
+  t.equal(disk.handed.length, 3, 'the event loop comes first');
+  disk.loop(disk.handed.splice(0));
+  one('12');
+  t.equal(disk.written, '123456789101112');
+  t.equal(disk.file.size, 2, 'of what was really written');
+});
+
+t.test('nothing is done between two writes while a thread is in one', async (t) => {
+  const file = new ThreadFile();
+  let done = 0;
+  const nested = () => t.notOk(file.inTurn(() => done++));
+  t.ok(file.inTurn(nested));
+  t.ok(file.inTurn(() => done++));
+  t.equal(done, 1);
 });
 
 t.test('a newline that did not fit comes with the rest', async (t) => {

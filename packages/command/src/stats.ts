@@ -42,11 +42,20 @@ function sourceExtras({
   ];
 }
 
-function sinkExtras({ dropped, errors, clients, refused, timedOut, mold }: SinkCounts): string[] {
+function sinkExtras({
+  dropped,
+  errors,
+  clients,
+  refused,
+  timedOut,
+  rotations = 0,
+  mold,
+}: SinkCounts): string[] {
   return [
     ...people('client', clients),
     ...some(refused, 'refused client'),
     ...some(timedOut, 'timed-out client'),
+    ...some(rotations, 'rotation'),
     ...some(dropped, 'dropped datagram'),
     ...Object.entries(errors).map(([code, count]) => `${code} ${count}`),
     ...(mold ? moldSent(mold) : []),

@@ -35,6 +35,8 @@ export interface SinkCounts {
   errors: Record<string, number>;
   /** TCP clients now, and since the start. */
   clients?: { now: number; ever: number };
+  /** Times that a file was rotated, where it is. */
+  rotations?: number;
   /** Clients turned away by `--allow` or `--max-clients`. */
   refused: number;
   /** Clients disconnected because they took nothing for the client timeout. */

@@ -21,11 +21,12 @@ export { forbidTlsOptions, isMold, type KeyOptions, keyDefaults, listOf, parseAd
 export { Pacer } from './pace.js';
 export { choosePayload, parsePayload } from './payload.js';
 export { type Answer, resolveAll, resolveFirst } from './resolve.js';
+export { type Rotation, type RotationOptions, readRotation } from './rotation/options.js';
 export type { Pace } from './route.js';
 export { type CommonOptions, type Handle, type Notice, type Service, startService } from './service.js';
 export { ClientsSink } from './sink/clients.js';
-export { isRegular, openPathSink } from './sink/file.js';
 export { MoldSink } from './sink/mold.js';
+export { isRegular, openPathSink } from './sink/path.js';
 export { openUdpSink, type UdpSink } from './sink/udp.js';
 export type { Sink } from './sink.js';
 export { FileSource } from './source/file.js';

@@ -1,5 +1,5 @@
 import { endsEveryDatagram, type Frame } from 'mproxy-framing';
-import type { Batch, ThreadSinks } from 'mproxy-udp';
+import type { Batch, HandedOver, ThreadSinks } from 'mproxy-udp';
 import type { SinkCounts } from './counts.js';
 
 /** Where a route's datagrams go. Every kind of sink is one file behind this contract. */
@@ -33,14 +33,14 @@ export const NEWLINE = Buffer.from('\n');
 /** Takes bytes of a stream, in which so many datagrams end. */
 export type Take = (slab: Buffer, offset: number, length: number, datagrams: number) => void;
 
-/** Bytes at most of one piece, as long as the largest datagram. */
-const PIECE = 65_536;
+/** Bytes at most of a piece that has more than one datagram. */
+export const PIECE = 65_536;
 
 /** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
-export function toStream(batch: Batch, frame: Frame, take: Take): void {
+export function toStream(batch: Batch, frame: Frame, take: Take, most = PIECE): void {
   if (endsEveryDatagram(frame)) lineByLine(batch, take);
-  else if (batch.sizes) pieces(batch, batch.sizes, take);
-  else joined(batch, take);
+  else if (batch.sizes) pieces(batch, batch.sizes, take, most);
+  else joined(batch, take, most);
 }
 
 /** Each datagram with its newline. */
@@ -54,7 +54,7 @@ function lineByLine(batch: Batch, take: Take): void {
 }
 
 /** Datagrams that lie one behind the other, as short messages do, are one piece. */
-function joined(batch: Batch, take: Take): void {
+function joined(batch: Batch, take: Take, most: number): void {
   let start = 0;
   let end = 0;
   let datagrams = 0;
@@ -63,7 +63,7 @@ function joined(batch: Batch, take: Take): void {
   };
   batch.each((offset, length) => {
     if (length === 0) return;
-    if (offset !== end || end + length - start > PIECE) {
+    if (offset !== end || end + length - start > most) {
       pass();
       start = end = offset;
       datagrams = 0;
@@ -75,13 +75,13 @@ function joined(batch: Batch, take: Take): void {
 }
 
 /** The same for datagrams of which the lengths are listed: that is all that is looked at. */
-function pieces({ slab, offset, sized }: Batch, sizes: Uint16Array, take: Take): void {
+function pieces({ slab, offset, sized }: Batch, sizes: Uint16Array, take: Take, most: number): void {
   let start = offset[0]!;
   let end = start;
   let from = 0;
   for (let i = 0; i < sized; i++) {
     const next = end + sizes[i]!;
-    if (next - start > PIECE && end > start) {
+    if (next - start > most && end > start) {
       take(slab, start, end - start, i - from);
       start = end;
       from = i;
@@ -89,4 +89,22 @@ function pieces({ slab, offset, sized }: Batch, sizes: Uint16Array, take: Take):
     end = next;
   }
   if (end > start) take(slab, start, end - start, sized - from);
+}
+
+/** Puts what a thread handed over into pieces; only the first may not begin with a datagram. */
+export function inPieces(
+  { bytes, ends, begun }: HandedOver,
+  take: (piece: Buffer, datagrams: number, begins: boolean) => void,
+  most = PIECE,
+): void {
+  let start = 0;
+  let datagrams = 0;
+  for (const [i, end] of ends.entries()) {
+    datagrams++;
+    const next = ends[i + 1];
+    if (next !== undefined && next - start <= most) continue;
+    take(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start), datagrams, start > 0 || !begun);
+    start = end;
+    datagrams = 0;
+  }
 }

@@ -11,6 +11,20 @@ export const FLAGS: Record<string, Flag[]> = {
     { name: '--merge', help: 'several listeners: all into FILE' },
     { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
   ],
+  'Rotation, to FILE.YYYYMMDD-HHMMSS.mmm (local time)': [
+    {
+      name: '--rotate-size',
+      value: 'SIZE',
+      help: 'rotate a file before a datagram would make it larger than this, at least 64KiB',
+    },
+    {
+      name: '--rotate-every',
+      value: 'TIME',
+      help: 'rotate a file that is not empty by the clock: 1h is on the hour, 24h at midnight',
+    },
+    { name: '--keep', value: 'N', help: 'keep so many rotated files of each; default all' },
+    { name: '--gzip', help: 'compress rotated files, in the background' },
+  ],
   'Nothing lost (--frame mold)': [
     { name: '--once', help: 'end when every session has ended: with 0 when nothing is missing, else 1' },
     ...MOLD_RECEIVE_FLAGS,

@@ -11,7 +11,10 @@ import {
   openPathSink,
   openUdpSources,
   parseAddresses,
+  type Rotation,
+  type RotationOptions,
   readMoldReceiving,
+  readRotation,
   resolveAll,
   type Service,
   Sessions,
@@ -24,7 +27,7 @@ export type { Handle, Notice, Stats } from 'mproxy-route';
 export { MproxyError } from 'mproxy-route';
 
 /** The options of mproxy-server: its flags, in camelCase. */
-export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOptions {
+export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOptions, RotationOptions {
   /** A file to append to, a FIFO or a device; `-` is stdout. With several listeners a file for each: `FILE.ADDR`. */
   path: string;
   /** `HOST:PORT[,KEY...]` to listen on. */
@@ -46,14 +49,14 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths, teeFrame, mold } = readOptions(options);
+    const { addresses, paths, teeFrame, mold, rotation } = readOptions(options);
     const sessions = new Sessions(service, mold);
     const answers = await Promise.all(addresses.map(resolveAll));
     forbidTwins(
       service.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
-    const sinks = openSinks(service, addresses, paths);
+    const sinks = openSinks(service, addresses, paths, rotation);
     for (const [i, address] of addresses.entries()) {
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
@@ -89,7 +92,9 @@ function readOptions(options: ServerOptions) {
   const molds = addresses.filter(({ keys }) => keys.frame === 'mold');
   if (options.once && molds.length === 0)
     throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
-  return { addresses, paths, teeFrame, mold: readMoldReceiving(options, molds.length > 0) };
+  const rotation = readRotation(options);
+  if (rotation && path === '-') throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
+  return { addresses, paths, teeFrame, rotation, mold: readMoldReceiving(options, molds.length > 0) };
 }
 
 /** An address as a file's name: what a file system does not take becomes `_`. */
@@ -99,13 +104,13 @@ function fileName(text: string): string {
 }
 
 /** A sink for each address; one for all that write to the same path. */
-function openSinks(service: Service, addresses: Address[], paths: string[]): Sink[] {
+function openSinks(service: Service, addresses: Address[], paths: string[], rotation?: Rotation): Sink[] {
   const opened = new Map<string, Sink>();
   return addresses.map(({ keys }, i) => {
     const path = paths[i]!;
     const known = opened.get(path);
     if (known) return known;
-    const sink = openPathSink(service, path, keys.frame ?? 'lines');
+    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation);
     service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
     opened.set(path, sink);
     return sink;

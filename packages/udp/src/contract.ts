@@ -71,14 +71,20 @@ export interface FileTarget {
   /** A datagram that does not end with a newline gets one. */
   endsLines: boolean;
   counts: SharedArrayBuffer;
-  /** What all threads that write to the file share: whether the event loop has yet to write what they handed over. */
+  /**
+   * What all threads that write to the file share: its size and limit, and whether the event loop has yet to write
+   * what they handed over.
+   */
   arrears: SharedArrayBuffer;
 }
 
-/** What a thread could not write to a file itself, for the event loop to keep and to try again. */
+/** What a thread could not write to a file itself, or may not, for the event loop to keep and to try again. */
 export interface HandedOver {
   bytes: Uint8Array;
-  datagrams: number;
+  /** Where in the bytes each datagram ends. */
+  ends: number[];
+  /** Whether the file has the beginning of the first one. */
+  begun: boolean;
   /** Its place among all that the file's threads handed over. */
   ticket: number;
 }

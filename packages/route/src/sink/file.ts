@@ -1,14 +1,14 @@
-import { closeSync, constants, openSync, statSync, writevSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { endsEveryDatagram, type Frame } from 'mproxy-framing';
 import { type Batch, type HandedOver, ThreadFile } from 'mproxy-udp';
 import { Backlog } from '../backlog.js';
 import { type SinkCounts, sinkCounts } from '../counts.js';
-import { failure, reason } from '../errors.js';
+import { reason } from '../errors.js';
+import type { Rotation } from '../rotation/options.js';
+import { Rotator } from '../rotation/rotator.js';
 import type { Service } from '../service.js';
-import { NEWLINE, type Sink, toStream } from '../sink.js';
+import { inPieces, NEWLINE, PIECE, type Sink, type Take, toStream } from '../sink.js';
 import { showCount, showMemory } from '../units.js';
-import { openStreamSink, type StreamSink } from './stream.js';
+import { AppendFile } from './append.js';
 
 /** Bytes kept in memory while the file cannot be written; beyond it whole datagrams are lost. */
 const MEMORY_LIMIT = 64 * 1024 * 1024;
@@ -21,6 +21,8 @@ const WORTH_A_CALL = 64 * 1024;
 const RETRY_MS = 1000;
 /** A device that takes nothing now (EAGAIN) is asked again soon. */
 const BUSY_MS = 10;
+/** A thread that is writing is done soon. */
+const TURN_MS = 1;
 
 /**
  * A file that is appended to, or a device. What cannot be written is kept, up to a bound, and tried again. A receiving
@@ -31,7 +33,13 @@ export class FileSink implements Sink {
   readonly #counts = sinkCounts();
   readonly #threads = new ThreadFile();
   readonly #backlog = new Backlog();
-  #fd: number;
+  readonly #file: AppendFile;
+  readonly #rotator: Rotator | undefined;
+  /** Bytes at most of datagrams that are kept as one: what is rotated may be cut before any. */
+  readonly #most: number;
+  /** It is time for another file. */
+  #due = false;
+  #closed = false;
   #retry: NodeJS.Timeout | undefined;
   /** The error that stands between us and the file, by its code. */
   #trouble: string | undefined;
@@ -40,9 +48,13 @@ export class FileSink implements Sink {
     private readonly service: Service,
     readonly name: string,
     private readonly frame: Frame,
+    rotation?: Rotation,
   ) {
-    this.#fd = openAppend(name);
-    service.onReload(() => this.#reopen());
+    this.#file = new AppendFile(name, service.engine);
+    this.#most = rotation ? 0 : PIECE;
+    if (rotation) this.#rotator = this.#rotating(rotation);
+    this.#measure();
+    service.onReload(() => this.#betweenWrites(() => this.#reopen()));
   }
 
   get counts(): SinkCounts {
@@ -51,14 +63,14 @@ export class FileSink implements Sink {
     sum.datagrams += datagrams;
     sum.bytes += bytes;
     sum.dropped += dropped;
-    return sum;
+    return this.#rotator ? { ...sum, rotations: this.#rotator.rotations } : sum;
   }
 
   inThread() {
-    const target = this.#threads.target(this.#fd, endsEveryDatagram(this.frame));
+    const target = this.#threads.target(this.#file.fd, endsEveryDatagram(this.frame));
     const handOver = (piece: HandedOver) => {
-      for (const { bytes, datagrams } of this.#threads.take(piece))
-        this.#add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), datagrams);
+      for (const due of this.#threads.take(piece))
+        inPieces(due, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins), this.#most);
       this.flush();
     };
     return { files: [{ target, handOver }] };
@@ -67,14 +79,15 @@ export class FileSink implements Sink {
   write(batch: Batch): void {
     const atOnce = batch.lent && batch.bytes >= WORTH_A_CALL && this.#backlog.empty;
     let kept = true;
-    toStream(batch, this.frame, (slab, offset, length, datagrams) => {
+    const take: Take = (slab, offset, length, datagrams) => {
       if (slab === NEWLINE) {
-        if (kept) this.#add(NEWLINE, 0);
+        if (kept) this.#add(NEWLINE, 0, false);
       } else {
         const piece = atOnce ? slab.subarray(offset, offset + length) : batch.keep(offset, length);
         kept = this.#add(piece, datagrams);
       }
-    });
+    };
+    toStream(batch, this.frame, take, this.#most);
     if (atOnce || this.#backlog.bytes >= GATHER_LIMIT) this.flush();
     if (atOnce) this.#backlog.keep();
   }
@@ -94,7 +107,8 @@ export class FileSink implements Sink {
     clearTimeout(this.#retry);
     this.#counts.dropped += this.#backlog.datagrams;
     this.#backlog.clear();
-    closeSync(this.#fd);
+    this.#closed = true;
+    this.#file.close();
     const { dropped } = this.counts;
     if (dropped > 0) {
       this.service.fail(
@@ -104,14 +118,19 @@ export class FileSink implements Sink {
         `${showCount(dropped, 'datagram')} could not be written`,
       );
     }
+    await this.#rotator?.close();
   }
 
-  /** @returns false when there is no room for it any more */
-  #add(piece: Buffer, datagrams: number): boolean {
+  /**
+   * @param begins whether a datagram begins with it; one that was begun is always kept
+   * @returns false when there is no room for it any more
+   */
+  #add(piece: Buffer, datagrams: number, begins = true): boolean {
     const full = this.#trouble !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
-    if (full) this.#counts.dropped += datagrams;
-    else this.#backlog.add(piece, datagrams);
-    return !full;
+    const kept = !full || !begins;
+    if (kept) this.#backlog.add(piece, datagrams, begins);
+    else this.#counts.dropped += datagrams;
+    return kept;
   }
 
   #writeOut(): void {
@@ -119,7 +138,9 @@ export class FileSink implements Sink {
     this.#retry = undefined;
     try {
       while (!this.#backlog.empty) {
-        const bytes = writevSync(this.#fd, this.#backlog.first(IOV_MAX));
+        if (this.#backlog.between && (this.#due || !this.#backlog.fits(this.#threads.room))) this.#rotate();
+        const bytes = this.#file.write(this.#backlog.first(IOV_MAX, this.#threads.room));
+        this.#threads.size += bytes;
         this.#counts.bytes += bytes;
         this.#counts.datagrams += this.#backlog.written(bytes);
       }
@@ -129,6 +150,7 @@ export class FileSink implements Sink {
     }
     if (this.#trouble !== undefined) this.service.notice(`writing: ${this.name}: goes on`);
     this.#trouble = undefined;
+    if (this.#due && this.#threads.waiting) this.#rotate();
     this.#threads.allWritten();
   }
 
@@ -150,58 +172,47 @@ export class FileSink implements Sink {
   #reopen(): void {
     this.#writeOut();
     try {
-      const fd = openAppend(this.name);
-      const { redirect } = this.service.engine;
-      if (redirect) redirect(fd, this.#fd);
-      closeSync(redirect ? fd : this.#fd);
-      if (!redirect) this.#fd = fd;
+      this.#file.reopen();
+      this.#measure();
       this.#backlog.beginAgain();
       this.service.notice(`writing: ${this.name}: reopened`);
     } catch (error) {
       this.service.loss(`reopening: ${this.name}: ${reason(error)}; going on with the old file`);
     }
   }
-}
 
-/** Opened without blocking: a device that waits for its other end must not stop the program. */
-function openAppend(path: string): number {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
-  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o666);
-}
-
-/** Whether a path is a file, or will be: then several listeners get a file each. @throws MPROXY_FILE */
-export function isRegular(path: string): boolean {
-  if (path === '-') return false;
-  try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat?.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
-    return stat === undefined || stat.isFile();
-  } catch (error) {
-    throw failure('MPROXY_FILE', 'opening', path, error);
+  #rotating(rotation: Rotation): Rotator {
+    try {
+      return new Rotator(this.service, this.#file, rotation, () => {
+        this.#due = true;
+        this.#betweenWrites(() => {
+          // Else it is done before what waits is written.
+          if (this.#due && this.#backlog.empty && !this.#threads.waiting) this.#rotate();
+        });
+      });
+    } catch (error) {
+      this.#file.close();
+      throw error;
+    }
   }
-}
 
-/**
- * Opens what a path names, to append to: a file, a device, a FIFO, a terminal, or `-` for stdout.
- * @throws MPROXY_FILE
- */
-export function openPathSink(service: Service, path: string, frame: Frame): FileSink | StreamSink {
-  if (path === '-') return service.stdout(frame, false);
-  try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
-      return openStreamSink(service, path, frame);
-    return service.sink(new FileSink(service, path, frame));
-  } catch (error) {
-    throw failure('MPROXY_FILE', 'opening', path, error);
+  /** For the time between two datagrams, while no thread writes. An empty file is not rotated. */
+  #rotate(): void {
+    this.#due = false;
+    this.#measure();
+    if (!this.#rotator || this.#threads.size === 0) return;
+    if (this.#rotator.rotate()) this.#measure();
+    else this.#threads.limit = 0;
   }
-}
 
-function isTerminal(path: string): boolean {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
-    return isatty(fd);
-  } finally {
-    closeSync(fd);
+  /** How large the file is, whoever wrote it, and how large it may get. */
+  #measure(): void {
+    this.#threads.limit = this.#rotator?.rotation.size ?? 0;
+    this.#threads.size = this.#file.stat.size;
+  }
+
+  #betweenWrites(act: () => void): void {
+    if (this.#closed || this.#threads.inTurn(act)) return;
+    setTimeout(() => this.#betweenWrites(act), TURN_MS).unref();
   }
 }

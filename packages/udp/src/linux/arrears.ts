@@ -13,22 +13,56 @@ const LIMIT = 8 * 1024 * 1024;
 /** What a message costs beside its bytes. */
 const MESSAGE = 512;
 
+const WORDS = 16;
+/** How long at most a thread that waits for the event loop looks the other way. */
+const WAIT_MS = 10;
+
 /**
- * What the threads that write to one file share with each other and with the event loop: whose turn it is, and
- * whether the loop has yet to write what they handed over. As long as it has, nobody else writes: a datagram that the
- * file took a part of is never followed by another.
+ * What the threads that write to one file share with each other and with the event loop: whose turn it is, how large
+ * the file is and may get, and whether the loop has yet to write what they handed over. As long as it has, nobody else
+ * writes: a datagram that the file took a part of is never followed by another.
  */
 export class Arrears {
   readonly #words: Int32Array;
+  readonly #sizes: Float64Array;
 
-  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(16)) {
-    this.#words = new Int32Array(buffer);
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(WORDS + 16)) {
+    this.#words = new Int32Array(buffer, 0, WORDS / 4);
+    this.#sizes = new Float64Array(buffer, WORDS);
+  }
+
+  /** Bytes in the file. Changed by who has the turn, and by the event loop while there is {@link any}. */
+  get size(): number {
+    return this.#sizes[0]!;
+  }
+
+  set size(bytes: number) {
+    this.#sizes[0] = bytes;
+  }
+
+  /** Bytes that the file may have; 0: any number. */
+  get limit(): number {
+    return this.#sizes[1]!;
+  }
+
+  set limit(bytes: number) {
+    this.#sizes[1] = bytes;
+  }
+
+  /** Bytes that the file may still take. */
+  get room(): number {
+    return this.limit === 0 ? Number.POSITIVE_INFINITY : this.limit - this.size;
   }
 
   /** Waits for a thread's turn. Never on the event loop. */
   lock(): void {
     if (Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE) return;
     while (Atomics.exchange(this.#words, LOCK, WANTED) !== FREE) Atomics.wait(this.#words, LOCK, WANTED);
+  }
+
+  /** Takes the turn unless a thread has it. For the event loop, which gives it back at once. */
+  tryLock(): boolean {
+    return Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE;
   }
 
   unlock(): void {
@@ -45,12 +79,26 @@ export class Arrears {
    * @returns its ticket; undefined when too much is under way already
    */
   hand(bytes: number): number | undefined {
-    const under = Atomics.load(this.#words, UNDER_WAY);
-    if (under > 0 && under + bytes + MESSAGE > LIMIT) return undefined;
+    if (this.#crowded(bytes)) return undefined;
     Atomics.add(this.#words, UNDER_WAY, bytes + MESSAGE);
     const ticket = next(Atomics.load(this.#words, HANDED));
     Atomics.store(this.#words, HANDED, ticket);
     return ticket;
+  }
+
+  /**
+   * For a thread that has no turn: a file that has a limit is full every now and then, and the event loop soon goes on
+   * in another. Waits for it where too much is under way already.
+   */
+  awaitRotation(bytes: number): void {
+    if (this.limit === 0 || !this.#crowded(bytes)) return;
+    while (this.any && Atomics.load(this.#words, UNDER_WAY) > 0)
+      Atomics.wait(this.#words, WRITTEN, Atomics.load(this.#words, WRITTEN), WAIT_MS);
+  }
+
+  #crowded(bytes: number): boolean {
+    const under = Atomics.load(this.#words, UNDER_WAY);
+    return under > 0 && under + bytes + MESSAGE > LIMIT;
   }
 
   /** The event loop has what was handed over. */
@@ -61,6 +109,7 @@ export class Arrears {
   /** All up to this ticket is in the file. */
   writtenUpTo(ticket: number): void {
     Atomics.store(this.#words, WRITTEN, ticket);
+    Atomics.notify(this.#words, WRITTEN);
   }
 }
 

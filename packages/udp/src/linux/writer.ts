@@ -12,8 +12,9 @@ const MOST = BATCH_CAPACITY * 128 * 2;
 const NEWLINE = 0x0a;
 
 /**
- * Writes batches to a file, a batch a system call. What the file does not take at once (a full disk) is handed over
- * to the event loop, and all that follows too, until the loop has written it: so the order stays.
+ * Writes batches to a file, a batch a system call. What the file does not take at once (a full disk), or may not (a
+ * file that is to be rotated), is handed over to the event loop, and all that follows too, until the loop has written
+ * it: so the order stays.
  */
 export class FileOutlet {
   readonly #iovs = Buffer.alloc(MOST * IOVEC.size);
@@ -51,8 +52,11 @@ export class FileOutlet {
       for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const bytes = this.#bytes;
     this.#bytes = 0;
+    this.#arrears.awaitRotation(bytes);
     this.#arrears.lock();
-    const taken = this.#arrears.any ? 0 : this.#flush();
+    const taken = this.#arrears.any || bytes > this.#arrears.room ? 0 : this.#flush();
+    // Where it wrote nothing, the event loop may be changing it.
+    if (taken > 0) this.#arrears.size += taken;
     const ticket = taken < bytes ? this.#arrears.hand(bytes - taken) : undefined;
     this.#arrears.unlock();
     this.#count = 0;
@@ -101,8 +105,9 @@ export class FileOutlet {
   #rest(batch: Batch, taken: number, left: number, ticket: number): void {
     // A buffer of its own: one of the pool would take the whole pool with it to the other thread.
     const rest = Buffer.allocUnsafeSlow(left);
+    const ends: number[] = [];
+    let begun = taken > 0;
     let at = -taken;
-    let whole = 0;
     const add = (from: Buffer, offset: number, length: number) => {
       const skip = Math.max(0, -at);
       if (skip < length) from.copy(rest, at + skip, offset + skip, offset + length);
@@ -112,10 +117,11 @@ export class FileOutlet {
       add(batch.slab, offset, length);
       if (this.file.endsLines && length > 0 && batch.slab[offset + length - 1] !== NEWLINE)
         add(this.#newline, 0, 1);
-      if (at <= 0) whole++;
+      if (at > 0) ends.push(at);
+      else begun = at < 0;
     });
-    this.#counts.moved(whole, taken);
-    this.handOver({ bytes: rest, datagrams: batch.datagrams - whole, ticket });
+    this.#counts.moved(batch.datagrams - ends.length, taken);
+    this.handOver({ bytes: rest, ends, begun, ticket });
   }
 }
 
@@ -132,6 +138,40 @@ export class ThreadFile {
     const counts = new SharedCounts();
     this.#counts.push(counts);
     return { fd, endsLines, counts: counts.buffer, arrears: this.#arrears.buffer };
+  }
+
+  /** Bytes in the file, which the event loop changes while {@link waiting}, or in its turn. */
+  get size(): number {
+    return this.#arrears.size;
+  }
+
+  set size(bytes: number) {
+    this.#arrears.size = bytes;
+  }
+
+  /** Bytes that the threads make the file at most; 0: any number. */
+  set limit(bytes: number) {
+    this.#arrears.limit = bytes;
+  }
+
+  get room(): number {
+    return this.#arrears.room;
+  }
+
+  /** Whether the threads wait for the event loop to write. */
+  get waiting(): boolean {
+    return this.#arrears.any;
+  }
+
+  /** Does something between two writes of the threads. @returns false where one is writing: then nothing is done */
+  inTurn(act: () => void): boolean {
+    if (!this.#arrears.tryLock()) return false;
+    try {
+      act();
+    } finally {
+      this.#arrears.unlock();
+    }
+    return true;
   }
 
   /** What the threads wrote themselves, and what they dropped. */

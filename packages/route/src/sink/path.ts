@@ -1,0 +1,52 @@
+import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import type { Frame } from 'mproxy-framing';
+import { failure } from '../errors.js';
+import type { Rotation } from '../rotation/options.js';
+import type { Service } from '../service.js';
+import { FileSink } from './file.js';
+import { openStreamSink, type StreamSink } from './stream.js';
+
+/** Whether a path is a file, or will be: then several listeners get a file each. @throws MPROXY_FILE */
+export function isRegular(path: string): boolean {
+  if (path === '-') return false;
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
+    return stat === undefined || stat.isFile();
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
+}
+
+/**
+ * Opens what a path names, to append to: a file, a device, a FIFO, a terminal, or `-` for stdout. Only a file rotates.
+ * @throws MPROXY_FILE
+ */
+export function openPathSink(
+  service: Service,
+  path: string,
+  frame: Frame,
+  rotation?: Rotation,
+): FileSink | StreamSink {
+  if (path === '-') return service.stdout(frame, false);
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (rotation && stat && !stat.isFile() && !stat.isDirectory())
+      throw new Error('only a file can be rotated');
+    if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
+      return openStreamSink(service, path, frame);
+    return service.sink(new FileSink(service, path, frame, rotation));
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
+}
+
+function isTerminal(path: string): boolean {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    return isatty(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
