@@ -20,6 +20,8 @@ export interface ThreadData {
 }
 
 const SHUT_RD = 0;
+/** How long it delivers before the event loop has its turn. */
+const TURN_MS = 2;
 
 /** Node waits for its threads when it exits, and a thread in a system call would have it wait for ever. */
 const running = new Set<ReceivingThread>();
@@ -35,6 +37,7 @@ export class ReceivingThread {
   readonly #ring: Ring | undefined;
   readonly #senders: Senders | undefined;
   readonly #batch = new Batch();
+  #more: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly libc: Libc,
@@ -69,7 +72,7 @@ export class ReceivingThread {
       worker.once('error', reject);
       worker.once('exit', () => {
         running.delete(this);
-        this.#drain();
+        this.#drain(Number.POSITIVE_INFINITY);
         resolve();
       });
     });
@@ -87,11 +90,18 @@ export class ReceivingThread {
     this.libc.shutdown(this.inlet.fd, SHUT_RD);
   }
 
-  #drain(): void {
+  /** Delivers what is there, in turns with all else that the event loop has to do: a flood never ends. */
+  #drain(turn = TURN_MS): void {
+    clearImmediate(this.#more);
+    this.#more = undefined;
+    const until = performance.now() + turn;
     while (this.#ring?.read(this.#batch)) {
       if (this.#senders) this.#ring.tell(this.#batch, this.#senders);
       this.deliver?.(this.#batch);
       this.#ring.release();
+      if (performance.now() < until) continue;
+      this.#more = setImmediate(() => this.#drain());
+      return;
     }
   }
 }
