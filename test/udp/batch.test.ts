@@ -106,3 +106,15 @@ t.test('a peer that never pauses is not waited for', async (t) => {
   await untilQuiet(() => ++heard);
   t.ok(performance.now() - begin < 10_000);
 });
+
+t.test('a batch of one entry with datagrams of listed lengths', (t) => {
+  const batch = new Batch();
+  batch.reset(LETTERS);
+  batch.setSized(2, 6, Uint16Array.of(1, 0, 3, 2, 9), 4);
+  t.strictSame(texts(batch), ['c', '', 'def', 'gh'], 'as many as it says');
+  t.strictSame([batch.datagrams, batch.bytes, batch.count], [4, 6, 1]);
+  batch.reset(LETTERS);
+  batch.add(0, 2);
+  t.strictSame(texts(batch), ['ab'], 'and is a batch as any other when it is emptied');
+  t.end();
+});
