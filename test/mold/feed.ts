@@ -20,9 +20,7 @@ export class Feed {
     flags: string[] = [],
     private readonly word = 'line',
   ) {
-    this.client = start(t, 'client', [
-      ...['--path', '-', '--server-addr', to, '--frame', 'mold', '--linger', '300ms', ...flags],
-    ]);
+    this.client = start(t, 'client', [...['--path', '-', '--server-addr', to, '--frame', 'mold', ...flags]]);
   }
 
   /** Sends the next lines. */

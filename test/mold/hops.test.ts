@@ -40,7 +40,14 @@ t.test('a hop without frame=mold passes packets as they are; requests go to --re
     ...['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `127.0.0.1:${port}`],
   ]);
   const relay = await losing(t, await hop.port());
-  const feed = new Feed(t, `${relay.address}:${relay.port}`, ['--bind', origin, '--payload', '1400']);
+  const feed = new Feed(t, `${relay.address}:${relay.port}`, [
+    '--bind',
+    origin,
+    '--payload',
+    '1400',
+    '--linger',
+    '3s',
+  ]);
   feed.send(LINES);
   t.equal(await feed.end(), 0, feed.client.stderr);
   t.equal(await server.exited, 0, server.stderr);
@@ -54,7 +61,7 @@ t.test('a hop that reads and writes mold repairs by itself', async (t) => {
   const relay = await losing(t, port);
   const hop = start(t, 'forward', [
     ...['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `${relay.address}:${relay.port}`],
-    ...['--frame', 'mold', '--once', '--payload', '1400'],
+    ...['--frame', 'mold', '--once', '--payload', '1400', '--linger', '3s'],
   ]);
   const feed = new Feed(t, `127.0.0.1:${await hop.port()}`);
   feed.send(LINES);
@@ -104,11 +111,11 @@ t.test('forward sends what a TCP upstream says by mold, and repairs it after the
   const upstream = await tcpServer(t, (socket) => socket.end(text));
   const forward = start(t, 'forward', [
     ...['--tcp-connect-addr', `127.0.0.1:${upstream.port}`, '--once', '--payload', '1400'],
-    ...['--udp-downstream-addr', `${relay.address}:${relay.port},frame=mold`, '--linger', '2s'],
+    ...['--udp-downstream-addr', `${relay.address}:${relay.port},frame=mold`, '--linger', '3s'],
   ]);
   const began = performance.now();
   t.equal(await forward.exited, 0, forward.stderr);
-  t.ok(performance.now() - began > 2000, 'the linger was not cut short');
+  t.ok(performance.now() - began > 3000, 'the linger was not cut short');
   t.equal(await server.exited, 0, server.stderr);
   t.ok(relay.counts.on.lost > 0 && sentAgain(forward) > 0, forward.stderr);
   t.equal(String(server.stdout), text);
