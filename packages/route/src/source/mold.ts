@@ -76,8 +76,8 @@ export class MoldSource implements Source {
   #timerAt = Number.POSITIVE_INFINITY;
   #look: NodeJS.Timeout | undefined;
   #malformed = 0;
-  /** Packets of sessions beyond the most. */
-  #refused = 0;
+  /** Whether a session was refused since one was forgotten. */
+  #refused = false;
   #past = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
 
   constructor(
@@ -111,13 +111,7 @@ export class MoldSource implements Source {
   }
 
   get lost(): string {
-    const lost = [...this.#sessions.values()].flatMap((session) => showLost(session));
-    const most = MOST_SESSIONS.toLocaleString('en');
-    if (this.#refused > 0)
-      lost.push(
-        `${showCount(this.#refused, 'packet')} of sessions beyond the ${most} that are known at once`,
-      );
-    return lost.join('; ');
+    return [...this.#sessions.values()].flatMap((session) => showLost(session)).join('; ');
   }
 
   async run(deliver: Deliver): Promise<void> {
@@ -214,7 +208,7 @@ export class MoldSource implements Source {
     const known = this.#sessions.get(key);
     if (known) return known;
     if (this.#sessions.size >= MOST_SESSIONS) {
-      this.#refused++;
+      this.#refuse();
       return undefined;
     }
     const sequence = Math.max(1, sequenceOf(bytes, offset));
@@ -234,6 +228,13 @@ export class MoldSource implements Source {
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
     this.service.notice(`receiving: ${this.name}: ${name} from message ${session.tracker.next}${late}`);
     return session;
+  }
+
+  #refuse(): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const most = showCount(MOST_SESSIONS, 'session');
+    this.service.loss(`receiving: ${this.name}: ${most} heard within a minute; what others send is lost`);
   }
 
   #track(session: () => Session, first: number): Tracker {
@@ -322,6 +323,7 @@ export class MoldSource implements Source {
     const past = this.#past;
     for (const name of Object.keys(past) as (keyof typeof past)[]) past[name] += counts[name];
     this.#sessions.delete(key);
+    this.#refused = false;
     this.all.forget(session);
   }
 
