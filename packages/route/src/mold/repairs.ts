@@ -25,6 +25,8 @@ const MOST_REQUESTERS = 4096;
 const MOST_ANSWER = 256 * 1024;
 /** A receiver that asks for what so many bytes were sent after is far behind; or a quarter of the store. */
 const FAR_BEHIND = 16 * 1024 * 1024;
+/** Who has not asked for so long gets no more: who still lacks something asks again, and who does not must not hold up an end. */
+const FORGET_MS = 3000;
 /** How long an unused allowance is saved up, and how soon one is looked for again, ms. */
 const BURST_MS = 10;
 const SERVE_MS = 1;
@@ -39,6 +41,7 @@ interface Range {
 interface Requester {
   to: Endpoint;
   reply: Reply;
+  askedAt: number;
   /** None overlaps another: asked twice is asked once. */
   ranges: Set<Range>;
 }
@@ -121,9 +124,10 @@ export class Repairs {
     let requester = this.#requesters.get(name);
     if (!requester) {
       if (this.#requesters.size === MOST_REQUESTERS) return false;
-      requester = { to: { ...to }, reply, ranges: new Set() };
+      requester = { to: { ...to }, reply, askedAt: 0, ranges: new Set() };
       this.#requesters.set(name, requester);
     }
+    requester.askedAt = performance.now();
     const { ranges } = requester;
     const share = Math.max(LEAST_OF_ONE, Math.min(MOST_OF_ONE, MOST_RANGES / this.#requesters.size));
     for (const waiting of ranges) leaveOut(range, waiting);
@@ -142,6 +146,7 @@ export class Repairs {
       if (!entry) return;
       const [name, requester] = entry;
       this.#requesters.delete(name);
+      if (this.#allowedAt - requester.askedAt > FORGET_MS) continue;
       this.#serveOne(requester);
       // Behind the others.
       if (requester.ranges.size > 0) this.#requesters.set(name, requester);

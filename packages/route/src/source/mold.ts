@@ -81,8 +81,8 @@ export class MoldSource implements Source {
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   #malformed = 0;
-  /** Packets of sessions beyond the most. */
-  #refused = 0;
+  /** Whether a session was refused since one was forgotten. */
+  #refused = false;
   #past = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
 
   constructor(
@@ -116,13 +116,7 @@ export class MoldSource implements Source {
   }
 
   get lost(): string {
-    const lost = [...this.#sessions.values()].flatMap((session) => showLost(session));
-    const most = MOST_SESSIONS.toLocaleString('en');
-    if (this.#refused > 0)
-      lost.push(
-        `${showCount(this.#refused, 'packet')} of sessions beyond the ${most} that are known at once`,
-      );
-    return lost.join('; ');
+    return [...this.#sessions.values()].flatMap((session) => showLost(session)).join('; ');
   }
 
   async run(deliver: Deliver): Promise<void> {
@@ -226,7 +220,7 @@ export class MoldSource implements Source {
     const known = this.#sessions.get(key);
     if (known) return known;
     if (this.#sessions.size >= MOST_SESSIONS) {
-      this.#refused++;
+      this.#refuse();
       return undefined;
     }
     const sequence = Math.max(1, sequenceOf(bytes, offset));
@@ -246,6 +240,13 @@ export class MoldSource implements Source {
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
     this.service.notice(`receiving: ${this.name}: ${name} from message ${session.tracker.next}${late}`);
     return session;
+  }
+
+  #refuse(): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const most = showCount(MOST_SESSIONS, 'session');
+    this.service.loss(`receiving: ${this.name}: ${most} heard within a minute; what others send is lost`);
   }
 
   #track(session: () => Session, first: number): Tracker {
@@ -340,6 +341,7 @@ export class MoldSource implements Source {
     const past = this.#past;
     for (const name of Object.keys(past) as (keyof typeof past)[]) past[name] += counts[name];
     this.#sessions.delete(key);
+    this.#refused = false;
     this.all.forget(session);
   }
 
