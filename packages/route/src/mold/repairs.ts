@@ -37,8 +37,8 @@ interface Range {
 interface Requester {
   to: Endpoint;
   reply: Reply;
-  /** By the number they begin with: asked twice is asked once. */
-  ranges: Map<number, Range>;
+  /** In the order in which they were asked for; none begins within another. */
+  ranges: Set<Range>;
 }
 
 export interface RepairCounts {
@@ -60,7 +60,6 @@ export class Repairs {
   readonly #requesters = new Map<string, Requester>();
   readonly #scratch = Buffer.alloc(65_536);
   readonly #perMs: number;
-  #ranges = 0;
   #allowance = 0;
   #allowedAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -115,16 +114,16 @@ export class Repairs {
     let requester = this.#requesters.get(name);
     if (!requester) {
       if (this.#requesters.size === MOST_REQUESTERS) return false;
-      requester = { to: { ...to }, reply, ranges: new Map() };
+      requester = { to: { ...to }, reply, ranges: new Set() };
       this.#requesters.set(name, requester);
     }
     const { ranges } = requester;
+    // What is still to be answered is not answered twice.
+    for (const { next, end } of ranges) if (next <= range.next && range.next < end) range.next = end;
+    if (range.next >= range.end) return true;
     const share = Math.max(LEAST_OF_ONE, Math.min(MOST_OF_ONE, MOST_RANGES / this.#requesters.size));
-    if (!ranges.has(range.next)) {
-      if (ranges.size >= share) return false;
-      this.#ranges++;
-    }
-    ranges.set(range.next, range);
+    if (ranges.size >= share) return false;
+    ranges.add(range);
     return true;
   }
 
@@ -145,13 +144,11 @@ export class Repairs {
   }
 
   #serveOne({ to, reply, ranges }: Requester): void {
-    const [entry] = ranges;
-    if (!entry) return;
-    const [begun, range] = entry;
+    const [range] = ranges;
+    if (!range) return;
     const sent = this.#send(range, to, reply);
     if (sent && range.next < range.end && range.bytes < MOST_ANSWER) return;
-    ranges.delete(begun);
-    this.#ranges--;
+    ranges.delete(range);
   }
 
   /** Sends the next packet of a range. @returns false when there is no more of it */
