@@ -60,18 +60,34 @@ export class Gaps {
   }
 
   /**
-   * Takes out what of a range is missing.
+   * Takes out what of a range is missing. Of what was asked for with it, the rest is under way, and what was to come
+   * before it is probably lost.
+   * @param soon when to ask again for the latter, and `later` for the former
    * @param visit is told of each part, and how its gap was asked for
    */
-  take(first: number, end: number, visit: (from: number, to: number, gap: Gap) => void): void {
+  take(
+    first: number,
+    end: number,
+    soon: number,
+    later: number,
+    visit: (from: number, to: number, gap: Gap) => void,
+  ): void {
     let i = this.#find(first);
     while (i < this.#list.length && this.#list[i]!.first < end) {
       const gap = this.#list[i]!;
       const [from, to] = [Math.max(first, gap.first), Math.min(end, gap.end)];
       visit(from, to, gap);
       const left: Gap[] = [];
-      if (gap.first < from) left.push({ ...gap, end: from });
-      if (to < gap.end) left.push({ ...gap, first: to, since: gap.tries > 0 ? gap.askedAt : 0 });
+      const { tries, due, since, askedAt } = gap;
+      const asked = tries > 0;
+      if (gap.first < from) left.push({ ...gap, end: from, due: asked ? Math.min(due, soon) : due });
+      if (to < gap.end)
+        left.push({
+          ...gap,
+          first: to,
+          due: asked ? Math.max(due, later) : due,
+          since: asked ? askedAt : since,
+        });
       this.#list.splice(i, 1, ...left);
       i += left.length;
     }

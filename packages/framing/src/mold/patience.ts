@@ -1,9 +1,9 @@
 /** Until an answer was timed, one is waited for so long; and the least and most that one ever is, ms. */
-const FIRST_MS = 100;
-const LEAST_MS = 10;
-const MOST_MS = 500;
+const FIRST_MS = 200;
+const LEAST_MS = 30;
+const MOST_MS = 250;
 /** How much longer the wait is each time. */
-const BACKOFF = 1.5;
+const BACKOFF = 2;
 /** Answers that take less say that more may be asked for at once, and answers that take more that less may, ms. */
 const QUICK_MS = 40;
 const SLOW_MS = 120;

@@ -2,7 +2,12 @@ import { type Gap, Gaps } from './gaps.js';
 import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
 import { Patience } from './patience.js';
 
-/** How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms. */
+/**
+ * How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms.
+ * So a hundred receivers that miss the same do not ask at the same moment. Each asks once for a range, and again when
+ * neither request nor answer can be under way any more ({@link Patience}): not more than twice for each on average, and six times
+ * where a sender takes seconds to answer them all within its repair rate (test/mold/hundred.test.ts holds it).
+ */
 const REORDER_MS = 2;
 const SPREAD_MS = 8;
 /** How often what is missing is looked through at most, ms. */
@@ -135,7 +140,7 @@ export class Tracker {
   /** The sender says that it does not have what is before this number any more. */
   gone(before: number): void {
     const until = Math.min(before, this.#known);
-    this.#gaps.take(0, until, (from, to) => this.#giveUp(from, to));
+    this.#gaps.take(0, until, 0, 0, (from, to) => this.#giveUp(from, to));
     this.#release();
   }
 
@@ -202,7 +207,10 @@ export class Tracker {
       this.#keep(bytes, begin, skipMessages(bytes, begin, to - from), from, to);
       if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
-    if (first < known) this.#gaps.take(first, Math.min(end, known), accept);
+    if (first < known) {
+      const later = now + this.#patience.of(0);
+      this.#gaps.take(first, Math.min(end, known), now + REORDER_MS, later, accept);
+    }
     if (end > known) {
       this.#reach(first, now);
       this.#known = end;
