@@ -41,6 +41,7 @@ async function stream(t: Test, random: Random, engine: string, seconds: number) 
     ...['--path', from, '--server-addr', `127.0.0.1:${port},bind=127.0.0.1:${own}`, '--frame', 'mold'],
     ...['--session', SESSION, '--rate', `${Math.ceil((data.length * 8) / seconds)}bps`],
     ...['--payload', '1400', '--engine', engine, '--linger', '2s'],
+    ...['--repair-rate', '50Mbps'],
   ]);
   await server.says(`session ${SESSION} of`);
   return { data, to, server, client, serverPort: port, clientPort: own };

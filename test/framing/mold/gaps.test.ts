@@ -20,9 +20,9 @@ function ask(gaps: Gaps, now: number, rules: Partial<AskRules> = {}): string {
 }
 
 /** Takes a range out, and gives the parts of it that were missing. */
-function take(gaps: Gaps, first: number, end: number): string {
+function take(gaps: Gaps, first: number, end: number, soon = 0, later = 0): string {
   const parts: string[] = [];
-  gaps.take(first, end, (from, to) => parts.push(`${from}+${to - from}`));
+  gaps.take(first, end, soon, later, (from, to) => parts.push(`${from}+${to - from}`));
   return parts.join(' ');
 }
 
@@ -107,6 +107,28 @@ t.test('what is left of an answer is waited for, until a later request was answe
   t.end();
 });
 
+t.test('what was to come before an answer is asked for soon, and what comes after it later', (t) => {
+  const gaps = gapsOf([1, 11]);
+  const patience = () => 50;
+  t.equal(ask(gaps, 0, { patience }), '1+10');
+  t.equal(take(gaps, 4, 6, 5, 70), '4+2');
+  t.equal(ask(gaps, 4, { patience }), '');
+  t.equal(ask(gaps, 5, { patience }), '! 1+3');
+  t.equal(ask(gaps, 69, { patience: () => 99 }), '1+3');
+  t.equal(ask(gaps, 70, { patience: () => 99 }), '! 6+5');
+  t.end();
+});
+
+t.test('what is left of an answer that came at the end of its time is asked for once more', (t) => {
+  const gaps = gapsOf([1, 5]);
+  t.equal(ask(gaps, 0, { patience: () => 200 }), '1+4');
+  take(gaps, 1, 3, 0, 99);
+  t.equal(ask(gaps, 100), '! 3+2');
+  t.equal(ask(gaps, 195), '3+2');
+  t.equal(ask(gaps, 200), '-3+2');
+  t.end();
+});
+
 t.test('what was asked for too long is given up; a part of an answer is a new beginning', (t) => {
   const gaps = gapsOf([1, 5], [8, 9]);
   t.equal(ask(gaps, 0), '1+4 8+1');
@@ -147,7 +169,7 @@ t.test('it knows what a set of numbers knows', (t) => {
     } else {
       const first = random.integer(Math.max(1, known - 300), known);
       const taken: number[] = [];
-      gaps.take(first, first + length, (from, to) => {
+      gaps.take(first, first + length, 0, 0, (from, to) => {
         for (let n = from; n < to; n++) taken.push(n);
       });
       const expected = Array.from({ length }, (_, i) => first + i).filter((n) => missing.delete(n));

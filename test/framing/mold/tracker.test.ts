@@ -135,7 +135,7 @@ const rows: Row[] = [
   { what: 'empty messages', steps: ['1: ', '3: c', '2: '], gives: '  c' },
   {
     what: 'what the sender has no more',
-    steps: ['1: a', '5: e', 'wait 3', 'gone 4', 'wait 150', '4: d'],
+    steps: ['1: a', '5: e', 'wait 3', 'gone 4', 'wait 350', '4: d'],
     gives: 'a (2-3) d e',
     asks: '2+3 4+1',
     counts: { lost: 2, repaired: 1 },

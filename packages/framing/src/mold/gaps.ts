@@ -11,6 +11,8 @@ export interface Gap {
   /** When it was asked for first, and last. */
   since: number;
   askedAt: number;
+  /** Whether it is given up when it is due: it was asked for until its time was over. */
+  last: boolean;
 }
 
 /** How missing ranges are asked for. */
@@ -56,7 +58,8 @@ export class Gaps {
     const place = this.#find(first);
     const before = this.#list[place - 1];
     if (before?.end === first && before.tries === 0) before.end = end;
-    else this.#list.splice(place, 0, { first, end, due, tries: 0, late: 0, since: 0, askedAt: 0 });
+    else
+      this.#list.splice(place, 0, { first, end, due, tries: 0, late: 0, since: 0, askedAt: 0, last: false });
   }
 
   /**
@@ -80,10 +83,11 @@ export class Gaps {
       const left: Gap[] = [];
       const { tries, due, since, askedAt } = gap;
       const asked = tries > 0;
-      if (gap.first < from) left.push({ ...gap, end: from, due: asked ? Math.min(due, soon) : due });
+      const rest = { ...gap, last: false };
+      if (gap.first < from) left.push({ ...rest, end: from, due: asked ? Math.min(due, soon) : due });
       if (to < gap.end)
         left.push({
-          ...gap,
+          ...rest,
           first: to,
           due: asked ? Math.max(due, later) : due,
           since: asked ? askedAt : since,
@@ -96,7 +100,7 @@ export class Gaps {
   /** The answer came, but cannot be used yet: what of a range is missing is as if it had not been asked for. */
   refuse(first: number, end: number): void {
     for (let i = this.#find(first); i < this.#list.length && this.#list[i]!.first < end; i++)
-      this.#list[i]!.tries = 0;
+      Object.assign(this.#list[i]!, { tries: 0, last: false });
   }
 
   /**
@@ -109,7 +113,7 @@ export class Gaps {
     let flying = 0;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.tries > 0 && gap.due <= now && gap.due >= gap.since + timeout) {
+      if (gap.last && gap.due <= now) {
         this.#list.splice(i--, 1);
         events.lost(gap.first, gap.end);
         continue;
@@ -128,6 +132,7 @@ export class Gaps {
         gap.tries++;
         gap.askedAt = now;
         gap.due = Math.min(now + patience(gap.late), gap.since + timeout);
+        gap.last = gap.due === gap.since + timeout;
         events.request(gap.first, count);
       }
       if (gap.tries > 0) flying += gap.end - gap.first;

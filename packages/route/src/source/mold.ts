@@ -29,6 +29,8 @@ const ANSWER_BUFFER = 4 * 1024 * 1024;
 /** A sender that is silent for so many heartbeats is gone. */
 const SILENCE_MS = 5000;
 const LOOK_MS = 500;
+/** All sessions are looked at for what is due at most so often: a flood of packets must not make it dear. */
+const SWEEP_MS = 2;
 /** Sessions that are known at once; and how long one that is over is remembered, so that no echo begins it anew. */
 const MOST_SESSIONS = 1024;
 const REMEMBER_MS = 60_000;
@@ -78,6 +80,7 @@ export class MoldSource implements Source {
   #requestTo: Endpoint | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #sweptAt = Number.NEGATIVE_INFINITY;
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   #malformed = 0;
@@ -284,6 +287,13 @@ export class MoldSource implements Source {
 
   /** Asks for what is missing and due, and comes back when the next is. */
   #ask(now: number): void {
+    const next = this.#sweptAt + SWEEP_MS;
+    this.#wakeAt(now < next ? next : now + this.#sweep(now), now);
+  }
+
+  /** @returns milliseconds until something is due */
+  #sweep(now: number): number {
+    this.#sweptAt = now;
     let again = Number.POSITIVE_INFINITY;
     for (const session of this.#sessions.values()) {
       const { tracker } = session;
@@ -294,18 +304,22 @@ export class MoldSource implements Source {
       );
       if (tracker.ended) this.#end(session);
     }
-    if (now + again >= this.#timerAt && this.#timer) return;
+    return again;
+  }
+
+  #wakeAt(time: number, now: number): void {
+    if (time >= this.#timerAt && this.#timer) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (again === Number.POSITIVE_INFINITY) return;
-    this.#timerAt = now + again;
+    if (time === Number.POSITIVE_INFINITY) return;
+    this.#timerAt = time;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
         this.#ask(performance.now());
         this.#pass();
       },
-      Math.max(1, again),
+      Math.max(1, time - now),
     );
   }
 
