@@ -1,7 +1,7 @@
 // Single executable applications (nodejs.org/api/single-executable-applications.html): a copy of Node with one more note
-// in it, which holds the program as one script, the thread's script and the native library.
+// in it, which holds the program as one script, its thread's script and the native library.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -19,8 +19,18 @@ const target = `node${execFileSync(carried, ['-p', 'process.versions.node'], { e
 const inject = require.resolve('postject/dist/cli.js');
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
+/** What the executables have in them, and may only be handed on with. */
+const licenses = [
+  'LICENSE',
+  'node_modules/commander/LICENSE',
+  'node_modules/koffi/LICENSE.txt',
+  `packaging/node_modules/node-linux-${process.arch}/LICENSE`,
+];
+
 export async function buildAll(say) {
   mkdirSync(out, { recursive: true });
+  const texts = licenses.map((file) => `== ${file}\n\n${readFileSync(new URL(file, root), 'utf8')}`);
+  writeFileSync(new URL('LICENSES', out), texts.join('\n'));
   mkdirSync(work, { recursive: true });
   const node = stripped(carried, say);
   const library = createRequire(new URL('packages/udp/', root)).resolve(
@@ -48,9 +58,6 @@ async function bundle(entry, name) {
     platform: 'node',
     format: 'cjs',
     target,
-    minify: true,
-    // Errors and stack traces tell functions and classes by name.
-    keepNames: true,
     conditions: ['mproxy-executable'],
     logLevel: 'warning',
   });
@@ -65,7 +72,7 @@ function stripped(file, say) {
     execFileSync('strip', [copy], { stdio: ['ignore', 'inherit', 'inherit'] });
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
-    say(`they are not stripped, as strip (of binutils) is not installed`);
+    say('they are not stripped, as strip (of binutils) is not installed');
   }
   return copy;
 }
