@@ -60,6 +60,8 @@ async function bundle(entry, name) {
     target,
     conditions: ['mproxy-executable'],
     logLevel: 'warning',
+    // A script in an executable has no place that a file could be beside.
+    logOverride: { 'empty-import-meta': 'error' },
   });
   return outfile;
 }

@@ -3,10 +3,12 @@ import { createReadStream, statSync, writeFileSync } from 'node:fs';
 import { VERSION } from 'mproxy-route';
 import t from 'tap';
 import { Random } from '../support/random.js';
+import { until } from '../support/wait.js';
 import { BareMachine, NAMES, noBareMachine } from './bare.js';
 
 type Test = ConstructorParameters<typeof BareMachine>[0];
 
+const SIZE = 100e6;
 const skip = noBareMachine;
 const group = (port: number) => `239.77.5.1:${port},interface=lo,frame=mold`;
 
@@ -30,7 +32,7 @@ t.test('100 MB go through all four, on the linux engine, and nothing is left beh
   const bare = await machine(t, { writable: true });
   const random = new Random();
   t.comment(`SEED=${random.seed}`);
-  writeFileSync(bare.path('/tmp/in'), lines(random, 100e6));
+  writeFileSync(bare.path('/tmp/in'), lines(random, SIZE));
   const common = ['--stats', '1h'];
   const server = bare.start('server', [
     ...['--listen-addr', '127.0.0.1:9001', '--frame', 'mold', '--path', '/tmp/out', '--once', ...common],
@@ -45,10 +47,12 @@ t.test('100 MB go through all four, on the linux engine, and nothing is left beh
   ]);
   await forward.says('listening');
   t.strictSame(bare.litter.toSorted(), ['in', 'out'], 'what is loaded has no name while it runs, either');
-  const from = ['--path', '/tmp/in', '--rate', '400Mbps'];
+  const from = ['--path', '/tmp/in', '--rate', '200Mbps'];
   const to = ['--server-addr', '127.0.0.1:9003', '--frame', 'mold'];
   const client = bare.start('client', [...from, ...to, ...common]);
   t.equal(await client.exited, 0, client.stderr);
+  const size = () => statSync(bare.path('/tmp/out')).size;
+  await until('all is in the file', () => size() === SIZE || !server.running, 60_000);
   // A relay's session ends with it, and the server with the session.
   t.equal(await forward.stop(), 0);
   t.equal(await reverse.stop(), 0);

@@ -2,18 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, constants, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { type Name, type Running, startProgram } from '../support/command.js';
+import { executable, type Name, type Running, startProgram } from '../support/command.js';
 import { Host, noNamespaces } from '../support/namespace.js';
 import { until } from '../support/wait.js';
 
 export const NAMES: Name[] = ['client', 'server', 'forward', 'reverse'];
-
-/** What `npm run package` made. */
-export function executable(name: Name): string {
-  return fileURLToPath(new URL(`../../../dist/mproxy-${name}`, import.meta.url));
-}
 
 /** Why a bare machine cannot be made here; false where it can. For `skip`. */
 export const noBareMachine: string | false =

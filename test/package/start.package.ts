@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { executable, NAMES } from './bare.js';
+import { executable } from '../support/command.js';
+import { NAMES } from './bare.js';
 
 const LEAST = 12;
 const MOST = 60;

@@ -10,6 +10,11 @@ export function launcher(name: Name): string {
   return fileURLToPath(new URL(`../../../bin/mproxy-${name}`, import.meta.url));
 }
 
+/** What `npm run package` made of a command. */
+export function executable(name: Name): string {
+  return fileURLToPath(new URL(`../../../dist/mproxy-${name}`, import.meta.url));
+}
+
 export interface RunOptions {
   /** A network namespace to run in. */
   namespace?: string;
@@ -19,14 +24,12 @@ export interface RunOptions {
   node?: string[];
 }
 
-/** Starts one of the four commands. The test ends it, if it has not ended by itself. */
+/** Starts one of the four commands; with PACKAGED, its executable. The test ends it, if it has not ended by itself. */
 export function start(t: Test, name: Name, args: string[], options: RunOptions = {}): Running {
-  return startProgram(
-    t,
-    process.execPath,
-    [...(options.node ?? []), launcher(name), ...engine(args), ...args],
-    options,
-  );
+  const given = [...engine(args), ...args];
+  if (process.env.PACKAGED && !options.node) return startProgram(t, executable(name), given, options);
+  const node = [...(options.node ?? []), launcher(name)];
+  return startProgram(t, process.execPath, [...node, ...given], options);
 }
 
 /** The whole suite runs on one engine after the other: ENGINE names it, where a test does not. */
