@@ -43,7 +43,7 @@ export async function buildAll(say) {
   for (const name of ['client', 'server', 'forward', 'reverse']) {
     const main = await bundle(`packages/${name}/dist/cli.js`, `${name}.js`);
     const file = new URL(`mproxy-${name}`, out);
-    await executable(node, main, assets, path(file));
+    executable(node, main, assets, path(file));
     say(`dist/mproxy-${name}: ${(statSync(file).size / 1e6).toFixed(1)} MB`);
   }
 }
@@ -79,7 +79,7 @@ function stripped(file, say) {
   return copy;
 }
 
-async function executable(node, main, assets, file) {
+function executable(node, main, assets, file) {
   const blob = path(new URL('blob', work));
   const config = path(new URL('sea.json', work));
   writeFileSync(
