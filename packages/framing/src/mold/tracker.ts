@@ -24,7 +24,7 @@ export interface TrackerOptions {
   first: number;
   /** Bytes of packets that may be held until what is missing before them has come; may change. */
   window: number;
-  /** Bytes that may be asked for and not yet come: what the socket for the answers has room for. */
+  /** Bytes that may be asked for and not yet come: what the socket for the answers has room for; may change. */
   budget: number;
   /** Milliseconds after the first request for a message at which it is given up. */
   timeout: number;

@@ -254,12 +254,15 @@ export class MoldSource implements Source {
 
   #track(session: () => Session, first: number): Tracker {
     const sessions = this.#sessions;
+    const room = this.#exchange!.receiveBuffer / 4;
     return new Tracker({
       first,
       get window() {
         return Math.max(LEAST_WINDOW, WINDOW / sessions.size);
       },
-      budget: this.#exchange!.receiveBuffer / 4,
+      get budget() {
+        return room / sessions.size;
+      },
       timeout: this.options.repairTimeout,
       random: Math.random,
       deliver: (bytes, offset, length, count) => this.#messages(bytes, offset, length, count),
