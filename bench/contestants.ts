@@ -2,6 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Load } from './loads.js';
 import { native, ROOT } from './native.js';
+import { REPAIRERS } from './repair.js';
 
 /** Where a contestant takes its input and puts its output. */
 export interface Place {
@@ -44,7 +45,12 @@ export function contestants(): Contestant[] {
   const peers = { socat, ncat, multicat };
   for (const [name, command] of Object.entries(peers))
     if (onPath(name)) found.push({ name, kind: 'peer', command });
-  return found;
+  return [...found.map(withoutRepair), ...REPAIRERS];
+}
+
+/** Repair has contestants of its own. */
+function withoutRepair({ command, ...rest }: Contestant): Contestant {
+  return { ...rest, command: (load, place) => (load.role === 'repair' ? undefined : command(load, place)) };
 }
 
 function ours(flags: string[]): Contestant['command'] {

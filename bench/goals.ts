@@ -17,6 +17,14 @@ export function verdicts(results: Results, startup: number): Verdict[] {
   for (const load of results.all.filter(isOurs).map((result) => result.load)) {
     const work = `${load.role}, ${load.name}`;
     const to = compare(results, load);
+    if (load.role === 'repair') {
+      for (const [metric, goal] of [
+        ['seconds', 'everybody has it in less time than with uftp'],
+        ['wire', 'no more bytes on the wire than uftp'],
+      ] as const)
+        judge(work, goal, `${short(to.named('uftp', metric))} of uftp's`, to.named('uftp', metric) <= 1);
+      continue;
+    }
     const single = load.role === 'relay' || load.role === 'server';
     const near = (metric: Metric) => `${short(to.loop(metric))} of the C loop's`;
     if (single && (load.segmented || load.rate === 0)) {
@@ -48,8 +56,8 @@ export function verdicts(results: Results, startup: number): Verdict[] {
       if (Number.isFinite(most)) judge(work, "p99 <= 2 of socat's", short(most), most <= 2);
     }
   }
-  const rss = Math.max(...results.all.filter(isOurs).map((result) => median(result, 'rss'))) / 1e6;
-  judge('all of these', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
+  const rss = Math.max(...results.all.filter(isOurs).map((result) => median(result, 'rss') || 0)) / 1e6;
+  if (rss > 0) judge('all of these', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
   judge('any command with --help', 'under 100 ms', `at most ${short(startup)} ms`, startup < 100);
   return found;
 }
@@ -60,7 +68,8 @@ export function defeats(results: Results): string[] {
   return results.all.filter(isOurs).flatMap(({ load, ...ours }) => {
     const { metric, less, title } = headline(load.role);
     const metrics: [Metric, boolean, string][] = [[metric, less, title]];
-    if (load.role === 'latency') metrics.push(['p99', true, 'p99, us']);
+    if (load.role === 'repair') metrics.push(['wire', true, 'times the file on the wire']);
+    else if (load.role === 'latency') metrics.push(['p99', true, 'p99, us']);
     else metrics.push(['delivered', false, 'part delivered'], ['cpu', true, 'CPU seconds a GB']);
     return metrics.flatMap(([metric, less, title]) => {
       const own = median({ load, ...ours }, metric);

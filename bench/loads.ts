@@ -1,4 +1,4 @@
-export const ROLES = ['relay', 'server', 'client', 'group', 'latency'] as const;
+export const ROLES = ['relay', 'server', 'client', 'group', 'latency', 'repair'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** One piece of work that every contestant of a role is given. */
@@ -17,9 +17,21 @@ export interface Load {
   /** What a client reads and how it cuts it. */
   bytes: number;
   frame: 'lines' | 'raw';
+  /** Of a repair: the part that each receiver loses of all that it receives and sends, and the pace. */
+  loss: number;
+  mbps: number;
 }
 
-const plain = { rate: 0, seconds: 0, segmented: false, clients: 0, bytes: 0, frame: 'raw' } as const;
+const plain = {
+  rate: 0,
+  seconds: 0,
+  segmented: false,
+  clients: 0,
+  bytes: 0,
+  frame: 'raw',
+  loss: 0,
+  mbps: 0,
+} as const;
 
 /** Seven packets of an MPEG transport stream, as they usually travel. */
 const TS = 1316;
@@ -40,6 +52,7 @@ export function fullLoads(): Load[] {
     group(8000, 10_000, 10, seconds),
     probe(100, 2000, seconds),
     probe(1400, 2000, seconds),
+    ...[0, 0.01, 0.05, 0.2].map((loss) => repair(100e6, loss)),
   ];
 }
 
@@ -53,6 +66,7 @@ export function quickLoads(): Load[] {
     group(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
     probe(100, 2000, seconds),
+    repair(20e6, 0.05),
   ];
 }
 
@@ -96,6 +110,12 @@ function probe(size: number, rate: number, seconds: number): Load {
     rate,
     seconds: seconds * LIGHT_TIMES,
   };
+}
+
+function repair(bytes: number, loss: number): Load {
+  const mbps = 400;
+  const name = `${bytes / 1e6} MB, ${mbps} Mbps, ${loss * 100} % lost`;
+  return { ...plain, role: 'repair', name, size: 0, bytes, loss, mbps };
 }
 
 function thousands(n: number): string {

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { contestants } from './contestants.js';
 import { verdicts } from './goals.js';
+import { noHosts, removeHosts } from './hosts.js';
 import { fullLoads, type Load, quickLoads, ROLES } from './loads.js';
 import { machine } from './machine.js';
 import { measure } from './measure.js';
@@ -17,7 +18,8 @@ import { headline, median, type Result, Results, short } from './results.js';
 const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--out DIR]
 
 Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat; the original
-where MPROXY_RS names the folder of its binaries) and as a bare C loop, and counts what arrived. Loopback alone.
+where MPROXY_RS names the folder of its binaries) and as a bare C loop, and counts what arrived. Loopback alone; a
+repair, beside uftp, in network namespaces of its own, which need root.
 
 Options:
   --quick        one round of few and short loads: about a minute
@@ -36,6 +38,7 @@ async function main(): Promise<number> {
   const work = workFolder();
   const leave = () => {
     killAll();
+    removeHosts();
     rmSync(work, { recursive: true, force: true });
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -47,7 +50,7 @@ async function main(): Promise<number> {
     buildNative();
     const begin = performance.now();
     const results = await race(options.loads, options.rounds, work);
-    write(options.out, results, options.rounds, (performance.now() - begin) / 60_000);
+    write(options.out, results, options.rounds, (performance.now() - begin) / 60_000, options.skipped);
     return 0;
   } catch (error) {
     console.error(`bench: ${(error as Error).message}`);
@@ -78,10 +81,14 @@ function readOptions() {
     if (wrong !== undefined) throw new Error(`--role: ${wrong}: not one of ${ROLES.join(', ')}`);
     const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: not 1 to 100');
-    const loads = (values.quick ? quickLoads() : fullLoads()).filter(({ role }) => roles.includes(role));
+    const all = (values.quick ? quickLoads() : fullLoads()).filter(({ role }) => roles.includes(role));
+    const why = roles.includes('repair') ? noHosts('uftp', 'uftpd') : undefined;
+    const skipped = why === undefined ? [] : [`Repair is left out: ${why}.`];
+    for (const line of skipped) console.error(`bench: ${line}`);
+    const loads = all.filter(({ role }) => why === undefined || role !== 'repair');
     const whole = !values.quick && !values.role;
     const out = resolve(values.out ?? join(ROOT, whole ? 'bench/results' : 'build/bench/results'));
-    return { loads, rounds, out };
+    return { loads, rounds, out, skipped };
   } catch (error) {
     console.error(`bench: ${(error as Error).message}\n\n${HELP}`);
     return 2;
@@ -120,7 +127,7 @@ async function turn(result: Result, work: string): Promise<string> {
     if (!sample) return 'no part in it';
     result.samples.push(sample);
     const { metric } = headline(result.load.role);
-    const unit = { p50: 'us', mbps: 'Mbps' }[metric as string] ?? '/s';
+    const unit = { p50: 'us', mbps: 'Mbps', seconds: 's' }[metric as string] ?? '/s';
     return `${(sample.delivered * 100).toFixed(1).padStart(5)} %  ${short(sample[metric])} ${unit}`;
   } catch (error) {
     result.failure = (error as Error).message;
@@ -128,12 +135,18 @@ async function turn(result: Result, work: string): Promise<string> {
   }
 }
 
-function write(out: string, results: Results, rounds: number, minutes: number): void {
+function write(out: string, results: Results, rounds: number, minutes: number, skipped: string[]): void {
   mkdirSync(out, { recursive: true });
   for (const role of ROLES)
     if (results.loads(role).length > 0) writeFileSync(join(out, `${role}.svg`), plot(role, results));
   const names = [...new Set(results.all.map(({ contestant }) => contestant.name))];
-  const run = { machine: machine(names), rounds, minutes, verdicts: verdicts(results, slowestHelp(rounds)) };
+  const run = {
+    machine: machine(names),
+    rounds,
+    minutes,
+    skipped,
+    verdicts: verdicts(results, slowestHelp(rounds)),
+  };
   writeFileSync(join(out, 'README.md'), report(results, run));
   for (const { load, ...rest } of results.all.filter(({ contestant }) => contestant.kind === 'ours')) {
     const { metric, title } = headline(load.role);

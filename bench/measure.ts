@@ -1,12 +1,14 @@
-import { rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, type Contestant, GROUP, type Place } from './contestants.js';
+import { writeLines } from './lines.js';
 import type { Load } from './loads.js';
 import { native } from './native.js';
 import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
 import { Helper, Program } from './program.js';
+import { repair } from './repair.js';
 
 /** What one contestant did with one load. */
 export interface Sample {
@@ -24,6 +26,9 @@ export interface Sample {
   /** Microseconds. */
   p50: number;
   p99: number;
+  /** Of a repair: until everybody has the file, and times the file that the sender put on its wire. */
+  seconds: number;
+  wire: number;
 }
 
 const HOST = '127.0.0.1';
@@ -37,8 +42,12 @@ const WARM = 200;
 const MOST_BYTES = 3e9;
 const MOST_DATAGRAMS = 8e6;
 
+const NO_LATENCY = { p50: Number.NaN, p99: Number.NaN };
+const NO_REPAIR = { seconds: Number.NaN, wire: Number.NaN };
+
 /** @returns undefined where the contestant has no part in this work */
 export async function measure(contestant: Contestant, load: Load, work: string): Promise<Sample | undefined> {
+  if (load.role === 'repair') return await repair(contestant, load, work);
   const place = {
     in: await freeUdpPort(),
     out: await (load.role === 'group' ? freeTcpPort() : freeUdpPort()),
@@ -142,8 +151,8 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
       mbps,
       cpu: cpu / (got.bytes! / 1e9),
       rss: rss * 1024,
-      p50: Number.NaN,
-      p99: Number.NaN,
+      ...NO_LATENCY,
+      ...NO_REPAIR,
     };
   } finally {
     sink.kill();
@@ -181,16 +190,7 @@ function sample(
     mbps: (bytes * 8) / seconds / 1e6,
     cpu: bytes > 0 ? (cpu - cpuBefore) / (bytes / 1e9) : Number.NaN,
     rss,
-    p50: Number.NaN,
-    p99: Number.NaN,
+    ...NO_LATENCY,
+    ...NO_REPAIR,
   };
-}
-
-/** A file of sentences of the length that AIS receivers print. */
-function writeLines(path: string, bytes: number): void {
-  const line = '!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n';
-  const block = Buffer.from(line.repeat(20_000));
-  writeFileSync(path, '');
-  for (let left = bytes; left > 0; left -= block.length)
-    writeFileSync(path, block.subarray(0, Math.min(left, block.length)), { flag: 'a' });
 }

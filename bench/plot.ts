@@ -32,7 +32,9 @@ export function plot(role: Role, results: Results): string {
   const second: Panel =
     role === 'latency'
       ? { metric: 'p99', title: '99th percentile, us' }
-      : { metric: 'cpu', title: 'CPU seconds for a GB' };
+      : role === 'repair'
+        ? { metric: 'wire', title: 'times the file on the wire' }
+        : { metric: 'cpu', title: 'CPU seconds for a GB' };
   const direction = headline(role).less ? 'shorter is better' : 'longer is better';
   const panels = [
     { metric, title: `${title} (${direction})` },
@@ -56,6 +58,7 @@ export const TITLES: Record<Role, string> = {
   server: 'Server: UDP to a file (mproxy-server)',
   client: 'Client: a file to UDP (mproxy-client)',
   group: 'Group: multicast to TCP clients (mproxy-reverse)',
+  repair: 'Repair: a file to three hosts that lose some of everything (--frame mold)',
   latency: 'Latency of the relay (mproxy-forward)',
 };
 

@@ -4,13 +4,15 @@ import { TITLES } from './plot.js';
 import { type Metric, median, type Result, type Results, short } from './results.js';
 
 export interface Run {
+  /** What was left out, and why. */
+  skipped: string[];
   machine: string[];
   rounds: number;
   minutes: number;
   verdicts: Verdict[];
 }
 
-const METHOD = `All traffic is on the loopback interface of one machine, which also runs the generator and the counter, so the
+const METHOD = `All traffic but that of a repair is on the loopback interface of one machine, which also runs the generator and the counter, so the
 contestants share its cores with them. Delivered is what arrived whole at the other end, counted there (a server: the bytes
 of its file; a client: all bytes, whatever the cut), not what a program says that it sent. Each contestant is started anew for
 every turn; they take turns within a round, in the opposite order in every second round, and every figure is the median of all
@@ -29,6 +31,8 @@ const NOTES: Record<Role, string> = {
     'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line; ncat cannot be told where, so it takes part in the lines alone. The bare loop looks for no lines: it cuts every so many bytes.',
   group:
     'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own.',
+  repair:
+    'A file of AIS sentences to a group, from one host to three on a bridge (network namespaces). Each of the three loses so much of all UDP that it receives and of all that it sends, by iptables at random. Seconds from the start of the sender until everybody has the whole file: all mproxy-servers ended with 0, or uftp ended, which its receivers told so. By itself uftp waits some time for whoever registers; with -H it is told its receivers, as mproxy is not. The bytes are those of the sender, by the counter of its interface.',
   latency:
     'Microseconds from the send to the receipt of the same datagram at the other side; the probe sends by the clock, whatever is still under way.',
 };
@@ -42,6 +46,7 @@ export function report(results: Results, run: Run): string {
     `Made by \`npm run bench\`: ${run.rounds} round${run.rounds === 1 ? '' : 's'}, ${run.minutes.toFixed(1)} minutes.`,
     run.machine.map((line) => `- ${line}`).join('\n'),
     METHOD,
+    ...run.skipped,
     '## Goals',
     `${hasOriginal(results) ? '' : 'The original was not there (MPROXY_RS), so nothing is said of it. '}Of ${run.verdicts.length}, ${run.verdicts.filter(({ met }) => met).length} are met.`,
     table(
@@ -84,6 +89,14 @@ function rolesTable(role: Role, results: Results): string {
   ];
   if (role === 'latency')
     columns.splice(0, 5, columns[1]!, ['p50 us', 'p50', short], ['p99 us', 'p99', short]);
+  if (role === 'repair')
+    columns.splice(
+      0,
+      6,
+      ['seconds', 'seconds', short],
+      ['Mbps', 'mbps', count],
+      ['times the file on the wire', 'wire', short],
+    );
   const rows = results.loads(role).flatMap((load) =>
     results.of(load).map((result, i) => {
       const name =

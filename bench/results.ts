@@ -42,6 +42,7 @@ export function median(result: Result | undefined, metric: Metric): number {
 /** What a role is about: the metric of its first picture, and whether less of it is better. */
 export function headline(role: Role): { metric: Metric; title: string; less: boolean } {
   if (role === 'latency') return { metric: 'p50', title: 'median latency, us', less: true };
+  if (role === 'repair') return { metric: 'seconds', title: 'seconds until all have it', less: true };
   if (role === 'client') return { metric: 'mbps', title: 'delivered, Mbps', less: false };
   return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
 }

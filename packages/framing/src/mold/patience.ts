@@ -14,23 +14,27 @@ const SLOW_MS = 120;
  * loss says nothing of what way and sender can take, as there is loss without any load, but waiting does.
  */
 export class Patience {
-  /** Bytes that may be asked for and not yet come. */
-  window: number;
+  #window: number;
   #mean = 0;
   #deviation = FIRST_MS / 4;
   #cutAt = Number.NEGATIVE_INFINITY;
 
   /**
    * @param least bytes that may be asked for in any case
-   * @param most bytes that may be asked for at most
+   * @param most bytes that may be asked for at most; may change
    * @param random uniform in [0, 1)
    */
   constructor(
     private readonly least: number,
-    private readonly most: number,
+    private readonly most: () => number,
     private readonly random: () => number,
   ) {
-    this.window = Math.min(2 * least, most);
+    this.#window = 2 * least;
+  }
+
+  /** Bytes that may be asked for and not yet come. */
+  get window(): number {
+    return Math.min(this.#window, this.most());
   }
 
   /** Milliseconds until what was late so many times is asked for again. */
@@ -49,7 +53,7 @@ export class Patience {
       this.#deviation += (Math.abs(this.#mean - ms) - this.#deviation) / 4;
       this.#mean += (ms - this.#mean) / 8;
     }
-    if (ms < QUICK_MS) this.window = Math.min(this.most, this.window + bytes);
+    if (ms < QUICK_MS) this.#window = this.window + bytes;
     else if (ms > SLOW_MS) this.#cut(now);
   }
 
@@ -66,6 +70,6 @@ export class Patience {
   #cut(now: number): void {
     if (now - this.#cutAt < this.#base) return;
     this.#cutAt = now;
-    this.window = Math.max(this.least, this.window / 2);
+    this.#window = Math.max(this.least, this.window / 2);
   }
 }

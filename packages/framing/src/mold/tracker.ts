@@ -99,7 +99,7 @@ export class Tracker {
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
-    this.#patience = new Patience(LEAST_WINDOW, options.budget, options.random);
+    this.#patience = new Patience(LEAST_WINDOW, () => options.budget, options.random);
   }
 
   /** Whether every message up to the end of the session was delivered, or given up. */
