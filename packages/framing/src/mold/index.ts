@@ -18,5 +18,6 @@ export {
   sessionOf,
   writeHeader,
 } from './packet.js';
+export { Patience } from './patience.js';
 export { PacketStore, type Stored } from './store.js';
 export { Tracker, type TrackerCounts, type TrackerOptions } from './tracker.js';

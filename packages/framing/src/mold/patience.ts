@@ -1,6 +1,7 @@
-/** Until an answer was timed, one is waited for so long; and the least and most that one ever is, ms. */
-const FIRST_MS = 200;
-const LEAST_MS = 30;
+/** Until an answer was timed, one is waited for so long, and twice that later on, ms. */
+const FIRST_MS = 500;
+/** Then an answer is waited for so much longer than answers take; and, however often it was late, at most this, or thrice what they take, ms. */
+const SPARE_MS = 30;
 const MOST_MS = 250;
 /** How much longer the wait is each time. */
 const BACKOFF = 2;
@@ -15,8 +16,9 @@ const SLOW_MS = 120;
  */
 export class Patience {
   #window: number;
+  /** Of the time that answers take; 0 until one was timed. */
   #mean = 0;
-  #deviation = FIRST_MS / 4;
+  #deviation = 0;
   #cutAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -40,14 +42,15 @@ export class Patience {
   /** Milliseconds until what was late so many times is asked for again. */
   of(late: number): number {
     const spread = 1 + this.random() / 4;
-    return Math.min(MOST_MS, this.#base * BACKOFF ** late) * spread;
+    const most = this.#mean === 0 ? BACKOFF * FIRST_MS : Math.max(MOST_MS, 3 * this.#mean);
+    return Math.min(most, this.#base * BACKOFF ** late) * spread;
   }
 
   /** An answer of so many bytes took so many milliseconds. */
   answered(now: number, ms: number, bytes: number): void {
-    // RFC 6298, section 2.
+    // RFC 6298, section 2. An answer from the same host may take no time that the clock shows.
     if (this.#mean === 0) {
-      this.#mean = ms;
+      this.#mean = Math.max(ms, 0.1);
       this.#deviation = ms / 2;
     } else {
       this.#deviation += (Math.abs(this.#mean - ms) - this.#deviation) / 4;
@@ -63,7 +66,7 @@ export class Patience {
   }
 
   get #base(): number {
-    return LEAST_MS + this.#mean + 4 * this.#deviation;
+    return this.#mean === 0 ? FIRST_MS : SPARE_MS + this.#mean + 4 * this.#deviation;
   }
 
   /** Halves the window, once for all that was under way. */

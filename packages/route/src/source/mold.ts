@@ -3,17 +3,18 @@ import {
   countOf,
   END_OF_SESSION,
   HEADER,
-  MESSAGE_HEADER,
   MoldError,
   sequenceOf,
   sessionOf,
   Tracker,
+  type TrackerOptions,
   writeHeader,
 } from 'mproxy-framing';
-import { Batch, type Deliver, type Endpoint, type Exchange } from 'mproxy-udp';
-import { showEndpoint } from '../address.js';
+import type { Batch, Deliver, Endpoint, Exchange } from 'mproxy-udp';
 import type { SourceCounts } from '../counts.js';
+import { Messages } from '../mold/messages.js';
 import type { MoldReceiving } from '../mold/options.js';
+import { Session } from '../mold/session.js';
 import type { Sessions } from '../mold/sessions.js';
 import { resolveFirst, scoped } from '../resolve.js';
 import type { Service } from '../service.js';
@@ -34,48 +35,10 @@ const SWEEP_MS = 2;
 /** Sessions that are known at once; and how long one that is over is remembered, so that no echo begins it anew. */
 const MOST_SESSIONS = 1024;
 const REMEMBER_MS = 60_000;
-/** Ranges of lost messages that are told one by one. */
-const MOST_TOLD = 8;
-/** Messages gathered at most, in bytes, and their number: a packet's always fit. */
-const ROOM = 256 * 1024;
-const MOST_GATHERED = 65_536;
-/** What a copy a word at a time writes too much. */
-const WORD = 4;
-
-/** One session of one sender. */
-interface Session {
-  name: string;
-  id: string;
-  tracker: Tracker;
-  /** Where requests go. */
-  ask: Endpoint;
-  heardAt: number;
-  over: boolean;
-  lost: Lost;
-}
-
-/** What a session lost: the first ranges, the number of all, and where the last of them ends. */
-interface Lost {
-  told: { first: number; end: number }[];
-  ranges: number;
-  end: number;
-}
-
 /** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
 export class MoldSource implements Source {
   readonly #sessions = new Map<string, Session>();
-  readonly #batch = new Batch();
-  readonly #room = Buffer.allocUnsafeSlow(ROOM + WORD);
-  readonly #roomView = new DataView(this.#room.buffer, this.#room.byteOffset, this.#room.length);
-  #source: { bytes: Buffer; view: DataView } = {
-    bytes: Buffer.alloc(0),
-    view: new DataView(new ArrayBuffer(0)),
-  };
-  /** Of the messages that are gathered, bytes, number and lengths. */
-  #filled = 0;
-  #gathered = 0;
-  readonly #sizes = new Uint16Array(MOST_GATHERED);
-  #deliver: Deliver = () => undefined;
+  readonly #messages = new Messages();
   #exchange: Exchange | undefined;
   #requestTo: Endpoint | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -93,9 +56,7 @@ export class MoldSource implements Source {
     private readonly udp: UdpSource,
     private readonly options: MoldReceiving,
     private readonly all: Sessions,
-  ) {
-    this.#batch.lent = true;
-  }
+  ) {}
 
   get name(): string {
     return this.udp.name;
@@ -119,11 +80,11 @@ export class MoldSource implements Source {
   }
 
   get lost(): string {
-    return [...this.#sessions.values()].flatMap((session) => showLost(session)).join('; ');
+    return [...this.#sessions.values()].flatMap((session) => session.lost ?? []).join('; ');
   }
 
   async run(deliver: Deliver): Promise<void> {
-    this.#deliver = deliver;
+    this.#messages.deliver = deliver;
     await this.#openExchange();
     this.#look = setInterval(() => this.#lookForSilence(), LOOK_MS);
     try {
@@ -135,7 +96,7 @@ export class MoldSource implements Source {
       this.#exchange?.close();
       // What was held goes out; what is missing before it is lost.
       for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
-      this.#pass();
+      this.#messages.pass();
     }
   }
 
@@ -168,7 +129,7 @@ export class MoldSource implements Source {
         this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
     }
     this.#ask(now);
-    this.#pass();
+    this.#messages.pass();
   }
 
   #packet(bytes: Buffer, offset: number, length: number, from: Endpoint, now: number): void {
@@ -202,7 +163,7 @@ export class MoldSource implements Source {
   #afterAnswers(): void {
     this.#answers = undefined;
     this.#ask(performance.now());
-    this.#pass();
+    this.#messages.pass();
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
@@ -226,22 +187,12 @@ export class MoldSource implements Source {
       this.#refuse();
       return undefined;
     }
-    const sequence = Math.max(1, sequenceOf(bytes, offset));
-    // Whatever a packet says goes to no terminal.
-    const name = `session ${id.trim().replace(/[^ -~]/g, '?')} of ${showEndpoint(from)}`;
-    const session: Session = {
-      name,
-      id,
-      tracker: this.#track(() => session, this.options.fromStart ? 1 : sequence),
-      ask: this.#requestTo ?? from,
-      heardAt: 0,
-      over: false,
-      lost: { told: [], ranges: 0, end: 0 },
-    };
+    const first = this.options.fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
+    const session = new Session(id, from, this.#requestTo ?? from, (lost) => this.#track(first, lost));
     this.#sessions.set(key, session);
     this.all.add(session);
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
-    this.service.notice(`receiving: ${this.name}: ${name} from message ${session.tracker.next}${late}`);
+    this.service.notice(`receiving: ${this.name}: ${session.name} from message ${first}${late}`);
     return session;
   }
 
@@ -252,7 +203,7 @@ export class MoldSource implements Source {
     this.service.loss(`receiving: ${this.name}: ${most} heard within a minute; what others send is lost`);
   }
 
-  #track(session: () => Session, first: number): Tracker {
+  #track(first: number, lost: TrackerOptions['lost']): Tracker {
     const sessions = this.#sessions;
     const room = this.#exchange!.receiveBuffer / 4;
     return new Tracker({
@@ -265,27 +216,16 @@ export class MoldSource implements Source {
       },
       timeout: this.options.repairTimeout,
       random: Math.random,
-      deliver: (bytes, offset, length, count) => this.#messages(bytes, offset, length, count),
-      lost: (from, count) => addLost(session().lost, from, from + count),
+      deliver: (bytes, offset, length, count) => this.#messages.add(bytes, offset, length, count),
+      lost,
     });
   }
 
   #end(session: Session): void {
     session.over = true;
-    const { next, counts } = session.tracker;
-    const { gaps, asked, repaired, duplicates, lost } = counts;
-    this.#pass();
-    const figures = [
-      showCount(gaps, 'gap'),
-      showCount(asked, 'request'),
-      `${repaired.toLocaleString('en')} repaired`,
-      showCount(duplicates, 'duplicate'),
-      `${lost.toLocaleString('en')} lost`,
-    ];
-    this.service.notice(
-      `ended: ${this.name}: ${session.name} at message ${(next - 1).toLocaleString('en')}; ${figures.join(', ')}`,
-    );
-    this.all.over(this.name, lost > 0 ? showLost(session)[0] : undefined);
+    this.#messages.pass();
+    this.service.notice(`ended: ${this.name}: ${session.summary}`);
+    this.all.over(this.name, session.lost);
   }
 
   /** Asks for what is missing and due, and comes back when the next is. */
@@ -320,7 +260,7 @@ export class MoldSource implements Source {
       () => {
         this.#timer = undefined;
         this.#ask(performance.now());
-        this.#pass();
+        this.#messages.pass();
       },
       Math.max(1, time - now),
     );
@@ -340,7 +280,7 @@ export class MoldSource implements Source {
       if (session.over || silence < Math.max(SILENCE_MS, this.options.repairTimeout)) continue;
       session.over = true;
       session.tracker.abandon();
-      this.#pass();
+      this.#messages.pass();
       const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
       this.service.loss(`receiving: ${this.name}: ${session.name}: ${why}`);
       this.all.over(this.name, `${session.name}: ${why}`);
@@ -361,58 +301,4 @@ export class MoldSource implements Source {
     this.#refused = false;
     this.all.forget(session);
   }
-
-  /** Puts messages one behind the other, without the lengths that were before them. */
-  #messages(bytes: Buffer, offset: number, length: number, count: number): void {
-    if (this.#filled + length > ROOM || this.#gathered + count > MOST_GATHERED) this.#pass();
-    if (this.#source.bytes !== bytes) {
-      this.#source = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
-    }
-    const source = this.#source.view;
-    const room = this.#roomView;
-    const end = offset + length;
-    let to = this.#filled;
-    for (let i = 0, at = offset; i < count; i++) {
-      const size = source.getUint16(at);
-      at += MESSAGE_HEADER;
-      // A word at a time: for a line that is quicker than any call. What is copied too much is written again.
-      const most = Math.min(size, end - at - WORD + 1);
-      let done = 0;
-      for (; done < most; done += WORD) room.setInt32(to + done, source.getInt32(at + done, true), true);
-      for (; done < size; done++) room.setUint8(to + done, source.getUint8(at + done));
-      this.#sizes[this.#gathered++] = size;
-      to += size;
-      at += size;
-    }
-    this.#filled = to;
-  }
-
-  #pass(): void {
-    const bytes = this.#filled;
-    const count = this.#gathered;
-    this.#filled = this.#gathered = 0;
-    if (count === 0) return;
-    this.#batch.reset(this.#room);
-    this.#batch.setSized(0, bytes, this.#sizes, count);
-    this.#deliver(this.#batch);
-  }
-}
-
-function addLost(lost: Lost, first: number, end: number): void {
-  if (lost.ranges === 0 || lost.end !== first) {
-    lost.ranges++;
-    if (lost.ranges <= MOST_TOLD) lost.told.push({ first, end });
-  } else if (lost.ranges <= MOST_TOLD) lost.told.at(-1)!.end = end;
-  lost.end = end;
-}
-
-/** What a session lost, with its numbers. */
-function showLost({ name, lost, tracker }: Session): string[] {
-  const { told, ranges } = lost;
-  if (ranges === 0) return [];
-  const numbers = told.map(({ first, end }) => (end - first === 1 ? `${first}` : `${first} to ${end - 1}`));
-  const more = ranges > MOST_TOLD ? ` and ${showCount(ranges - MOST_TOLD, 'more range')}` : '';
-  return [
-    `${name}: messages ${numbers.join(', ')}${more} (${tracker.counts.lost.toLocaleString('en')} in all)`,
-  ];
 }
