@@ -11,7 +11,6 @@ export function machine(names: string[]): string[] {
   const peers: [string, string[], RegExp][] = [
     ['socat', ['-V'], /socat version (\S+)/],
     ['ncat', ['--version'], /Version (\S+)/],
-    ['uftp', ['-z'], /UFTP version (\S+)/],
     ['multicat', ['-h'], /multicat (\d\S*)/],
   ];
   const versions = peers

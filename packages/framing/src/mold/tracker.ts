@@ -4,9 +4,10 @@ import { Patience } from './patience.js';
 
 /**
  * How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms.
- * So a hundred receivers that miss the same do not ask at the same moment. Each asks once for a range, and again when
- * neither request nor answer can be under way any more ({@link Patience}): not more than twice for each on average, and six times
- * where a sender takes seconds to answer them all within its repair rate (test/mold/hundred.test.ts holds it).
+ * So a hundred that miss the same do not ask at the same moment. Each asks once for a range, and again when neither
+ * request nor answer can be under way any more ({@link Patience}): on average at most twice for each, and six times
+ * where the sender needs seconds for all answers within its repair rate; and gets at most twice what it misses
+ * (test/mold/hundred.test.ts).
  */
 const REORDER_MS = 2;
 const SPREAD_MS = 8;
