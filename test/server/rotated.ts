@@ -20,5 +20,12 @@ export function contentOf(path: string): Buffer {
 
 /** All pieces, and the file, joined. */
 export function joined(file: string): string {
-  return Buffer.concat([...piecesOf(file), file].map(contentOf)).toString('latin1');
+  for (let tries = 0; ; tries++) {
+    try {
+      return Buffer.concat([...piecesOf(file), file].map(contentOf)).toString('latin1');
+    } catch (error) {
+      // One was renamed, or compressed, after it was listed: it is listed again.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 100) throw error;
+    }
+  }
 }

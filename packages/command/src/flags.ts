@@ -53,7 +53,7 @@ export const MOLD_SEND_FLAGS: Flag[] = [
     value: 'RATE',
     help: 'how fast at most that is, to all who ask, 100Mbps or 5000pps; default --rate, else 1Gbps',
   },
-  { name: '--linger', value: 'TIME', help: 'how long requests are still answered after the end; default 1s' },
+  { name: '--linger', value: 'TIME', help: 'how long requests are still answered after the end; default 2s' },
 ];
 
 /** The flags of what receives by `frame=mold`, but `--once`. */

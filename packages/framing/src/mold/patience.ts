@@ -1,10 +1,10 @@
-/** Until an answer was timed, one is waited for so long, and twice that later on, ms. */
+/** Until an answer was timed, one is waited for so long, and at most twice that, ms. */
 const FIRST_MS = 500;
 /** Then an answer is waited for so much longer than answers take; and, however often it was late, at most this, or thrice what they take, ms. */
 const SPARE_MS = 30;
-const MOST_MS = 250;
+const MOST_MS = 150;
 /** How much longer the wait is each time. */
-const BACKOFF = 2;
+const BACKOFF = 1.5;
 /** Answers that take less say that more may be asked for at once, and answers that take more that less may, ms. */
 const QUICK_MS = 40;
 const SLOW_MS = 120;
@@ -42,7 +42,7 @@ export class Patience {
   /** Milliseconds until what was late so many times is asked for again. */
   of(late: number): number {
     const spread = 1 + this.random() / 4;
-    const most = this.#mean === 0 ? BACKOFF * FIRST_MS : Math.max(MOST_MS, 3 * this.#mean);
+    const most = this.#mean === 0 ? 2 * FIRST_MS : Math.max(MOST_MS, 3 * this.#mean);
     return Math.min(most, this.#base * BACKOFF ** late) * spread;
   }
 

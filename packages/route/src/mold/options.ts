@@ -53,7 +53,7 @@ const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 /** @param used whether an address sends by `frame=mold` @throws MPROXY_USAGE */
 export function readMoldSending(options: MoldSendOptions, used: boolean, rate?: Rate): MoldSending {
   forbidUnused(options, ['session', 'retain', 'repairRate', 'linger'], used, 'no address sends with it');
-  const { session, retain = '256MiB', repairRate, linger = '1s' } = options;
+  const { session, retain = '256MiB', repairRate, linger = '2s' } = options;
   const bytes = parseSize('--retain', retain);
   if (bytes < SMALLEST_STORE || bytes > LARGEST_STORE)
     throw usage('--retain', String(retain), 'not a size from 1MiB to less than 4GiB');
