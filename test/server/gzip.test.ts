@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
@@ -87,4 +88,16 @@ t.test('what cannot be compressed is told once, and stays as it is', async (t) =
   t.equal(await server.stop(), 1);
   t.equal(server.stderr.split('leaving it as it is').length, 2);
   t.notOk(readdirSync(dir).some((one) => one.endsWith('.part')));
+});
+
+t.test('links and FIFOs that look like rotated files are neither followed nor waited for', async (t) => {
+  const day = (nth: number) => `out.2020010${nth}-000000.000`;
+  const dir = t.testdir({ other: 'of somebody\n', [day(3)]: 'three\n' });
+  symlinkSync('other', join(dir, day(1)));
+  execFileSync('mkfifo', [join(dir, day(2))]);
+  const server = start(t, 'server', ['--path', join(dir, 'out'), ...ROTATE, '--gzip', '--keep', '1']);
+  await server.port();
+  await until('the file is compressed', () => !existsSync(join(dir, day(3))));
+  t.same(readdirSync(dir).sort(), ['other', 'out', day(1), day(2), `${day(3)}.gz`]);
+  t.equal(await server.stop(), 0);
 });

@@ -166,7 +166,7 @@ t.test('what somebody else put in the place of the file is not renamed', async (
   const server = serve(t, file, '--rotate-size', '64KiB');
   await fill(server, file, LINES.slice(0, 15));
   renameSync(file, `${file}.moved`);
-  writeFileSync(file, 'theirs\n');
+  writeFileSync(file, 'theirs\n', { mode: 0o600 });
   await udpSend(await server.port(), LINES.slice(15, 25));
   const moved = () => readFileSync(`${file}.moved`, 'utf8');
   await until(
@@ -174,6 +174,7 @@ t.test('what somebody else put in the place of the file is not renamed', async (
     () => moved() + readFileSync(file, 'utf8').slice(7) === LINES.slice(0, 25).join(''),
   );
   t.ok(readFileSync(file, 'utf8').startsWith('theirs\n'));
+  t.equal(statSync(file).mode & 0o777, 0o600, 'it stays for whom they made it');
   t.equal(piecesOf(file).length, 0);
   t.equal(await server.stop(), 0);
 });

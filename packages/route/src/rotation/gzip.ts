@@ -1,5 +1,5 @@
-import { constants, createReadStream, createWriteStream, type Stats } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -7,6 +7,12 @@ import { createGzip } from 'node:zlib';
 export const PACKED = '.gz';
 /** What a compressed file is called until it is whole. */
 export const UNDER_WAY = '.gz.part';
+
+/**
+ * Who may write to the directory can put a link or a FIFO of the name there: it is not followed, nor waited for. Windows
+ * knows neither flag.
+ */
+const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Compresses files in the background, one after another: the rest of the machine is for what comes in. */
 export class Gzip {
@@ -24,26 +30,42 @@ export class Gzip {
 async function compress(path: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const part = `${path}${UNDER_WAY}`;
+  const from = await open(path, READ);
   try {
-    const like = await stat(path);
-    const to = createWriteStream(part, { mode: like.mode & 0o777 });
-    await pipeline(createReadStream(path), createGzip(), to, { signal });
+    const like = await from.stat();
+    if (!like.isFile()) throw new Error('it is no regular file');
+    const to = await makeLike(part, like);
+    await pipeline(from.createReadStream(), createGzip(), to.createWriteStream(), { signal });
     await finish(part, like);
     await rename(part, `${path}${PACKED}`);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
+  } finally {
+    await from.close();
   }
   await syncDirectory(path);
   await rm(path, { force: true });
 }
 
-/** Has it on the disk before it takes the other's place, and as old, and for the same readers. */
-async function finish(part: string, { mode, uid, gid, atime, mtime }: Stats): Promise<void> {
-  const file = await open(part, 'r+');
+/** A new file, for the same readers as another. */
+async function makeLike(path: string, { mode, uid, gid }: Stats): Promise<FileHandle> {
+  await rm(path, { force: true });
+  const file = await open(path, 'wx', mode & 0o777);
   try {
     if (process.getuid?.() === 0) await file.chown(uid, gid);
     await file.chmod(mode & 0o7777);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Has it on the disk before it takes the other's place, and as old. */
+async function finish(part: string, { atime, mtime }: Stats): Promise<void> {
+  const file = await open(part, READ);
+  try {
     await file.utimes(atime, mtime);
     await file.sync();
   } finally {

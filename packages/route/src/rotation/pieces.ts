@@ -141,13 +141,16 @@ function timeOf(stamp: string): number | undefined {
   return stampOf(time || 0) === stamp ? time : undefined;
 }
 
-/** What earlier runs left. What one of them was compressing when it was killed is removed. */
+/** The files that earlier runs left. What one of them was compressing when it was killed is removed. */
 function find(path: string): { pieces: Piece[]; newest: number } {
   const directory = dirname(path);
   const prefix = `${basename(path)}.`;
   const packed = new Map<string, boolean>();
   let newest = 0;
-  for (const name of readdirSync(directory).sort()) {
+  const names = readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+  for (const name of names.sort()) {
     if (!name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length);
     const suffix = [UNDER_WAY, PACKED].find((one) => rest.endsWith(one)) ?? '';

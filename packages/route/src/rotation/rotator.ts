@@ -83,7 +83,7 @@ export class Rotator {
     const piece = this.#pieces.next();
     renameSync(path, piece);
     try {
-      file.reopen(old);
+      file.reopen(old, path);
     } catch (error) {
       renameSync(piece, path);
       throw error;

@@ -18,7 +18,7 @@ export class AppendFile {
     readonly path: string,
     private readonly engine: Engine,
   ) {
-    this.#fd = openAppend(path, 0o666);
+    this.#fd = openAppend(path);
   }
 
   /** The same for its whole life where the engine has threads. */
@@ -38,13 +38,15 @@ export class AppendFile {
   /**
    * Goes on in the file that has the path now, or in a new one.
    * @param like what a new one's mode and owner are to be
+   * @param real where that one is to be, which the path may only lead to
    * @throws the system's error; then it goes on in the old one
    */
-  reopen(like?: Stats): void {
-    const fd = openAppend(this.path, like ? like.mode & 0o777 : 0o666);
+  reopen(like?: Stats, real = this.path): void {
+    const made = like && create(real, like);
+    const fd = made ?? openAppend(this.path);
     const { redirect } = this.engine;
     try {
-      if (like) assimilate(fd, like);
+      if (made !== undefined) assimilate(made, like!);
       if (redirect) redirect(fd, this.#fd);
     } catch (error) {
       closeSync(fd);
@@ -60,9 +62,24 @@ export class AppendFile {
 }
 
 /** Opened without blocking: a device that waits for its other end must not stop the program. */
-function openAppend(path: string, mode: number): number {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
-  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, mode);
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_NOCTTY } = constants;
+const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
+
+function openAppend(path: string): number {
+  return openSync(path, APPEND, 0o666);
+}
+
+/**
+ * A new file alone is given away: a link that somebody put in its place may lead to any file.
+ * @returns undefined where there is something already
+ */
+function create(path: string, { mode }: Stats): number | undefined {
+  try {
+    return openSync(path, APPEND | O_EXCL, mode & 0o777);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  }
 }
 
 /** Whoever may read the old file may read the new one, and nobody else. Only root can give a file away (chown(2)). */
