@@ -1,5 +1,9 @@
+import { once } from 'node:events';
 import { constants } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { Batch, type HandedOver, ThreadFile } from 'mproxy-udp';
+import { Arrears } from 'mproxy-udp/linux/arrears';
 import { FileOutlet } from 'mproxy-udp/linux/writer';
 import t from 'tap';
 import { FakeLibc } from './fake-libc.js';
@@ -152,4 +156,44 @@ t.test('what is under way to a busy event loop is bounded, and the rest is count
   write('after');
   t.equal(disk.written.length, kept * 1_000_001 + 5);
   t.strictSame(disk.file.counts, { datagrams: 1, bytes: 5, dropped: 2 * (30 - kept) });
+});
+
+/** A thread that hands over so much as soon as it has its turn, and tells its ticket. */
+const HANDS_OVER = `
+import { Arrears } from ${JSON.stringify(import.meta.resolve('mproxy-udp/linux/arrears'))};
+import { parentPort, workerData } from 'node:worker_threads';
+const { buffer, bytes } = workerData;
+const arrears = new Arrears(buffer);
+parentPort.postMessage('ready');
+arrears.lock(bytes);
+const ticket = arrears.hand(bytes);
+arrears.unlock();
+parentPort.postMessage({ ticket });
+`;
+
+t.test('threads that wait for one rotation hand over in turns, and lose nothing', async (t) => {
+  const arrears = new Arrears();
+  arrears.limit = 1;
+  const bytes = 5_000_000;
+  const tickets: (number | undefined)[] = [];
+  t.ok(arrears.tryLock());
+  const workers = await Promise.all(
+    [1, 2].map(async () => {
+      const script = new URL(`data:text/javascript,${encodeURIComponent(HANDS_OVER)}`);
+      const worker = new Worker(script, { workerData: { buffer: arrears.buffer, bytes } });
+      await once(worker, 'message');
+      worker.on('message', ({ ticket }) => tickets.push(ticket));
+      return worker;
+    }),
+  );
+  const ends = workers.map((worker) => once(worker, 'exit'));
+  await wait(100);
+  arrears.unlock();
+  await Promise.race(ends);
+  await wait(100);
+  t.strictSame(tickets, [1], 'the other waits');
+  arrears.arrived(bytes);
+  arrears.writtenUpTo(1);
+  await Promise.all(ends);
+  t.strictSame(tickets, [1, 2]);
 });

@@ -54,10 +54,19 @@ export class Arrears {
     return this.limit === 0 ? Number.POSITIVE_INFINITY : this.limit - this.size;
   }
 
-  /** Waits for a thread's turn. Never on the event loop. */
-  lock(): void {
-    if (Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE) return;
-    while (Atomics.exchange(this.#words, LOCK, WANTED) !== FREE) Atomics.wait(this.#words, LOCK, WANTED);
+  /**
+   * Waits for a thread's turn to write so many bytes. A file that has a limit is full every now and then, and the event
+   * loop soon goes on in another: where too much is under way to it already, its turn is waited for too. Never on the
+   * event loop.
+   */
+  lock(bytes: number): void {
+    for (;;) {
+      this.#lock();
+      if (this.limit === 0 || !this.any || !this.#crowded(bytes)) return;
+      const written = Atomics.load(this.#words, WRITTEN);
+      this.unlock();
+      Atomics.wait(this.#words, WRITTEN, written, WAIT_MS);
+    }
   }
 
   /** Takes the turn unless a thread has it. For the event loop, which gives it back at once. */
@@ -86,14 +95,9 @@ export class Arrears {
     return ticket;
   }
 
-  /**
-   * For a thread that has no turn: a file that has a limit is full every now and then, and the event loop soon goes on
-   * in another. Waits for it where too much is under way already.
-   */
-  awaitRotation(bytes: number): void {
-    if (this.limit === 0 || !this.#crowded(bytes)) return;
-    while (this.any && Atomics.load(this.#words, UNDER_WAY) > 0)
-      Atomics.wait(this.#words, WRITTEN, Atomics.load(this.#words, WRITTEN), WAIT_MS);
+  #lock(): void {
+    if (Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE) return;
+    while (Atomics.exchange(this.#words, LOCK, WANTED) !== FREE) Atomics.wait(this.#words, LOCK, WANTED);
   }
 
   #crowded(bytes: number): boolean {

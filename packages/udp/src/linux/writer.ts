@@ -52,8 +52,7 @@ export class FileOutlet {
       for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const bytes = this.#bytes;
     this.#bytes = 0;
-    this.#arrears.awaitRotation(bytes);
-    this.#arrears.lock();
+    this.#arrears.lock(bytes);
     const taken = this.#arrears.any || bytes > this.#arrears.room ? 0 : this.#flush();
     // Where it wrote nothing, the event loop may be changing it.
     if (taken > 0) this.#arrears.size += taken;
