@@ -13,7 +13,12 @@ export async function tellManager(
 ): Promise<() => void> {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID = process.pid } = process.env;
   if (!NOTIFY_SOCKET) return () => undefined;
-  const fail = (error: unknown) => say(`NOTIFY_SOCKET: ${NOTIFY_SOCKET}: ${reason(error)}; use Type=exec`);
+  let told = '';
+  const fail = (error: unknown) => {
+    const why = reason(error);
+    if (why !== told) say(`NOTIFY_SOCKET: ${NOTIFY_SOCKET}: ${why}; use Type=exec`);
+    told = why;
+  };
   const sender = await openSender(NOTIFY_SOCKET).catch(fail);
   if (!sender) return () => undefined;
   const tell = (state: string) => {
@@ -30,9 +35,10 @@ export async function tellManager(
   );
   if (stop.aborted) tell('STOPPING=1');
   else stop.addEventListener('abort', () => tell('STOPPING=1'), { once: true });
-  if (!WATCHDOG_USEC || Number(WATCHDOG_PID) !== process.pid) return () => undefined;
+  const granted = Number(WATCHDOG_USEC) / 1000;
+  if (!(granted > 0) || Number(WATCHDOG_PID) !== process.pid) return () => undefined;
   // Half the time that it grants, as sd_watchdog_enabled(3) asks for.
-  const timer = setInterval(() => tell('WATCHDOG=1'), Number(WATCHDOG_USEC) / 2000);
+  const timer = setInterval(() => tell('WATCHDOG=1'), granted / 2);
   return () => clearInterval(timer);
 }
 
