@@ -114,3 +114,14 @@ t.test('a file of another user', { skip: noRoot }, async (t) => {
   t.equal(status, 1);
   t.ok(stderr.includes(`${file}: permission denied`), stderr);
 });
+
+t.test('a current directory that was removed', async (t) => {
+  const dir = t.testdir({ gone: {} });
+  const go = 'cd gone && rmdir ../gone && exec "$@"';
+  const server = ['--listen-addr', '127.0.0.1:0', '--path', '/dev/null', '--stats', '1h'];
+  const command = ['-c', go, 'sh', process.execPath, launcher('server'), ...server];
+  const running = startProgram(t, '/bin/sh', command, { cwd: dir });
+  await running.port();
+  t.match(running.stderr, /engine: node, as linux does not load: .*cwd/);
+  t.equal(await running.stop(), 0);
+});

@@ -102,6 +102,7 @@ const CASES: Record<string, Case[]> = {
     ['server', '--path - --listen-addr 127.0.0.1:0 --from-start', '--from-start'],
     ['server', '--path - --listen-addr 127.0.0.1:0 --once', '--once'],
     ['server', '--path - --listen-addr 127.0.0.1:0,frame=mold --request-addr 127.0.0.1:0', '127.0.0.1:0'],
+    ['server', '--path - --listen-addr 127.0.0.1:0,frame=mold --request-addr 239.1.1.1:9', '239.1.1.1:9'],
     ['forward', '--tcp-connect-addr 127.0.0.1:9,frame=mold --tee', 'frame=mold'],
     ['forward', '--udp-listen-addr 127.0.0.1:0,frame=mold --tee --session x', '--session'],
     [

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { MoldError, sessionName } from 'mproxy-framing';
-import { type Address, type AddressRule, parseAddress } from '../address.js';
+import { type Address, type AddressRule, isGroup, parseAddress } from '../address.js';
 import { usage } from '../errors.js';
 import { parseDuration, parseRate, parseSize, type Rate } from '../units.js';
 
@@ -12,7 +12,7 @@ export interface MoldSendOptions {
   retain?: number | string;
   /** How fast at most what is asked for is sent again, in all, `100Mbps` or `5000pps`; default `rate`, else 1 Gbps. */
   repairRate?: string;
-  /** How long after the end, or the last request after it, requests are still answered, as `1s`; default 1 second. */
+  /** How long after the end, or the last request after it, requests are still answered, as `2s`; default 2 seconds. */
   linger?: number | string;
 }
 
@@ -72,7 +72,7 @@ export function readMoldReceiving(options: MoldReceiveOptions, used: boolean): M
   return {
     fromStart,
     once,
-    requestAddr: requestAddr === undefined ? undefined : parseAddress(requestAddr, REQUEST_ADDR, {}),
+    requestAddr: requestAddr === undefined ? undefined : readRequestAddr(requestAddr),
     repairTimeout: parseDuration('--repair-timeout', repairTimeout),
   };
 }
@@ -96,4 +96,11 @@ function readSession(text: string): string {
     if (error instanceof MoldError) throw usage('--session', text, error.message);
     throw error;
   }
+}
+
+function readRequestAddr(text: string): Address {
+  const address = parseAddress(text, REQUEST_ADDR, {});
+  if (isGroup(address.host))
+    throw usage('--request-addr', text, 'a group, and requests go to one host', "give the sender's address");
+  return address;
 }

@@ -11,7 +11,7 @@ const UNNAMED = 0o20000000 | constants.O_DIRECTORY | constants.O_EXCL | constant
 /** Under which name the threads are told where the library is. */
 const LIBRARY = 'mproxy-native-library';
 
-/** @throws where there is no place for a file that may be loaded */
+/** @throws where there is no place for a file that may be loaded, or no thread can start as the current directory was removed */
 export function loadKoffi(): Koffi {
   const known = getEnvironmentData(LIBRARY);
   if (typeof known === 'string') return load(known);

@@ -4,8 +4,9 @@ import type { Koffi } from './libc.js';
 
 /** The two parts of the engine that are not imports, where they are files of installed packages. */
 
-/** @throws when it is not installed or does not know this machine */
+/** @throws when it is not installed, does not know this machine, or no thread can start as the current directory was removed */
 export function loadKoffi(): Koffi {
+  process.cwd();
   return createRequire(import.meta.url)('koffi');
 }
 
