@@ -2,7 +2,7 @@ import t from 'tap';
 import { start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
 import { freeUdpPort, tcpClient, udpSink } from '../support/net.js';
-import { Feed } from './feed.js';
+import { Feed, receive } from './feed.js';
 
 t.test('messages leave a hop to plain UDP as a datagram each, and to TCP by the frame there', async (t) => {
   const sink = await udpSink(t);
@@ -24,4 +24,13 @@ t.test('messages leave a hop to plain UDP as a datagram each, and to TCP by the 
   t.equal(String(await clients[0]!.has(text.length)), text);
   t.equal(String(await clients[1]!.has(text.length + 1)), `${text}\n`, 'a line more of the last');
   t.equal(await reverse.stop(), 0);
+});
+
+t.test('a sender that stays for nobody says that its session is over all the same', async (t) => {
+  const server = receive(t, 'server', ['--listen-addr', '127.0.0.1:0', '--path', '-', '--once']);
+  const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '0s']);
+  feed.send(300);
+  t.equal(await feed.end(), 0, feed.client.stderr);
+  t.equal(await server.exited, 0, server.stderr);
+  t.equal(String(server.stdout), feed.text);
 });

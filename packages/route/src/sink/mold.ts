@@ -148,12 +148,12 @@ export class MoldSink implements Sink {
     clearInterval(this.#heartbeats);
     const end = this.#packer.end();
     let quietSince = performance.now();
-    while (performance.now() - quietSince < this.options.linger || this.#repairs.busy) {
+    do {
       this.#sendAlone(end);
       if (this.#hurry.signal.aborted) break;
       await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
       quietSince = Math.max(quietSince, this.#repairs.askedAt);
-    }
+    } while (performance.now() - quietSince < this.options.linger || this.#repairs.busy);
     this.#repairs.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
