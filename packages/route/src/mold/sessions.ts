@@ -28,8 +28,9 @@ export class Sessions {
     this.#heard.add(session);
   }
 
+  /** One that is over, and long silent: nobody waits for it. */
   forget(session: SessionState): void {
-    if (!this.receiving.once) this.#heard.delete(session);
+    this.#heard.delete(session);
   }
 
   /** One of them is over. @param why what it lacks; undefined where it has everything */
