@@ -11,7 +11,7 @@ export class Session {
   /** What the user sees of it. */
   readonly name: string;
   readonly tracker: Tracker;
-  /** When something of it came last, by `performance.now()`. */
+  /** When something of it came last, by its receiver's clock. */
   heardAt = 0;
   /** Whether it ended, or its sender is gone. */
   over = false;

@@ -30,11 +30,14 @@ const ANSWER_BUFFER = 4 * 1024 * 1024;
 /** A sender that is silent for so many heartbeats is gone. */
 const SILENCE_MS = 5000;
 const LOOK_MS = 500;
+/** Who looks so late did not run: it was stopped, or held up. What came meanwhile is still to be read. */
+const STALL_MS = 2 * LOOK_MS;
 /** All sessions are looked at for what is due at most so often: a flood of packets must not make it dear. */
 const SWEEP_MS = 2;
 /** Sessions that are known at once; and how long one that is over is remembered, so that no echo begins it anew. */
 const MOST_SESSIONS = 1024;
 const REMEMBER_MS = 60_000;
+
 /** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
 export class MoldSource implements Source {
   readonly #sessions = new Map<string, Session>();
@@ -46,6 +49,9 @@ export class MoldSource implements Source {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
+  /** When the clock was looked at last, and for how long this program did not run. */
+  #lookedAt = performance.now();
+  #stalled = 0;
   #malformed = 0;
   /** Whether a session was refused since one was forgotten. */
   #refused = false;
@@ -120,7 +126,7 @@ export class MoldSource implements Source {
 
   /** The hot path: every packet that comes by itself. */
   #take(batch: Batch): undefined {
-    const now = performance.now();
+    const now = this.#now();
     for (let i = 0; i < batch.count; i++) {
       const from = batch.from[i];
       const end = batch.offset[i]! + batch.length[i]!;
@@ -145,7 +151,7 @@ export class MoldSource implements Source {
   /** An answer to a request: from where it was asked for, and of a session that is known. */
   #answered(bytes: Buffer, from: Endpoint): void {
     if (!this.#isPacket(bytes, 0, bytes.length)) return;
-    const now = performance.now();
+    const now = this.#now();
     const id = sessionOf(bytes, 0);
     for (const session of this.#sessions.values()) {
       const { ask, tracker } = session;
@@ -162,8 +168,16 @@ export class MoldSource implements Source {
   /** All answers that were there to be read were taken. */
   #afterAnswers(): void {
     this.#answers = undefined;
-    this.#ask(performance.now());
+    this.#ask(this.#now());
     this.#messages.pass();
+  }
+
+  /** Milliseconds that this program ran: nobody is silent, or late, while it does not listen. */
+  #now(): number {
+    const now = performance.now();
+    if (now - this.#lookedAt > STALL_MS) this.#stalled += now - this.#lookedAt;
+    this.#lookedAt = now;
+    return now - this.#stalled;
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
@@ -259,7 +273,7 @@ export class MoldSource implements Source {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#ask(performance.now());
+        this.#ask(this.#now());
         this.#messages.pass();
       },
       Math.max(1, time - now),
@@ -273,13 +287,17 @@ export class MoldSource implements Source {
   }
 
   #lookForSilence(): void {
-    const now = performance.now();
+    const now = this.#now();
     for (const [key, session] of this.#sessions) {
       const silence = now - session.heardAt;
       if (session.over && silence > REMEMBER_MS) this.#forget(key, session);
       if (session.over || silence < Math.max(SILENCE_MS, this.options.repairTimeout)) continue;
-      session.over = true;
       session.tracker.abandon();
+      if (session.tracker.ended) {
+        this.#end(session);
+        continue;
+      }
+      session.over = true;
       this.#messages.pass();
       const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
       this.service.loss(`receiving: ${this.name}: ${session.name}: ${why}`);
