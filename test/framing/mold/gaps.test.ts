@@ -2,7 +2,7 @@ import { type AskRules, Gaps } from 'mproxy-framing';
 import t from 'tap';
 import { Random } from '../../support/random.js';
 
-const RULES: AskRules = { chunk: 100, budget: 1000, passed: 0, patience: () => 10, timeout: 100 };
+const RULES: AskRules = { chunk: 100, budget: 1000, passed: 0, heard: 0, patience: () => 10, timeout: 100 };
 
 /** Asks, and gives what was asked for, `first+count`, late, `!`, and given up, `-first+count`. */
 function ask(gaps: Gaps, now: number, rules: Partial<AskRules> = {}): string {
@@ -139,6 +139,26 @@ t.test('what was asked for too long is given up; a part of an answer is a new be
   t.equal(ask(gaps, 159), '3+2');
   t.equal(ask(gaps, 160), '-3+2');
   t.ok(gaps.empty);
+  t.end();
+});
+
+t.test('where nothing comes, what had to wait as long is given up, too', (t) => {
+  const gaps = gapsOf([1, 501]);
+  gaps.add(600, 601, 50);
+  const rules = { budget: 200, heard: -1, patience: () => 200 };
+  t.equal(ask(gaps, 0, rules), '1+100 101+100');
+  t.equal(ask(gaps, 99, rules), '');
+  t.equal(ask(gaps, 100, rules), '-1+100 -101+100 -201+300 600+1', 'but not what was missing later');
+  t.end();
+});
+
+t.test('where something comes, what there was no room for is asked for', (t) => {
+  const gaps = gapsOf([1, 501]);
+  const rules = { budget: 200, patience: () => 200 };
+  t.equal(ask(gaps, 0, { ...rules, heard: -1 }), '1+100 101+100');
+  t.equal(take(gaps, 1, 101), '1+100');
+  t.equal(ask(gaps, 50, { ...rules, heard: 20 }), '201+100');
+  t.equal(ask(gaps, 100, { ...rules, heard: 20 }), '-101+100 301+100');
   t.end();
 });
 

@@ -8,7 +8,7 @@ export interface Gap {
   /** How often it was asked for; and how often that was because nothing was heard in time. */
   tries: number;
   late: number;
-  /** When it was asked for first, and last. */
+  /** When its time began: it was asked for first, or last before a part of it came; and when it was asked for last. */
   since: number;
   askedAt: number;
   /** Whether it is given up when it is due: it was asked for until its time was over. */
@@ -23,9 +23,11 @@ export interface AskRules {
   budget: number;
   /** What was asked for before this and has not come is lost: what was asked for later has come. */
   passed: number;
+  /** When a message came last that was asked for. */
+  heard: number;
   /** Milliseconds until a range is asked for again that was late so many times. */
   patience(late: number): number;
-  /** Milliseconds after the first request of a range at which it is given up. */
+  /** Milliseconds after {@link Gap.since} at which a range is given up. */
   timeout: number;
 }
 
@@ -104,16 +106,20 @@ export class Gaps {
   }
 
   /**
-   * Asks for what is due, as far as the budget goes, and gives up what was asked for too long.
+   * Asks for what is due, as far as the budget goes, and gives up what was asked for too long; where nothing at all
+   * came since that was asked for, with it what could only not be asked for then as the budget left it no room.
    * @returns when something is due next, as far as is known; what the budget leaves no room for is not looked at
    */
   ask(now: number, rules: AskRules, events: AskEvents): number {
-    const { chunk, budget, patience, timeout } = rules;
+    const { chunk, budget, heard, patience, timeout } = rules;
     let again = Number.POSITIVE_INFINITY;
     let flying = 0;
+    /** What was due by then is lost. */
+    let vain = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.last && gap.due <= now) {
+      if (gap.last ? gap.due <= now : gap.tries === 0 && gap.due <= vain) {
+        if (gap.last && heard < gap.since) vain = Math.max(vain, gap.since);
         this.#list.splice(i--, 1);
         events.lost(gap.first, gap.end);
         continue;

@@ -47,7 +47,7 @@ export interface TrackerCounts {
   repaired: number;
   /** Messages that came more than once. */
   duplicates: number;
-  /** Messages that were given up. */
+  /** Messages that were given up, and passed over. */
   lost: number;
 }
 
@@ -95,8 +95,9 @@ export class Tracker {
   readonly #patience: Patience;
   /** When what is missing is to be looked through next, by the clock. */
   #lookAt = Number.POSITIVE_INFINITY;
-  /** When the newest request was made that was answered. */
+  /** When the newest request was made that was answered; and when a message came last that was asked for. */
   #answered = 0;
+  #heard = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
@@ -168,6 +169,7 @@ export class Tracker {
       // With no room for what comes out of order, only what is missing first can be used.
       budget: full ? chunk : Math.max(chunk, this.#patience.window / this.#messageBytes),
       passed: this.#answered - REORDER_MS,
+      heard: this.#heard,
       patience: (late: number) => this.#patience.of(late),
       timeout,
     };
@@ -222,11 +224,12 @@ export class Tracker {
 
   #repaired(count: number, { tries, askedAt }: Gap, now: number): void {
     this.counts.repaired += count;
+    this.#heard = now;
+    this.#lookAt = Math.min(this.#lookAt, now + LOOK_MS);
     // Of one that was asked for again, nobody knows which request was answered (Karn).
     if (tries > 1) return;
     this.#patience.answered(now, now - askedAt, count * this.#messageBytes);
     this.#answered = Math.max(this.#answered, askedAt);
-    this.#lookAt = Math.min(this.#lookAt, now + LOOK_MS);
   }
 
   /** Delivers messages that are next, and holds others. */
@@ -274,7 +277,6 @@ export class Tracker {
   }
 
   #giveUp(from: number, to: number): void {
-    this.counts.lost += to - from;
     this.#held.set(from, { slab: undefined, offset: 0, length: 0, count: to - from });
   }
 
@@ -286,6 +288,7 @@ export class Tracker {
       this.#held.delete(first);
       this.next += count;
       if (!slab) {
+        this.counts.lost += count;
         this.options.lost(first, count);
         continue;
       }
