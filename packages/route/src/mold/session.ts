@@ -15,6 +15,8 @@ export class Session {
   heardAt = 0;
   /** Whether it ended, or its sender is gone. */
   over = false;
+  /** Whether it was told that answers come from where they were not asked for. */
+  strayed = false;
   /** The first ranges of messages that are lost, the number of all ranges, and where the last of them ends. */
   readonly #told: { first: number; end: number }[] = [];
   #ranges = 0;

@@ -11,7 +11,9 @@ import {
   writeHeader,
 } from 'mproxy-framing';
 import type { Batch, Deliver, Endpoint, Exchange } from 'mproxy-udp';
+import { showEndpoint } from '../address.js';
 import type { SourceCounts } from '../counts.js';
+import { RunningClock } from '../mold/clock.js';
 import { Messages } from '../mold/messages.js';
 import type { MoldReceiving } from '../mold/options.js';
 import { Session } from '../mold/session.js';
@@ -30,8 +32,6 @@ const ANSWER_BUFFER = 4 * 1024 * 1024;
 /** A sender that is silent for so many heartbeats is gone. */
 const SILENCE_MS = 5000;
 const LOOK_MS = 500;
-/** Who looks so late did not run: it was stopped, or held up. What came meanwhile is still to be read. */
-const STALL_MS = 2 * LOOK_MS;
 /** All sessions are looked at for what is due at most so often: a flood of packets must not make it dear. */
 const SWEEP_MS = 2;
 /** Sessions that are known at once; and how long one that is over is remembered, so that no echo begins it anew. */
@@ -49,9 +49,7 @@ export class MoldSource implements Source {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
-  /** When the clock was looked at last, and for how long this program did not run. */
-  #lookedAt = performance.now();
-  #stalled = 0;
+  readonly #clock = new RunningClock(2 * LOOK_MS);
   #malformed = 0;
   /** Whether a session was refused since one was forgotten. */
   #refused = false;
@@ -126,7 +124,7 @@ export class MoldSource implements Source {
 
   /** The hot path: every packet that comes by itself. */
   #take(batch: Batch): undefined {
-    const now = this.#now();
+    const now = this.#clock.now();
     for (let i = 0; i < batch.count; i++) {
       const from = batch.from[i];
       const end = batch.offset[i]! + batch.length[i]!;
@@ -151,11 +149,15 @@ export class MoldSource implements Source {
   /** An answer to a request: from where it was asked for, and of a session that is known. */
   #answered(bytes: Buffer, from: Endpoint): void {
     if (!this.#isPacket(bytes, 0, bytes.length)) return;
-    const now = this.#now();
+    const now = this.#clock.now();
     const id = sessionOf(bytes, 0);
     for (const session of this.#sessions.values()) {
       const { ask, tracker } = session;
-      if (session.id !== id || ask.port !== from.port || ask.address !== from.address) continue;
+      if (session.id !== id) continue;
+      if (ask.port !== from.port || ask.address !== from.address) {
+        if (ask.port === from.port && tracker.waits) this.#stray(session, from);
+        continue;
+      }
       session.heardAt = now;
       // With a number that is past: what is before it is not kept any more.
       if (countOf(bytes, 0) === 0) tracker.gone(sequenceOf(bytes, 0));
@@ -165,19 +167,20 @@ export class MoldSource implements Source {
     this.#answers ??= setImmediate(() => this.#afterAnswers());
   }
 
+  /** A host of several addresses answers from another than was asked (ip(7)); but so does who forges. */
+  #stray(session: Session, from: Endpoint): void {
+    if (session.strayed) return;
+    session.strayed = true;
+    const [asked, came] = [showEndpoint(session.ask), showEndpoint(from)];
+    const what = `${session.name}: asked at ${asked}, and answered from ${came}, which is not taken`;
+    this.service.loss(`receiving: ${this.name}: ${what}; give --request-addr ${came}, or the sender --bind`);
+  }
+
   /** All answers that were there to be read were taken. */
   #afterAnswers(): void {
     this.#answers = undefined;
-    this.#ask(this.#now());
+    this.#ask(this.#clock.now());
     this.#messages.pass();
-  }
-
-  /** Milliseconds that this program ran: nobody is silent, or late, while it does not listen. */
-  #now(): number {
-    const now = performance.now();
-    if (now - this.#lookedAt > STALL_MS) this.#stalled += now - this.#lookedAt;
-    this.#lookedAt = now;
-    return now - this.#stalled;
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
@@ -273,7 +276,7 @@ export class MoldSource implements Source {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#ask(this.#now());
+        this.#ask(this.#clock.now());
         this.#messages.pass();
       },
       Math.max(1, time - now),
@@ -287,7 +290,7 @@ export class MoldSource implements Source {
   }
 
   #lookForSilence(): void {
-    const now = this.#now();
+    const now = this.#clock.now();
     for (const [key, session] of this.#sessions) {
       const silence = now - session.heardAt;
       if (session.over && silence > REMEMBER_MS) this.#forget(key, session);
