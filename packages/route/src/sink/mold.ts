@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Packer, PacketStore } from 'mproxy-framing';
+import { countOf, HEADER, HEARTBEAT, Packer, PacketStore, sequenceOf, writeHeader } from 'mproxy-framing';
 import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
@@ -56,6 +56,8 @@ export class MoldSink implements Sink {
   #behind: Promise<void> | undefined;
   #sinceWait = 0;
   #sentAt = performance.now();
+  /** The number after the last message that went to the sockets; more may wait for their time. */
+  #sentNext = 1;
 
   constructor(
     private readonly service: Service,
@@ -65,8 +67,8 @@ export class MoldSink implements Sink {
     this.#store = new PacketStore(retain);
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
     this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
-    const pacer = pace?.((batch) => this.#send(batch));
-    this.#deliver = pacer ? (batch) => pacer.send(batch) : (batch) => this.#send(batch);
+    const pacer = pace?.((batch) => this.#sendPackets(batch));
+    this.#deliver = pacer ? (batch) => pacer.send(batch) : (batch) => this.#sendPackets(batch);
     this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS / 4);
     this.#batch.lent = true;
   }
@@ -174,7 +176,6 @@ export class MoldSink implements Sink {
   #pass(): void {
     if (this.#batch.count === 0) return;
     this.#bytes = 0;
-    this.#sentAt = performance.now();
     const busy = this.#deliver(this.#batch);
     this.#batch.reset(this.#store.slab);
     if (!busy) return;
@@ -182,11 +183,22 @@ export class MoldSink implements Sink {
     this.#pending++;
     void busy.then(() => {
       this.#pending--;
-      this.#sentAt = performance.now();
     });
   }
 
+  #sendPackets(batch: Batch): Promise<void> | undefined {
+    const { slab, offset, length, segment, count } = batch;
+    if (count > 0) {
+      const size = length[count - 1]!;
+      const step = segment[count - 1]! || size;
+      const last = offset[count - 1]! + size - (size % step || step);
+      this.#sentNext = sequenceOf(slab, last) + countOf(slab, last);
+    }
+    return this.#send(batch);
+  }
+
   #send(batch: Batch): Promise<void> | undefined {
+    this.#sentAt = performance.now();
     const rooms: Promise<void>[] = [];
     for (const sink of this.#sinks) {
       sink.write(batch);
@@ -197,10 +209,16 @@ export class MoldSink implements Sink {
   }
 
   #beat(): void {
-    // While packets wait for their time to be sent, their numbers are nobody's business.
-    if (this.#pending > 0 || performance.now() - this.#sentAt < HEARTBEAT_MS) return;
-    this.#sentAt = performance.now();
-    this.#sendAlone(this.#packer.heartbeat());
+    if (performance.now() - this.#sentAt < HEARTBEAT_MS) return;
+    if (this.#pending === 0) this.#sendAlone(this.#packer.heartbeat());
+    else this.#sendAlone(this.#heartbeatBetween());
+  }
+
+  /** While packets wait for their time to be sent, their numbers are nobody's business. */
+  #heartbeatBetween(): Buffer {
+    const packet = Buffer.alloc(HEADER);
+    writeHeader(packet, 0, this.options.session, this.#sentNext, HEARTBEAT);
+    return packet;
   }
 
   /** A packet that is not kept, and not paced. */
