@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Test } from 'tap';
@@ -64,13 +65,21 @@ export async function udpSend(
   socket.close();
 }
 
-/** A UDP port of 127.0.0.1 that nobody has at the moment. */
+/**
+ * A UDP port of 127.0.0.1 that nobody has at the moment, below those that the system gives to sockets which name none (ip(7),
+ * ip_local_port_range): so nobody gets it by chance either.
+ */
 export async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const socket = createSocket('udp4');
+    const free = await new Promise<boolean>((resolve) => {
+      socket.once('error', () => resolve(false));
+      socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true));
+    });
+    await new Promise<void>((resolve) => socket.close(resolve));
+    if (free) return port;
+  }
 }
 
 /** A TCP port of 127.0.0.1 that nobody has at the moment. */

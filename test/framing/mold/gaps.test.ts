@@ -2,7 +2,15 @@ import { type AskRules, Gaps } from 'mproxy-framing';
 import t from 'tap';
 import { Random } from '../../support/random.js';
 
-const RULES: AskRules = { chunk: 100, budget: 1000, passed: 0, heard: 0, patience: () => 10, timeout: 100 };
+const RULES: AskRules = {
+  chunk: 100,
+  budget: 1000,
+  least: 1,
+  passed: 0,
+  heard: 0,
+  patience: () => 10,
+  timeout: 100,
+};
 
 /** Asks, and gives what was asked for, `first+count`, late, `!`, and given up, `-first+count`. */
 function ask(gaps: Gaps, now: number, rules: Partial<AskRules> = {}): string {
@@ -94,6 +102,11 @@ t.test('what the budget has no room for waits for what was asked for first', (t)
   t.equal(take(gaps, 1, 101), '1+100');
   t.equal(ask(gaps, 2, rules), '201+100');
   t.end();
+});
+
+t.test('a request counts for a least, however little it asks for', async (t) => {
+  const gaps = gapsOf([1, 2], [3, 4], [5, 6]);
+  t.equal(ask(gaps, 0, { budget: 20, least: 10 }), '1+1 3+1');
 });
 
 t.test('what is left of an answer is waited for, until a later request was answered', (t) => {

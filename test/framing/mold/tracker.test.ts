@@ -108,6 +108,13 @@ const rows: Row[] = [
     counts: { gaps: 0 },
   },
   {
+    what: 'data after an end',
+    steps: ['1: a', 'end 2', '3: c', 'wait 3', '2: b'],
+    gives: 'a b c',
+    asks: '2+1',
+    ended: false,
+  },
+  {
     what: 'a way back to the start',
     steps: ['5: e', 'wait 3', '1: a b', '3: c d'],
     gives: 'a b c d e',

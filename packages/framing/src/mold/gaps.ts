@@ -19,8 +19,9 @@ export interface Gap {
 export interface AskRules {
   /** Messages of one request at most; 1 to 65,535. */
   chunk: number;
-  /** Messages that may be asked for and not yet come. */
+  /** Messages that may be asked for and not yet come; and how many a range counts for at least. */
   budget: number;
+  least: number;
   /** What was asked for before this and has not come is lost: what was asked for later has come. */
   passed: number;
   /** When a message came last that was asked for. */
@@ -111,7 +112,7 @@ export class Gaps {
    * @returns when something is due next, as far as is known; what the budget leaves no room for is not looked at
    */
   ask(now: number, rules: AskRules, events: AskEvents): number {
-    const { chunk, budget, heard, patience, timeout } = rules;
+    const { chunk, budget, least, heard, patience, timeout } = rules;
     let again = Number.POSITIVE_INFINITY;
     let flying = 0;
     /** What was due by then is lost. */
@@ -127,7 +128,7 @@ export class Gaps {
       if (isToAsk(gap, now, rules)) {
         const count = Math.min(gap.end - gap.first, chunk);
         // What the budget leaves no room for waits for an answer, or for one that does not come.
-        if (flying > 0 && flying + count > budget) break;
+        if (flying > 0 && flying + Math.max(count, least) > budget) break;
         if (gap.tries > 0 && gap.due <= now && gap.late++ === 0) events.late();
         this.#cut(i, count);
         // What had to wait for longer than the timeout was not in vain, and begins anew.
@@ -141,7 +142,7 @@ export class Gaps {
         gap.last = gap.due === gap.since + timeout;
         events.request(gap.first, count);
       }
-      if (gap.tries > 0) flying += gap.end - gap.first;
+      if (gap.tries > 0) flying += Math.max(gap.end - gap.first, least);
       again = Math.min(again, gap.due);
     }
     return again;

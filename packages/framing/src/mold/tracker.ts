@@ -15,6 +15,8 @@ const SPREAD_MS = 8;
 const LOOK_MS = 2;
 /** Bytes that one request asks for, about. */
 const CHUNK = 32 * 1024;
+/** Bytes that a request counts for at least: whoever forges many small gaps does not draw as many requests. */
+const LEAST_COUNTED = 1024;
 /** Bytes that may be asked for at once in any case. */
 const LEAST_WINDOW = 4 * CHUNK;
 /** Weight of a new sample in the mean message length. */
@@ -123,6 +125,8 @@ export class Tracker {
       if (count === END_OF_SESSION) this.end = this.#known;
       return;
     }
+    // What comes after an end was none: the session goes on.
+    if (this.end !== undefined && first + count > this.end) this.end = undefined;
     const body = length - HEADER;
     this.#messageBytes += (body / count - this.#messageBytes) * (this.#measured ? WEIGHT : 1);
     this.#measured = true;
@@ -137,6 +141,11 @@ export class Tracker {
     }
     this.#sort(bytes, offset + HEADER, first, count, now);
     this.#release();
+  }
+
+  /** The number after the highest that is known to exist. */
+  get known(): number {
+    return this.#known;
   }
 
   /** The sender says that it does not have what is before this number any more. */
@@ -166,6 +175,7 @@ export class Tracker {
     const chunk = Math.max(1, Math.min(0xffff, Math.floor(CHUNK / this.#messageBytes)));
     const rules = {
       chunk,
+      least: LEAST_COUNTED / this.#messageBytes,
       // With no room for what comes out of order, only what is missing first can be used.
       budget: full ? chunk : Math.max(chunk, this.#patience.window / this.#messageBytes),
       passed: this.#answered - REORDER_MS,

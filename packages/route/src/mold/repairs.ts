@@ -27,6 +27,8 @@ const MOST_ANSWER = 256 * 1024;
 const FAR_BEHIND = 16 * 1024 * 1024;
 /** Who has not asked for so long gets no more: who still lacks something asks again, and who does not must not hold up an end. */
 const FORGET_MS = 3000;
+/** Bytes of a packet where they are counted, not measured. */
+const SMALL_PACKET = 1024;
 /** How long an unused allowance is saved up, and how soon one is looked for again, ms. */
 const BURST_MS = 10;
 const SERVE_MS = 1;
@@ -86,6 +88,12 @@ export class Repairs {
   /** Whether something is still to be answered. */
   get busy(): boolean {
     return this.#requesters.size > 0;
+  }
+
+  /** Milliseconds that sending all that is kept once more takes, about. */
+  get storeMs(): number {
+    const each = this.rate.unit === 'bits' ? 8 : 1 / SMALL_PACKET;
+    return (this.store.slab.length * each) / this.#perMs;
   }
 
   /** Takes whatever a sending socket heard. */

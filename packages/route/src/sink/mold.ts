@@ -15,6 +15,8 @@ import { openSocketSink, type UdpSink } from './udp.js';
 const HEARTBEAT_MS = 1000;
 /** How often the end of session is repeated while requests are still answered. */
 const END_MS = 50;
+/** Requests prolong the end by no more than this and as long as the whole store takes to be sent again. */
+const MOST_LINGER_MS = 60_000;
 /**
  * A stream waits for receivers that are far behind: until none asked for so long, and at most for this long after so
  * many bytes. Anybody can ask: so nobody can bring it below 160 Mbps.
@@ -150,12 +152,16 @@ export class MoldSink implements Sink {
     clearInterval(this.#heartbeats);
     const end = this.#packer.end();
     let quietSince = performance.now();
+    const latest = quietSince + this.options.linger + MOST_LINGER_MS + this.#repairs.storeMs;
     do {
       this.#sendAlone(end);
       if (this.#hurry.signal.aborted) break;
       await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
       quietSince = Math.max(quietSince, this.#repairs.askedAt);
-    } while (performance.now() - quietSince < this.options.linger || this.#repairs.busy);
+    } while (
+      performance.now() < latest &&
+      (performance.now() - quietSince < this.options.linger || this.#repairs.busy)
+    );
     this.#repairs.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;

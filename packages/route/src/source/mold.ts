@@ -3,6 +3,7 @@ import {
   countOf,
   END_OF_SESSION,
   HEADER,
+  HEARTBEAT,
   MoldError,
   sequenceOf,
   sessionOf,
@@ -159,8 +160,9 @@ export class MoldSource implements Source {
         continue;
       }
       session.heardAt = now;
-      // With a number that is past: what is before it is not kept any more.
-      if (countOf(bytes, 0) === 0) tracker.gone(sequenceOf(bytes, 0));
+      const number = sequenceOf(bytes, 0);
+      // A heartbeat with a number that is past: what is before it is not kept any more.
+      if (countOf(bytes, 0) === HEARTBEAT && number < tracker.known) tracker.gone(number);
       else tracker.packet(bytes, 0, bytes.length, now);
       if (tracker.ended && !session.over) this.#end(session);
     }
