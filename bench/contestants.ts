@@ -22,7 +22,7 @@ export interface Command {
 
 export interface Contestant {
   name: string;
-  kind: 'ours' | 'node' | 'loop' | 'peer';
+  kind: 'ours' | 'node' | 'twin' | 'loop' | 'peer';
   /** @returns undefined where it has no part in this work */
   command(load: Load, place: Place): Command | undefined;
 }
@@ -48,16 +48,28 @@ export function contestants(): Contestant[] {
   return [...found.map(withoutRepair), ...REPAIRERS];
 }
 
+/** What `npm run package` made, beside the same code under the Node that it carries. */
+export function executables(): Contestant[] {
+  const packaged = (name: string) => [join(ROOT, 'dist', `mproxy-${name}`)];
+  const node = join(ROOT, 'packaging', 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
+  for (const file of [...packaged('forward'), node])
+    if (!isProgram(file)) throw new Error(`--executables: ${file}: not there: run npm run package first`);
+  const twin = (name: string) => [node, join(ROOT, 'bin', `mproxy-${name}`)];
+  const found: Contestant[] = [
+    { name: 'mproxy', kind: 'ours', command: ours([], packaged) },
+    { name: 'the same under node', kind: 'twin', command: ours([], twin) },
+  ];
+  return found.map(withoutRepair);
+}
+
 /** Repair has contestants of its own. */
 function withoutRepair({ command, ...rest }: Contestant): Contestant {
   return { ...rest, command: (load, place) => (load.role === 'repair' ? undefined : command(load, place)) };
 }
 
-function ours(flags: string[]): Contestant['command'] {
+function ours(flags: string[], program = underNode): Contestant['command'] {
   return (load, place) => {
-    const run = (name: string, ...rest: string[]) => ({
-      argv: [process.execPath, join(ROOT, 'bin', `mproxy-${name}`), ...flags, ...rest],
-    });
+    const run = (name: string, ...rest: string[]) => ({ argv: [...program(name), ...flags, ...rest] });
     if (load.role === 'client') {
       const cut = load.frame === 'raw' ? ['--frame', 'raw', '--payload', `${load.size}`] : [];
       return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`, ...cut);
@@ -70,6 +82,10 @@ function ours(flags: string[]): Contestant['command'] {
     }
     return run('forward', ...fromTo(place));
   };
+}
+
+function underNode(name: string): string[] {
+  return [process.execPath, join(ROOT, 'bin', `mproxy-${name}`)];
 }
 
 /** It can cut only into lines, and cannot be told which interface its group is on: it would leave the loopback. */
@@ -136,12 +152,14 @@ function multicat(load: Load, place: Place): Command | undefined {
 }
 
 function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => isProgram(join(folder, program)));
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -27,6 +27,13 @@ export function verdicts(results: Results, startup: number): Verdict[] {
     }
     const single = load.role === 'relay' || load.role === 'server';
     const near = (metric: Metric) => `${short(to.loop(metric))} of the C loop's`;
+    const { metric, title } = headline(load.role);
+    const twin = to.twin(metric);
+    if (Number.isFinite(twin)) {
+      const goal = `${title}: 0.9 to 1.1 of the same code under node`;
+      judge(work, goal, short(twin), twin >= 0.9 && twin <= 1.1);
+      continue;
+    }
     if (single && (load.segmented || load.rate === 0)) {
       const least = load.segmented ? 0.99 : 0.95;
       const part = `${near('delivered')} (${percent(to.ours('delivered'))})`;
@@ -107,6 +114,7 @@ function compare(results: Results, load: Load) {
   return {
     ours,
     loop: (metric: Metric) => to(metric, ({ contestant }) => contestant.kind === 'loop'),
+    twin: (metric: Metric) => to(metric, ({ contestant }) => contestant.kind === 'twin'),
     named: (name: string, metric: Metric) => to(metric, ({ contestant }) => contestant.name === name),
     peers(metric: Metric, less: boolean): { text: string; ahead: boolean } {
       const all = rows

@@ -3,7 +3,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { contestants } from './contestants.js';
+import { type Contestant, contestants, executables } from './contestants.js';
 import { verdicts } from './goals.js';
 import { noHosts, removeHosts } from './hosts.js';
 import { fullLoads, type Load, quickLoads, ROLES } from './loads.js';
@@ -15,7 +15,7 @@ import { killAll } from './program.js';
 import { report } from './report.js';
 import { headline, median, type Result, Results, short } from './results.js';
 
-const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--out DIR]
+const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--executables] [--out DIR]
 
 Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat; the original
 where MPROXY_RS names the folder of its binaries) and as a bare C loop, and counts what arrived. Loopback alone; a
@@ -25,6 +25,7 @@ Options:
   --quick        one round of few and short loads: about a minute
   --role ROLE    only ${ROLES.join(', ')}; may repeat
   --rounds N     how often each is measured; default 3, with --quick 1
+  --executables  what npm run package made, beside the same code under node, alone
   --out DIR      where the report and its pictures go; default bench/results for a full run, else build/bench/results
   -h, --help     print this help
 `;
@@ -49,7 +50,7 @@ async function main(): Promise<number> {
   try {
     buildNative();
     const begin = performance.now();
-    const results = await race(options.loads, options.rounds, work);
+    const results = await race(options.field, options.loads, options.rounds, work);
     write(options.out, results, options.rounds, (performance.now() - begin) / 60_000, options.skipped);
     return 0;
   } catch (error) {
@@ -68,6 +69,7 @@ function readOptions() {
         quick: { type: 'boolean', default: false },
         role: { ...text, multiple: true },
         rounds: text,
+        executables: { type: 'boolean', default: false },
         out: text,
         help: { type: 'boolean', short: 'h' },
       },
@@ -86,9 +88,10 @@ function readOptions() {
     const skipped = why === undefined ? [] : [`Repair is left out: ${why}.`];
     for (const line of skipped) console.error(`bench: ${line}`);
     const loads = all.filter(({ role }) => why === undefined || role !== 'repair');
-    const whole = !values.quick && !values.role;
+    const whole = !values.quick && !values.role && !values.executables;
     const out = resolve(values.out ?? join(ROOT, whole ? 'bench/results' : 'build/bench/results'));
-    return { loads, rounds, out, skipped };
+    const field = values.executables ? executables() : contestants();
+    return { field, loads, rounds, out, skipped };
   } catch (error) {
     console.error(`bench: ${(error as Error).message}\n\n${HELP}`);
     return 2;
@@ -96,9 +99,8 @@ function readOptions() {
 }
 
 /** Everyone's turns, one contestant after the other within each round. */
-async function race(loads: Load[], rounds: number, work: string): Promise<Results> {
+async function race(field: Contestant[], loads: Load[], rounds: number, work: string): Promise<Results> {
   const results = new Results();
-  const field = contestants();
   const place = { in: 1, out: 1, file: '' };
   const rows = loads.map((load) =>
     field.filter((one) => one.command(load, place)).map((one) => results.add(load, one)),

@@ -17,6 +17,7 @@ const MOST = 6;
 const COLOURS: Record<Contestant['kind'], string> = {
   ours: '#1a66c9',
   node: '#8db9ec',
+  twin: '#8db9ec',
   loop: '#4a525c',
   peer: '#b9c0c8',
 };

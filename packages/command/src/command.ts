@@ -7,8 +7,6 @@ import { VERSION } from 'mproxy-route/version';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { endAtOnce, reloadOnHangup, stopSignal } from './signals.js';
-import { printStats } from './stats.js';
-import { tellManager } from './systemd.js';
 
 /** What makes a command: what is told of it, and the library function that it starts. */
 export interface CommandSpec extends About {
@@ -54,6 +52,8 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
     if (kind === 'loss' || !quiet) say(text);
   };
   const stop = stopSignal();
+  const { printStats } = await import('./stats.js');
+  const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   if (spec.hangup !== undefined) reloadOnHangup(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);

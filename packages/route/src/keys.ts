@@ -1,4 +1,4 @@
-import { FRAMES, type Frame, isFrame } from 'mproxy-framing';
+import { FRAMES, type Frame, isFrame } from 'mproxy-framing/frame';
 import { usage } from './errors.js';
 import { parseInteger, parseSize } from './units.js';
 

@@ -1,4 +1,5 @@
 import { type Gap, Gaps } from './gaps.js';
+import { Held } from './held.js';
 import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
 import { Patience } from './patience.js';
 
@@ -53,27 +54,6 @@ export interface TrackerCounts {
   lost: number;
 }
 
-/** Messages that wait for what is missing before them; without a slab: given up. */
-interface Held {
-  slab: Slab | undefined;
-  offset: number;
-  length: number;
-  count: number;
-}
-
-/** Memory for what is held: one allocation for many packets. */
-interface Slab {
-  bytes: Buffer;
-  /** Bytes in use, from its start. */
-  used: number;
-  /** What is held in it. */
-  holds: number;
-}
-
-const SLAB = 128 * 1024;
-/** What it costs to hold a packet, however short, and to know the gap before it; about, in bytes. */
-const HELD_COST = 256;
-
 /**
  * Receives one session: delivers every message once and in order, knows what is missing, and says what to ask for.
  * Pure: time comes in as milliseconds of a monotonic clock. Packets given to it are checked already.
@@ -85,10 +65,7 @@ export class Tracker {
   /** The number after the last, once the end of session was heard. */
   end: number | undefined;
   readonly #gaps = new Gaps();
-  readonly #held = new Map<number, Held>();
-  /** Bytes of all slabs in which something is held; the last that was begun. */
-  #heldBytes = 0;
-  #slab: Slab | undefined;
+  readonly #held: Held;
   /** The number after the highest that is known to exist. */
   #known: number;
   /** The mean length of messages; a guess until one came. */
@@ -103,6 +80,7 @@ export class Tracker {
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
+    this.#held = new Held(() => options.window);
     this.#patience = new Patience(LEAST_WINDOW, () => options.budget, options.random);
   }
 
@@ -135,7 +113,8 @@ export class Tracker {
       this.options.deliver(bytes, offset + HEADER, body, count);
       return;
     }
-    if (first > this.next && !this.#hasRoom(body)) {
+    // What finds no room is as if it had not come: nothing beyond it is known, or it stays a gap.
+    if (first > this.next && !this.#held.hasRoom(body)) {
       this.#gaps.refuse(first, first + count);
       return;
     }
@@ -151,7 +130,7 @@ export class Tracker {
   /** The sender says that it does not have what is before this number any more. */
   gone(before: number): void {
     const until = Math.min(before, this.#known);
-    this.#gaps.take(0, until, 0, 0, (from, to) => this.#giveUp(from, to));
+    this.#gaps.take(0, until, 0, 0, (from, to) => this.#held.giveUp(from, to - from));
     this.#release();
   }
 
@@ -171,7 +150,7 @@ export class Tracker {
 
   #look(now: number, request: (first: number, count: number) => void): void {
     const { timeout } = this.options;
-    const full = !this.#hasRoom(this.#slabBytes);
+    const full = !this.#held.hasRoom();
     const chunk = Math.max(1, Math.min(0xffff, Math.floor(CHUNK / this.#messageBytes)));
     const rules = {
       chunk,
@@ -189,7 +168,7 @@ export class Tracker {
         request(first, count);
       },
       late: () => this.#patience.late(now),
-      lost: (from, to) => this.#giveUp(from, to),
+      lost: (from, to) => this.#held.giveUp(from, to - from),
     });
     this.#lookAt = Math.max(again, now + LOOK_MS);
     this.#release();
@@ -244,69 +223,26 @@ export class Tracker {
 
   /** Delivers messages that are next, and holds others. */
   #keep(bytes: Buffer, at: number, end: number, first: number, next: number): void {
-    const length = end - at;
-    const count = next - first;
-    if (first === this.next) {
-      this.next = next;
-      this.options.deliver(bytes, at, length, count);
+    if (first !== this.next) {
+      this.#held.put(first, next - first, bytes, at, end - at);
       return;
     }
-    const slab = this.#slabFor(length);
-    this.#held.set(first, { slab, offset: slab.used, length, count });
-    bytes.copy(slab.bytes, slab.used, at, end);
-    slab.used += length;
-    slab.holds++;
-  }
-
-  /**
-   * Whether so many bytes can be held. What finds no room is as if it had not come: nothing beyond it is known, or it
-   * stays a gap, and is asked for when there is room.
-   */
-  #hasRoom(bytes: number): boolean {
-    const { window } = this.options;
-    if (this.#held.size * HELD_COST >= window) return false;
-    const fresh = Math.max(this.#slabBytes, bytes);
-    return this.#fits(bytes) || this.#heldBytes + fresh <= window;
-  }
-
-  #fits(bytes: number): boolean {
-    return this.#slab !== undefined && this.#slab.used + bytes <= this.#slab.bytes.length;
-  }
-
-  #slabFor(bytes: number): Slab {
-    if (!this.#slab || !this.#fits(bytes)) {
-      const size = Math.max(this.#slabBytes, bytes);
-      this.#slab = { bytes: Buffer.allocUnsafeSlow(size), used: 0, holds: 0 };
-      this.#heldBytes += size;
-    }
-    return this.#slab;
-  }
-
-  get #slabBytes(): number {
-    return Math.min(SLAB, this.options.window);
-  }
-
-  #giveUp(from: number, to: number): void {
-    this.#held.set(from, { slab: undefined, offset: 0, length: 0, count: to - from });
+    this.next = next;
+    this.options.deliver(bytes, at, end - at, next - first);
   }
 
   /** Delivers what was held, as far as nothing is missing before it. */
   #release(): void {
-    for (let held = this.#held.get(this.next); held; held = this.#held.get(this.next)) {
-      const { slab, offset, length, count } = held;
-      const first = this.next;
-      this.#held.delete(first);
+    const { deliver } = this.options;
+    let count: number;
+    do {
+      count = this.#held.take(this.next, deliver, (first, count) => this.#lose(first, count));
       this.next += count;
-      if (!slab) {
-        this.counts.lost += count;
-        this.options.lost(first, count);
-        continue;
-      }
-      this.options.deliver(slab.bytes, offset, length, count);
-      if (--slab.holds > 0) continue;
-      // The one that is being filled begins anew.
-      if (slab === this.#slab) slab.used = 0;
-      else this.#heldBytes -= slab.bytes.length;
-    }
+    } while (count > 0);
+  }
+
+  #lose(first: number, count: number): void {
+    this.counts.lost += count;
+    this.options.lost(first, count);
   }
 }

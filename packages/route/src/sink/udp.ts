@@ -2,6 +2,7 @@ import {
   Batch,
   broadcastAddresses,
   type Endpoint,
+  type Heard,
   type OwnSender,
   type SendCounts,
   type Sender,
@@ -34,9 +35,6 @@ export async function openUdpSink(
 ): Promise<UdpSink> {
   return service.sink(await openSocketSink(service, address, answer, waits));
 }
-
-/** What a sending socket heard, and who sent it. */
-export type Heard = (bytes: Buffer, from: Endpoint) => void;
 
 /** The same, for a sink that closes it itself. @param heard is given what the socket receives */
 export async function openSocketSink(

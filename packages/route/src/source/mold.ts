@@ -2,24 +2,22 @@ import {
   checkPacket,
   countOf,
   END_OF_SESSION,
-  HEADER,
   HEARTBEAT,
   MoldError,
   sequenceOf,
   sessionOf,
   Tracker,
   type TrackerOptions,
-  writeHeader,
 } from 'mproxy-framing';
-import type { Batch, Deliver, Endpoint, Exchange } from 'mproxy-udp';
+import type { Batch, Deliver, Endpoint } from 'mproxy-udp';
 import { showEndpoint } from '../address.js';
 import type { SourceCounts } from '../counts.js';
+import { Asking } from '../mold/asking.js';
 import { RunningClock } from '../mold/clock.js';
 import { Messages } from '../mold/messages.js';
 import type { MoldReceiving } from '../mold/options.js';
 import { Session } from '../mold/session.js';
 import type { Sessions } from '../mold/sessions.js';
-import { resolveFirst, scoped } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Source } from '../source.js';
 import { showCount, showDuration } from '../units.js';
@@ -28,13 +26,9 @@ import type { UdpSource } from './udp.js';
 /** Bytes of packets that are held until what is missing before them has come: sessions share them, each has the least. */
 const WINDOW = 64 * 1024 * 1024;
 const LEAST_WINDOW = 128 * 1024;
-/** Asked of the kernel for the socket that answers come to, in bytes; a quarter of what it grants may be asked for. */
-const ANSWER_BUFFER = 4 * 1024 * 1024;
 /** A sender that is silent for so many heartbeats is gone. */
 const SILENCE_MS = 5000;
 const LOOK_MS = 500;
-/** All sessions are looked at for what is due at most so often: a flood of packets must not make it dear. */
-const SWEEP_MS = 2;
 /** Sessions that are known at once; and how long one that is over is remembered, so that no echo begins it anew. */
 const MOST_SESSIONS = 1024;
 const REMEMBER_MS = 60_000;
@@ -43,14 +37,14 @@ const REMEMBER_MS = 60_000;
 export class MoldSource implements Source {
   readonly #sessions = new Map<string, Session>();
   readonly #messages = new Messages();
-  #exchange: Exchange | undefined;
-  #requestTo: Endpoint | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
-  #sweptAt = Number.NEGATIVE_INFINITY;
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   readonly #clock = new RunningClock(2 * LOOK_MS);
+  readonly #asking = new Asking(this.#sessions, this.#clock, {
+    heard: (bytes, from) => this.#answered(bytes, from),
+    ended: (session) => this.#end(session),
+    passed: () => this.#messages.pass(),
+  });
   #malformed = 0;
   /** Whether a session was refused since one was forgotten. */
   #refused = false;
@@ -90,15 +84,14 @@ export class MoldSource implements Source {
 
   async run(deliver: Deliver): Promise<void> {
     this.#messages.deliver = deliver;
-    await this.#openExchange();
+    await this.#asking.open(this.service.engine, this.options.requestAddr, this.udp.local);
     this.#look = setInterval(() => this.#lookForSilence(), LOOK_MS);
     try {
       await this.udp.run((batch) => this.#take(batch));
     } finally {
       clearInterval(this.#look);
-      clearTimeout(this.#timer);
       clearImmediate(this.#answers);
-      this.#exchange?.close();
+      this.#asking.close();
       // What was held goes out; what is missing before it is lost.
       for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
       this.#messages.pass();
@@ -107,20 +100,6 @@ export class MoldSource implements Source {
 
   stop(): void {
     this.udp.stop();
-  }
-
-  async #openExchange(): Promise<void> {
-    const { requestAddr } = this.options;
-    if (requestAddr) {
-      const answer = await resolveFirst(requestAddr);
-      this.#requestTo = { address: scoped(answer), port: answer.port };
-    }
-    const family = (this.#requestTo?.address ?? this.udp.local.address).includes(':') ? 6 : 4;
-    this.#exchange = await this.service.engine.openExchange({
-      family,
-      receiveBuffer: ANSWER_BUFFER,
-      heard: (bytes, from) => this.#answered(bytes, from),
-    });
   }
 
   /** The hot path: every packet that comes by itself. */
@@ -133,7 +112,7 @@ export class MoldSource implements Source {
       for (let at = batch.offset[i]!; from && at < end; at += step)
         this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
     }
-    this.#ask(now);
+    this.#asking.ask(now);
     this.#messages.pass();
   }
 
@@ -181,7 +160,7 @@ export class MoldSource implements Source {
   /** All answers that were there to be read were taken. */
   #afterAnswers(): void {
     this.#answers = undefined;
-    this.#ask(this.#clock.now());
+    this.#asking.ask(this.#clock.now());
     this.#messages.pass();
   }
 
@@ -207,7 +186,7 @@ export class MoldSource implements Source {
       return undefined;
     }
     const first = this.options.fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
-    const session = new Session(id, from, this.#requestTo ?? from, (lost) => this.#track(first, lost));
+    const session = new Session(id, from, this.#asking.to ?? from, (lost) => this.#track(first, lost));
     this.#sessions.set(key, session);
     this.all.add(session);
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
@@ -224,7 +203,7 @@ export class MoldSource implements Source {
 
   #track(first: number, lost: TrackerOptions['lost']): Tracker {
     const sessions = this.#sessions;
-    const room = this.#exchange!.receiveBuffer / 4;
+    const { room } = this.#asking;
     return new Tracker({
       first,
       get window() {
@@ -245,50 +224,6 @@ export class MoldSource implements Source {
     this.#messages.pass();
     this.service.notice(`ended: ${this.name}: ${session.summary}`);
     this.all.over(this.name, session.lost);
-  }
-
-  /** Asks for what is missing and due, and comes back when the next is. */
-  #ask(now: number): void {
-    const next = this.#sweptAt + SWEEP_MS;
-    this.#wakeAt(now < next ? next : now + this.#sweep(now), now);
-  }
-
-  /** @returns milliseconds until something is due */
-  #sweep(now: number): number {
-    this.#sweptAt = now;
-    let again = Number.POSITIVE_INFINITY;
-    for (const session of this.#sessions.values()) {
-      const { tracker } = session;
-      if (session.over || !tracker.waits) continue;
-      again = Math.min(
-        again,
-        tracker.ask(now, (first, count) => this.#request(session, first, count)),
-      );
-      if (tracker.ended) this.#end(session);
-    }
-    return again;
-  }
-
-  #wakeAt(time: number, now: number): void {
-    if (time >= this.#timerAt && this.#timer) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (time === Number.POSITIVE_INFINITY) return;
-    this.#timerAt = time;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#ask(this.#clock.now());
-        this.#messages.pass();
-      },
-      Math.max(1, time - now),
-    );
-  }
-
-  #request({ id, ask }: Session, first: number, count: number): void {
-    const request = Buffer.allocUnsafe(HEADER);
-    writeHeader(request, 0, id, first, count);
-    this.#exchange?.send(request, ask);
   }
 
   #lookForSilence(): void {
