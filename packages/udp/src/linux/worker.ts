@@ -51,6 +51,8 @@ let failures = 0;
  * have packets of MoldUDP64, which receivers put in order anyway. A relay waits for nobody.
  */
 const PAUSE_MS = 0.1;
+/** So many bytes at once are worth their system calls, and more would not stay in the processor's cache. */
+const ENOUGH = 64 * 1024;
 const pauses = from.roomy && sockets.length === 0 && (!ring || from.tellsSenders);
 
 /** How long a full ring is waited for, where it is. */
@@ -58,7 +60,7 @@ const MOST_WAIT_MS = 100;
 
 while (Atomics.load(stop, 0) === 0) {
   receive();
-  if (pauses && batch.count < Batch.capacity / 2) Atomics.wait(stop, 0, 0, PAUSE_MS);
+  if (pauses && batch.count < Batch.capacity / 2 && batch.bytes < ENOUGH) Atomics.wait(stop, 0, 0, PAUSE_MS);
 }
 drain();
 
