@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { Lease } from 'mproxy-route/gather';
 import { Outlet } from 'mproxy-route/outlet';
 import t from 'tap';
 import { Clock } from '../support/clock.js';
@@ -131,4 +132,31 @@ t.test('a reader that is gone takes nothing, and keeps nobody waiting', async (t
   await drained;
   t.notOk(outlet.offer(KIB));
   t.equal(outlet.drained(0), undefined);
+});
+
+t.test('a lease is held until the stream is done with its chunk', async (t) => {
+  const reader = new Reader();
+  const outlet = new Outlet(reader, 10 * KIB.length);
+  let back = 0;
+  const lease = new Lease(() => {
+    back++;
+  });
+  t.ok(outlet.offer(KIB, lease));
+  lease.done();
+  await until('it is being written', () => reader.waits);
+  t.equal(back, 0);
+  await reader.takeAll(outlet);
+  t.equal(back, 1);
+});
+
+t.test('a chunk that finds no room holds no lease', async (t) => {
+  const outlet = new Outlet(new Reader(), KIB.length);
+  let back = 0;
+  const lease = new Lease(() => {
+    back++;
+  });
+  outlet.offer(KIB);
+  t.notOk(outlet.offer(KIB, lease));
+  lease.done();
+  t.equal(back, 1);
 });

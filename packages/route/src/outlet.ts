@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Lease } from './gather.js';
 
 /** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `progressAt`). */
 const WINDOW = 128 * 1024;
@@ -13,6 +14,7 @@ export class Outlet {
   /** When it last took something, or last had nothing to take; by `performance.now()`. */
   progressAt = performance.now();
   readonly #chunks: Buffer[] = [];
+  readonly #leases: (Lease | undefined)[] = [];
   #writing = false;
   #gone = false;
   #hurried = false;
@@ -38,12 +40,18 @@ export class Outlet {
     return this.#gone || this.stream.destroyed;
   }
 
-  /** Takes a chunk, never a part of it. @returns false when there is no room */
-  offer(chunk: Buffer): boolean {
+  /**
+   * Takes a chunk, never a part of it.
+   * @param lease held until the stream is done with the chunk; never given back where the reader is gone first
+   * @returns false when there is no room
+   */
+  offer(chunk: Buffer, lease?: Lease): boolean {
     if (this.gone || (this.queued > 0 && this.queued + chunk.length > this.limit)) return false;
     if (this.queued === 0) this.progressAt = performance.now();
     this.queued += chunk.length;
     this.#chunks.push(chunk);
+    lease?.hold();
+    this.#leases.push(lease);
     this.#pump();
     return true;
   }
@@ -71,9 +79,11 @@ export class Outlet {
     let count = 0;
     while (count < this.#chunks.length && bytes < WINDOW) bytes += this.#chunks[count++]!.length;
     const chunks = this.#chunks.splice(0, count);
+    const leases = this.#leases.splice(0, count);
     const written = (error?: Error | null) => {
       if (error) return;
       this.#writing = false;
+      for (const lease of leases) lease?.done();
       this.queued -= bytes;
       this.progressAt = performance.now();
       this.#wake();

@@ -4,7 +4,7 @@ import type { Batch } from 'mproxy-udp';
 import type { Address } from '../address.js';
 import { sinkCounts } from '../counts.js';
 import { reason } from '../errors.js';
-import { Gather } from '../gather.js';
+import { Gather, type Lease } from '../gather.js';
 import { Listener } from '../listener.js';
 import { Outlet } from '../outlet.js';
 import type { Answer } from '../resolve.js';
@@ -49,7 +49,7 @@ export class ClientsSink implements Sink {
     private readonly address: Address,
     private readonly options: ClientsOptions,
   ) {
-    this.#gather = new Gather(options.frame, (chunk, datagrams) => this.#pass(chunk, datagrams));
+    this.#gather = new Gather(options.frame, (...chunk) => this.#pass(...chunk));
     this.#listener = new Listener(service, address, {
       allow: options.allow,
       identities: options.identities,
@@ -87,11 +87,11 @@ export class ClientsSink implements Sink {
     this.#gather.flush();
   }
 
-  #pass(chunk: Buffer, datagrams: number): void {
+  #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
     clearTimeout(this.#later);
     this.#later = undefined;
     for (const client of this.#clients) {
-      if (client.offer(chunk)) {
+      if (client.offer(chunk, lease)) {
         this.counts.datagrams += datagrams;
         this.counts.bytes += chunk.length;
       } else this.counts.dropped += datagrams;

@@ -5,7 +5,7 @@ import { isatty, WriteStream } from 'node:tty';
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
 import { sinkCounts } from '../counts.js';
-import { Gather } from '../gather.js';
+import { Gather, type Lease } from '../gather.js';
 import { Outlet } from '../outlet.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
@@ -32,7 +32,7 @@ export class StreamSink implements Sink {
     /** Whether the source waits when the reader is slow, instead of dropping. */
     private readonly waits: boolean,
   ) {
-    this.#gather = new Gather(frame, (chunk, datagrams) => this.#pass(chunk, datagrams));
+    this.#gather = new Gather(frame, (...chunk) => this.#pass(...chunk));
     this.#outlet = new Outlet(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
     this.ended = new Promise((resolve) => {
       stream.once('error', (error) => {
@@ -57,8 +57,8 @@ export class StreamSink implements Sink {
     this.#gather.flush();
   }
 
-  #pass(chunk: Buffer, datagrams: number): void {
-    if (this.#outlet.offer(chunk)) {
+  #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
+    if (this.#outlet.offer(chunk, lease)) {
       this.counts.datagrams += datagrams;
       this.counts.bytes += chunk.length;
     } else if (!this.#outlet.gone) this.counts.dropped += datagrams;

@@ -55,8 +55,8 @@ const PAUSE_MS = 0.1;
 const ENOUGH = 64 * 1024;
 const pauses = from.roomy && sockets.length === 0 && (!ring || from.tellsSenders);
 
-/** How long a full ring is waited for, where it is. */
-const MOST_WAIT_MS = 100;
+/** How long a full ring is waited for, ms: the event loop may pause for that long to collect garbage. */
+const mostWait = sockets.length === 0 && files.length === 0 ? 100 : 0;
 
 while (Atomics.load(stop, 0) === 0) {
   receive();
@@ -110,15 +110,17 @@ function toLoop(ring: Ring): void {
   if (ring.wakes()) parentPort?.postMessage('more');
 }
 
-/** What is missed of a session costs more than to wait: the kernel's buffer takes what comes meanwhile. */
+/** Where nothing else waits for the thread, a full ring is waited for: the kernel's buffer takes what comes meanwhile. */
 function writeTo(ring: Ring, i: number): boolean {
-  const { slab, offset, length, segment } = batch;
-  if (!names) return ring.write(slab, offset[i]!, length[i]!, segment[i]!);
-  const name = inlet.nameOf(offset[i]!);
-  for (let waited = 0; waited < MOST_WAIT_MS; waited++) {
-    if (ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, name)) return true;
+  const write = () => {
+    const { slab, offset, length, segment } = batch;
+    if (!names) return ring.write(slab, offset[i]!, length[i]!, segment[i]!);
+    return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, inlet.nameOf(offset[i]!));
+  };
+  for (let waited = 0; waited < mostWait; waited++) {
+    if (write()) return true;
     if (ring.wakes()) parentPort?.postMessage('more');
     if (Atomics.wait(stop, 0, 0, 1) !== 'timed-out') break;
   }
-  return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, name);
+  return write();
 }
