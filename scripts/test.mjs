@@ -1,5 +1,6 @@
 // npm test: types and lint, then every test; what behaves is then run again on the node engine, where another is the default.
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 
 const root = new URL('..', import.meta.url);
 const step = (what, args, env = {}) => {
@@ -9,18 +10,23 @@ const step = (what, args, env = {}) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 const tap = 'node_modules/.bin/tap';
+const tests = (folders) => folders.map((name) => `build/test/${name}/*.test.js`);
+/** These load the machine, or time themselves: one after the other. */
+const alone = ['mold', 'server', 'udp'];
+const behaviour = tests(['client', 'server', 'forward', 'reverse', 'lan', 'chain', 'socat']);
 // Other tests of mold name the engine themselves, or need none.
-const mold = ['deaf', 'hops', 'late', 'outage', 'plain', 'repair', 'stray'].map((name) => `mold/${name}`);
-const folders = ['client', 'server', 'forward', 'reverse', 'lan', 'chain', 'socat'].map(
-  (name) => `${name}/*`,
-);
-const behaviour = [...folders, ...mold].map((path) => `build/test/${path}.test.js`);
+const mold = ['deaf', 'plain', 'repair', 'stray'].map((name) => `build/test/mold/${name}.test.js`);
 
 step('install and types', ['scripts/prepare.mjs']);
 step('lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 // The runner builds its own parts for the plugins that package.json names.
 step('test runner', [tap, 'build']);
-step('tests', [tap]);
+const folders = readdirSync(new URL('build/test', root), { recursive: true })
+  .map((path) => /^(.*)\/[^/]+\.test\.js$/.exec(path)?.[1])
+  .filter((folder) => folder !== undefined);
+const others = [...new Set(folders)].filter((folder) => !alone.includes(folder));
+step('tests', [tap, '--jobs=2', ...tests(others)]);
+step('tests that want the machine for themselves', [tap, ...tests(alone)]);
 if (process.platform === 'linux') {
-  step('behaviour on the node engine', [tap, ...behaviour], { ENGINE: 'node' });
+  step('behaviour on the node engine', [tap, '--jobs=2', ...behaviour, ...mold], { ENGINE: 'node' });
 }

@@ -174,7 +174,7 @@ const CASES: Record<string, Case[]> = {
 
 for (const [what, cases] of Object.entries(CASES)) {
   t.test(`${what} is an error of the command line`, async (t) => {
-    for (const [name, args, culprit] of cases) await fails(t, name, args.split(' '), 2, culprit);
+    await Promise.all(cases.map(([name, args, culprit]) => fails(t, name, args.split(' '), 2, culprit)));
   });
 }
 
