@@ -47,10 +47,6 @@ export class Gaps {
     return this.#list.length === 0;
   }
 
-  get count(): number {
-    return this.#list.length;
-  }
-
   /** The first number that is missing; undefined when none is. */
   get first(): number | undefined {
     return this.#list[0]?.first;

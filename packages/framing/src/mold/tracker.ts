@@ -94,6 +94,11 @@ export class Tracker {
     return !this.#gaps.empty;
   }
 
+  /** The number after the highest that is known to exist. */
+  get known(): number {
+    return this.#known;
+  }
+
   /** Takes a downstream packet, whichever way it came. */
   packet(bytes: Buffer, offset: number, length: number, now: number): void {
     const first = sequenceOf(bytes, offset);
@@ -120,11 +125,6 @@ export class Tracker {
     }
     this.#sort(bytes, offset + HEADER, first, count, now);
     this.#release();
-  }
-
-  /** The number after the highest that is known to exist. */
-  get known(): number {
-    return this.#known;
   }
 
   /** The sender says that it does not have what is before this number any more. */
