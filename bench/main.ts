@@ -15,6 +15,8 @@ import { killAll } from './program.js';
 import { report } from './report.js';
 import { headline, median, type Result, Results, short } from './results.js';
 
+const FLOOD_TIMES = 2;
+
 const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--executables] [--out DIR]
 
 Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat; the original
@@ -24,7 +26,7 @@ repair, beside uftp, in network namespaces of its own, which need root.
 Options:
   --quick        one round of few and short loads: about a minute
   --role ROLE    only ${ROLES.join(', ')}; may repeat
-  --rounds N     how often each is measured; default 3, with --quick 1
+  --rounds N     how often each is measured, in floods twice as often; default 3, with --quick 1
   --executables  what npm run package made, beside the same code under node, alone
   --out DIR      where the report and its pictures go; default bench/results for a full run, else build/bench/results
   -h, --help     print this help
@@ -107,7 +109,8 @@ async function race(field: Contestant[], loads: Load[], rounds: number, work: st
   );
   const turns = rows.flatMap((row) => {
     const back = row.toReversed();
-    return Array.from({ length: rounds }, (_, round) => (round % 2 ? back : row)).flat();
+    const times = rounds * (isFlood(row[0]?.load) ? FLOOD_TIMES : 1);
+    return Array.from({ length: times }, (_, round) => (round % 2 ? back : row)).flat();
   });
   const begin = performance.now();
   for (const [i, result] of turns.entries()) {
@@ -120,6 +123,11 @@ async function race(field: Contestant[], loads: Load[], rounds: number, work: st
     );
   }
   return results;
+}
+
+/** A flood depends on who gets in whose way, and differs most from turn to turn. */
+function isFlood(load: Load | undefined): boolean {
+  return (load?.role === 'relay' || load?.role === 'server') && load.rate === 0;
 }
 
 /** @returns what came of it, for the eye */

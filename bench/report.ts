@@ -20,12 +20,13 @@ rounds. CPU is user and system time of all threads and children while the load r
 bytes delivered, including, for mproxy, the compilation of its code during the load's first tenths of a second; peak RSS is VmHWM. The bare C loop is the least that such a program can ask of the kernel, without addresses,
 options, counters or error handling. It and mproxy receive and send coalesced (UDP_GRO, UDP_SEGMENT).
 mproxy, the loop and socat ask for a receive buffer of 8 MiB in the same way; ncat and multicat have the ones that they take.
-Medians are taken of each figure on its own, so those of one row need not multiply. In a flood, what is offered differs: the
-generator shares the cores with the contestant, so look at the part delivered and at the datagrams a second together.`;
+Medians are taken of each figure on its own, so those of one row need not multiply. In a flood the
+generator and the counter stay on the first core, so that it is not the scheduler's luck whom they get in the way of; what is offered
+still differs, so look at the part delivered and at the datagrams a second together.`;
 
 const NOTES: Record<Role, string> = {
   relay:
-    'A flood is as many single sends as the generator can do in the time that the contestant leaves it. ncat passes on a stream, not datagrams: those that it joined do not count. multicat takes part in 1316 B alone: it moves whole packets of an MPEG transport stream.',
+    'A flood is as many single sends as the generator can do on its core. ncat passes on a stream, not datagrams: those that it joined do not count. multicat takes part in 1316 B alone: it moves whole packets of an MPEG transport stream.',
   server: 'The file is on a file system in memory, where there is one. multicat takes part in 1316 B alone.',
   client:
     'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line; ncat cannot be told where, so it takes part in the lines alone. The bare loop looks for no lines: it cuts every so many bytes.',

@@ -17,6 +17,7 @@ int main(int argc, char **argv) {
   int size = atoi(argv[3]), segmented = atoi(argv[7]), s = sender();
   long long count = atoll(argv[4]), next = 0, failed = 0;
   double rate = atof(argv[5]), most = atof(argv[6]);
+  if (!rate) stay_aside();
   int each = segmented ? LARGEST / size : 1;
   if (each > SEGMENTS) each = SEGMENTS;
   if (segmented && setsockopt(s, SOL_UDP, UDP_SEGMENT, &size, sizeof size)) die("UDP_SEGMENT");
