@@ -1,4 +1,5 @@
 export { type Answer, answer } from './answer.js';
+export { Copier, SLACK } from './copier.js';
 export { type AskRules, type Gap, Gaps } from './gaps.js';
 export { Packer } from './packer.js';
 export {

@@ -25,8 +25,6 @@ export class PacketStore {
   #count = 0;
   /** Where the newest packet ends. */
   #end = 0;
-  #reserved = 0;
-  #room = 0;
 
   /** @param capacity bytes, at least the largest packet, less than 4 GiB */
   constructor(capacity: number) {
@@ -46,35 +44,19 @@ export class PacketStore {
   }
 
   /**
-   * Makes room for a packet of up to `size` bytes; what was reserved before and not committed is given up.
-   * @returns where to write it
+   * Keeps a copy of a packet, 20 to 65,535 bytes and no more than the capacity.
+   * @returns where it lies in the slab
    */
-  reserve(size: number): number {
-    const { length } = this.slab;
-    if (size > length) throw new RangeError(`${size} bytes in a store of ${length}`);
-    let at = this.#end;
-    if (at + size > length) {
-      // What lies behind the newest packet is older than what lies at the start.
-      while (this.#count > 0 && this.#offsets[this.#head]! >= at) this.#dropOldest();
-      at = 0;
-    }
-    while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
-    this.#reserved = at;
-    this.#room = size;
-    return at;
-  }
-
-  /** Keeps the packet that was written where {@link reserve} said. @param length bytes, 20 to 65,535, as reserved or fewer */
-  commit(length: number): void {
-    if (length > this.#room)
-      throw new RangeError(`a packet of ${length} bytes where ${this.#room} are reserved`);
+  keep(packet: Buffer, from: number, length: number): number {
+    const at = this.#makeRoom(length);
+    packet.copy(this.slab, at, from, from + length);
     if (this.#count === this.#offsets.length) this.#growIndex();
     const place = (this.#head + this.#count) & (this.#offsets.length - 1);
-    this.#offsets[place] = this.#reserved;
+    this.#offsets[place] = at;
     this.#lengths[place] = length;
     this.#count++;
-    this.#end = this.#reserved + length;
-    this.#room = 0;
+    this.#end = at + length;
+    return at;
   }
 
   /** The packet that holds the message of this number; undefined when none does (any more, or yet). */
@@ -103,6 +85,20 @@ export class PacketStore {
   #at(i: number): Stored {
     const place = (this.#head + i) & (this.#offsets.length - 1);
     return { offset: this.#offsets[place]!, length: this.#lengths[place]! };
+  }
+
+  /** @returns where a packet of this size finds room */
+  #makeRoom(size: number): number {
+    const { length } = this.slab;
+    if (size > length) throw new RangeError(`${size} bytes in a store of ${length}`);
+    let at = this.#end;
+    if (at + size > length) {
+      // What lies behind the newest packet is older than what lies at the start.
+      while (this.#count > 0 && this.#offsets[this.#head]! >= at) this.#dropOldest();
+      at = 0;
+    }
+    while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
+    return at;
   }
 
   #liesWithin(from: number, to: number): boolean {

@@ -1,0 +1,66 @@
+import { COPIER } from './copier.wasm.js';
+
+/** What a copy may read or write too far. */
+export const SLACK = 32;
+
+const PAGE = 65_536;
+
+/** What copier.wat exports; positions are bytes of its memory. */
+interface Exports {
+  pack(read: number, end: number, at: number, limit: number): number;
+  head(): number;
+  count(): number;
+  strip(from: number, count: number, to: number, sizes: number): number;
+}
+
+/** As much of WebAssembly's API as is used (webassembly.github.io/spec/js-api); Node's types leave it out. */
+declare const WebAssembly: {
+  Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
+  Module: new (code: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: Exports };
+};
+
+let compiled: object | undefined;
+
+/** The copies of copier.wat, in a memory of their own: what they copy must be in there. */
+export class Copier {
+  readonly memory: Buffer;
+  readonly #exports: Exports;
+
+  /** @param bytes of memory at least, {@link SLACK} behind whatever is copied among them */
+  constructor(bytes: number) {
+    compiled ??= new WebAssembly.Module(Buffer.from(COPIER, 'base64'));
+    const pages = Math.ceil(bytes / PAGE);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memory = Buffer.from(memory.buffer);
+    this.#exports = new WebAssembly.Instance(compiled, { mproxy: { memory } }).exports;
+  }
+
+  /**
+   * Makes messages of the lines from `read` to `end`, from `at` on, until one would reach beyond `limit`; see
+   * {@link head} and {@link count}. What follows the last newline is a message too.
+   * @returns where the bytes begin that are left
+   */
+  pack(read: number, end: number, at: number, limit: number): number {
+    return this.#exports.pack(read, end, at, limit);
+  }
+
+  /** Where the messages end that were made last. */
+  get head(): number {
+    return this.#exports.head();
+  }
+
+  /** How many messages were made last. */
+  get count(): number {
+    return this.#exports.count();
+  }
+
+  /**
+   * Puts `count` messages that lie from `from` on, each with its length before it, at `to` one behind the other, and
+   * their lengths at `sizes`, 16 bits each, little-endian.
+   * @returns where they end
+   */
+  strip(from: number, count: number, to: number, sizes: number): number {
+    return this.#exports.strip(from, count, to, sizes);
+  }
+}
