@@ -75,8 +75,12 @@ function joined(batch: Batch, take: Take, most: number): void {
 }
 
 /** The same for datagrams of which the lengths are listed: that is all that is looked at. */
-function pieces({ slab, offset, sized }: Batch, sizes: Uint16Array, take: Take, most: number): void {
+function pieces({ slab, offset, sized, bytes }: Batch, sizes: Uint16Array, take: Take, most: number): void {
   let start = offset[0]!;
+  if (bytes <= most && bytes > 0) {
+    take(slab, start, bytes, sized);
+    return;
+  }
   let end = start;
   let from = 0;
   for (let i = 0; i < sized; i++) {

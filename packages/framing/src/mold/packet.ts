@@ -70,6 +70,12 @@ export function sessionOf(bytes: Buffer, offset: number): string {
   return bytes.toString('latin1', offset, offset + SESSION_LENGTH);
 }
 
+/** Whether it is a packet of this session; which costs less than to make the name. */
+export function isOf(session: string, bytes: Buffer, offset: number): boolean {
+  for (let i = 0; i < SESSION_LENGTH; i++) if (bytes[offset + i] !== session.charCodeAt(i)) return false;
+  return true;
+}
+
 /** The length of the message whose own header is at `offset`, 0 to 65,535 bytes. */
 export function messageLength(bytes: Buffer, offset: number): number {
   return (bytes[offset]! << 8) | bytes[offset + 1]!;

@@ -28,7 +28,7 @@ export class Session {
    */
   constructor(
     readonly id: string,
-    from: Endpoint,
+    readonly from: Endpoint,
     readonly ask: Endpoint,
     track: (lost: TrackerOptions['lost']) => Tracker,
   ) {

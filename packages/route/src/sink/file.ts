@@ -6,7 +6,7 @@ import { reason } from '../errors.js';
 import type { Rotation } from '../rotation/options.js';
 import { Rotator } from '../rotation/rotator.js';
 import type { Service } from '../service.js';
-import { inPieces, NEWLINE, PIECE, type Sink, type Take, toStream } from '../sink.js';
+import { inPieces, NEWLINE, type Sink, type Take, toStream } from '../sink.js';
 import { showCount, showMemory } from '../units.js';
 import { AppendFile } from './append.js';
 
@@ -51,7 +51,7 @@ export class FileSink implements Sink {
     rotation?: Rotation,
   ) {
     this.#file = new AppendFile(name, service.engine);
-    this.#most = rotation ? 0 : PIECE;
+    this.#most = rotation ? 0 : GATHER_LIMIT;
     if (rotation) this.#rotator = this.#rotating(rotation);
     this.#measure();
     service.onReload(() => this.#betweenWrites(() => this.#reopen()));

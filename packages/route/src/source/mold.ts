@@ -3,6 +3,7 @@ import {
   countOf,
   END_OF_SESSION,
   HEARTBEAT,
+  isOf,
   MoldError,
   sequenceOf,
   sessionOf,
@@ -45,6 +46,8 @@ export class MoldSource implements Source {
     ended: (session) => this.#end(session),
     passed: () => this.#messages.pass(),
   });
+  /** That of the packet before, which mostly is that of the next. */
+  #newest: Session | undefined;
   #malformed = 0;
   /** Whether a session was refused since one was forgotten. */
   #refused = false;
@@ -113,7 +116,7 @@ export class MoldSource implements Source {
         this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
     }
     this.#asking.ask(now);
-    this.#messages.pass();
+    this.#messages.passSoon();
   }
 
   #packet(bytes: Buffer, offset: number, length: number, from: Endpoint, now: number): void {
@@ -161,7 +164,7 @@ export class MoldSource implements Source {
   #afterAnswers(): void {
     this.#answers = undefined;
     this.#asking.ask(this.#clock.now());
-    this.#messages.pass();
+    this.#messages.passSoon();
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
@@ -177,9 +180,12 @@ export class MoldSource implements Source {
 
   /** The session of a packet; a new one begins with it. */
   #find(bytes: Buffer, offset: number, from: Endpoint): Session | undefined {
+    const newest = this.#newest;
+    if (newest && newest.from === from && isOf(newest.id, bytes, offset)) return newest;
     const id = sessionOf(bytes, offset);
     const key = `${id}${from.port} ${from.address}`;
     const known = this.#sessions.get(key);
+    this.#newest = known;
     if (known) return known;
     if (this.#sessions.size >= MOST_SESSIONS) {
       this.#refuse();
@@ -256,6 +262,7 @@ export class MoldSource implements Source {
     const past = this.#past;
     for (const name of Object.keys(past) as (keyof typeof past)[]) past[name] += counts[name];
     this.#sessions.delete(key);
+    this.#newest = undefined;
     this.#refused = false;
     this.all.forget(session);
   }
