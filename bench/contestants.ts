@@ -37,7 +37,7 @@ const BUFFER = process.getuid?.() === 0 ? 'setsockopt-listen=1:33:i8388608' : 'r
 export function contestants(): Contestant[] {
   const found: Contestant[] = [
     { name: 'mproxy', kind: 'ours', command: ours([]) },
-    { name: 'mproxy, engine node', kind: 'node', command: ours(['--engine', 'node']) },
+    { name: 'mproxy, engine node', kind: 'node', command: nodeEngine },
     { name: 'bare C loop', kind: 'loop', command: loop },
   ];
   const { MPROXY_RS } = process.env;
@@ -71,7 +71,13 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
   return (load, place) => {
     const run = (name: string, ...rest: string[]) => ({ argv: [...program(name), ...flags, ...rest] });
     if (load.role === 'client') {
-      const cut = load.frame === 'raw' ? ['--frame', 'raw', '--payload', `${load.size}`] : [];
+      const size = ['--payload', `${load.size}`];
+      const cut = {
+        lines: load.told ? size : [],
+        raw: ['--frame', 'raw', ...size],
+        // Nobody will ask for anything again.
+        mold: ['--frame', 'mold', '--linger', '0', ...size],
+      }[load.frame];
       return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`, ...cut);
     }
     if (load.role === 'server')
@@ -84,6 +90,16 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
   };
 }
 
+/** How much mold costs is asked of the other engine alone. */
+function nodeEngine(load: Load, place: Place): Command | undefined {
+  return cutsLines(load) ? undefined : ours(['--engine', 'node'])(load, place);
+}
+
+/** Whether a client is to cut between lines at a length that it is told: what only ours can. */
+function cutsLines({ role, frame, told }: Load): boolean {
+  return role === 'client' && frame !== 'raw' && told;
+}
+
 function underNode(name: string): string[] {
   return [process.execPath, join(ROOT, 'bin', `mproxy-${name}`)];
 }
@@ -92,7 +108,7 @@ function underNode(name: string): string[] {
 function original(folder: string): Contestant['command'] {
   return (load, place) => {
     const run = (name: string, ...rest: string[]) => ({ argv: [join(folder, `mproxy-${name}`), ...rest] });
-    if (load.role === 'group' || (load.role === 'client' && load.frame === 'raw')) return undefined;
+    if (load.role === 'group' || (load.role === 'client' && load.told)) return undefined;
     if (load.role === 'client')
       return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`);
     if (load.role === 'server')
@@ -105,8 +121,9 @@ function fromTo(place: Place): string[] {
   return ['--udp-listen-addr', `${HOST}:${place.in}`, '--udp-downstream-addr', `${HOST}:${place.out}`];
 }
 
-function loop(load: Load, place: Place): Command {
+function loop(load: Load, place: Place): Command | undefined {
   const at = [`${place.in}`, `${place.out}`];
+  if (cutsLines(load)) return undefined;
   if (load.role === 'client')
     return { argv: [native('loop-client'), place.file, `${place.out}`, `${load.size}`] };
   if (load.role === 'server') return { argv: [native('loop-server'), `${place.in}`, place.file] };
@@ -115,7 +132,8 @@ function loop(load: Load, place: Place): Command {
 }
 
 /** A process a TCP client, each with a socket of its own in the group, is how socat serves many. */
-function socat(load: Load, place: Place): Command {
+function socat(load: Load, place: Place): Command | undefined {
+  if (cutsLines(load)) return undefined;
   const listen = `UDP4-RECV:${place.in},bind=${HOST},${BUFFER}`;
   const send = `UDP4-SENDTO:${HOST}:${place.out}`;
   if (load.role === 'client')
@@ -134,7 +152,7 @@ function socat(load: Load, place: Place): Command {
 /** Its broker takes TCP alone, so it has no part in serving a group; and it cannot be told how long a datagram is. */
 function ncat(load: Load, place: Place): Command | undefined {
   const listen = ['ncat', '-u', '-l', HOST, `${place.in}`];
-  if (load.role === 'group' || (load.role === 'client' && load.frame === 'raw')) return undefined;
+  if (load.role === 'group' || (load.role === 'client' && load.told)) return undefined;
   if (load.role === 'client')
     return { argv: ['ncat', '-u', '--send-only', HOST, `${place.out}`], stdin: place.file };
   if (load.role === 'server') return { argv: [...listen, '--recv-only'], stdout: place.file };

@@ -16,7 +16,9 @@ export interface Load {
   clients: number;
   /** What a client reads and how it cuts it. */
   bytes: number;
-  frame: 'lines' | 'raw';
+  frame: 'lines' | 'raw' | 'mold';
+  /** Whether it is told how long its datagrams are to be; else it chooses. */
+  told: boolean;
   /** Of a repair: the part that each receiver loses of all that it receives and sends, and the pace. */
   loss: number;
   mbps: number;
@@ -29,6 +31,7 @@ const plain = {
   clients: 0,
   bytes: 0,
   frame: 'raw',
+  told: true,
   loss: 0,
   mbps: 0,
 } as const;
@@ -36,12 +39,17 @@ const plain = {
 /** Seven packets of an MPEG transport stream, as they usually travel. */
 const TS = 1316;
 
+/** What an Ethernet's 1,500 bytes leave, with the headers of IPv6 and UDP. */
+const ETHERNET = 1452;
+
 export function fullLoads(): Load[] {
   const seconds = 1;
   return [
     ...udp('relay', seconds, [64, 0], [TS, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000], [8000, 0]),
     ...udp('server', seconds, [64, 0], [TS, 0], [1400, 100_000], [1400, 0], [8000, 0]),
-    file('lines', 8096, 500e6),
+    lines(500e6),
+    file('lines', ETHERNET, 2e9),
+    file('mold', ETHERNET, 2e9),
     file('raw', 64, 32e6),
     file('raw', 1400, 2e9),
     file('raw', 8000, 500e6),
@@ -61,7 +69,7 @@ export function quickLoads(): Load[] {
   return [
     ...udp('relay', seconds, [TS, 0], [1400, 100_000], [1400, 0], [1400, 1_000_000]),
     ...udp('server', seconds, [1400, 100_000], [1400, 0]),
-    file('lines', 8096, 200e6),
+    lines(200e6),
     file('raw', 1400, 200e6),
     group(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
@@ -90,9 +98,14 @@ function udp(role: 'relay' | 'server', seconds: number, ...loads: [size: number,
   });
 }
 
-function file(frame: 'lines' | 'raw', size: number, bytes: number): Load {
-  const cut = frame === 'lines' ? 'lines, default flags' : `raw, ${size} B`;
-  return { ...plain, role: 'client', name: `${cut}, ${bytes / 1e6} MB`, size, bytes, frame };
+function file(frame: Load['frame'], size: number, bytes: number): Load {
+  return { ...plain, role: 'client', name: `${frame}, ${size} B, ${bytes / 1e6} MB`, size, bytes, frame };
+}
+
+/** With default flags: on the loopback interface lines fill datagrams of 8,096 bytes. */
+function lines(bytes: number): Load {
+  const name = `lines, default flags, ${bytes / 1e6} MB`;
+  return { ...file('lines', 8096, bytes), name, told: false };
 }
 
 function group(size: number, rate: number, clients: number, seconds: number): Load {

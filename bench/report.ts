@@ -29,7 +29,7 @@ const NOTES: Record<Role, string> = {
     'A flood is as many single sends as the generator can do on its core. ncat passes on a stream, not datagrams: those that it joined do not count. multicat takes part in 1316 B alone: it moves whole packets of an MPEG transport stream.',
   server: 'The file is on a file system in memory, where there is one. multicat takes part in 1316 B alone.',
   client:
-    'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line; ncat cannot be told where, so it takes part in the lines alone. The bare loop looks for no lines: it cuts every so many bytes.',
+    'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line; ncat cannot be told where, so it takes part in the lines alone. The bare loop looks for no lines: it cuts every so many bytes. A length that datagrams of whole lines are to have can be told to mproxy alone; that of an Ethernet with IPv6 is there for lines and mold, whose packets fill the memory that they are kept in for the first time.',
   group:
     'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own.',
   repair:

@@ -33,8 +33,15 @@ export function spell(bytes: Buffer): string {
 /** A store that holds these packets. */
 export function storeOf(capacity: number, packets: Buffer[]): PacketStore {
   const store = new PacketStore(capacity);
-  for (const bytes of packets) store.keep(bytes, 0, bytes.length);
+  for (const bytes of packets) put(store, bytes);
   return store;
+}
+
+export function put(store: PacketStore, bytes: Buffer, reserved = bytes.length): number {
+  const at = store.reserve(reserved);
+  bytes.copy(store.slab, at);
+  store.commit(bytes.length);
+  return at;
 }
 
 /** The packet that holds a message, in words. */

@@ -1,11 +1,11 @@
 import { PacketStore } from 'mproxy-framing';
 import t from 'tap';
 import { Random } from '../../support/random.js';
-import { found, packet, storeOf } from './packets.js';
+import { found, packet, put, storeOf } from './packets.js';
 
 const ROUNDS = 60;
-/** Bytes of a packet, at most. */
-const LARGEST = 108;
+/** Bytes that are reserved, at most. */
+const LARGEST = 200;
 
 t.test('an empty store holds nothing', (t) => {
   const store = new PacketStore(100);
@@ -45,19 +45,30 @@ t.test('the oldest packets make room, no more of them than must', (t) => {
   t.end();
 });
 
-t.test('what cannot be is refused', (t) => {
-  t.throws(() => new PacketStore(0), RangeError);
-  t.throws(() => new PacketStore(2 ** 32), RangeError);
-  const store = storeOf(100, [packet(1, ['1'])]);
-  t.throws(() => store.keep(Buffer.alloc(101), 0, 101), RangeError, 'larger than the store');
-  t.equal(found(store, 1), '1: 1', 'and costs nothing that is held');
+t.test('a reservation takes its room at once, and gives back what it did not use', (t) => {
+  const store = storeOf(100, [packet(1, ['11111111']), packet(2, ['22222222'])]);
+  store.reserve(40);
+  t.equal(store.oldest, 1, 'there is room');
+  store.reserve(60);
+  t.equal(store.oldest, undefined, 'there is none but from the start');
+  t.equal(put(store, packet(3, ['3']), 60), 0);
+  t.equal(put(store, packet(4, ['4'])), 23, 'behind what was used');
+  t.equal(found(store, 3), '3: 3');
   t.end();
 });
 
-/** @returns where it lies */
-function put(store: PacketStore, bytes: Buffer): number {
-  return store.keep(bytes, 0, bytes.length);
-}
+t.test('what cannot be is refused', (t) => {
+  t.throws(() => new PacketStore(0), RangeError);
+  t.throws(() => new PacketStore(2 ** 32), RangeError);
+  const store = new PacketStore(100);
+  t.throws(() => store.reserve(101), RangeError, 'larger than the store');
+  t.throws(() => store.commit(20), RangeError, 'nothing is reserved');
+  store.reserve(30);
+  t.throws(() => store.commit(31), RangeError, 'more than is reserved');
+  store.commit(20);
+  t.throws(() => store.commit(10), RangeError, 'it is committed already');
+  t.end();
+});
 
 t.test('whatever the sizes, the newest packets that fit are held, whole', (t) => {
   const random = new Random();
@@ -91,7 +102,7 @@ function run(random: Random, capacity: number): string | undefined {
   for (let i = 0; i < 2500; i++) {
     const messages = Array.from({ length: random.integer(1, 4) }, () => 'x'.repeat(random.integer(0, 20)));
     const bytes = packet(next, messages);
-    put(store, bytes);
+    put(store, bytes, random.integer(bytes.length, LARGEST));
     const first = next;
     next += messages.length;
     all.push({ text: `${first}: ${messages.join(' ')}`, first, next, size: bytes.length });

@@ -5,7 +5,7 @@ export const SLACK = 32;
 
 const PAGE = 65_536;
 
-/** What copier.wat exports; positions are bytes of its memory. */
+/** What copier.wat exports; positions are bytes of its memory, and come back as signed numbers. */
 interface Exports {
   pack(read: number, end: number, at: number, limit: number): number;
   head(): number;
@@ -42,12 +42,12 @@ export class Copier {
    * @returns where the bytes begin that are left
    */
   pack(read: number, end: number, at: number, limit: number): number {
-    return this.#exports.pack(read, end, at, limit);
+    return this.#exports.pack(read, end, at, limit) >>> 0;
   }
 
   /** Where the messages end that were made last. */
   get head(): number {
-    return this.#exports.head();
+    return this.#exports.head() >>> 0;
   }
 
   /** How many messages were made last. */
@@ -61,6 +61,6 @@ export class Copier {
    * @returns where they end
    */
   strip(from: number, count: number, to: number, sizes: number): number {
-    return this.#exports.strip(from, count, to, sizes);
+    return this.#exports.strip(from, count, to, sizes) >>> 0;
   }
 }

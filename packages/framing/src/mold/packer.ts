@@ -1,5 +1,5 @@
 import { MAX_DATAGRAM, NEWLINE } from '../cutter.js';
-import { Copier, SLACK } from './copier.js';
+import { SLACK } from './copier.js';
 import { END_OF_SESSION, HEADER, HEARTBEAT, MESSAGE_HEADER, writeHeader } from './packet.js';
 import type { PacketStore } from './store.js';
 
@@ -7,23 +7,19 @@ import type { PacketStore } from './store.js';
 const OVERHEAD = HEADER + MESSAGE_HEADER;
 /** The largest message that a datagram can carry: 65,485 bytes. */
 const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
-/** In the copier's memory: lines are put here, at most so many bytes at once, and the open packet begins behind them. */
-const LINES = 64 * 1024;
-const PACKET = LINES + SLACK;
-
 /**
- * Puts messages into the packets of one session, and keeps and emits each packet when the next message does not fit,
- * or when flushed. The first message has number 1.
+ * Puts messages into the packets of one session, right in the store, and emits each packet when the next message does
+ * not fit, or when flushed. The first message has number 1.
  *
  * Invariant: joining the messages of the packets that were emitted gives what was put in. No packet is fuller than
  * `payload` but for one that a larger message has to itself. So the smallest message takes 2 bytes and no count
  * comes near that of an end of session.
  */
 export class Packer {
-  readonly #copier = new Copier(PACKET + MAX_DATAGRAM + SLACK);
-  /** Of the open packet, in the copier's memory: where its next message's header goes, and where it is full. */
-  #at = PACKET + HEADER;
-  readonly #limit: number;
+  /** Of the open packet, offsets in the slab: where it begins, where its next message's header goes, where it is full. */
+  #start = 0;
+  #at = 0;
+  #limit = 0;
   /** Messages in the open packet; and the number of its first, or of the next message while none is open. */
   #count = 0;
   #first = 1;
@@ -42,7 +38,6 @@ export class Packer {
   ) {
     if (!(payload > OVERHEAD && payload <= MAX_DATAGRAM))
       throw new RangeError(`a payload of ${payload} bytes`);
-    this.#limit = PACKET + payload;
   }
 
   /** The sequence number of the next message. */
@@ -68,9 +63,10 @@ export class Packer {
    */
   lines(bytes: Buffer, offset: number, length: number): void {
     const end = offset + length;
+    const { lines } = this.store;
     for (let from = offset; from < end; ) {
-      const to = end - from <= LINES ? end : this.#cut(bytes, from);
-      bytes.copy(this.#copier.memory, 0, from, to);
+      const to = end - from <= lines.length ? end : this.#cut(bytes, from);
+      bytes.copy(lines, 0, from, to);
       this.#pack(to - from);
       from = to;
     }
@@ -80,13 +76,12 @@ export class Packer {
   flush(): void {
     if (this.#count === 0) return;
     const { store } = this;
-    const { memory } = this.#copier;
-    writeHeader(memory, PACKET, this.session, this.#first, this.#count);
-    const length = this.#at - PACKET;
-    const offset = store.keep(memory, PACKET, length);
+    const offset = this.#start;
+    const length = this.#at - offset;
+    writeHeader(store.slab, offset, this.session, this.#first, this.#count);
+    store.commit(length);
     this.#first += this.#count;
-    this.#count = 0;
-    this.#at = PACKET + HEADER;
+    this.#count = this.#at = this.#limit = 0;
     this.emit(offset, length);
   }
 
@@ -107,17 +102,20 @@ export class Packer {
     return packet;
   }
 
-  /** Where more bytes than there is room for are cut: behind a line, or inside one that becomes several messages. */
+  /** Where more lines than there is room for are cut: behind one, or inside one that becomes several messages. */
   #cut(bytes: Buffer, from: number): number {
-    const newline = bytes.lastIndexOf(NEWLINE, from + LINES - 1);
+    const room = this.store.lines.length;
+    const newline = bytes.lastIndexOf(NEWLINE, from + room - 1);
     const message = this.payload - OVERHEAD;
-    return newline >= from ? newline + 1 : from + LINES - (LINES % message);
+    return newline >= from ? newline + 1 : from + room - (room % message);
   }
 
   /** The hot path: makes messages of so many bytes of lines. */
-  #pack(end: number): void {
-    const copier = this.#copier;
-    for (let read = 0; read < end; ) {
+  #pack(length: number): void {
+    const { copier, linesAt } = this.store;
+    const end = linesAt + length;
+    for (let read = linesAt; read < end; ) {
+      if (this.#at + MESSAGE_HEADER >= this.#limit) this.#open(this.payload);
       read = copier.pack(read, end, this.#at, this.#limit);
       this.#at = copier.head;
       this.#count += copier.count;
@@ -135,12 +133,21 @@ export class Packer {
   /** Puts one message that a datagram can carry. */
   #put(bytes: Buffer, offset: number, length: number): void {
     const alone = length > this.payload - OVERHEAD;
-    if (alone || this.#at + MESSAGE_HEADER + length > this.#limit) this.flush();
-    const { memory } = this.#copier;
-    memory.writeUInt16BE(length, this.#at);
-    bytes.copy(memory, this.#at + MESSAGE_HEADER, offset, offset + length);
+    if (alone || this.#at + MESSAGE_HEADER + length > this.#limit)
+      this.#open(Math.max(this.payload, OVERHEAD + length));
+    const { slab } = this.store;
+    slab.writeUInt16BE(length, this.#at);
+    bytes.copy(slab, this.#at + MESSAGE_HEADER, offset, offset + length);
     this.#at += MESSAGE_HEADER + length;
     this.#count++;
     if (alone) this.flush();
+  }
+
+  /** Begins a packet, after the one that is open. */
+  #open(size: number): void {
+    this.flush();
+    this.#start = this.store.reserve(size + SLACK);
+    this.#at = this.#start + HEADER;
+    this.#limit = this.#start + size;
   }
 }

@@ -1,7 +1,10 @@
+import { Copier, SLACK } from './copier.js';
 import { countOf, sequenceOf } from './packet.js';
 
-/** Offsets are kept in 32 bits. */
-const MOST = 2 ** 32 - 1;
+/** The copier's memory has offsets of 32 bits. */
+const MOST = 2 ** 32 - 2 ** 20;
+/** Room for lines that are to be put into packets, behind the slab. */
+const LINES = 64 * 1024;
 /** Places of the index at first; a power of two, as it doubles. */
 const FIRST_PLACES = 1024;
 
@@ -16,8 +19,13 @@ export interface Stored {
  * oldest. They are found by the numbers in their own headers, which must ascend without a gap.
  */
 export class PacketStore {
-  /** What the offsets point into. Memory of the system's own, so that pages are taken only when first used. */
+  /** What the offsets point into. Its pages are taken from the system when they are first used. */
   readonly slab: Buffer;
+  /** Makes messages of what is in {@link lines}, right in the slab. */
+  readonly copier: Copier;
+  readonly lines: Buffer;
+  /** Where {@link lines} begin in the copier's memory; the slab begins it. */
+  readonly linesAt: number;
   #offsets = new Uint32Array(FIRST_PLACES);
   #lengths = new Uint16Array(FIRST_PLACES);
   /** The index is a ring too: where its oldest packet is, and how many there are. */
@@ -25,12 +33,17 @@ export class PacketStore {
   #count = 0;
   /** Where the newest packet ends. */
   #end = 0;
+  #reserved = 0;
+  #room = 0;
 
-  /** @param capacity bytes, at least the largest packet, less than 4 GiB */
+  /** @param capacity bytes, at least the largest packet and 32, at most 4,095 MiB */
   constructor(capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > MOST)
       throw new RangeError(`a store of ${capacity} bytes`);
-    this.slab = Buffer.allocUnsafeSlow(capacity);
+    this.linesAt = capacity + SLACK;
+    this.copier = new Copier(this.linesAt + LINES + SLACK);
+    this.slab = this.copier.memory.subarray(0, capacity);
+    this.lines = this.copier.memory.subarray(this.linesAt, this.linesAt + LINES);
   }
 
   /** Packets held. */
@@ -44,19 +57,35 @@ export class PacketStore {
   }
 
   /**
-   * Keeps a copy of a packet, 20 to 65,535 bytes and no more than the capacity.
-   * @returns where it lies in the slab
+   * Makes room for a packet of up to `size` bytes; what was reserved before and not committed is given up.
+   * @returns where to write it
    */
-  keep(packet: Buffer, from: number, length: number): number {
-    const at = this.#makeRoom(length);
-    packet.copy(this.slab, at, from, from + length);
+  reserve(size: number): number {
+    const { length } = this.slab;
+    if (size > length) throw new RangeError(`${size} bytes in a store of ${length}`);
+    let at = this.#end;
+    if (at + size > length) {
+      // What lies behind the newest packet is older than what lies at the start.
+      while (this.#count > 0 && this.#offsets[this.#head]! >= at) this.#dropOldest();
+      at = 0;
+    }
+    while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
+    this.#reserved = at;
+    this.#room = size;
+    return at;
+  }
+
+  /** Keeps the packet that was written where {@link reserve} said. @param length bytes, 20 to 65,535, as reserved or fewer */
+  commit(length: number): void {
+    if (length > this.#room)
+      throw new RangeError(`a packet of ${length} bytes where ${this.#room} are reserved`);
     if (this.#count === this.#offsets.length) this.#growIndex();
     const place = (this.#head + this.#count) & (this.#offsets.length - 1);
-    this.#offsets[place] = at;
+    this.#offsets[place] = this.#reserved;
     this.#lengths[place] = length;
     this.#count++;
-    this.#end = at + length;
-    return at;
+    this.#end = this.#reserved + length;
+    this.#room = 0;
   }
 
   /** The packet that holds the message of this number; undefined when none does (any more, or yet). */
@@ -85,20 +114,6 @@ export class PacketStore {
   #at(i: number): Stored {
     const place = (this.#head + i) & (this.#offsets.length - 1);
     return { offset: this.#offsets[place]!, length: this.#lengths[place]! };
-  }
-
-  /** @returns where a packet of this size finds room */
-  #makeRoom(size: number): number {
-    const { length } = this.slab;
-    if (size > length) throw new RangeError(`${size} bytes in a store of ${length}`);
-    let at = this.#end;
-    if (at + size > length) {
-      // What lies behind the newest packet is older than what lies at the start.
-      while (this.#count > 0 && this.#offsets[this.#head]! >= at) this.#dropOldest();
-      at = 0;
-    }
-    while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
-    return at;
   }
 
   #liesWithin(from: number, to: number): boolean {
