@@ -64,3 +64,38 @@ t.test('a small chunk is a copy that nobody fills again', async (t) => {
   }
   t.ok(passed.every(({ chunk, text, lease }) => chunk.toString('latin1') === text && !lease));
 });
+
+t.test(
+  'a middling chunk is passed on as it lies while readers hold few of them, else as a copy',
+  async (t) => {
+    const { gather, passed, add } = scene(true);
+    const middling = () => {
+      add('m', 40_000);
+      gather.flush();
+    };
+    for (let i = 0; i < 10; i++) middling();
+    t.same(
+      passed.map(({ lease }) => lease !== undefined),
+      [...Array(8).fill(true), false, false],
+    );
+    passed[0]!.lease!.done();
+    passed[1]!.lease!.abandon();
+    for (let i = 0; i < 3; i++) middling();
+    t.same(
+      passed.slice(10).map(({ lease }) => lease !== undefined),
+      [true, true, false],
+    );
+  },
+);
+
+t.test('memory that a reader abandoned is never filled again', async (t) => {
+  const { passed, add } = scene(true);
+  add('a', 65_536);
+  const { chunk, text, lease } = passed[0]!;
+  lease!.abandon();
+  for (const letter of 'bcdef') {
+    add(letter, 65_536);
+    passed.at(-1)!.lease!.done();
+  }
+  t.equal(chunk.toString('latin1'), text);
+});

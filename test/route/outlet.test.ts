@@ -160,3 +160,19 @@ t.test('a chunk that finds no room holds no lease', async (t) => {
   lease.done();
   t.equal(back, 1);
 });
+
+t.test('a reader that is gone abandons what it was handed and what waited', async (t) => {
+  const reader = new Reader();
+  const outlet = new Outlet(reader, 10 * KIB.length);
+  const back: boolean[] = [];
+  const leases = Array.from({ length: 3 }, () => new Lease((free) => back.push(free)));
+  for (const lease of leases) {
+    outlet.offer(KIB, lease);
+    lease.done();
+  }
+  await until('one is being written', () => reader.waits);
+  t.same(back, []);
+  reader.destroy();
+  await until('all are given back', () => back.length === 3);
+  t.same(back, [false, false, false], 'the kernel may still read from there');
+});

@@ -6,21 +6,30 @@ import { toStream } from './sink.js';
 const LIMIT = 64 * 1024;
 /** A datagram of any size, and its newline, fits what is below the limit. */
 const ROOM = LIMIT + 65_536;
-/** Rooms kept at most to be filled again. */
+/** Rooms kept at most to be filled again; and that readers hold at most where a copy would take less. */
 const MOST_FREE = 8;
+const MOST_HELD = 8;
 
-/** Memory that several readers share: when the last is done with it, it is filled again. */
+/** Memory that several readers share: when the last is done with it, it may be filled again. */
 export class Lease {
   #holders = 1;
+  #abandoned = false;
 
-  constructor(private readonly back: () => void) {}
+  /** @param back is told whether nobody looks at the memory any more */
+  constructor(private readonly back: (free: boolean) => void) {}
 
   hold(): void {
     this.#holders++;
   }
 
   done(): void {
-    if (--this.#holders === 0) this.back();
+    if (--this.#holders === 0) this.back(!this.#abandoned);
+  }
+
+  /** As {@link done}, by who cannot say whether the kernel still reads from there. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.done();
   }
 }
 
@@ -29,6 +38,7 @@ export class Gather {
   #room: Buffer = Buffer.allocUnsafeSlow(ROOM);
   /** V8 collects memory outside its heap late: without these a fast group would cost some 10 MB more. */
   readonly #free: Buffer[] = [];
+  #held = 0;
   #bytes = 0;
   #datagrams = 0;
 
@@ -54,13 +64,16 @@ export class Gather {
     const chunk = room.subarray(0, this.#bytes);
     const datagrams = this.#datagrams;
     this.#bytes = this.#datagrams = 0;
-    if (chunk.length < LIMIT) {
+    const large = chunk.length >= LIMIT || (chunk.length >= LIMIT / 2 && this.#held < MOST_HELD);
+    if (!large) {
       this.pass(Buffer.from(chunk), datagrams);
       return;
     }
     this.#room = this.#free.pop() ?? Buffer.allocUnsafeSlow(ROOM);
-    const lease = new Lease(() => {
-      if (this.#free.length < MOST_FREE) this.#free.push(room);
+    this.#held++;
+    const lease = new Lease((free) => {
+      this.#held--;
+      if (free && this.#free.length < MOST_FREE) this.#free.push(room);
     });
     this.pass(chunk, datagrams, lease);
     lease.done();

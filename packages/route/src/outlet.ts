@@ -15,6 +15,8 @@ export class Outlet {
   progressAt = performance.now();
   readonly #chunks: Buffer[] = [];
   readonly #leases: (Lease | undefined)[] = [];
+  /** Those of the chunks that the stream has. */
+  #lent: (Lease | undefined)[] = [];
   #writing = false;
   #gone = false;
   #hurried = false;
@@ -28,6 +30,8 @@ export class Outlet {
   ) {
     const leave = () => {
       this.#gone = true;
+      for (const lease of [...this.#lent, ...this.#leases.splice(0)]) lease?.abandon();
+      this.#lent = [];
       this.#wake();
     };
     // Both stay: process.stdout undoes its own destruction, and each later write fails anew.
@@ -42,7 +46,7 @@ export class Outlet {
 
   /**
    * Takes a chunk, never a part of it.
-   * @param lease held until the stream is done with the chunk; never given back where the reader is gone first
+   * @param lease held until the stream is done with the chunk, or abandoned where the reader is gone first
    * @returns false when there is no room
    */
   offer(chunk: Buffer, lease?: Lease): boolean {
@@ -79,11 +83,12 @@ export class Outlet {
     let count = 0;
     while (count < this.#chunks.length && bytes < WINDOW) bytes += this.#chunks[count++]!.length;
     const chunks = this.#chunks.splice(0, count);
-    const leases = this.#leases.splice(0, count);
+    this.#lent = this.#leases.splice(0, count);
     const written = (error?: Error | null) => {
       if (error) return;
       this.#writing = false;
-      for (const lease of leases) lease?.done();
+      for (const lease of this.#lent) lease?.done();
+      this.#lent = [];
       this.queued -= bytes;
       this.progressAt = performance.now();
       this.#wake();

@@ -22,16 +22,29 @@ declare const WebAssembly: {
 
 let compiled: object | undefined;
 
+function reserve(pages: number): { buffer: ArrayBuffer } {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (error) {
+    const advice =
+      'mold needs some 10 GiB of addresses, though little of it as memory; ulimit -v allows less';
+    throw new Error(advice, { cause: error });
+  }
+}
+
 /** The copies of copier.wat, in a memory of their own: what they copy must be in there. */
 export class Copier {
   readonly memory: Buffer;
   readonly #exports: Exports;
 
-  /** @param bytes of memory at least, {@link SLACK} behind whatever is copied among them */
+  /**
+   * @param bytes of memory at least, {@link SLACK} behind whatever is copied among them
+   * @throws where addresses are limited (`ulimit -v`): V8 reserves some 10 GiB of them, so that it need not check any
+   */
   constructor(bytes: number) {
     compiled ??= new WebAssembly.Module(Buffer.from(COPIER, 'base64'));
     const pages = Math.ceil(bytes / PAGE);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const memory = reserve(pages);
     this.memory = Buffer.from(memory.buffer);
     this.#exports = new WebAssembly.Instance(compiled, { mproxy: { memory } }).exports;
   }

@@ -44,8 +44,8 @@ export interface MoldReceiving {
 
 /** A packet of any size fits several times. */
 const SMALLEST_STORE = 1024 * 1024;
-/** Offsets into the store are kept in 32 bits. */
-const LARGEST_STORE = 4 * 1024 ** 3 - 1;
+/** Places in the store are kept in 32 bits, and something stands beside it. */
+const LARGEST_STORE = 4095 * 1024 ** 2;
 const REPAIR_RATE: Rate = { unit: 'bits', perSecond: 1e9 };
 const REQUEST_ADDR: AddressRule = { flag: '--request-addr', keys: [], listens: false };
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
@@ -56,7 +56,7 @@ export function readMoldSending(options: MoldSendOptions, used: boolean, rate?: 
   const { session, retain = '256MiB', repairRate, linger = '2s' } = options;
   const bytes = parseSize('--retain', retain);
   if (bytes < SMALLEST_STORE || bytes > LARGEST_STORE)
-    throw usage('--retain', String(retain), 'not a size from 1MiB to less than 4GiB');
+    throw usage('--retain', String(retain), 'not a size from 1MiB to 4095MiB');
   return {
     session: session === undefined ? newSession() : readSession(session),
     retain: bytes,

@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Copier, SLACK } from 'mproxy-framing';
+import t from 'tap';
+import { Random } from '../../support/random.js';
+
+const ROUNDS = 2000;
+const AREA = 4096;
+
+t.test('what runs was made of copier.wat', (t) => {
+  const script = fileURLToPath(new URL('../../../../scripts/copier.mjs', import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [script, '--check']);
+  t.equal(status, 0, String(stderr));
+  t.end();
+});
+
+t.test('lines become messages, and these lines again, wherever they lie', (t) => {
+  const random = new Random();
+  t.comment(`SEED=${random.seed}`);
+  // Three areas: lines, messages, lines again; their lengths behind.
+  const copier = new Copier(8 * AREA);
+  const { memory } = copier;
+  for (let round = 0; round < ROUNDS; round++) {
+    memory.fill(random.pick([10, 0, 255]));
+    const lines = Array.from({ length: random.integer(0, 40) }, () => {
+      const line = Buffer.alloc(random.integer(1, random.pick([2, 20, 90])), 'x');
+      line[line.length - 1] = 10;
+      return line;
+    });
+    const input = Buffer.concat(random.next() < 0.3 ? [...lines, Buffer.from('end')] : lines);
+    const from = random.integer(0, 40);
+    const at = AREA + random.integer(0, 40);
+    const limit = at + random.integer(0, AREA - 80);
+    input.copy(memory, from);
+    const guard = Buffer.from(memory.subarray(limit + SLACK, limit + SLACK + 64));
+    const left = copier.pack(from, from + input.length, at, limit);
+    const { head, count } = copier;
+    const sizes = new Uint16Array(memory.buffer, memory.byteOffset + 6 * AREA, count);
+    const end = copier.strip(at, count, 4 * AREA, 6 * AREA);
+    const back = memory.subarray(4 * AREA, end);
+    const next = input.indexOf(10, left - from) + 1 || input.length;
+    const wrong =
+      (head > limit && 'beyond the limit') ||
+      (!back.equals(input.subarray(0, left - from)) && 'other bytes') ||
+      (sizes.reduce((sum, size) => sum + size, 0) !== back.length && 'other lengths') ||
+      (head - at !== back.length + 2 * count && 'other headers') ||
+      (sizes.some((_, i) => i < lines.length && sizes[i] !== lines[i]!.length) && 'other lines') ||
+      (left - from < input.length &&
+        head + 2 + next - (left - from) <= limit &&
+        'a line that fits is left') ||
+      (!guard.equals(memory.subarray(limit + SLACK, limit + SLACK + 64)) && 'wrote too far');
+    if (!wrong) continue;
+    t.fail(`${wrong}: round ${round}, SEED=${random.seed}`);
+    return t.end();
+  }
+  t.pass(`${ROUNDS} inputs`);
+  t.end();
+});
+
+t.test('messages of every length come out, none among them', (t) => {
+  const copier = new Copier(4 * 65_536);
+  const { memory } = copier;
+  const sizes = [0, 1, 15, 16, 17, 0, 31, 32, 33, 60_000];
+  let at = 65_536;
+  for (const [i, size] of sizes.entries()) {
+    memory.writeUInt16BE(size, at);
+    memory.fill(65 + i, at + 2, at + 2 + size);
+    at += 2 + size;
+  }
+  const end = copier.strip(65_536, sizes.length, 0, 3 * 65_536);
+  const expected = Buffer.concat(sizes.map((size, i) => Buffer.alloc(size, 65 + i)));
+  t.ok(memory.subarray(0, end).equals(expected));
+  t.same([...new Uint16Array(memory.buffer, 3 * 65_536, sizes.length)], sizes);
+  t.equal(copier.strip(65_536, 0, 7, 3 * 65_536), 7);
+  t.end();
+});
+
+t.test('nothing outside its memory can be touched', (t) => {
+  const copier = new Copier(65_536);
+  t.throws(() => copier.strip(65_530, 2, 0, 100), /out of bounds/);
+  t.throws(() => copier.pack(0, 10, 65_535, 70_000), /out of bounds/);
+  t.end();
+});
