@@ -1,9 +1,13 @@
 import { writeFileSync } from 'node:fs';
 
-/** A file of sentences of the length that AIS receivers print. */
+/** A sentence of the length that AIS receivers print. */
+const LINE = '!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n';
+/** Bytes of a line. */
+export const LINE_BYTES = LINE.length;
+
+/** A file of sentences. */
 export function writeLines(path: string, bytes: number): void {
-  const line = '!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n';
-  const block = Buffer.from(line.repeat(20_000));
+  const block = Buffer.from(LINE.repeat(20_000));
   writeFileSync(path, '');
   for (let left = bytes; left > 0; left -= block.length)
     writeFileSync(path, block.subarray(0, Math.min(left, block.length)), { flag: 'a' });

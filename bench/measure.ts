@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, type Contestant, GROUP, type Place } from './contestants.js';
-import { writeLines } from './lines.js';
+import { LINE_BYTES, writeLines } from './lines.js';
 import type { Load } from './loads.js';
 import { native } from './native.js';
 import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
@@ -144,7 +144,7 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
     await program.ended;
     const { cpu, rss } = JSON.parse(await readFile(cost, 'utf8'));
     const rate = got.datagrams! / got.seconds!;
-    const bytes = Math.min(got.bytes!, load.bytes);
+    const bytes = load.frame === 'mold' ? messageBytes(got.bytes!, got.datagrams!) : got.bytes!;
     const delivered = bytes / load.bytes;
     const mbps = (bytes * 8) / got.seconds! / 1e6;
     return {
@@ -162,6 +162,11 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
     await program?.stop();
     rmSync(cost, { force: true });
   }
+}
+
+/** What lines there were in packets of MoldUDP64: these have headers of 20 bytes, and 2 for each message. */
+function messageBytes(bytes: number, packets: number): number {
+  return ((bytes - 20 * packets) * LINE_BYTES) / (LINE_BYTES + 2);
 }
 
 function generate(load: Load, host: string, port: number): Promise<Record<string, number>> {

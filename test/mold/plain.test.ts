@@ -34,3 +34,13 @@ t.test('a sender that stays for nobody says that its session is over all the sam
   t.equal(await server.exited, 0, server.stderr);
   t.equal(String(server.stdout), feed.text);
 });
+
+t.test('the shortest messages come out too, more of them than are passed on at once', async (t) => {
+  const server = receive(t, 'server', ['--listen-addr', '127.0.0.1:0', '--path', '-', '--once']);
+  const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+  const text = '\n'.repeat(200_000);
+  feed.client.child.stdin?.write(text);
+  t.equal(await feed.end(), 0, feed.client.stderr);
+  t.equal(await server.exited, 0, server.stderr);
+  t.ok(String(server.stdout) === text, `${server.stdout.length} bytes of ${text.length}`);
+});

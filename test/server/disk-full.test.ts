@@ -1,8 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { Feed, receive } from '../mold/feed.js';
 import { start } from '../support/command.js';
 import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
@@ -88,6 +99,76 @@ t.test('a disk that stays full is a failure, with what was lost', { skip: noMoun
   const lost = /lost: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1];
   t.equal(Number(lost), SENT.length - whole, server.stderr);
 });
+
+t.test(
+  'of messages that a full disk takes a part of, those are told lost that are not in the file',
+  {
+    skip: noMounts,
+  },
+  async (t) => {
+    const { dir } = smallDisk(t);
+    const file = join(dir, 'out');
+    const server = receive(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0', '--tee']);
+    // So much at once that it is written without a copy.
+    const count = 20_000;
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    feed.send(count);
+    await server.says('no space left on the device');
+    t.equal(await feed.end(), 0, feed.client.stderr);
+    await until('the tee has all', () => server.stdout.length === feed.text.length);
+    t.ok(statSync(file).size > 0, 'a part is in the file');
+    const full = readFileSync(file, 'utf8');
+    t.equal(full, feed.text.slice(0, full.length));
+    t.equal(await server.stop(), 1);
+    const whole = full.split(/(?<=\n)/).filter((line) => line.endsWith('\n')).length;
+    const lost = /lost: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1]?.replaceAll(',', '');
+    t.equal(Number(lost), count - whole, server.stderr);
+  },
+);
+
+t.test(
+  'messages that a full disk did not take are written when there is room',
+  { skip: noMounts },
+  async (t) => {
+    const { dir, ballast } = smallDisk(t);
+    execFileSync('mount', ['-o', 'remount,size=2m', dir]);
+    writeFileSync(ballast, Buffer.alloc(2000 * 1024));
+    const file = join(dir, 'out');
+    const server = receive(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    feed.send(40_000);
+    await server.says('no space left on the device');
+    t.equal(await feed.end(), 0, feed.client.stderr);
+    rmSync(ballast);
+    await until('the file is complete', () => statSync(file).size === feed.text.length);
+    t.equal(readFileSync(file, 'utf8'), feed.text);
+    t.equal(await server.stop(), 0, server.stderr);
+  },
+);
+
+t.test(
+  'a message that a full disk has a part of begins again in the next file',
+  { skip: noMounts },
+  async (t) => {
+    const { dir } = smallDisk(t);
+    const path = join(t.testdir(), 'log');
+    symlinkSync(join(dir, 'out'), path);
+    const server = receive(t, 'server', ['--path', path, '--listen-addr', '127.0.0.1:0', '--tee']);
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    feed.send(20_000);
+    await server.says('no space left on the device');
+    t.equal(await feed.end(), 0, feed.client.stderr);
+    await until('the tee has all', () => server.stdout.length === feed.text.length);
+    const old = readFileSync(path, 'utf8');
+    unlinkSync(path);
+    server.child.kill('SIGHUP');
+    await server.says('reopened');
+    t.equal(await server.stop(), 0, server.stderr);
+    const whole = old.slice(0, old.lastIndexOf('\n') + 1);
+    t.not(whole, old, 'the disk has a part of a line');
+    t.equal(whole + readFileSync(path, 'utf8'), feed.text);
+  },
+);
 
 t.test('one full disk takes nothing from the other listeners', { skip: noMounts }, async (t) => {
   const { dir } = smallDisk(t);

@@ -11,10 +11,13 @@ export class Backlog {
   #datagrams: number[] = [];
   /** Whether a datagram begins with the piece. */
   #begins: boolean[] = [];
+  /** The lengths of its datagrams, where they are known. */
+  #sizes: (Uint16Array | undefined)[] = [];
 
   /** Bytes of memory that it takes, about: a datagram of one byte takes more than that. */
   get memory(): number {
-    return this.bytes + this.#pieces.length * PIECE_MEMORY;
+    const { BYTES_PER_ELEMENT } = Uint16Array;
+    return this.bytes + this.#pieces.length * PIECE_MEMORY + this.datagrams * BYTES_PER_ELEMENT;
   }
 
   get empty(): boolean {
@@ -26,10 +29,16 @@ export class Backlog {
     return this.#begun === 0 && this.#begins[0] !== false;
   }
 
-  add(piece: Buffer, datagrams: number, begins = true): void {
+  /** Datagrams of the first piece that are written to their end, though the piece is not; as far as that is known. */
+  get whole(): number {
+    return this.#whole().count;
+  }
+
+  add(piece: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): void {
     this.#pieces.push(piece);
     this.#datagrams.push(datagrams);
     this.#begins.push(begins);
+    this.#sizes.push(sizes);
     this.bytes += piece.length;
     this.datagrams += datagrams;
   }
@@ -37,6 +46,7 @@ export class Backlog {
   /** Copies what is left, as its bytes were lent. */
   keep(): void {
     this.#pieces = this.#pieces.map((piece) => Buffer.from(piece));
+    this.#sizes = this.#sizes.map((sizes) => sizes?.slice());
   }
 
   /** Whether there is room for the first datagrams that were added together. */
@@ -90,22 +100,44 @@ export class Backlog {
     this.#pieces = this.#pieces.slice(whole);
     this.#datagrams = this.#datagrams.slice(whole);
     this.#begins = this.#begins.slice(whole);
+    this.#sizes = this.#sizes.slice(whole);
     this.#begun = left;
     this.bytes -= bytes;
     this.datagrams -= datagrams;
     return datagrams;
   }
 
-  /** What follows goes to another file: a piece that was begun is written there from its start. */
-  beginAgain(): void {
-    this.bytes += this.#begun;
+  /**
+   * What follows goes to another file: a datagram that was begun is written there from its start; a piece, where it is not known
+   * where its datagrams end.
+   * @returns how many datagrams stay in the old one
+   */
+  beginAgain(): number {
+    const { count, bytes } = this.#whole();
+    if (count > 0) {
+      this.#pieces[0] = this.#pieces[0]!.subarray(bytes);
+      this.#sizes[0] = this.#sizes[0]!.subarray(count);
+      this.#datagrams[0]! -= count;
+      this.datagrams -= count;
+    }
+    this.bytes += this.#begun - bytes;
     this.#begun = 0;
+    return count;
+  }
+
+  #whole(): { count: number; bytes: number } {
+    const sizes = this.#sizes[0] ?? [];
+    let count = 0;
+    let bytes = 0;
+    while (count < sizes.length && bytes + sizes[count]! <= this.#begun) bytes += sizes[count++]!;
+    return { count, bytes };
   }
 
   clear(): void {
     this.#pieces = [];
     this.#datagrams = [];
     this.#begins = [];
+    this.#sizes = [];
     this.#begun = this.bytes = this.datagrams = 0;
   }
 }

@@ -21,6 +21,8 @@ export const ERRORS = {
   MPROXY_TLS: 1,
   /** An engine that does not load here. */
   MPROXY_ENGINE: 1,
+  /** Memory for `frame=mold` that the system does not grant, or a processor without vectors. */
+  MPROXY_MEMORY: 1,
   /** Data that could not be written where it was to go. */
   MPROXY_WRITE: 1,
   /** Datagrams that the kernel did not take. */

@@ -30,8 +30,14 @@ export interface Sink {
 /** What {@link toStream} adds: this very buffer, so that it can be told from a datagram of one newline. */
 export const NEWLINE = Buffer.from('\n');
 
-/** Takes bytes of a stream, in which so many datagrams end. */
-export type Take = (slab: Buffer, offset: number, length: number, datagrams: number) => void;
+/** Takes bytes of a stream, in which so many datagrams end; of these lengths, where they are listed. */
+export type Take = (
+  slab: Buffer,
+  offset: number,
+  length: number,
+  datagrams: number,
+  sizes?: Uint16Array,
+) => void;
 
 /** Bytes at most of a piece that has more than one datagram. */
 export const PIECE = 65_536;
@@ -78,7 +84,7 @@ function joined(batch: Batch, take: Take, most: number): void {
 function pieces({ slab, offset, sized, bytes }: Batch, sizes: Uint16Array, take: Take, most: number): void {
   let start = offset[0]!;
   if (bytes <= most && bytes > 0) {
-    take(slab, start, bytes, sized);
+    take(slab, start, bytes, sized, sizes.subarray(0, sized));
     return;
   }
   let end = start;
@@ -86,13 +92,13 @@ function pieces({ slab, offset, sized, bytes }: Batch, sizes: Uint16Array, take:
   for (let i = 0; i < sized; i++) {
     const next = end + sizes[i]!;
     if (next - start > most && end > start) {
-      take(slab, start, end - start, i - from);
+      take(slab, start, end - start, i - from, sizes.subarray(from, i));
       start = end;
       from = i;
     }
     end = next;
   }
-  if (end > start) take(slab, start, end - start, sized - from);
+  if (end > start) take(slab, start, end - start, sized - from, sizes.subarray(from, sized));
 }
 
 /** Puts what a thread handed over into pieces; only the first may not begin with a datagram. */

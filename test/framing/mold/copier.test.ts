@@ -75,9 +75,22 @@ t.test('messages of every length come out, none among them', (t) => {
   t.end();
 });
 
-t.test('nothing outside its memory can be touched', (t) => {
-  const copier = new Copier(65_536);
-  t.throws(() => copier.strip(65_530, 2, 0, 100), /out of bounds/);
-  t.throws(() => copier.pack(0, 10, 65_535, 70_000), /out of bounds/);
+t.test('it works beyond 2 GiB, where a position is negative as a signed number', (t) => {
+  const high = 2 ** 31 + 4096;
+  // Most of it is never touched, and so never taken.
+  const copier = new Copier(high + 3 * 4096);
+  const { memory } = copier;
+  const text = 'a\nbb\n\nccc';
+  memory.write(text, high);
+  t.equal(copier.pack(high, high + text.length, high + 4096, high + 8192), high + text.length);
+  t.equal(copier.head, high + 4096 + text.length + 2 * 4);
+  t.equal(copier.count, 4);
+  const end = copier.strip(high + 4096, 4, high + 8192, high);
+  t.equal(memory.toString('latin1', high + 8192, end), text);
+  t.end();
+});
+
+t.test('what is not there is told', (t) => {
+  t.throws(() => new Copier(2 ** 32 + 1), /no memory of 4097 MiB/);
   t.end();
 });

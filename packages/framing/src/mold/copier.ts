@@ -22,13 +22,21 @@ declare const WebAssembly: {
 
 let compiled: object | undefined;
 
+function compile(): object {
+  try {
+    return new WebAssembly.Module(Buffer.from(COPIER, 'base64'));
+  } catch (error) {
+    throw new Error('mold needs a processor with vectors of 16 bytes (x64: SSE 4.1)', { cause: error });
+  }
+}
+
 function reserve(pages: number): { buffer: ArrayBuffer } {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
   } catch (error) {
-    const advice =
-      'mold needs some 10 GiB of addresses, though little of it as memory; ulimit -v allows less';
-    throw new Error(advice, { cause: error });
+    const size = `${Math.ceil((pages * PAGE) / 2 ** 20)} MiB`;
+    const why = `there is no memory of ${size}, or no room for the 10 GiB of addresses that go with it (ulimit -v)`;
+    throw new Error(why, { cause: error });
   }
 }
 
@@ -39,12 +47,12 @@ export class Copier {
 
   /**
    * @param bytes of memory at least, {@link SLACK} behind whatever is copied among them
-   * @throws where addresses are limited (`ulimit -v`): V8 reserves some 10 GiB of them, so that it need not check any
+   * @throws an Error where the system does not grant it, or the processor has no vectors. V8 reserves some 10 GiB of
+   * addresses each time, so that it need not check any.
    */
   constructor(bytes: number) {
-    compiled ??= new WebAssembly.Module(Buffer.from(COPIER, 'base64'));
-    const pages = Math.ceil(bytes / PAGE);
-    const memory = reserve(pages);
+    compiled ??= compile();
+    const memory = reserve(Math.ceil(bytes / PAGE));
     this.memory = Buffer.from(memory.buffer);
     this.#exports = new WebAssembly.Instance(compiled, { mproxy: { memory } }).exports;
   }

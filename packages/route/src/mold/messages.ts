@@ -1,5 +1,6 @@
 import { Copier, SLACK } from 'mproxy-framing';
 import { Batch, type Deliver } from 'mproxy-udp';
+import { takeMemory } from './memory.js';
 
 /** Messages gathered at most, in bytes with their lengths, and their number: a packet's always fit. */
 const ROOM = 256 * 1024;
@@ -16,7 +17,7 @@ const ENOUGH = 128 * 1024;
 export class Messages {
   deliver: Deliver = () => undefined;
   readonly #batch = new Batch();
-  readonly #copier = new Copier(PACKET + WORD + LARGEST + SLACK);
+  readonly #copier = takeMemory('receiving', () => new Copier(PACKET + WORD + LARGEST + SLACK));
   readonly #sizes = new Uint16Array(this.#copier.memory.buffer, SIZES, MOST);
   #bytes = 0;
   #count = 0;
@@ -36,7 +37,7 @@ export class Messages {
     this.#count += count;
   }
 
-  /** Delivers what was gathered if that is much; else as soon as nothing more is there to be read. */
+  /** Delivers what was gathered if that is much; else when the event loop has read for a turn. */
   passSoon(): void {
     if (this.#bytes >= ENOUGH) this.pass();
     else if (this.#count > 0) this.#idle ??= setImmediate(this.#whenIdle);

@@ -6,7 +6,7 @@ import { reason } from '../errors.js';
 import type { Rotation } from '../rotation/options.js';
 import { Rotator } from '../rotation/rotator.js';
 import type { Service } from '../service.js';
-import { inPieces, NEWLINE, type Sink, type Take, toStream } from '../sink.js';
+import { inPieces, NEWLINE, PIECE, type Sink, type Take, toStream } from '../sink.js';
 import { showCount, showMemory } from '../units.js';
 import { AppendFile } from './append.js';
 
@@ -51,7 +51,7 @@ export class FileSink implements Sink {
     rotation?: Rotation,
   ) {
     this.#file = new AppendFile(name, service.engine);
-    this.#most = rotation ? 0 : GATHER_LIMIT;
+    this.#most = rotation ? 0 : PIECE;
     if (rotation) this.#rotator = this.#rotating(rotation);
     this.#measure();
     service.onReload(() => this.#betweenWrites(() => this.#reopen()));
@@ -78,16 +78,18 @@ export class FileSink implements Sink {
 
   write(batch: Batch): void {
     const atOnce = batch.lent && batch.bytes >= WORTH_A_CALL && this.#backlog.empty;
+    // Of messages it is known where they end: as long as the file is not to be cut there they may be one piece.
+    const most = atOnce && batch.sizes && !this.#rotator ? batch.bytes : this.#most;
     let kept = true;
-    const take: Take = (slab, offset, length, datagrams) => {
+    const take: Take = (slab, offset, length, datagrams, sizes) => {
       if (slab === NEWLINE) {
         if (kept) this.#add(NEWLINE, 0, false);
       } else {
         const piece = atOnce ? slab.subarray(offset, offset + length) : batch.keep(offset, length);
-        kept = this.#add(piece, datagrams);
+        kept = this.#add(piece, datagrams, true, atOnce ? sizes : sizes?.slice());
       }
     };
-    toStream(batch, this.frame, take, this.#most);
+    toStream(batch, this.frame, take, most);
     if (atOnce || this.#backlog.bytes >= GATHER_LIMIT) this.flush();
     if (atOnce) this.#backlog.keep();
   }
@@ -105,7 +107,9 @@ export class FileSink implements Sink {
   async close(): Promise<void> {
     this.#writeOut();
     clearTimeout(this.#retry);
-    this.#counts.dropped += this.#backlog.datagrams;
+    const { datagrams, whole } = this.#backlog;
+    this.#counts.datagrams += whole;
+    this.#counts.dropped += datagrams - whole;
     this.#backlog.clear();
     this.#closed = true;
     this.#file.close();
@@ -125,10 +129,10 @@ export class FileSink implements Sink {
    * @param begins whether a datagram begins with it; one that was begun is always kept
    * @returns false when there is no room for it any more
    */
-  #add(piece: Buffer, datagrams: number, begins = true): boolean {
+  #add(piece: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): boolean {
     const full = this.#trouble !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
     const kept = !full || !begins;
-    if (kept) this.#backlog.add(piece, datagrams, begins);
+    if (kept) this.#backlog.add(piece, datagrams, begins, sizes);
     else this.#counts.dropped += datagrams;
     return kept;
   }
@@ -174,7 +178,7 @@ export class FileSink implements Sink {
     try {
       this.#file.reopen();
       this.#measure();
-      this.#backlog.beginAgain();
+      this.#counts.datagrams += this.#backlog.beginAgain();
       this.service.notice(`writing: ${this.name}: reopened`);
     } catch (error) {
       this.service.loss(`reopening: ${this.name}: ${reason(error)}; going on with the old file`);

@@ -3,12 +3,13 @@ import { countOf, HEADER, HEARTBEAT, Packer, PacketStore, sequenceOf, writeHeade
 import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
+import { takeMemory } from '../mold/memory.js';
 import type { MoldSending } from '../mold/options.js';
 import { Repairs } from '../mold/repairs.js';
 import type { Pace } from '../route.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
-import { showCount } from '../units.js';
+import { showCount, showMemory } from '../units.js';
 import { openSocketSink, type UdpSink } from './udp.js';
 
 /** A heartbeat follows the last packet after so long (MoldUDP64 1.00, "Heartbeats"). */
@@ -66,7 +67,7 @@ export class MoldSink implements Sink {
     private readonly options: MoldSinkOptions,
   ) {
     const { retain, session, payload, repairRate, pace } = options;
-    this.#store = new PacketStore(retain);
+    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain));
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
     this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));

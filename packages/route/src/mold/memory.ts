@@ -1,0 +1,14 @@
+import { failure } from '../errors.js';
+
+/**
+ * What packets of MoldUDP64 are made in, or taken apart.
+ * @param which what the user calls it
+ * @throws MPROXY_MEMORY
+ */
+export function takeMemory<T>(which: string, take: () => T): T {
+  try {
+    return take();
+  } catch (error) {
+    throw failure('MPROXY_MEMORY', 'mold', which, error);
+  }
+}
