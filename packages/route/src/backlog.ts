@@ -1,18 +1,22 @@
 /** About what a small Buffer and its place in the lists take in V8, in bytes. */
 const PIECE_MEMORY = 200;
 
+interface Piece {
+  bytes: Buffer;
+  datagrams: number;
+  /** Whether a datagram begins with it. */
+  begins: boolean;
+  /** The lengths of its datagrams, where they are known. */
+  sizes: Uint16Array | undefined;
+}
+
 /** Pieces that are to be written, in order, with how many datagrams each brings to its end. */
 export class Backlog {
   bytes = 0;
   datagrams = 0;
-  #pieces: Buffer[] = [];
+  #pieces: Piece[] = [];
   /** Bytes of the first piece that are written. */
   #begun = 0;
-  #datagrams: number[] = [];
-  /** Whether a datagram begins with the piece. */
-  #begins: boolean[] = [];
-  /** The lengths of its datagrams, where they are known. */
-  #sizes: (Uint16Array | undefined)[] = [];
 
   /** Bytes of memory that it takes, about: a datagram of one byte takes more than that. */
   get memory(): number {
@@ -26,7 +30,7 @@ export class Backlog {
 
   /** Whether the next byte to be written is a datagram's first. */
   get between(): boolean {
-    return this.#begun === 0 && this.#begins[0] !== false;
+    return this.#begun === 0 && this.#pieces[0]?.begins !== false;
   }
 
   /** Datagrams of the first piece that are written to their end, though the piece is not; as far as that is known. */
@@ -34,19 +38,18 @@ export class Backlog {
     return this.#whole().count;
   }
 
-  add(piece: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): void {
-    this.#pieces.push(piece);
-    this.#datagrams.push(datagrams);
-    this.#begins.push(begins);
-    this.#sizes.push(sizes);
-    this.bytes += piece.length;
+  add(bytes: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): void {
+    this.#pieces.push({ bytes, datagrams, begins, sizes });
+    this.bytes += bytes.length;
     this.datagrams += datagrams;
   }
 
   /** Copies what is left, as its bytes were lent. */
   keep(): void {
-    this.#pieces = this.#pieces.map((piece) => Buffer.from(piece));
-    this.#sizes = this.#sizes.map((sizes) => sizes?.slice());
+    for (const piece of this.#pieces) {
+      piece.bytes = Buffer.from(piece.bytes);
+      piece.sizes = piece.sizes?.slice();
+    }
   }
 
   /** Whether there is room for the first datagrams that were added together. */
@@ -56,7 +59,8 @@ export class Backlog {
 
   /** The first pieces: at most so many, and as many as there is room for, but one. No datagram is parted for want of room. */
   first(count: number, room = Number.POSITIVE_INFINITY): Buffer[] {
-    const pieces = this.#pieces.slice(0, this.bytes <= room ? count : this.#fitting(count, room));
+    const most = this.bytes <= room ? count : this.#fitting(count, room);
+    const pieces = this.#pieces.slice(0, most).map(({ bytes }) => bytes);
     if (this.#begun > 0) pieces[0] = pieces[0]!.subarray(this.#begun);
     return pieces;
   }
@@ -66,7 +70,7 @@ export class Backlog {
     let bytes = this.#length(fit);
     while (fit < count && fit < this.#pieces.length) {
       const next = this.#next(fit);
-      for (let i = fit; i < next; i++) bytes += this.#pieces[i]!.length;
+      for (let i = fit; i < next; i++) bytes += this.#pieces[i]!.bytes.length;
       if (bytes > room) break;
       fit = next;
     }
@@ -76,14 +80,14 @@ export class Backlog {
   /** The piece after this one that a datagram begins with. */
   #next(after: number): number {
     let at = after + 1;
-    while (this.#begins[at] === false) at++;
+    while (this.#pieces[at]?.begins === false) at++;
     return Math.min(at, this.#pieces.length);
   }
 
   /** Bytes of so many pieces that are not yet written. */
   #length(count: number): number {
     let bytes = -this.#begun;
-    for (let i = 0; i < count; i++) bytes += this.#pieces[i]!.length;
+    for (let i = 0; i < count; i++) bytes += this.#pieces[i]!.bytes.length;
     return bytes;
   }
 
@@ -92,15 +96,12 @@ export class Backlog {
     let left = bytes + this.#begun;
     let whole = 0;
     let datagrams = 0;
-    while (whole < this.#pieces.length && left >= this.#pieces[whole]!.length) {
-      left -= this.#pieces[whole]!.length;
-      datagrams += this.#datagrams[whole]!;
+    while (whole < this.#pieces.length && left >= this.#pieces[whole]!.bytes.length) {
+      left -= this.#pieces[whole]!.bytes.length;
+      datagrams += this.#pieces[whole]!.datagrams;
       whole++;
     }
     this.#pieces = this.#pieces.slice(whole);
-    this.#datagrams = this.#datagrams.slice(whole);
-    this.#begins = this.#begins.slice(whole);
-    this.#sizes = this.#sizes.slice(whole);
     this.#begun = left;
     this.bytes -= bytes;
     this.datagrams -= datagrams;
@@ -114,10 +115,11 @@ export class Backlog {
    */
   beginAgain(): number {
     const { count, bytes } = this.#whole();
-    if (count > 0) {
-      this.#pieces[0] = this.#pieces[0]!.subarray(bytes);
-      this.#sizes[0] = this.#sizes[0]!.subarray(count);
-      this.#datagrams[0]! -= count;
+    const first = this.#pieces[0];
+    if (first && count > 0) {
+      first.bytes = first.bytes.subarray(bytes);
+      first.sizes = first.sizes?.subarray(count);
+      first.datagrams -= count;
       this.datagrams -= count;
     }
     this.bytes += this.#begun - bytes;
@@ -126,7 +128,7 @@ export class Backlog {
   }
 
   #whole(): { count: number; bytes: number } {
-    const sizes = this.#sizes[0] ?? [];
+    const sizes = this.#pieces[0]?.sizes ?? [];
     let count = 0;
     let bytes = 0;
     while (count < sizes.length && bytes + sizes[count]! <= this.#begun) bytes += sizes[count++]!;
@@ -135,9 +137,6 @@ export class Backlog {
 
   clear(): void {
     this.#pieces = [];
-    this.#datagrams = [];
-    this.#begins = [];
-    this.#sizes = [];
     this.#begun = this.bytes = this.datagrams = 0;
   }
 }
