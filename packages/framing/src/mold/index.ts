@@ -9,6 +9,7 @@ export {
   END_OF_SESSION,
   HEADER,
   HEARTBEAT,
+  headerAlone,
   isOf,
   MESSAGE_HEADER,
   MoldError,

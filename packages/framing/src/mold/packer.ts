@@ -1,12 +1,13 @@
 import { MAX_DATAGRAM, NEWLINE } from '../cutter.js';
 import { SLACK } from './copier.js';
-import { END_OF_SESSION, HEADER, HEARTBEAT, MESSAGE_HEADER, writeHeader } from './packet.js';
+import { END_OF_SESSION, HEADER, HEARTBEAT, headerAlone, MESSAGE_HEADER, writeHeader } from './packet.js';
 import type { PacketStore } from './store.js';
 
 /** Bytes of a packet that are not its only message's. */
 const OVERHEAD = HEADER + MESSAGE_HEADER;
 /** The largest message that a datagram can carry: 65,485 bytes. */
 const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
+
 /**
  * Puts messages into the packets of one session, right in the store, and emits each packet when the next message does
  * not fit, or when flushed. The first message has number 1.
@@ -87,19 +88,14 @@ export class Packer {
 
   /** Emits what is open, and gives a heartbeat: a packet of 20 bytes that no store keeps. */
   heartbeat(): Buffer {
-    return this.#headerAlone(HEARTBEAT);
+    this.flush();
+    return headerAlone(this.session, this.next, HEARTBEAT);
   }
 
   /** Emits what is open, and gives the end of session: a packet of 20 bytes that no store keeps. */
   end(): Buffer {
-    return this.#headerAlone(END_OF_SESSION);
-  }
-
-  #headerAlone(count: number): Buffer {
     this.flush();
-    const packet = Buffer.alloc(HEADER);
-    writeHeader(packet, 0, this.session, this.next, count);
-    return packet;
+    return headerAlone(this.session, this.next, END_OF_SESSION);
   }
 
   /** Where more lines than there is room for are cut: behind one, or inside one that becomes several messages. */

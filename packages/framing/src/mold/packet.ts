@@ -139,6 +139,13 @@ export function writeHeader(
   into.writeUInt16BE(count, offset + COUNT);
 }
 
+/** A packet that is a header alone: a request, a heartbeat or an end of session. As {@link writeHeader}. */
+export function headerAlone(session: string, sequence: number, count: number): Buffer {
+  const packet = Buffer.alloc(HEADER);
+  writeHeader(packet, 0, session, sequence, count);
+  return packet;
+}
+
 /** A session's name as packets carry it: padded with spaces. Throws a {@link MoldError} where that is impossible. */
 export function sessionName(text: string): string {
   if (!/^[ -~]{1,10}$/.test(text) || text.trim() === '') throw new MoldError('MOLD_SESSION');

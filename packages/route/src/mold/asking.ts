@@ -1,4 +1,4 @@
-import { HEADER, writeHeader } from 'mproxy-framing';
+import { headerAlone } from 'mproxy-framing';
 import type { Endpoint, Engine, Exchange, Heard } from 'mproxy-udp';
 import type { Address } from '../address.js';
 import { resolveFirst, scoped } from '../resolve.js';
@@ -94,8 +94,6 @@ export class Asking {
   }
 
   #request({ id, ask }: Session, first: number, count: number): void {
-    const request = Buffer.allocUnsafe(HEADER);
-    writeHeader(request, 0, id, first, count);
-    this.#exchange?.send(request, ask);
+    this.#exchange?.send(headerAlone(id, first, count), ask);
   }
 }

@@ -3,11 +3,12 @@ import {
   checkRequest,
   countOf,
   HEADER,
+  HEARTBEAT,
+  headerAlone,
   MoldError,
   type PacketStore,
   sequenceOf,
   sessionOf,
-  writeHeader,
 } from 'mproxy-framing';
 import type { Endpoint } from 'mproxy-udp';
 import { showEndpoint } from '../address.js';
@@ -190,10 +191,8 @@ export class Repairs {
 
   /** A heartbeat with a number that is past is news to nobody but our receivers: what is before it cannot be had. */
   #tellOldest(oldest: number, to: Endpoint, reply: Reply): void {
-    const packet = Buffer.alloc(HEADER);
-    writeHeader(packet, 0, this.session, oldest, 0);
     this.#spend(HEADER);
-    reply(packet, to);
+    reply(headerAlone(this.session, oldest, HEARTBEAT), to);
   }
 
   #allow(): void {

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { countOf, HEADER, HEARTBEAT, Packer, PacketStore, sequenceOf, writeHeader } from 'mproxy-framing';
+import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-framing';
 import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
@@ -218,14 +218,8 @@ export class MoldSink implements Sink {
   #beat(): void {
     if (performance.now() - this.#sentAt < HEARTBEAT_MS) return;
     if (this.#pending === 0) this.#sendAlone(this.#packer.heartbeat());
-    else this.#sendAlone(this.#heartbeatBetween());
-  }
-
-  /** While packets wait for their time to be sent, their numbers are nobody's business. */
-  #heartbeatBetween(): Buffer {
-    const packet = Buffer.alloc(HEADER);
-    writeHeader(packet, 0, this.options.session, this.#sentNext, HEARTBEAT);
-    return packet;
+    // While packets wait for their time to be sent, their numbers are nobody's business.
+    else this.#sendAlone(headerAlone(this.options.session, this.#sentNext, HEARTBEAT));
   }
 
   /** A packet that is not kept, and not paced. */
