@@ -70,7 +70,7 @@ export async function udpSend(
  * ip_local_port_range): so nobody gets it by chance either.
  */
 export async function freeUdpPort(): Promise<number> {
-  for (;;) {
+  for (let tries = 0; tries < 1000; tries++) {
     const port = randomInt(10_000, 32_768);
     const socket = createSocket('udp4');
     const free = await new Promise<boolean>((resolve) => {
@@ -80,6 +80,7 @@ export async function freeUdpPort(): Promise<number> {
     await new Promise<void>((resolve) => socket.close(resolve));
     if (free) return port;
   }
+  throw new Error('no port is free');
 }
 
 /** A TCP port of 127.0.0.1 that nobody has at the moment. */

@@ -17,8 +17,7 @@ const SAMPLES = 120;
  * byte a datagram would be twice this. Less than this is V8, which gives pages back when it likes to.
  */
 const GROWTH = 5e6;
-/** 100 MB, and what a reverse keeps for clients that a busy machine makes late (--client-buffer). */
-const PEAK = 100e6 + 8 * 1024 * 1024;
+const PEAK = 100e6;
 
 const onLinux = process.platform !== 'linux' && 'a process tells its memory in /proc, on Linux';
 
