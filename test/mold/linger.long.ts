@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { packet, SESSION } from '../framing/mold/packets.js';
 import { start } from '../support/command.js';
 import { udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
@@ -18,7 +19,16 @@ t.test(
     writeFileSync(file, 'a\n');
     const [data, asker] = [await udpSink(t), await udpSink(t)];
     const client = start(t, 'client', [
-      ...['--path', file, '--server-addr', `127.0.0.1:${data.port}`, '--frame', 'mold', '--session', 'S'],
+      ...[
+        '--path',
+        file,
+        '--server-addr',
+        `127.0.0.1:${data.port}`,
+        '--frame',
+        'mold',
+        '--session',
+        SESSION.trim(),
+      ],
       ...['--retain', '1MiB', '--linger', '300ms'],
     ]);
     let port = 0;
@@ -26,9 +36,7 @@ t.test(
       port = from.port;
     });
     await until('a packet', () => port !== 0);
-    const request = Buffer.alloc(20, 'S'.padEnd(10), 'latin1');
-    request.writeBigUInt64BE(1n, 10);
-    request.writeUInt16BE(1, 18);
+    const request = packet(1, [], 1);
     const began = performance.now();
     const asking = setInterval(() => asker.socket.send(request, port, '127.0.0.1'), ASK_MS);
     t.teardown(() => clearInterval(asking));

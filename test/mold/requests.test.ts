@@ -2,19 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { countOf, END_OF_SESSION, HEARTBEAT, sequenceOf } from 'mproxy-framing';
 import t, { type Test } from 'tap';
+import { packet, SESSION } from '../framing/mold/packets.js';
 import { start } from '../support/command.js';
 import { udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const PACKETS = 300;
-
-/** A request for messages of session `S`. */
-function request(first: number, count: number): Buffer {
-  const bytes = Buffer.alloc(20, 'S'.padEnd(10), 'latin1');
-  bytes.writeBigUInt64BE(BigInt(first), 10);
-  bytes.writeUInt16BE(count, 18);
-  return bytes;
-}
 
 /** A client that sent so many packets of one message, and answers so many packets a second. */
 async function asked(t: Test, rate: string) {
@@ -23,18 +16,17 @@ async function asked(t: Test, rate: string) {
   const [data, asker] = [await udpSink(t), await udpSink(t)];
   const client = start(t, 'client', [
     ...['--path', file, '--server-addr', `127.0.0.1:${data.port}`, '--frame', 'mold', '--payload', '100'],
-    ...['--session', 'S', '--repair-rate', rate, '--linger', '300ms'],
+    ...['--session', SESSION.trim(), '--repair-rate', rate, '--linger', '300ms'],
   ]);
   let port = 0;
   data.socket.on('message', (_, from) => {
     port = from.port;
   });
-  await until('the end', () => data.datagrams.some((packet) => countOf(packet, 0) === END_OF_SESSION));
-  const ask = (first: number, count: number) => asker.socket.send(request(first, count), port, '127.0.0.1');
+  await until('the end', () => data.datagrams.some((one) => countOf(one, 0) === END_OF_SESSION));
+  const ask = (first: number, count: number) =>
+    asker.socket.send(packet(first, [], count), port, '127.0.0.1');
   const numbers = () =>
-    asker.datagrams
-      .filter((packet) => countOf(packet, 0) !== HEARTBEAT)
-      .map((packet) => sequenceOf(packet, 0));
+    asker.datagrams.filter((one) => countOf(one, 0) !== HEARTBEAT).map((one) => sequenceOf(one, 0));
   return { client, ask, numbers };
 }
 

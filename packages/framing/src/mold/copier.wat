@@ -15,7 +15,7 @@
     (i32.or (i32.shl (i32.and (local.get $n) (i32.const 0xff)) (i32.const 8))
             (i32.shr_u (local.get $n) (i32.const 8))))
 
-  ;; Makes messages of the lines from `read` to `end`, one behind the other from `head` on, until one would reach beyond
+  ;; Makes messages of the lines from `read` to `end`, one behind the other from `at` on, until one would reach beyond
   ;; `limit`. What follows the last newline is a message too. Tells where the bytes begin that are left.
   (func (export "pack") (param $read i32) (param $end i32) (param $at i32) (param $limit i32) (result i32)
     (local $from i32) (local $to i32) (local $found i32) (local $count i32) (local $bytes v128)
