@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { until } from '../support/wait.js';
 
 /** The names of a file's rotated pieces, from the oldest to the newest. */
 export function piecesOf(file: string): string[] {
@@ -18,14 +19,16 @@ export function contentOf(path: string): Buffer {
   return path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
 }
 
-/** All pieces, and the file, joined. */
+/**
+ * All pieces, and the file, joined.
+ *
+ * @throws ENOENT where one was renamed, or compressed, after it was listed: `until` tries again
+ */
 export function joined(file: string): string {
-  for (let tries = 0; ; tries++) {
-    try {
-      return Buffer.concat([...piecesOf(file), file].map(contentOf)).toString('latin1');
-    } catch (error) {
-      // One was renamed, or compressed, after it was listed: it is listed again.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === 100) throw error;
-    }
-  }
+  return Buffer.concat([...piecesOf(file), file].map(contentOf)).toString('latin1');
+}
+
+/** Resolves when a file was rotated so many times, and is there again. */
+export async function rotated(file: string, times: number): Promise<void> {
+  await until(`rotated ${times} times`, () => piecesOf(file).length === times && existsSync(file));
 }

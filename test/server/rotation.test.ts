@@ -16,7 +16,7 @@ import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
 import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
-import { joined, piecesOf } from './rotated.js';
+import { joined, piecesOf, rotated } from './rotated.js';
 
 const KIB = 1024;
 /** 20 of them are less than 64 KiB, 22 are more. */
@@ -93,14 +93,14 @@ t.test('--rotate-every rotates what is not empty, by the clock', async (t) => {
   const file = join(t.testdir(), 'out');
   const server = serve(t, file, '--rotate-every', '1s');
   await fill(server, file, ['one\n']);
-  await until('it is rotated', () => piecesOf(file).length === 1);
+  await rotated(file, 1);
   const [, ms] = /\.(\d{3})$/.exec(piecesOf(file)[0]!)!;
   t.ok(Number(ms) < 900, `soon after a whole second: ${ms} ms`);
   const before = Math.floor(Date.now() / 1000);
   await until('two more periods are over', () => Date.now() / 1000 >= before + 2.5);
   t.equal(piecesOf(file).length, 1, 'an empty file is left alone');
   await fill(server, file, ['two\n']);
-  await until('it is rotated', () => piecesOf(file).length === 2);
+  await rotated(file, 2);
   t.equal(joined(file), 'one\ntwo\n');
   t.equal(await server.stop(), 0);
 });
@@ -110,7 +110,7 @@ t.test('what an earlier run wrote in an earlier period is rotated at the start',
   const then = Date.now() / 1000 - 48 * 3600;
   utimesSync(file, then, then);
   const server = serve(t, file, '--rotate-every', '24h');
-  await until('it is rotated', () => piecesOf(file).length === 1);
+  await rotated(file, 1);
   t.equal(readFileSync(file, 'utf8'), '');
   t.equal(readFileSync(piecesOf(file)[0]!, 'utf8'), 'long ago\n');
   t.equal(await server.stop(), 0);

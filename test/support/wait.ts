@@ -1,12 +1,23 @@
-/** Resolves when the condition holds; throws when it does not in time. The tests' only way to wait. */
+/**
+ * Resolves when the condition holds; throws when it does not in time. The tests' only way to wait. A file that is not
+ * there (ENOENT) is one that is not there yet: while files are rotated, a name is free for a moment.
+ */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   ms = 10_000,
 ): Promise<void> {
   const deadline = performance.now() + ms;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`still not so after ${ms} ms: ${what}`);
+  for (;;) {
+    let missing: unknown;
+    try {
+      if (await condition()) return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      missing = error;
+    }
+    if (performance.now() > deadline)
+      throw new Error(`still not so after ${ms} ms: ${what}`, { cause: missing });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
