@@ -27,7 +27,7 @@ const folders = readdirSync(new URL('build/test', root), { recursive: true })
   .map((path) => dirname(path));
 const others = [...new Set(folders)].filter((folder) => !alone.includes(folder));
 step('tests', [tap, '--jobs=2', ...tests(others)]);
-step('tests that want the machine for themselves', [tap, ...tests(alone)]);
+step('tests that want the machine for themselves', [tap, '--jobs=1', ...tests(alone)]);
 if (process.platform === 'linux') {
   step('behaviour on the node engine', [tap, '--jobs=2', ...behaviour, ...mold], { ENGINE: 'node' });
 }

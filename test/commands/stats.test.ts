@@ -19,14 +19,12 @@ t.test('--stats tells every period what went in and out', async (t) => {
 });
 
 t.test('--stats alone is a line a second', async (t) => {
+  const begun = performance.now();
   const server = start(t, 'server', ['--stats', '--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
-  await server.port();
   const lines = () => server.stderr.match(/^mproxy-server: stats: /gm)?.length ?? 0;
-  await until('the first line', () => lines() === 1);
-  const first = performance.now();
-  await until('two more', () => lines() === 3);
-  const took = performance.now() - first;
-  t.ok(took > 1500 && took < 6000, `two more in ${Math.round(took)} ms`);
+  await until('three lines', () => lines() >= 3, 20_000);
+  const took = performance.now() - begun;
+  t.ok(took > 2900 && took < 15_000, `three lines in ${Math.round(took)} ms`);
   t.equal(await server.stop(), 0);
 });
 

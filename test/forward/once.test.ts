@@ -52,7 +52,7 @@ t.test('--once ends with 1 when an upstream resets the connection', async (t) =>
 t.test('--once ends with 1 when an upstream falls silent', async (t) => {
   const server = await tcpServer(t, (socket) => socket.write('some\n'));
   const forward = start(t, 'forward', [
-    ...['--tcp-connect-addr', `127.0.0.1:${server.port}`, '--once', '--tee', '--idle-timeout', '100ms'],
+    ...['--tcp-connect-addr', `127.0.0.1:${server.port}`, '--once', '--tee', '--idle-timeout', '2s'],
   ]);
   t.equal(await forward.exited, 1);
   t.equal(String(forward.stdout), 'some\n');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { start } from '../support/command.js';
 import { settled } from '../support/group.js';
-import { freeUdpPort, tcpServer, udpSend, udpSink } from '../support/net.js';
+import { freeUdpPort, inParts, tcpServer, udpSend, udpSink } from '../support/net.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
 
@@ -18,10 +18,12 @@ t.test('every datagram goes to every downstream once, its boundaries kept', asyn
     Buffer.from(one),
   );
   const sent = [...odd, ...Array.from({ length: 300 }, () => random.bytes(random.integer(0, 1500)))];
-  await udpSend(await forward.port(), sent);
-  for (const sink of sinks) {
-    await until(`${sent.length} datagrams`, () => sink.datagrams.length >= sent.length);
-  }
+  const port = await forward.port();
+  await inParts(
+    sent,
+    (part) => udpSend(port, part),
+    (count) => sinks.every((sink) => sink.datagrams.length >= count),
+  );
   t.equal(await forward.stop(), 0);
   for (const sink of sinks) t.same(await settled(sink), sent);
 });

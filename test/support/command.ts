@@ -55,6 +55,8 @@ export class Running {
   stderr = '';
   status: number | null = null;
   signal: NodeJS.Signals | null = null;
+  /** It ended, and all that it said was read. */
+  #closed = false;
   readonly exited: Promise<number | null>;
 
   constructor(readonly child: ChildProcess) {
@@ -68,6 +70,7 @@ export class Running {
     this.exited = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (status, signal) => {
+        this.#closed = true;
         this.status = status;
         this.signal = signal;
         resolve(status);
@@ -83,7 +86,7 @@ export class Running {
   async says(pattern: RegExp | string, ms?: number): Promise<void> {
     const found = () =>
       typeof pattern === 'string' ? this.stderr.includes(pattern) : pattern.test(this.stderr);
-    await until(`stderr has ${pattern}`, () => found() || !this.running, ms).catch((error) => {
+    await until(`stderr has ${pattern}`, () => found() || this.#closed, ms).catch((error) => {
       throw new Error(`${error.message}; it has: ${this.stderr}`);
     });
     if (!found()) throw new Error(`ended without ${pattern}: ${this.stderr}`);
@@ -93,7 +96,7 @@ export class Running {
   async port(nth = 0): Promise<number> {
     const ports = () =>
       [...this.stderr.matchAll(/listening: .*?:(\d+)(?: |$)/gm)].map((match) => Number(match[1]));
-    await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || !this.running);
+    await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || this.#closed);
     const port = ports()[nth];
     if (port === undefined) throw new Error(`it does not listen: ${this.stderr}`);
     return port;

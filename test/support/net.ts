@@ -66,33 +66,76 @@ export async function udpSend(
 }
 
 /**
- * A UDP port of 127.0.0.1 that nobody has at the moment, below those that the system gives to sockets which name none (ip(7),
- * ip_local_port_range): so nobody gets it by chance either.
+ * A part is over when it has so many bytes, or datagrams. With its last datagram, and what the kernel adds to each, it
+ * finds room in a socket's buffer also where nobody raised net.core.rmem_max: 212,992 bytes, doubled (socket(7)).
  */
-export async function freeUdpPort(): Promise<number> {
-  for (let tries = 0; tries < 1000; tries++) {
-    const port = randomInt(10_000, 32_768);
+const ENOUGH = { bytes: 64 * 1024, datagrams: 50 };
+
+/**
+ * Sends a part, waits until it arrived, and sends the next: nothing is lost however late a receiver is.
+ * @param arrived whether everybody has so many datagrams, and bytes, of them
+ */
+export async function inParts<T extends Buffer | string>(
+  datagrams: T[],
+  send: (part: T[]) => Promise<void>,
+  arrived: (datagrams: number, bytes: number) => boolean,
+): Promise<void> {
+  let bytes = 0;
+  for (let at = 0; at < datagrams.length; ) {
+    const part: T[] = [];
+    let size = 0;
+    do {
+      const one = datagrams[at++]!;
+      part.push(one);
+      size += Buffer.byteLength(one);
+    } while (at < datagrams.length && size < ENOUGH.bytes && part.length < ENOUGH.datagrams);
+    await send(part);
+    bytes += size;
+    await until(`${at} datagrams, ${bytes} bytes, arrived`, () => arrived(at, bytes));
+  }
+}
+
+/** A UDP port of 127.0.0.1 that nobody has at the moment. */
+export function freeUdpPort(): Promise<number> {
+  return freePort(async (port) => {
     const socket = createSocket('udp4');
     const free = await new Promise<boolean>((resolve) => {
       socket.once('error', () => resolve(false));
       socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(true));
     });
     await new Promise<void>((resolve) => socket.close(resolve));
-    if (free) return port;
+    return free;
+  });
+}
+
+/** A TCP port of 127.0.0.1 that nobody has at the moment. */
+export function freeTcpPort(): Promise<number> {
+  return freePort(async (port) => {
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(true));
+    });
+    if (free) await new Promise((resolve) => server.close(resolve));
+    return free;
+  });
+}
+
+/**
+ * Looks for a port below those that the system gives to sockets which name none (ip(7), ip_local_port_range): so nobody
+ * gets it by chance.
+ */
+async function freePort(isFree: (port: number) => Promise<boolean>): Promise<number> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const port = randomInt(10_000, 32_768);
+    if (await isFree(port)) return port;
   }
   throw new Error('no port is free');
 }
 
-/** A TCP port of 127.0.0.1 that nobody has at the moment. */
-export async function freeTcpPort(): Promise<number> {
-  const { server, port } = await tcpServer(undefined, () => undefined);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** A TCP server on 127.0.0.1. */
 export async function tcpServer(
-  t: Test | undefined,
+  t: Test,
   accepted: (socket: Socket) => void,
   port = 0,
 ): Promise<{ server: Server; port: number }> {
@@ -106,7 +149,7 @@ export async function tcpServer(
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
-  t?.teardown(() => {
+  t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });

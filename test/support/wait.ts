@@ -1,5 +1,5 @@
 /**
- * Resolves when the condition holds; throws when it does not in time. The tests' only way to wait. A file that is not
+ * Resolves when the condition holds; throws when it did not in time. The tests' only way to wait. A file that is not
  * there (ENOENT) is one that is not there yet: while files are rotated, a name is free for a moment.
  */
 export async function until(
@@ -9,6 +9,8 @@ export async function until(
 ): Promise<void> {
   const deadline = performance.now() + ms;
   for (;;) {
+    // Looked at before the condition: whoever was held up for long looks once more.
+    const late = performance.now() > deadline;
     let missing: unknown;
     try {
       if (await condition()) return;
@@ -16,8 +18,7 @@ export async function until(
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       missing = error;
     }
-    if (performance.now() > deadline)
-      throw new Error(`still not so after ${ms} ms: ${what}`, { cause: missing });
+    if (late) throw new Error(`still not so after ${ms} ms: ${what}`, { cause: missing });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
