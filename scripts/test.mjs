@@ -13,8 +13,8 @@ const step = (what, args, env = {}) => {
 const tap = 'node_modules/.bin/tap';
 const tests = (folders) => folders.map((name) => `build/test/${name}/*.test.js`);
 /** These load the machine, or time themselves: one after the other. */
-const alone = ['mold', 'server', 'udp'];
-const behaviour = tests(['client', 'server', 'forward', 'reverse', 'lan', 'chain', 'socat']);
+const alone = ['client', 'mold', 'server', 'udp'];
+const together = ['forward', 'reverse', 'lan', 'chain', 'socat'];
 // Other tests of mold name the engine themselves, or need none.
 const mold = ['deaf', 'plain', 'repair', 'stray'].map((name) => `build/test/mold/${name}.test.js`);
 
@@ -29,5 +29,11 @@ const others = [...new Set(folders)].filter((folder) => !alone.includes(folder))
 step('tests', [tap, '--jobs=2', ...tests(others)]);
 step('tests that want the machine for themselves', [tap, '--jobs=1', ...tests(alone)]);
 if (process.platform === 'linux') {
-  step('behaviour on the node engine', [tap, '--jobs=2', ...behaviour, ...mold], { ENGINE: 'node' });
+  const node = { ENGINE: 'node' };
+  step('behaviour on the node engine', [tap, '--jobs=2', ...tests(together)], node);
+  step(
+    'behaviour on the node engine, one after the other',
+    [tap, '--jobs=1', ...tests(['client', 'server']), ...mold],
+    node,
+  );
 }

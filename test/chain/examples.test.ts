@@ -104,6 +104,7 @@ t.test('reverse from UDP by a group to a TCP client', { skip }, async (t) => {
   const client = await reader(t, a!, '[::1]:9921');
   await reverse.says(/client.*\[?::1/);
   await send(t, b!, 'through\n', '10.77.0.1:9920');
+  await got(client, 'through\n');
   await send(t, b!, 'into the group\n', '224.0.0.1:9922,interface=eth0');
   await got(client, 'through\ninto the group\n');
   t.equal(await reverse.stop(), 0, reverse.stderr);

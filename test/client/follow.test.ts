@@ -81,9 +81,9 @@ t.test('a renamed file is read to its end before the new one of its name', async
   for (let i = 0; i < 5; i++) {
     renameSync(file, `${file}.${i}`);
     appendFileSync(`${file}.${i}`, `late ${i}\n`);
+    // What is written after another has the name may be too late.
     writeFileSync(file, `first ${i}\n`);
-    appendFileSync(`${file}.${i}`, `later ${i}\n`);
-    expected += `late ${i}\nlater ${i}\nfirst ${i}\n`;
+    expected += `late ${i}\nfirst ${i}\n`;
     await hasRead(client, expected);
   }
   t.equal(await client.stop(), 0);

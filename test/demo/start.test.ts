@@ -11,14 +11,14 @@ const START = fileURLToPath(new URL('../../demo/start.js', import.meta.url));
 const READERS = ['TCP reader 1', 'TCP reader 2', 'file', 'TCP reader 3', 'TLS reader 4', 'TLS reader 5'];
 
 // What is run takes its time, more of it on a busy machine.
-t.setTimeout(120_000);
+t.setTimeout(300_000);
 
 t.test('the generated feed: every reader gets it whole, within the promised time', async (t) => {
   const started = performance.now();
   const demo = demonstrate(t, []);
   t.equal(await exit(demo), 0, demo.stderr);
-  // About 15 s on an idle machine.
-  t.ok(performance.now() - started < 30_000, 'it ends by itself');
+  // About 10 s on an idle machine.
+  t.ok(performance.now() - started < 90_000, 'it ends by itself');
   for (const reader of READERS) t.match(out(demo), identical(reader));
   t.match(out(demo), /20,000 AIS position reports/);
   for (const hop of ['client', 'forward', 'reverse A', 'reverse B', 'server']) {
@@ -47,7 +47,7 @@ t.test(
   'a hop that dies: its readers are told to be short, the others identical, and it ends with 1',
   async (t) => {
     const demo = demonstrate(t, ['--path', file(t, 'a line of thirty characters.\n'.repeat(8000))]);
-    await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+    await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 60_000);
     const [, pid] = /^ +(\d+) +mproxy-reverse .*tls:/m.exec(out(demo)) ?? [];
     process.kill(Number(pid), 'SIGKILL');
     t.equal(await exit(demo), 1);
@@ -62,7 +62,7 @@ t.test(
 t.test('asked to end: nothing is left behind', async (t) => {
   const folder = t.testdir();
   const demo = demonstrate(t, [], { env: { ...process.env, TMPDIR: folder } });
-  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 60_000);
   t.equal(readdirSync(folder).length, 1, 'its files are in a folder of their own');
   const pids = hopsOf(demo);
   t.equal(pids.length, 5);
@@ -75,7 +75,7 @@ t.test('asked to end: nothing is left behind', async (t) => {
 t.test('a reader of its output that goes away: it ends, and nothing is left behind', async (t) => {
   const folder = t.testdir();
   const demo = demonstrate(t, [], { env: { ...process.env, TMPDIR: folder } });
-  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 20_000);
+  await until('something arrived', () => /TLS reader 5 +\d+\.\d kB/.test(out(demo)), 60_000);
   const pids = hopsOf(demo);
   demo.child.stdout!.destroy();
   t.equal(await exit(demo), 1);
@@ -113,7 +113,7 @@ function hopsOf(demo: Running): number[] {
 
 /** Waits for it to end, with a deadline. */
 async function exit(demo: Running): Promise<number | null> {
-  await until('the demo ends', () => demo.status !== null || demo.signal !== null, 45_000);
+  await until('the demo ends', () => demo.status !== null || demo.signal !== null, 90_000);
   return demo.status;
 }
 

@@ -55,9 +55,10 @@ t.test(
 t.test('ttl is the number of hops, 1 where none is given', { skip: noIptables }, async (t) => {
   const { hosts } = lan(t, 2);
   const [a, b] = hosts;
-  b!.run('iptables', '-A', 'INPUT', '-p', 'udp', '-m', 'ttl', '--ttl-eq', '9', '-j', 'DROP');
+  b!.run('iptables', '-w', '-A', 'INPUT', '-p', 'udp', '-m', 'ttl', '--ttl-eq', '9', '-j', 'DROP');
   b!.run(
     'iptables',
+    '-w',
     '-A',
     'INPUT',
     '-p',

@@ -4,7 +4,7 @@ import { lan } from '../support/namespace.js';
 import { until } from '../support/wait.js';
 import { listen, noIptables, reader } from './tools.js';
 
-const LINES = 3000;
+const LINES = 1000;
 const RANDOMLY = ['-m', 'statistic', '--mode', 'random', '--probability', '0.05', '-j', 'DROP'];
 
 for (const [group, iptables] of [
@@ -18,8 +18,8 @@ for (const [group, iptables] of [
       const { hosts } = lan(t, 3);
       const [a, b, c] = hosts;
       const udp = ['-p', 'udp', '--dport', '9922'];
-      a!.run(iptables, '-A', 'OUTPUT', ...udp, ...RANDOMLY);
-      for (const host of [b!, c!]) host.run(iptables, '-A', 'INPUT', ...udp, ...RANDOMLY);
+      a!.run(iptables, '-w', '-A', 'OUTPUT', ...udp, ...RANDOMLY);
+      for (const host of [b!, c!]) host.run(iptables, '-w', '-A', 'INPUT', ...udp, ...RANDOMLY);
       const server = await listen(t, c!, group);
       const outputs = ['--multicast-addr', group, '--tcp-output-addr', '10.77.0.2:9930'];
       const reverse = start(t, 'reverse', outputs, { namespace: b!.name });
@@ -31,16 +31,7 @@ for (const [group, iptables] of [
         namespace: a!.name,
       });
       await forward.says('listening:');
-      const paced = [
-        '--path',
-        '-',
-        '--frame',
-        'line',
-        '--rate',
-        '3000pps',
-        '--server-addr',
-        '127.0.0.1:9920',
-      ];
+      const paced = ['--path', '-', '--frame', 'line', '--rate', '500pps', '--server-addr', '127.0.0.1:9920'];
       const feeder = start(t, 'client', paced, { namespace: a!.name });
       feeder.child.stdin!.end(Array.from({ length: LINES }, (_, i) => line(i)).join(''));
       t.equal(await feeder.exited, 0, feeder.stderr);
@@ -54,7 +45,7 @@ for (const [group, iptables] of [
         [b!, client],
         [c!, server],
       ] as const) {
-        const dropped = droppedBy(host.run(iptables, '-nvxL', 'INPUT'));
+        const dropped = droppedBy(host.run(iptables, '-w', '-nvxL', 'INPUT'));
         const lines = () => receiver.stdout.toString('latin1').split('\n').slice(0, -1);
         await until('all that was not dropped is out', () => lines().length >= LINES - unsent - dropped);
         t.equal(lines().length, LINES - unsent - dropped);

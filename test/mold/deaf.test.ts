@@ -28,7 +28,8 @@ t.test('what a sender answers nothing about is given up together, however much t
   await deafSender(t, await server.port());
   const began = performance.now();
   t.equal(await server.exited, 1);
-  t.ok(performance.now() - began < 4000, 'soon');
+  // One after the other it would take minutes.
+  t.ok(performance.now() - began < 20_000, 'soon');
   t.equal(String(server.stdout), MESSAGE.repeat(1 + PACKETS));
   t.match(server.stderr, `messages 2 to ${LAST - PACKETS - 1} `);
 });

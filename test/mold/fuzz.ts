@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Running, start } from '../support/command.js';
+import { freeUdpPort } from '../support/net.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
 
@@ -36,26 +37,19 @@ async function stream(t: Test, random: Random, engine: string, seconds: number) 
     ...['--path', to, '--listen-addr', '127.0.0.1:0', '--frame', 'mold', '--engine', engine],
   ]);
   const port = await server.port();
-  const own = await freeBind();
+  const own = await freeUdpPort();
   const client = start(t, 'client', [
     ...['--path', from, '--server-addr', `127.0.0.1:${port},bind=127.0.0.1:${own}`, '--frame', 'mold'],
     ...['--session', SESSION, '--rate', `${Math.ceil((data.length * 8) / seconds)}bps`],
-    ...['--payload', '1400', '--engine', engine, '--linger', '2s'],
+    ...['--payload', '1400', '--engine', engine, '--linger', '1m'],
     ...['--repair-rate', '50Mbps'],
   ]);
   await server.says(`session ${SESSION} of`);
   return { data, to, server, client, serverPort: port, clientPort: own };
 }
 
-async function freeBind(): Promise<number> {
-  const [socket] = await sockets(undefined, ['127.0.0.1']);
-  const { port } = socket!.address();
-  await new Promise<void>((resolve) => socket!.close(resolve));
-  return port;
-}
-
 /** A socket on each of these addresses; what comes to them is dropped. */
-async function sockets(t: Test | undefined, addresses: string[]): Promise<Socket[]> {
+async function sockets(t: Test, addresses: string[]): Promise<Socket[]> {
   return Promise.all(
     addresses.map(async (address) => {
       const socket = createSocket('udp4');
@@ -63,7 +57,7 @@ async function sockets(t: Test | undefined, addresses: string[]): Promise<Socket
         socket.once('error', reject);
         socket.bind(0, address, resolve);
       });
-      t?.teardown(() => socket.close());
+      t.teardown(() => socket.close());
       return socket;
     }),
   );
@@ -160,7 +154,7 @@ async function completes(t: Test, { data, to, client, server, clientPort }: Stre
   t.match(said.at(-1), / 0 lost/, said.join('; '));
   await until('the file has every line of the real sender', () => realLines(to).length >= data.length);
   t.ok(realLines(to).equals(data), 'once and in order');
-  t.equal(await client.exited, 0, client.stderr);
+  t.equal(await client.stop(), 0, client.stderr);
   t.equal(await server.stop(), 0);
   t.notMatch(server.stderr + client.stderr, /\n {4}at /);
 }

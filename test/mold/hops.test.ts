@@ -63,14 +63,15 @@ t.test('a hop that reads and writes mold repairs by itself', async (t) => {
     ...['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `${relay.address}:${relay.port}`],
     ...['--frame', 'mold', '--once', '--payload', '1400', '--linger', '3s'],
   ]);
-  const feed = new Feed(t, `127.0.0.1:${await hop.port()}`);
+  // No faster than the smallest buffer has room for: the origin is to be asked for nothing.
+  const feed = new Feed(t, `127.0.0.1:${await hop.port()}`, ['--payload', '1400', '--rate', '10Mbps']);
   feed.send(LINES);
   t.equal(await feed.end(), 0, feed.client.stderr);
   t.equal(await hop.exited, 0, hop.stderr);
   t.equal(await server.exited, 0, server.stderr);
   t.ok(relay.counts.on.lost > 0);
   t.equal(String(server.stdout), feed.text);
-  t.ok(sentAgain(hop) >= relay.counts.on.lost / 2, hop.stderr);
+  t.ok(sentAgain(hop) >= relay.counts.on.lost / 4, hop.stderr);
   t.equal(sentAgain(feed.client), 0, 'the origin was asked for nothing');
   const names = [feed.client, hop].map(({ stderr }) => /session (\S+) to/.exec(stderr)?.[1]);
   t.not(names[0], names[1], 'a session of its own');
@@ -88,6 +89,7 @@ t.test(
     ]);
     const client = await tcpClient(t, await out.port());
     await out.port(1);
+    await out.says('client: ');
     const into = start(t, 'reverse', [
       ...['--multicast-addr', `${group.address},frame=mold`, '--tcp-listen-addr', '127.0.0.1:0'],
     ]);

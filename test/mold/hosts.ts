@@ -21,7 +21,7 @@ export async function fileToThree(t: Test, bytes: number, lose: number, rate: st
   const [sender, ...receivers] = hosts;
   for (const { run } of receivers.map((host) => ({ run: host.run.bind(host) })))
     for (const chain of lose > 0 ? ['INPUT', 'OUTPUT'] : [])
-      run('iptables', '-A', chain, '-p', 'udp', ...randomly(lose), '-j', 'DROP');
+      run('iptables', '-w', '-A', chain, '-p', 'udp', ...randomly(lose), '-j', 'DROP');
   const folder = t.testdir({});
   const input = join(folder, 'in');
   const content = lines(bytes);
@@ -42,7 +42,9 @@ export async function fileToThree(t: Test, bytes: number, lose: number, rate: st
     t.equal(running.status, 0, running.stderr);
     t.ok(readFileSync(path).equals(content), 'the same bytes');
     const dropped =
-      lose > 0 ? ['INPUT', 'OUTPUT'].map((chain) => droppedBy(host.run('iptables', '-nvxL', chain))) : [0, 0];
+      lose > 0
+        ? ['INPUT', 'OUTPUT'].map((chain) => droppedBy(host.run('iptables', '-w', '-nvxL', chain)))
+        : [0, 0];
     t.comment(`dropped ${dropped.join(' in, ')} out; ${running.stderr.trim().split('\n').at(-1)}`);
     if (lose > 0) t.ok(dropped[0]! > 0, 'some of it was lost on the way');
     if (lose > 0) t.match(running.stderr, /ended: .* [1-9][\d,]* repaired/);

@@ -74,7 +74,7 @@ t.test('a sender that is killed is told, and its successor followed', async (t) 
     names.push(await next.session());
   }
   t.equal(new Set(names).size, 3);
-  await server.says('its sender is gone');
+  await server.says('its sender is gone', 30_000);
   await server.stop();
   const words = ['first', 'second', 'third'];
   t.equal(String(server.stdout), words.map((word) => numbered(1, 1000, word)).join(''));

@@ -13,6 +13,7 @@ t.test('messages leave a hop to plain UDP as a datagram each, and to TCP by the 
   ]);
   const clients = [await tcpClient(t, await reverse.port()), await tcpClient(t, await reverse.port(1))];
   await reverse.port(2);
+  await reverse.says(/client: .*\n.*client: /);
   const feed = new Feed(t, group.address, ['--bind', `127.0.0.1:${await freeUdpPort()}`]);
   feed.send(300);
   feed.client.child.stdin?.write('\n');
@@ -37,7 +38,7 @@ t.test('a sender that stays for nobody says that its session is over all the sam
 
 t.test('the shortest messages come out too, more of them than are passed on at once', async (t) => {
   const server = receive(t, 'server', ['--listen-addr', '127.0.0.1:0', '--path', '-', '--once']);
-  const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+  const feed = new Feed(t, `127.0.0.1:${await server.port()}`);
   const text = '\n'.repeat(200_000);
   feed.client.child.stdin?.write(text);
   t.equal(await feed.end(), 0, feed.client.stderr);

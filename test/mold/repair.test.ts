@@ -32,11 +32,11 @@ for (const lose of [0, 0.05, 0.2]) {
     const relay = await lossyRelay(t, { to, seed: random.seed, lose, reorder: 0.05, duplicate: 0.02 });
     const address = `${relay.address}:${relay.port}`;
     const client = start(t, 'client', [
-      ...['--path', input, '--server-addr', address, '--frame', 'mold', '--rate', '50Mbps'],
+      ...['--path', input, '--server-addr', address, '--frame', 'mold', '--rate', '50Mbps', '--linger', '1m'],
     ]);
-    t.equal(await client.exited, 0, client.stderr);
     await until('the server ended', () => !server.running, 30_000);
     t.equal(await server.exited, 0, server.stderr);
+    t.equal(await client.stop(), 0, client.stderr);
     t.ok(readFileSync(output).equals(content), 'the same bytes');
     if (lose > 0) t.ok(relay.counts.on.lost > 0, 'and some were lost on the way');
     t.match(server.stderr, /ended: .* 0 lost/);

@@ -38,6 +38,7 @@ t.test(
       for (const chain of ['INPUT', 'OUTPUT'])
         host.run(
           'iptables',
+          '-w',
           '-A',
           chain,
           '-p',
@@ -52,7 +53,20 @@ t.test(
           'DROP',
         );
     // The packets of 20 bytes with 28 of headers: heartbeats, until the end of the session.
-    sender.run('iptables', '-A', 'OUTPUT', '-p', 'udp', '-d', '239.7.7.7', '-m', 'length', '--length', '48');
+    sender.run(
+      'iptables',
+      '-w',
+      '-A',
+      'OUTPUT',
+      '-p',
+      'udp',
+      '-d',
+      '239.7.7.7',
+      '-m',
+      'length',
+      '--length',
+      '48',
+    );
     const servers = receivers.map((host) => {
       const args = ['--listen-addr', GROUP, '--frame', 'mold', '--path', '-', '--once', '--from-start'];
       return start(t, 'server', args, { namespace: host.name });
@@ -114,7 +128,7 @@ t.test(
 
 /** How many packets without messages the sender has sent to the group. */
 function headersAlone(sender: Host): number {
-  return Number(/^ *(\d+) .*length 48/m.exec(sender.run('iptables', '-nvxL', 'OUTPUT'))![1]);
+  return Number(/^ *(\d+) .*length 48/m.exec(sender.run('iptables', '-w', '-nvxL', 'OUTPUT'))![1]);
 }
 
 async function startCapture(t: Test, host: Host) {

@@ -111,7 +111,7 @@ t.test(
     const server = receive(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0', '--tee']);
     // So much at once that it is written without a copy.
     const count = 20_000;
-    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '1s']);
     feed.send(count);
     await server.says('no space left on the device');
     t.equal(await feed.end(), 0, feed.client.stderr);
@@ -135,7 +135,7 @@ t.test(
     writeFileSync(ballast, Buffer.alloc(2000 * 1024));
     const file = join(dir, 'out');
     const server = receive(t, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
-    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '1s']);
     feed.send(40_000);
     await server.says('no space left on the device');
     t.equal(await feed.end(), 0, feed.client.stderr);
@@ -154,7 +154,7 @@ t.test(
     const path = join(t.testdir(), 'log');
     symlinkSync(join(dir, 'out'), path);
     const server = receive(t, 'server', ['--path', path, '--listen-addr', '127.0.0.1:0', '--tee']);
-    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '100ms']);
+    const feed = new Feed(t, `127.0.0.1:${await server.port()}`, ['--linger', '1s']);
     feed.send(20_000);
     await server.says('no space left on the device');
     t.equal(await feed.end(), 0, feed.client.stderr);
@@ -201,9 +201,11 @@ t.test(
       ...['--path', file, '--listen-addr', '127.0.0.1:0', '--rotate-size', '64KiB'],
     ]);
     const port = await server.port();
-    for (let turn = 0; turn < 4; turn++) await udpSend(port, SENT);
+    for (let turn = 1; turn <= 4; turn++) {
+      await udpSend(port, SENT);
+      await until('all is in the one', () => readFileSync(file).length === turn * SENT.join('').length);
+    }
     await server.says(/rotating: .*out: no space left on the device; going on with the old file/);
-    await until('all is in the one', () => readFileSync(file).length === 4 * SENT.join('').length);
     t.same(readdirSync(dir).sort(), ['other', 'out'], 'nothing is left of the attempt');
     rmSync(join(dir, 'other'));
     // It would be tried again 10 s later, and is after this at once.

@@ -26,6 +26,8 @@ export interface LossyOptions extends Trouble {
   seed?: number;
   /** What is different on the way to the senders, where the requests go. */
   back?: Trouble;
+  /** Is shown what comes from the senders, before anything happens to it. */
+  seen?: (datagram: Buffer) => void;
 }
 
 export class Counts {
@@ -54,7 +56,7 @@ const BUFFER = 4 * 1024 * 1024;
  * one, as a receiver that asks, has a socket that faces this sender, and gets its answers from where it wrote to.
  */
 export async function lossyRelay(t: Test, options: LossyOptions): Promise<Relay> {
-  const { to, back: different, seed = new Random().seed, ...trouble } = options;
+  const { to, back: different, seen, seed = new Random().seed, ...trouble } = options;
   const on = new Direction(trouble, seed);
   const back = new Direction({ ...trouble, ...different }, seed + 1);
   const sockets: Socket[] = [];
@@ -83,7 +85,10 @@ export async function lossyRelay(t: Test, options: LossyOptions): Promise<Relay>
     });
     return facing;
   });
-  const front = open((datagram, from) => on.pass(datagram, facingReceivers(from), to));
+  const front = open((datagram, from) => {
+    seen?.(datagram);
+    on.pass(datagram, facingReceivers(from), to);
+  });
   await new Promise<void>((resolve, reject) => {
     front.once('error', reject);
     front.once('listening', resolve);

@@ -64,6 +64,9 @@ export function plug(bridge: Host, host: Host, number: number, index?: string): 
   host.ip('addr', 'add', `10.77.0.${number}/24`, 'dev', 'eth0');
   host.ip('addr', 'add', `fd77::${number}/64`, 'dev', 'eth0', 'nodad');
   host.ip('link', 'set', 'eth0', 'up');
+  // The kernel makes the link-local address somewhat later.
+  const address = () => host.ip('-6', 'addr', 'show', 'dev', 'eth0', 'scope', 'link');
+  for (let tries = 0; tries < 1000 && !address().includes('fe80::'); tries++);
 }
 
 function ip(...args: string[]): string {

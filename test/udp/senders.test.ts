@@ -72,8 +72,8 @@ for (const engine of ENGINES) {
         const many = random.integer(1, 3);
         await send(random.integer(0, 19), many, random.integer(8, 300));
         sent += many;
+        if (i % 50 === 49) await inbox.has(sent);
       }
-      await inbox.has(sent);
       check(t, told, address);
       t.equal(new Set(told.map(({ from }) => from)).size, 20, 'one object for each');
     });

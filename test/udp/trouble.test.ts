@@ -62,7 +62,7 @@ for (const engine of ENGINES) {
 
   t.test(`${engine.name}: stopping delivers what the kernel holds`, async (t) => {
     const inbox = (await open(t, engine)).run();
-    const sent = 500;
+    const sent = 300;
     sendMeanwhile(inbox.port, sent, 100);
     await inbox.stop();
     const numbers = inbox.texts.map(Number);

@@ -3,6 +3,7 @@ import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from
 import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
+import { RunningClock } from '../mold/clock.js';
 import { takeMemory } from '../mold/memory.js';
 import type { MoldSending } from '../mold/options.js';
 import { Repairs } from '../mold/repairs.js';
@@ -151,24 +152,29 @@ export class MoldSink implements Sink {
     this.flush();
     await this.#busy;
     clearInterval(this.#heartbeats);
-    const end = this.#packer.end();
-    let quietSince = performance.now();
-    const latest = quietSince + this.options.linger + MOST_LINGER_MS + this.#repairs.storeMs;
-    do {
-      this.#sendAlone(end);
-      if (this.#hurry.signal.aborted) break;
-      await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
-      quietSince = Math.max(quietSince, this.#repairs.askedAt);
-    } while (
-      performance.now() < latest &&
-      (performance.now() - quietSince < this.options.linger || this.#repairs.busy)
-    );
+    await this.#linger(this.#packer.end());
     this.#repairs.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
     this.service.notice(
       `session ${this.options.session.trim()}: ${showCount(messages, 'message')} sent, ${showCount(answers, 'packet')} sent again`,
     );
+  }
+
+  async #linger(end: Buffer): Promise<void> {
+    const clock = new RunningClock(10 * END_MS);
+    let now = clock.now();
+    let quietSince = now;
+    let { askedAt } = this.#repairs;
+    const latest = now + this.options.linger + MOST_LINGER_MS + this.#repairs.storeMs;
+    do {
+      this.#sendAlone(end);
+      if (this.#hurry.signal.aborted) return;
+      await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
+      now = clock.now();
+      if (askedAt !== this.#repairs.askedAt) quietSince = now;
+      askedAt = this.#repairs.askedAt;
+    } while (now < latest && (now - quietSince < this.options.linger || this.#repairs.busy));
   }
 
   #add(offset: number, length: number): void {
