@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import t from 'tap';
 import { groupSink, loopbackGroup, settled } from '../support/group.js';
 import { type LossyOptions, lossyRelay } from '../support/lossy.js';
-import { type UdpSink, udpSend, udpSink } from '../support/net.js';
+import { inParts, type UdpSink, udpSend, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 type Test = Parameters<typeof lossyRelay>[0];
@@ -14,11 +14,17 @@ const write = (from: UdpSink, port: number, text: string) => from.socket.send(te
 
 /** Sends datagrams through a relay, and waits until all that it did not lose have arrived. */
 async function through(t: Test, trouble: Omit<LossyOptions, 'to'>, count = 1000) {
-  const sink = await udpSink(t);
+  const [sink, sender] = [await udpSink(t), await udpSink(t)];
   const relay = await lossyRelay(t, { to: place(sink), ...trouble });
   t.comment(`SEED=${relay.seed}`);
-  await udpSend(relay.port, numbers(count));
   const { on } = relay.counts;
+  await inParts(
+    numbers(count),
+    async (part) => {
+      for (const text of part) write(sender, relay.port, text);
+    },
+    (sent) => on.received === sent,
+  );
   await until('all are there', () => {
     const due = count - on.lost + on.duplicated;
     return on.received === count && on.sent === due && sink.datagrams.length === due;
