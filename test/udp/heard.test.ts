@@ -128,7 +128,7 @@ for (const engine of ENGINES) {
     }
     const heard = asked.length - heardBefore;
     t.ok(heard > 0, `${heard} questions meanwhile`);
-    flooding.kill();
+    flooding.kill('SIGKILL');
     await once(flooding, 'exit');
     await until('all are counted', () => {
       const { datagrams, dropped, errors } = sender.replies;
@@ -189,7 +189,9 @@ function flood(t: Test, port: number): ChildProcess {
     const socket = require('node:dgram').createSocket('udp4');
     const next = () => socket.send('question'.padEnd(20), ${port}, '127.0.0.1', next);
     socket.bind(0, '127.0.0.1', next);`;
-  const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit', timeout: 60_000 });
-  t.teardown(() => child.kill());
+  // It is never idle, so that no other signal would be looked at.
+  const killSignal = 'SIGKILL';
+  const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit', timeout: 60_000, killSignal });
+  t.teardown(() => child.kill(killSignal));
   return child;
 }
