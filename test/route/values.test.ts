@@ -243,8 +243,8 @@ t.test('figures for a person', (t) => {
   ]);
   t.strictSame([0, 500, 1500, 30_000, 300_000].map(showDuration), ['0 ms', '500 ms', '1.5 s', '30 s', '5 m']);
   t.strictSame(
-    [0, 1, 1234].map((count) => showCount(count, 'line')),
-    ['0 lines', '1 line', '1,234 lines'],
+    [0, 1, 999, 1234, 1234567].map((count) => showCount(count, 'line')),
+    ['0 lines', '1 line', '999 lines', '1,234 lines', '1,234,567 lines'],
   );
   t.end();
 });

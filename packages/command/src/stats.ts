@@ -1,5 +1,5 @@
 import type { Handle, RouteStats, SinkCounts, SourceCounts } from 'mproxy-route';
-import { showBytes, showCount } from 'mproxy-route/units';
+import { showBytes, showCount, showNumber } from 'mproxy-route/units';
 
 /** Prints a line a route every period, and once more at the end. */
 export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {
@@ -84,7 +84,7 @@ function moldSent({ messages, requests, refused, answers }: NonNullable<SinkCoun
 }
 
 function people(word: string, count: { now: number; ever: number } | undefined): string[] {
-  return count ? [`${showCount(count.now, word)} now ${count.ever.toLocaleString('en')} ever`] : [];
+  return count ? [`${showCount(count.now, word)} now ${showNumber(count.ever)} ever`] : [];
 }
 
 function some(count: number, ...words: [one: string, many?: string]): string[] {

@@ -1,7 +1,7 @@
 import type { Tracker, TrackerOptions } from 'mproxy-framing';
 import type { Endpoint } from 'mproxy-udp';
 import { showEndpoint } from '../address.js';
-import { showCount } from '../units.js';
+import { showCount, showNumber } from '../units.js';
 
 /** Ranges of lost messages that are told one by one. */
 const MOST_TOLD = 8;
@@ -44,7 +44,7 @@ export class Session {
       end - first === 1 ? `${first}` : `${first} to ${end - 1}`,
     );
     const more = this.#ranges > MOST_TOLD ? ` and ${showCount(this.#ranges - MOST_TOLD, 'more range')}` : '';
-    const all = this.tracker.counts.lost.toLocaleString('en');
+    const all = showNumber(this.tracker.counts.lost);
     return `${this.name}: messages ${numbers.join(', ')}${more} (${all} in all)`;
   }
 
@@ -55,11 +55,11 @@ export class Session {
     const figures = [
       showCount(gaps, 'gap'),
       showCount(asked, 'request'),
-      `${repaired.toLocaleString('en')} repaired`,
+      `${showNumber(repaired)} repaired`,
       showCount(duplicates, 'duplicate'),
-      `${lost.toLocaleString('en')} lost`,
+      `${showNumber(lost)} lost`,
     ];
-    return `${this.name} at message ${(next - 1).toLocaleString('en')}; ${figures.join(', ')}`;
+    return `${this.name} at message ${showNumber(next - 1)}; ${figures.join(', ')}`;
   }
 
   #lose(first: number, count: number): void {
