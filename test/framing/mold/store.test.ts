@@ -24,6 +24,24 @@ t.test('a message is found in the packet that holds it', (t) => {
   t.end();
 });
 
+t.test('each part of the memory is asked for once, before it is first written to', (t) => {
+  const capacity = 1_000_000;
+  let backed = 0;
+  const store = new PacketStore(capacity, (part) => {
+    t.equal(part.byteOffset - store.slab.byteOffset, backed, 'one behind the other');
+    backed += part.length;
+  });
+  for (let i = 0; i < 3000; i++) {
+    const at = store.reserve(1000);
+    if (at + 1000 > backed) t.fail(`${at + 1000} of ${backed}`);
+    if (i === 0) t.ok(backed < capacity / 2, 'not all at once');
+    packet(i + 1, ['x'.repeat(970)]).copy(store.slab, at);
+    store.commit(992);
+  }
+  t.equal(backed, capacity);
+  t.end();
+});
+
 t.test('the oldest packets make room, no more of them than must', (t) => {
   // Three packets of 30 bytes fit, and 10 bytes are left.
   const store = storeOf(100, [packet(1, ['11111111']), packet(2, ['22222222']), packet(3, ['33333333'])]);

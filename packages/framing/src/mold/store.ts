@@ -5,6 +5,8 @@ import { countOf, sequenceOf } from './packet.js';
 const MOST = 2 ** 32 - 2 ** 20;
 /** Room for lines that are to be put into packets, behind the slab. */
 const LINES = 64 * 1024;
+/** Bytes of the slab that the system is asked for at once. */
+const AHEAD = 256 * 1024;
 /** Places of the index at first; a power of two, as it doubles. */
 const FIRST_PLACES = 1024;
 
@@ -19,7 +21,7 @@ export interface Stored {
  * oldest. They are found by the numbers in their own headers, which must ascend without a gap.
  */
 export class PacketStore {
-  /** What the offsets point into. Its pages are taken from the system when they are first used. */
+  /** What the offsets point into. Its memory is taken from the system when it is first used. */
   readonly slab: Buffer;
   /** Makes messages of what is in {@link lines}, right in the slab. */
   readonly copier: Copier;
@@ -35,9 +37,17 @@ export class PacketStore {
   #end = 0;
   #reserved = 0;
   #room = 0;
+  /** Up to where the slab was asked for. */
+  #backed = 0;
 
-  /** @param capacity bytes, at least the largest packet and 32, at most 4,095 MiB */
-  constructor(capacity: number) {
+  /**
+   * @param capacity bytes, at least the largest packet and 32, at most 4,095 MiB
+   * @param back is given each part of the slab before it is first written to, to have the system back it with memory
+   */
+  constructor(
+    capacity: number,
+    private readonly back: (part: Buffer) => void = () => undefined,
+  ) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > MOST)
       throw new RangeError(`a store of ${capacity} bytes`);
     this.linesAt = capacity + SLACK;
@@ -72,6 +82,7 @@ export class PacketStore {
     while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
     this.#reserved = at;
     this.#room = size;
+    if (at + size > this.#backed) this.#backUp(at + size);
     return at;
   }
 
@@ -116,6 +127,12 @@ export class PacketStore {
     return { offset: this.#offsets[place]!, length: this.#lengths[place]! };
   }
 
+  #backUp(end: number): void {
+    const from = this.#backed;
+    this.#backed = Math.max(end, from + AHEAD);
+    this.back(this.slab.subarray(from, this.#backed));
+  }
+
   #liesWithin(from: number, to: number): boolean {
     const oldest = this.#offsets[this.#head]!;
     return oldest >= from && oldest < to;
@@ -127,16 +144,20 @@ export class PacketStore {
   }
 
   #growIndex(): void {
-    const places = this.#offsets.length;
-    const offsets = new Uint32Array(2 * places);
-    const lengths = new Uint16Array(2 * places);
-    for (let i = 0; i < this.#count; i++) {
-      const { offset, length } = this.#at(i);
-      offsets[i] = offset;
-      lengths[i] = length;
-    }
-    this.#offsets = offsets;
-    this.#lengths = lengths;
+    const places = 2 * this.#offsets.length;
+    this.#offsets = unrolled(this.#offsets, this.#head, new Uint32Array(places));
+    this.#lengths = unrolled(this.#lengths, this.#head, new Uint16Array(places));
     this.#head = 0;
   }
+}
+
+/** Puts the places of a full ring into a larger one, from its oldest on. */
+function unrolled<Places extends Uint32Array | Uint16Array>(
+  ring: Places,
+  head: number,
+  into: Places,
+): Places {
+  into.set(ring.subarray(head));
+  into.set(ring.subarray(0, head), ring.length - head);
+  return into;
 }

@@ -68,7 +68,8 @@ export class MoldSink implements Sink {
     private readonly options: MoldSinkOptions,
   ) {
     const { retain, session, payload, repairRate, pace } = options;
-    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain));
+    const back = service.engine.back?.bind(service.engine);
+    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain, back));
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
     this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));

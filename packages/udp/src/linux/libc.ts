@@ -19,6 +19,7 @@ export interface Libc {
     addressLength: number,
   ): number;
   writev(fd: number, iovs: bigint, count: number): number;
+  madvise(address: bigint, length: bigint, advice: number): number;
   shutdown(fd: number, how: number): number;
   /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
   dup2(from: number, to: number): number;
@@ -45,6 +46,7 @@ const PROTOTYPES = {
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
   sendto: 'int64_t sendto(int, void *, size_t, int, void *, unsigned int)',
   writev: 'int64_t writev(int, uintptr_t, int)',
+  madvise: 'int madvise(uintptr_t, size_t, int)',
   shutdown: 'int shutdown(int, int)',
   dup2: 'int dup2(int, int)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
