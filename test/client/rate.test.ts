@@ -3,26 +3,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { start } from '../support/command.js';
 import { type UdpSink, udpSink } from '../support/net.js';
+import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
-
-/** A machine that does much else is late with sending, or with looking at what came: one of so many tries tells. */
-const TRIES = 5;
-
-/** @param attempt gives what is wrong */
-async function inOneOfSome(t: Test, attempt: () => Promise<string[]>): Promise<void> {
-  let wrong: string[] = [];
-  for (let tries = 0; tries < TRIES; tries++) {
-    wrong = await attempt();
-    if (wrong.length === 0) break;
-    t.comment(wrong.join('; '));
-  }
-  t.same(wrong, []);
-}
-
-/** What of this does not hold. */
-function untrue(claims: Record<string, boolean>): string[] {
-  return Object.keys(claims).filter((claim) => !claims[claim]);
-}
 
 /** When each datagram comes to a sink, ms. */
 function timesOf(sink: UdpSink): number[] {

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { start } from '../support/command.js';
 import { freeUdpPort, udpSend, udpSink } from '../support/net.js';
+import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
 
 t.test('--stats tells every period what went in and out', async (t) => {
@@ -19,13 +20,16 @@ t.test('--stats tells every period what went in and out', async (t) => {
 });
 
 t.test('--stats alone is a line a second', async (t) => {
-  const begun = performance.now();
-  const server = start(t, 'server', ['--stats', '--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
-  const lines = () => server.stderr.match(/^mproxy-server: stats: /gm)?.length ?? 0;
-  await until('three lines', () => lines() >= 3, 20_000);
-  const took = performance.now() - begun;
-  t.ok(took > 2900 && took < 15_000, `three lines in ${Math.round(took)} ms`);
-  t.equal(await server.stop(), 0);
+  await inOneOfSome(t, async () => {
+    const begun = performance.now();
+    const server = start(t, 'server', ['--stats', '--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
+    const lines = () => server.stderr.match(/^mproxy-server: stats: /gm)?.length ?? 0;
+    await until('three lines', () => lines() >= 3, 20_000);
+    const took = Math.round(performance.now() - begun);
+    t.ok(took > 2900, `not sooner: ${took} ms`);
+    t.equal(await server.stop(), 0);
+    return untrue({ [`three lines in ${took} ms`]: took < 4500 });
+  });
 });
 
 t.test('the last line of --stats has everything', async (t) => {

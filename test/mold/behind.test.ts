@@ -4,11 +4,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import { start } from '../support/command.js';
 import { freeUdpPort } from '../support/net.js';
+import { inOneOfSome, untrue } from '../support/tries.js';
 
 const LINE = `${'x'.repeat(99)}\n`;
 const LINES = 600_000;
-/** A stream goes on when nobody asked for so long. */
-const QUIET_MS = 10;
 
 t.test('a stream waits for a receiver that asks for what was sent long ago, but not for ever', async (t) => {
   const path = join(t.testdir({}), 'in');
@@ -18,27 +17,23 @@ t.test('a stream waits for a receiver that asks for what was sent long ago, but 
   request.writeBigUInt64BE(1n, 10);
   request.writeUInt16BE(1, 18);
   const socket = createSocket('udp4');
-  // Where this process itself is late nobody asks: that time does not count.
-  let [askedAt, starved] = [performance.now(), 0];
-  const timer = setInterval(() => {
-    socket.send(request, own, '127.0.0.1');
-    const now = performance.now();
-    if (now - askedAt > QUIET_MS) starved += now - askedAt;
-    askedAt = now;
-  }, 3);
+  const timer = setInterval(() => socket.send(request, own, '127.0.0.1'), 3);
   t.teardown(() => {
     clearInterval(timer);
     socket.close();
   });
-  const client = start(t, 'client', [
-    ...['--path', path, '--server-addr', `127.0.0.1:${nobody},bind=127.0.0.1:${own}`, '--frame', 'mold'],
-    ...['--session', 'A', '--linger', '0s'],
-  ]);
-  await client.says('sending: session');
-  const begin = performance.now();
-  t.equal(await client.exited, 0, client.stderr);
-  // 60 MB: the first 16 MiB at once, then up to 50 ms for each.
-  const took = performance.now() - begin;
-  t.ok(took + starved > 1000, `it took ${Math.round(took)} ms`);
-  t.match(client.stderr, /600,000 messages sent, [1-9][\d,]* packets? sent again/);
+  // Where this process is late, nobody asks.
+  await inOneOfSome(t, async () => {
+    const client = start(t, 'client', [
+      ...['--path', path, '--server-addr', `127.0.0.1:${nobody},bind=127.0.0.1:${own}`, '--frame', 'mold'],
+      ...['--session', 'A', '--linger', '0s'],
+    ]);
+    await client.says('sending: session');
+    const begin = performance.now();
+    t.equal(await client.exited, 0, client.stderr);
+    const took = performance.now() - begin;
+    t.match(client.stderr, /600,000 messages sent, [1-9][\d,]* packets? sent again/);
+    // 60 MB: the first 16 MiB at once, then up to 50 ms for each.
+    return untrue({ [`it took ${Math.round(took)} ms`]: took > 1000 });
+  });
 });

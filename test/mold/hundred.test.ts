@@ -20,6 +20,7 @@ const isData = (packet: Buffer) => ![0, 0xffff].includes(packet.readUInt16BE(COU
  * @param misses whether the n-th packet is lost on the way, before it comes to the group
  */
 async function repair(t: Test, misses: (n: number) => boolean, repairRate: string) {
+  const begin = performance.now();
   const folder = t.testdir({});
   const [path, port] = [join(folder, 'in'), await freeUdpPort()];
   const content = Array.from({ length: PACKETS }, (_, i) => `${i} `.padEnd(PAYLOAD - 25, '.')).join('\n');
@@ -53,7 +54,7 @@ async function repair(t: Test, misses: (n: number) => boolean, repairRate: strin
   t.comment(
     `${lost.packets} packets in ${lost.ranges} ranges lost: ${asked} asked, ${requests} heard, ${answers} sent again`,
   );
-  return { asked, requests, answers, ...lost };
+  return { seconds: (performance.now() - begin) / 1000, asked, requests, answers, ...lost };
 }
 
 /** A machine that is held up makes all of them ask once more than they need: the best of three runs tells. */
@@ -98,10 +99,14 @@ for (const [what, misses] of [
 t.test(
   'so it is with answers where they take their time by --repair-rate, and six times with requests',
   async (t) => {
-    const begin = performance.now();
-    const { asked, answers, packets, ranges } = await leastRepair(t, (n) => n >= 100 && n < 120, '8Mbps', 6);
+    const { seconds, asked, answers, packets, ranges } = await leastRepair(
+      t,
+      (n) => n >= 100 && n < 120,
+      '8Mbps',
+      6,
+    );
     const least = (RECEIVERS * packets * PAYLOAD * 8) / 8e6;
-    t.ok((performance.now() - begin) / 1000 > least, `it takes ${least} s at least`);
+    t.ok(seconds > least, `it takes ${least} s at least`);
     t.ok(asked <= 6 * RECEIVERS * ranges, `${asked} asked`);
     t.ok(answers <= 2 * RECEIVERS * packets, `${answers} sent again`);
   },

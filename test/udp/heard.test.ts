@@ -189,7 +189,7 @@ function flood(t: Test, port: number): ChildProcess {
     const socket = require('node:dgram').createSocket('udp4');
     const next = () => socket.send('question'.padEnd(20), ${port}, '127.0.0.1', next);
     socket.bind(0, '127.0.0.1', next);`;
-  // It is never idle, so that no other signal would be looked at.
+  // The test runner, loaded into it, has other signals heard by the event loop, which is never idle.
   const killSignal = 'SIGKILL';
   const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit', timeout: 60_000, killSignal });
   t.teardown(() => child.kill(killSignal));

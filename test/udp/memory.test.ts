@@ -10,12 +10,12 @@ const skip =
     : false;
 const SIZE = 64 * 1024 * 1024;
 
-t.test('memory is backed with pages before it is written to, and what was written stays', { skip }, (t) => {
+t.test('memory has its pages before it is written to, and what was written stays', { skip }, (t) => {
   const memory = Buffer.allocUnsafeSlow(SIZE);
   memory.fill('x', 0, 100);
   const before = process.memoryUsage.rss();
   // Neither end is that of a page.
-  engine.back!(memory.subarray(50, SIZE - 50));
+  engine.populate!(memory.subarray(50, SIZE - 50));
   const grown = process.memoryUsage.rss() - before;
   t.ok(grown > 0.9 * SIZE, `${grown} bytes more`);
   t.equal(memory.toString('latin1', 0, 100), 'x'.repeat(100));

@@ -18,8 +18,8 @@ export interface Engine {
   openExchange(options: ExchangeOptions): Promise<Exchange>;
   /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */
   redirect?(from: number, to: number): void;
-  /** Backs memory that was never written to with pages, at half the cost of a fault for each; where that can be had. */
-  back?(memory: Buffer): void;
+  /** Makes the pages of memory that was never written to, cheaper than by a fault for each; where that can be had. */
+  populate?(memory: Buffer): void;
 }
 
 export type EngineName = 'linux' | 'node';

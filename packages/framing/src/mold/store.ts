@@ -37,16 +37,16 @@ export class PacketStore {
   #end = 0;
   #reserved = 0;
   #room = 0;
-  /** Up to where the slab was asked for. */
-  #backed = 0;
+  /** Up to where the slab's pages were asked for. */
+  #populated = 0;
 
   /**
    * @param capacity bytes, at least the largest packet and 32, at most 4,095 MiB
-   * @param back is given each part of the slab before it is first written to, to have the system back it with memory
+   * @param populate is given each part of the slab before it is first written to, to have the system make its pages
    */
   constructor(
     capacity: number,
-    private readonly back: (part: Buffer) => void = () => undefined,
+    private readonly populate: (part: Buffer) => void = () => undefined,
   ) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > MOST)
       throw new RangeError(`a store of ${capacity} bytes`);
@@ -82,7 +82,7 @@ export class PacketStore {
     while (this.#count > 0 && this.#liesWithin(at, at + size)) this.#dropOldest();
     this.#reserved = at;
     this.#room = size;
-    if (at + size > this.#backed) this.#backUp(at + size);
+    if (at + size > this.#populated) this.#ask(at + size);
     return at;
   }
 
@@ -127,10 +127,10 @@ export class PacketStore {
     return { offset: this.#offsets[place]!, length: this.#lengths[place]! };
   }
 
-  #backUp(end: number): void {
-    const from = this.#backed;
-    this.#backed = Math.max(end, from + AHEAD);
-    this.back(this.slab.subarray(from, this.#backed));
+  #ask(end: number): void {
+    const from = this.#populated;
+    this.#populated = Math.max(end, from + AHEAD);
+    this.populate(this.slab.subarray(from, this.#populated));
   }
 
   #liesWithin(from: number, to: number): boolean {

@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-framing';
 import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
@@ -68,8 +68,8 @@ export class MoldSink implements Sink {
     private readonly options: MoldSinkOptions,
   ) {
     const { retain, session, payload, repairRate, pace } = options;
-    const back = service.engine.back?.bind(service.engine);
-    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain, back));
+    const { populate } = service.engine;
+    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain, populate));
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
     this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));
@@ -172,6 +172,8 @@ export class MoldSink implements Sink {
       this.#sendAlone(end);
       if (this.#hurry.signal.aborted) return;
       await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
+      // Timers come first: what was asked meanwhile is read before anybody is found to be silent.
+      await nextTurn();
       now = clock.now();
       if (askedAt !== this.#repairs.askedAt) quietSince = now;
       askedAt = this.#repairs.askedAt;

@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import type { Engine } from '../contract.js';
 import { openExchange } from './exchange.js';
 import { loadLibc } from './libc.js';
-import { backMemory } from './memory.js';
+import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
 
@@ -22,6 +22,6 @@ export function linuxEngine(): Engine {
     openSender: async (options) => openSender(libc, options),
     openExchange: async (options) => openExchange(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
-    back: (memory) => backMemory(libc, memory),
+    populate: (memory) => populate(libc, memory),
   };
 }

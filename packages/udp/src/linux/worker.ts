@@ -47,9 +47,9 @@ const MOST_FAILURES = 100;
 let failures = 0;
 
 /**
- * A file has time (SPEC 3: 50 ms): what comes in during so many milliseconds is taken at once, in fewer system calls. So
- * have packets of MoldUDP64, which receivers put in order anyway, and for which the event loop must be woken. A relay
- * waits for nobody.
+ * A file has time (SPEC 3: 50 ms): what comes in during a tenth of a millisecond is taken at once, in fewer system calls.
+ * So have packets of MoldUDP64, which receivers put in order anyway; as the event loop must be woken for them, it is a
+ * millisecond. A relay of plain datagrams waits for nobody.
  */
 const PAUSE_MS = from.tellsSenders ? 1 : 0.1;
 /** So many bytes at once are worth their system calls, and more would not stay in the processor's cache. */
