@@ -113,7 +113,7 @@ function hopsOf(demo: Running): number[] {
 
 /** Waits for it to end, with a deadline. */
 async function exit(demo: Running): Promise<number | null> {
-  await until('the demo ends', () => demo.status !== null || demo.signal !== null, 90_000);
+  await until('the demo ends', () => demo.ended, 90_000);
   return demo.status;
 }
 

@@ -55,8 +55,6 @@ export class Running {
   stderr = '';
   status: number | null = null;
   signal: NodeJS.Signals | null = null;
-  /** It ended, and all that it said was read. */
-  #closed = false;
   readonly exited: Promise<number | null>;
 
   constructor(readonly child: ChildProcess) {
@@ -70,12 +68,16 @@ export class Running {
     this.exited = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (status, signal) => {
-        this.#closed = true;
         this.status = status;
         this.signal = signal;
         resolve(status);
       });
     });
+  }
+
+  /** It ended, and all that it said was read. */
+  get ended(): boolean {
+    return this.status !== null || this.signal !== null;
   }
 
   get running(): boolean {
@@ -86,7 +88,7 @@ export class Running {
   async says(pattern: RegExp | string, ms?: number): Promise<void> {
     const found = () =>
       typeof pattern === 'string' ? this.stderr.includes(pattern) : pattern.test(this.stderr);
-    await until(`stderr has ${pattern}`, () => found() || this.#closed, ms).catch((error) => {
+    await until(`stderr has ${pattern}`, () => found() || this.ended, ms).catch((error) => {
       throw new Error(`${error.message}; it has: ${this.stderr}`);
     });
     if (!found()) throw new Error(`ended without ${pattern}: ${this.stderr}`);
@@ -96,7 +98,7 @@ export class Running {
   async port(nth = 0): Promise<number> {
     const ports = () =>
       [...this.stderr.matchAll(/listening: .*?:(\d+)(?: |$)/gm)].map((match) => Number(match[1]));
-    await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || this.#closed);
+    await until(`a listening notice, number ${nth + 1}`, () => ports().length > nth || this.ended);
     const port = ports()[nth];
     if (port === undefined) throw new Error(`it does not listen: ${this.stderr}`);
     return port;

@@ -99,15 +99,6 @@ export async function openSender(
   return sender;
 }
 
-/** As {@link sendAll}, a hundred at a time: so many find room in any buffer, however late their receiver is. */
-export async function sendTo(inbox: Inbox, sender: Sender, datagrams: (string | Buffer)[]): Promise<void> {
-  for (let at = 0; at < datagrams.length; at += 100) {
-    const part = datagrams.slice(at, at + 100);
-    await sendAll(sender, part);
-    await inbox.has(at + part.length);
-  }
-}
-
 /** Sends each as a datagram of its own, in batches as full as they can be. */
 export async function sendAll(sender: Sender, datagrams: (string | Buffer)[]): Promise<void> {
   const batch = new Batch();
