@@ -2,18 +2,18 @@ import { Gather, type Lease } from 'mproxy-route/gather';
 import { Batch } from 'mproxy-udp';
 import t from 'tap';
 
-/** What was passed on, and what it was then. */
+/** A chunk that was passed on, with its text at that time. */
 interface Passed {
   chunk: Buffer;
   text: string;
   datagrams: number;
-  lease: Lease | undefined;
+  lease: Lease;
 }
 
-function scene(hold: boolean) {
+function scene(hold: boolean, frame: 'lines' | 'line' = 'lines') {
   const passed: Passed[] = [];
-  const gather = new Gather('lines', (chunk, datagrams, lease) => {
-    if (hold) lease?.hold();
+  const gather = new Gather(frame, (chunk, datagrams, lease) => {
+    if (hold) lease.hold();
     passed.push({ chunk, text: chunk.toString('latin1'), datagrams, lease });
   });
   const add = (letter: string, length: number) => {
@@ -22,7 +22,8 @@ function scene(hold: boolean) {
     batch.add(0, length);
     gather.add(batch);
   };
-  return { gather, passed, add };
+  const intact = () => passed.every(({ chunk, text }) => chunk.toString('latin1') === text);
+  return { gather, passed, add, intact };
 }
 
 t.test('a burst is passed on as one chunk, a large one at once', async (t) => {
@@ -42,60 +43,78 @@ t.test('a burst is passed on as one chunk, a large one at once', async (t) => {
   );
 });
 
-t.test('what a reader holds stays as it was, and is filled again after that', async (t) => {
-  const { passed, add } = scene(true);
-  for (const letter of 'abcdefghijkl') add(letter, 65_536);
-  t.ok(passed.every(({ chunk, text }) => chunk.toString('latin1') === text));
-  for (const { lease } of passed.slice(0, 2)) lease!.done();
-  const places = new Set(passed.map(({ chunk }) => chunk.buffer));
-  t.equal(places.size, 12);
-  for (const letter of 'mn') add(letter, 65_536);
-  t.ok(passed.slice(2).every(({ chunk, text }) => chunk.toString('latin1') === text));
-  // The one that is being filled was taken before any was given back.
-  add('o', 65_536);
-  t.ok(places.has(passed.at(-1)!.chunk.buffer), 'memory that was given back');
-});
-
-t.test('a small chunk is a copy that nobody fills again', async (t) => {
-  const { gather, passed, add } = scene(false);
-  for (const letter of 'abc') {
-    add(letter, 100);
+t.test('bursts that are held lie one behind the other', async (t) => {
+  const { gather, passed, add, intact } = scene(true);
+  for (const letter of 'abcde') {
+    add(letter, 50);
     gather.flush();
   }
-  t.ok(passed.every(({ chunk, text, lease }) => chunk.toString('latin1') === text && !lease));
+  t.same(
+    passed.map(({ chunk }) => chunk.byteOffset),
+    [0, 50, 100, 150, 200],
+  );
+  t.equal(new Set(passed.map(({ chunk }) => chunk.buffer)).size, 1);
+  t.ok(intact());
 });
 
-t.test(
-  'a middling chunk is passed on as it lies while readers hold few of them, else as a copy',
-  async (t) => {
-    const { gather, passed, add } = scene(true);
-    const middling = () => {
-      add('m', 40_000);
-      gather.flush();
-    };
-    for (let i = 0; i < 10; i++) middling();
-    t.same(
-      passed.map(({ lease }) => lease !== undefined),
-      [...Array(8).fill(true), false, false],
-    );
-    passed[0]!.lease!.done();
-    passed[1]!.lease!.abandon();
-    for (let i = 0; i < 3; i++) middling();
-    t.same(
-      passed.slice(10).map(({ lease }) => lease !== undefined),
-      [true, true, false],
-    );
-  },
-);
-
-t.test('memory that a reader abandoned is never filled again', async (t) => {
-  const { passed, add } = scene(true);
-  add('a', 65_536);
-  const { chunk, text, lease } = passed[0]!;
-  lease!.abandon();
-  for (const letter of 'bcdef') {
-    add(letter, 65_536);
-    passed.at(-1)!.lease!.done();
+t.test('bursts that are done with are overwritten by the next: small ones stay in the cache', async (t) => {
+  const { gather, passed, add } = scene(true);
+  for (const letter of 'abc') {
+    add(letter, 50);
+    gather.flush();
+    passed.at(-1)!.lease.done();
   }
-  t.equal(chunk.toString('latin1'), text);
+  t.same(
+    passed.map(({ chunk }) => chunk.byteOffset),
+    [0, 0, 0],
+  );
+});
+
+t.test('what is held stays as it was, and its memory is reused after that', async (t) => {
+  const { passed, add, intact } = scene(true);
+  for (const letter of 'abcdefghijkl') add(letter, 65_536);
+  t.ok(intact());
+  const places = new Set(passed.map(({ chunk }) => chunk.buffer));
+  for (const { lease } of passed.splice(0, 4)) lease.done();
+  for (const letter of 'mnop') add(letter, 65_536);
+  t.ok(intact());
+  t.ok(
+    passed.slice(-2).every(({ chunk }) => places.has(chunk.buffer)),
+    'memory that was given back',
+  );
+});
+
+t.test('memory that a reader abandoned is never overwritten', async (t) => {
+  const { passed, add, intact } = scene(true);
+  add('a', 65_536);
+  passed[0]!.lease.abandon();
+  for (const letter of 'bcdefgh') {
+    add(letter, 65_536);
+    passed.at(-1)!.lease.done();
+  }
+  t.equal(passed[0]!.chunk.toString('latin1'), passed[0]!.text);
+  t.notOk(intact(), 'other memory was');
+});
+
+t.test('a datagram of any size is passed on whole, with its newline', async (t) => {
+  for (const length of [1, 65_535, 65_536, 131_071, 131_072, 131_073, 1_000_000]) {
+    const { gather, passed, add } = scene(true, 'line');
+    add('a', 70);
+    add('b', length);
+    add('c', 80);
+    gather.flush();
+    t.equal(
+      passed.map(({ text }) => text).join(''),
+      `${'a'.repeat(70)}\n${'b'.repeat(length)}\n${'c'.repeat(80)}\n`,
+      `${length} bytes`,
+    );
+    t.ok(
+      passed.every(({ text }) => text.endsWith('\n')),
+      'no chunk ends inside a datagram',
+    );
+    t.equal(
+      passed.reduce((sum, { datagrams }) => sum + datagrams, 0),
+      3,
+    );
+  }
 });

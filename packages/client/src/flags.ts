@@ -1,4 +1,4 @@
-import { addressFlag, type Flag, keyFlags, MOLD_SEND_FLAGS } from 'mproxy-command';
+import { addressFlag, FLUSH_AFTER_FLAG, type Flag, keyFlags, MOLD_SEND_FLAGS } from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'From and to': [
@@ -18,7 +18,7 @@ export const FLAGS: Record<string, Flag[]> = {
       value: 'BYTES',
       help: 'how full a datagram is made; default what fits the MTU, at most 8096',
     },
-    { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
+    FLUSH_AFTER_FLAG,
     { name: '--progress', help: 'show a bar; on by itself for a regular file when stderr is a terminal' },
   ],
   'Nothing lost (--frame mold)': MOLD_SEND_FLAGS,

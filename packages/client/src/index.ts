@@ -17,7 +17,7 @@ import {
   type Pace,
   Pacer,
   parseAddresses,
-  parseDuration,
+  parseFlushAfter,
   parseFrame,
   parsePayload,
   parseRate,
@@ -49,7 +49,10 @@ export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOption
   rate?: string;
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
-  /** How long an unfinished piece of `raw` waits: milliseconds as `50ms`; default 50 ms. */
+  /**
+   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
+   * 50 ms for `raw`; a line waits for its newline.
+   */
   flushAfter?: number | string;
 }
 
@@ -100,7 +103,7 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
 }
 
 function readOptions(options: ClientOptions) {
-  const { path, serverAddr, tee, follow, fromEnd, rate, flushAfter = '50ms' } = options;
+  const { path, serverAddr, tee, follow, fromEnd, rate } = options;
   const addresses = parseAddresses(serverAddr, SERVER_ADDR, keyDefaults(options));
   if (!path) throw usage('--path', 'missing', 'there is nothing to read', 'give a file, or - for stdin');
   if (addresses.length === 0 && !tee)
@@ -119,7 +122,7 @@ function readOptions(options: ClientOptions) {
     rate: pace,
     mold: frame === 'mold' ? sending : undefined,
     asked: parsePayload(options.payload, frame === 'mold'),
-    flushAfter: parseDuration('--flush-after', flushAfter),
+    flushAfter: parseFlushAfter(options.flushAfter),
   };
 }
 

@@ -36,6 +36,13 @@ export const COMMON_FLAGS: Flag[] = [
   HELP_FLAG,
 ];
 
+/** The flag of what makes datagrams of a stream. */
+export const FLUSH_AFTER_FLAG: Flag = {
+  name: '--flush-after',
+  value: 'TIME',
+  help: 'send an unfinished line or raw piece this long after its first byte; default raw 50ms, lines never',
+};
+
 /** The flags of what sends by `frame=mold`. */
 export const MOLD_SEND_FLAGS: Flag[] = [
   {

@@ -1,4 +1,11 @@
-import { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS, MOLD_SEND_FLAGS } from 'mproxy-command';
+import {
+  addressFlag,
+  FLUSH_AFTER_FLAG,
+  type Flag,
+  keyFlags,
+  MOLD_RECEIVE_FLAGS,
+  MOLD_SEND_FLAGS,
+} from 'mproxy-command';
 
 export const FLAGS: Record<string, Flag[]> = {
   'From and to': [
@@ -22,7 +29,7 @@ export const FLAGS: Record<string, Flag[]> = {
       value: 'BYTES',
       help: 'how full a datagram is made; default what fits the MTU, at most 8096',
     },
-    { name: '--flush-after', value: 'TIME', help: 'how long an unfinished piece of raw waits; default 50ms' },
+    FLUSH_AFTER_FLAG,
   ],
   'TLS upstreams': [
     { name: '--tls-ca', value: 'FILE', help: "trust these authorities instead of the system's" },

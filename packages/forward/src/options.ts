@@ -9,6 +9,7 @@ import {
   type MoldSendOptions,
   parseAddresses,
   parseDuration,
+  parseFlushAfter,
   parsePayload,
   readMoldReceiving,
   readMoldSending,
@@ -37,7 +38,10 @@ export interface ForwardOptions
   once?: boolean;
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
-  /** How long an unfinished piece of `raw` waits, as `50ms`; default 50 ms. */
+  /**
+   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
+   * 50 ms for `raw`; a line waits for its newline.
+   */
   flushAfter?: number | string;
 }
 
@@ -66,7 +70,7 @@ export function readOptions(options: ForwardOptions) {
   const listens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
   const downstreams = parseAddresses(options.udpDownstreamAddr, UDP_DOWNSTREAM_ADDR, defaults);
   const upstreams = parseAddresses(options.tcpConnectAddr, TCP_CONNECT_ADDR, defaults);
-  const { once = false, idleTimeout = 0, flushAfter = '50ms', greeting = '' } = options;
+  const { once = false, idleTimeout = 0, greeting = '' } = options;
   if (listens.length + upstreams.length === 0) {
     throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
   }
@@ -98,7 +102,7 @@ export function readOptions(options: ForwardOptions) {
     sending: readMoldSending(options, sends),
     receiving: readMoldReceiving(options, receives),
     payload: parsePayload(options.payload, sends),
-    flushAfter: parseDuration('--flush-after', flushAfter),
+    flushAfter: parseFlushAfter(options.flushAfter),
     idleTimeout: parseDuration('--idle-timeout', idleTimeout),
     greeting: Buffer.from(readEscapes(greeting)),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,

@@ -6,17 +6,19 @@ export const NEWLINE = 0x0a;
 /** Takes datagrams: `count` of `length` bytes each, one behind the other. These bytes are never written again. */
 export type Emit = (slab: Buffer, offset: number, length: number, count: number) => void;
 
-const SMALLEST_SLAB = 512;
+const SMALL_SLAB = 8 * 1024;
+const EMPTY: Buffer = Buffer.alloc(0);
 
 /**
  * Cuts one byte stream into datagrams. What was pushed and not yet emitted is a window of a slab: the
  * pushed chunk itself while nothing is left over from the one before, else a slab of the cutter's own that
- * grows by doubling, so that a byte at a time costs no more than a block at a time.
+ * grows in large steps, so that a byte at a time costs no more than a block at a time. What waits takes at most 64 KiB
+ * once {@link compact} was called.
  *
  * Invariant: joining what was emitted gives what was pushed, but for the newline that {@link breakOff} may add.
  */
 export abstract class Cutter {
-  protected slab: Buffer = Buffer.alloc(0);
+  protected slab = EMPTY;
   protected start = 0;
   protected end = 0;
   /** No newline stands between `start` and here, so a search goes on from here. */
@@ -42,6 +44,13 @@ export abstract class Cutter {
     if (this.pending > 0 && this.pending <= headroom) this.#putBefore(chunk);
     else this.#append(chunk);
     this.cutFull();
+  }
+
+  /** Releases the memory that what waits does not need: a pause of the input may last for days. */
+  compact(): void {
+    const { pending } = this;
+    if (pending === 0) this.#append(EMPTY);
+    else if (this.slab.buffer.byteLength > MAX_DATAGRAM) this.#moveTo(pending);
   }
 
   /** The input has nothing more ready: emits what must not wait for company. */
@@ -114,15 +123,15 @@ export abstract class Cutter {
       this.end = chunk.length;
       return;
     }
-    if (!this.#ownsSlab || this.end + chunk.length > this.slab.length)
-      this.#moveTo(2 * (held + chunk.length));
+    if (!this.#ownsSlab || this.end + chunk.length > this.slab.length) this.#moveTo(held + chunk.length);
     chunk.copy(this.slab, this.end);
     this.end += chunk.length;
   }
 
-  #moveTo(size: number): void {
+  /** @param needed bytes that must fit */
+  #moveTo(needed: number): void {
     // Newlines in what is not yet written: a search that finds none before `end` stops there.
-    const slab = Buffer.alloc(Math.max(size, SMALLEST_SLAB), NEWLINE);
+    const slab = Buffer.alloc(slabSize(needed), NEWLINE);
     this.slab.copy(slab, 0, this.start, this.end);
     this.searched -= this.start;
     this.end -= this.start;
@@ -130,4 +139,10 @@ export abstract class Cutter {
     this.slab = slab;
     this.#ownsSlab = true;
   }
+}
+
+/** What waits is at most a datagram: a slab that grows beyond a few kilobytes gets room for one, and stays. */
+function slabSize(needed: number): number {
+  if (needed <= SMALL_SLAB) return 2 * needed;
+  return Math.max(needed, MAX_DATAGRAM);
 }

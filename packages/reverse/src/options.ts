@@ -12,6 +12,7 @@ import {
   parseAddresses,
   parseAllow,
   parseDuration,
+  parseFlushAfter,
   parseInteger,
   parsePayload,
   parseSize,
@@ -48,7 +49,10 @@ export interface ReverseOptions
   allow?: string | string[];
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
-  /** How long an unfinished piece of `raw` waits, as `50ms`; default 50 ms. */
+  /**
+   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
+   * 50 ms for `raw`; a line waits for its newline.
+   */
   flushAfter?: number | string;
 }
 
@@ -129,7 +133,7 @@ export function readOptions(options: ReverseOptions) {
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
     payload: parsePayload(options.payload, sends),
-    flushAfter: parseDuration('--flush-after', options.flushAfter ?? '50ms'),
+    flushAfter: parseFlushAfter(options.flushAfter),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
   };
 }

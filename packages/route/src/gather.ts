@@ -1,81 +1,113 @@
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
-import { toStream } from './sink.js';
+import { NEWLINE, toStream } from './sink.js';
 
-/** Bytes after which a burst is not gathered further. */
+/** Bytes after which a burst is passed on although more is there. */
 const LIMIT = 64 * 1024;
-/** A datagram of any size, and its newline, fits what is below the limit. */
-const ROOM = LIMIT + 65_536;
-/** Rooms kept at most to be filled again; and that readers hold at most where a copy would take less. */
+/** Size of a room; two of the largest datagrams fit. */
+const ROOM = 128 * 1024;
+/** Free rooms kept for reuse: V8 collects memory outside its heap late. */
 const MOST_FREE = 8;
-const MOST_HELD = 8;
 
-/** Memory that several readers share: when the last is done with it, it may be filled again. */
-export class Lease {
-  #holders = 1;
+/** Memory that is shared by several queues, and reused when the last of them is done with it. */
+export interface Lease {
+  hold(): void;
+  /** The holder's bytes were written. */
+  done(): void;
+  /** The holder is gone, and the kernel may still read its bytes: the memory is never reused. */
+  abandon(): void;
+}
+
+/** A block of memory that is filled from its start to its end. */
+class Room implements Lease {
+  used = 0;
+  #holders = 0;
   #abandoned = false;
 
-  /** @param back is told whether nobody looks at the memory any more */
-  constructor(private readonly back: (free: boolean) => void) {}
+  constructor(
+    readonly bytes: Buffer,
+    private readonly released: (room: Room) => void,
+  ) {}
+
+  /** Whether it may be filled from its start again. */
+  get free(): boolean {
+    return this.#holders === 0 && !this.#abandoned;
+  }
 
   hold(): void {
     this.#holders++;
   }
 
   done(): void {
-    if (--this.#holders === 0) this.back(!this.#abandoned);
+    if (--this.#holders === 0) this.released(this);
   }
 
-  /** As {@link done}, by who cannot say whether the kernel still reads from there. */
   abandon(): void {
     this.#abandoned = true;
     this.done();
   }
 }
 
-/** Gathers the datagrams of a burst into one chunk, as a frame writes them into a stream. */
+/**
+ * Coalesces the datagrams of a burst into one chunk, as a frame writes them into a stream. Bursts lie one behind the
+ * other in memory, so that a queue that holds many of them can hold them as one range.
+ */
 export class Gather {
-  #room: Buffer = Buffer.allocUnsafeSlow(ROOM);
-  /** V8 collects memory outside its heap late: without these a fast group would cost some 10 MB more. */
-  readonly #free: Buffer[] = [];
-  #held = 0;
-  #bytes = 0;
+  readonly #free: Room[] = [];
+  #room = this.#newRoom(ROOM);
+  /** Where in the room the burst begins that was not passed on yet. */
+  #start = 0;
   #datagrams = 0;
 
+  /** @param pass takes a chunk of whole datagrams; the chunk stays as it is while the lease is held */
   constructor(
     private readonly frame: Frame,
-    /** Takes a chunk of whole datagrams, and keeps it; one with a lease only as long as it holds that. */
-    private readonly pass: (chunk: Buffer, datagrams: number, lease?: Lease) => void,
+    private readonly pass: (chunk: Buffer, datagrams: number, lease: Lease) => void,
   ) {}
 
   add(batch: Batch): void {
     toStream(batch, this.frame, (slab, offset, length, datagrams) => {
-      if (slab === batch.slab && this.#bytes >= LIMIT) this.flush();
+      // A datagram and the newline that its frame may add are never parted.
+      if (slab !== NEWLINE) this.#makeRoom(length + NEWLINE.length);
       this.#datagrams += datagrams;
-      this.#bytes += slab.copy(this.#room, this.#bytes, offset, offset + length);
+      this.#room.used += slab.copy(this.#room.bytes, this.#room.used, offset, offset + length);
     });
-    if (this.#bytes >= LIMIT) this.flush();
+    if (this.#room.used - this.#start >= LIMIT) this.flush();
   }
 
-  /** Passes on what is there: a large chunk as it lies, a small one as a copy, that takes no more than its size. */
+  /** Passes on the burst so far. */
   flush(): void {
-    if (this.#bytes === 0) return;
     const room = this.#room;
-    const chunk = room.subarray(0, this.#bytes);
+    if (room.used === this.#start) return;
+    const chunk = room.bytes.subarray(this.#start, room.used);
     const datagrams = this.#datagrams;
-    this.#bytes = this.#datagrams = 0;
-    const large = chunk.length >= LIMIT || (chunk.length >= LIMIT / 2 && this.#held < MOST_HELD);
-    if (!large) {
-      this.pass(Buffer.from(chunk), datagrams);
-      return;
-    }
-    this.#room = this.#free.pop() ?? Buffer.allocUnsafeSlow(ROOM);
-    this.#held++;
-    const lease = new Lease((free) => {
-      this.#held--;
-      if (free && this.#free.length < MOST_FREE) this.#free.push(room);
-    });
-    this.pass(chunk, datagrams, lease);
-    lease.done();
+    this.#start = room.used;
+    this.#datagrams = 0;
+    this.pass(chunk, datagrams, room);
+    if (room.free) this.#restart();
+  }
+
+  /** Has the room take so many bytes more, or another take its place. */
+  #makeRoom(bytes: number): void {
+    if (this.#room.used + bytes <= this.#room.bytes.length) return;
+    this.flush();
+    if (this.#room.used + bytes <= this.#room.bytes.length) return;
+    this.#room = (bytes <= ROOM && this.#free.pop()) || this.#newRoom(Math.max(bytes, ROOM));
+    this.#restart();
+  }
+
+  #newRoom(size: number): Room {
+    return new Room(Buffer.allocUnsafeSlow(size), (room) => this.#released(room));
+  }
+
+  #released(room: Room): void {
+    if (!room.free) return;
+    if (room === this.#room) {
+      if (room.used === this.#start) this.#restart();
+    } else if (room.bytes.length === ROOM && this.#free.length < MOST_FREE) this.#free.push(room);
+  }
+
+  #restart(): void {
+    this.#room.used = this.#start = 0;
   }
 }

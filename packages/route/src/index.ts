@@ -35,6 +35,7 @@ export { TcpConnectSource } from './source/tcp-connect.js';
 export { TcpListenSource } from './source/tcp-listen.js';
 export { openUdpSources, type UdpSource } from './source/udp.js';
 export type { Source } from './source.js';
+export { parseFlushAfter } from './stream.js';
 export { clientContext, type TlsClientOptions, TlsIdentities, type TlsServerOptions } from './tls.js';
 export {
   parseDuration,

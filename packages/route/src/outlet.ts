@@ -3,20 +3,30 @@ import type { Lease } from './gather.js';
 
 /** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `progressAt`). */
 const WINDOW = 128 * 1024;
+/** About what a range takes in V8, in bytes: the object, its view of the memory and its place in the list. */
+const RANGE_MEMORY = 200;
+
+/** Bytes to be written that lie in one piece of memory. */
+interface Range {
+  first: Buffer;
+  /** Bytes from the start of `first`; chunks that lie right behind it belong to the same range. */
+  length: number;
+  lease: Lease | undefined;
+}
 
 /**
- * The way out to one reader: a bounded queue before a stream. Node queues without bound what a pipe or socket does
- * not take, so the queue is kept here. Chunks are shared: a thousand readers that are behind hold one copy.
+ * The queue of one reader before its stream. Node queues without limit what a pipe or socket does not take, so the
+ * queue is kept here. Memory is shared: a thousand readers that are behind hold one copy, and each of them a list of
+ * ranges.
  */
 export class Outlet {
   /** Bytes that the reader has yet to take. */
   queued = 0;
   /** When it last took something, or last had nothing to take; by `performance.now()`. */
   progressAt = performance.now();
-  readonly #chunks: Buffer[] = [];
-  readonly #leases: (Lease | undefined)[] = [];
-  /** Those of the chunks that the stream has. */
-  #lent: (Lease | undefined)[] = [];
+  #ranges: Range[] = [];
+  /** Those that the stream has. */
+  #lent: Range[] = [];
   #writing = false;
   #gone = false;
   #hurried = false;
@@ -25,13 +35,14 @@ export class Outlet {
 
   constructor(
     readonly stream: Writable,
-    /** Bytes at most in the queue; one chunk always fits an empty one. */
+    /** Bytes of memory at most, the list included; one chunk always fits an empty queue. */
     private readonly limit: number,
   ) {
     const leave = () => {
       this.#gone = true;
-      for (const lease of [...this.#lent, ...this.#leases.splice(0)]) lease?.abandon();
+      for (const { lease } of [...this.#lent, ...this.#ranges]) lease?.abandon();
       this.#lent = [];
+      this.#ranges = [];
       this.#wake();
     };
     // Both stay: process.stdout undoes its own destruction, and each later write fails anew.
@@ -50,12 +61,16 @@ export class Outlet {
    * @returns false when there is no room
    */
   offer(chunk: Buffer, lease?: Lease): boolean {
-    if (this.gone || (this.queued > 0 && this.queued + chunk.length > this.limit)) return false;
+    const last = this.#ranges.at(-1);
+    const extended = last !== undefined && follows(last, chunk, lease) ? last : undefined;
+    if (this.gone || (this.queued > 0 && this.#memory(chunk.length, extended) > this.limit)) return false;
     if (this.queued === 0) this.progressAt = performance.now();
     this.queued += chunk.length;
-    this.#chunks.push(chunk);
-    lease?.hold();
-    this.#leases.push(lease);
+    if (extended) extended.length += chunk.length;
+    else {
+      lease?.hold();
+      this.#ranges.push({ first: chunk, length: chunk.length, lease });
+    }
     this.#pump();
     return true;
   }
@@ -76,18 +91,23 @@ export class Outlet {
     this.#wake();
   }
 
+  /** Memory of the queue with so many bytes more. */
+  #memory(more: number, extended: Range | undefined): number {
+    const ranges = this.#lent.length + this.#ranges.length + (extended ? 0 : 1);
+    return this.queued + more + ranges * RANGE_MEMORY;
+  }
+
   #pump(): void {
-    if (this.#writing || this.#chunks.length === 0) return;
+    if (this.#writing || this.#ranges.length === 0) return;
     this.#writing = true;
     let bytes = 0;
     let count = 0;
-    while (count < this.#chunks.length && bytes < WINDOW) bytes += this.#chunks[count++]!.length;
-    const chunks = this.#chunks.splice(0, count);
-    this.#lent = this.#leases.splice(0, count);
+    while (count < this.#ranges.length && bytes < WINDOW) bytes += this.#ranges[count++]!.length;
+    this.#lent = this.#ranges.splice(0, count);
     const written = (error?: Error | null) => {
       if (error) return;
       this.#writing = false;
-      for (const lease of this.#lent) lease?.done();
+      for (const { lease } of this.#lent) lease?.done();
       this.#lent = [];
       this.queued -= bytes;
       this.progressAt = performance.now();
@@ -95,9 +115,8 @@ export class Outlet {
       this.#pump();
     };
     this.stream.cork();
-    const last = chunks.pop()!;
-    for (const chunk of chunks) this.stream.write(chunk);
-    this.stream.write(last, written);
+    for (const [i, range] of this.#lent.entries())
+      this.stream.write(bytesOf(range), i === count - 1 ? written : undefined);
     this.stream.uncork();
   }
 
@@ -105,4 +124,13 @@ export class Outlet {
     this.#progress = undefined;
     this.#wakeAll();
   }
+}
+
+/** Whether a chunk lies right behind a range, in memory with the same holder. */
+function follows({ first, length, lease }: Range, chunk: Buffer, holder: Lease | undefined): boolean {
+  return first.buffer === chunk.buffer && first.byteOffset + length === chunk.byteOffset && lease === holder;
+}
+
+function bytesOf({ first, length }: Range): Buffer {
+  return first.length === length ? first : Buffer.from(first.buffer, first.byteOffset, length);
 }

@@ -1,12 +1,16 @@
 import { type Cutter, createCutter, type Frame } from 'mproxy-framing';
 import { Batch, type Deliver } from 'mproxy-udp';
+import { parseDuration } from './units.js';
 
 export interface StreamOptions {
   frame: Frame;
   /** How full a datagram is made, in bytes. */
   payload: number;
-  /** How long an unfinished piece of `raw` waits for more, in milliseconds. */
-  flushAfter: number;
+  /**
+   * How long an unfinished line, or piece of `raw`, waits for more after its first byte, in milliseconds. Default:
+   * 50 for `raw`; a line waits for its newline.
+   */
+  flushAfter?: number | undefined;
   /** Whether the chunks are filled again once they are delivered. */
   lent?: boolean;
   deliver: Deliver;
@@ -14,14 +18,26 @@ export interface StreamOptions {
   counts: { datagrams: number; bytes: number };
 }
 
+const RAW_FLUSH_MS = 50;
+const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Reads `--flush-after`. @returns milliseconds; undefined: as the frame has it @throws MPROXY_USAGE */
+export function parseFlushAfter(given: number | string | undefined): number | undefined {
+  return given === undefined ? undefined : parseDuration('--flush-after', given);
+}
+
 /**
- * One byte stream on its way into datagrams: a cutter, and the two moments at which it is told that there is no
- * more input for now. Whole lines go when the event loop has read all that was ready; a piece of `raw` goes
- * `flushAfter` later.
+ * One byte stream on its way into datagrams. Whole lines are sent when the event loop has read all that was ready. An
+ * unfinished line or piece is sent when its first byte has waited for `flushAfter`, whatever follows it.
  */
 export class FramedStream {
   readonly #batch = new Batch();
   readonly #cutter: Cutter;
+  readonly #flushAfter: number | undefined;
+  /** Bytes of the stream so far. */
+  #pushed = 0;
+  /** Where in the stream the unfinished piece begins that the timer runs for. */
+  #pieceAt = -1;
   #busy: Promise<void> | undefined;
   #idle: NodeJS.Immediate | undefined;
   #piece: NodeJS.Timeout | undefined;
@@ -29,6 +45,7 @@ export class FramedStream {
   constructor(private readonly options: StreamOptions) {
     this.#batch.lent = options.lent ?? false;
     this.#batch.lines = options.frame !== 'raw';
+    this.#flushAfter = options.flushAfter ?? (options.frame === 'raw' ? RAW_FLUSH_MS : undefined);
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
       this.#add(slab, offset, length, count),
     );
@@ -36,7 +53,7 @@ export class FramedStream {
 
   /** Takes the next bytes (see `Cutter.push`); a promise resolves when the sinks are ready for more. */
   push(chunk: Buffer, headroom = 0): Promise<void> | undefined {
-    clearTimeout(this.#piece);
+    this.#pushed += chunk.length;
     this.#cutter.push(chunk, headroom);
     const busy = this.#sent();
     // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
@@ -95,16 +112,30 @@ export class FramedStream {
     this.#idle = undefined;
     this.#cutter.flush();
     if (this.#batch.count > 0) this.#deliver();
-    if (this.options.frame === 'raw') this.#startPiece();
+    this.#cutter.compact();
+    this.#batch.reset(EMPTY);
+    this.#startTimer();
   }
 
-  #startPiece(): void {
+  /** Starts the timer of the unfinished piece, unless it runs for this very piece already. */
+  #startTimer(): void {
+    if (this.#flushAfter === undefined || this.#firstPending === this.#pieceAt) return;
     clearTimeout(this.#piece);
     if (this.#cutter.pending === 0) return;
-    this.#piece = setTimeout(() => {
-      this.#cutter.finish();
-      if (this.#batch.count > 0) this.#deliver();
-    }, this.options.flushAfter);
+    this.#pieceAt = this.#firstPending;
+    this.#piece = setTimeout(() => this.#flushPiece(), this.#flushAfter);
+  }
+
+  /** Where in the stream the first byte is that waits. */
+  get #firstPending(): number {
+    return this.#pushed - this.#cutter.pending;
+  }
+
+  #flushPiece(): void {
+    // Where it was sent meanwhile, the bytes that wait now have a timer of their own.
+    if (this.#firstPending !== this.#pieceAt) return;
+    this.#cutter.finish();
+    if (this.#batch.count > 0) this.#deliver();
   }
 
   #cancel(): void {

@@ -10,7 +10,7 @@ import { FramedStream } from '../stream.js';
 export interface FileOptions {
   frame: Frame;
   payload: number;
-  flushAfter: number;
+  flushAfter: number | undefined;
   /** Gets the bytes as they were read. */
   tee: StreamSink | undefined;
 }

@@ -22,7 +22,7 @@ const KEEPALIVE_MS = 30_000;
 export interface TcpConnectOptions {
   frame: Frame;
   payload: number;
-  flushAfter: number;
+  flushAfter: number | undefined;
   /** Milliseconds of silence that count as failure; 0: never. */
   idleTimeout: number;
   /** Sent after every connect. */

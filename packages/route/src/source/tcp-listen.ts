@@ -14,7 +14,7 @@ import type { TlsIdentities } from '../tls.js';
 export interface TcpListenOptions {
   frame: Frame;
   payload: number;
-  flushAfter: number;
+  flushAfter: number | undefined;
   allow: BlockList | undefined;
   identities: TlsIdentities | undefined;
 }
