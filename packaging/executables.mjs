@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, wr
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { RESOLVER } from '../packages/route/dist/resolver/start.js';
 
 const root = new URL('../', import.meta.url);
 const out = new URL('dist/', root);
@@ -38,21 +39,29 @@ export async function buildAll(say) {
   );
   const assets = {
     'koffi.node': library,
-    'worker.js': await bundle('packages/udp/dist/linux/worker.js', 'worker.js'),
+    'worker.js': await bundle(part('udp/dist/linux/worker.js'), 'worker.js'),
   };
   for (const name of ['client', 'server', 'forward', 'reverse']) {
-    const main = await bundle(`packages/${name}/dist/cli.js`, `${name}.js`);
+    const main = await bundle(entry(name), `${name}.js`);
     const file = new URL(`mproxy-${name}`, out);
     executable(node, main, assets, path(file));
     say(`dist/mproxy-${name}: ${(statSync(file).size / 1e6).toFixed(1)} MB`);
   }
 }
 
+const part = (file) => `require(${JSON.stringify(path(new URL(`packages/${file}`, root)))});`;
+
+/** A program, and its resolver process where it started itself to be that (carried.ts of packages/route). */
+function entry(name) {
+  const isResolver = `process.env.${RESOLVER} && process.send`;
+  return `if (${isResolver}) ${part('route/dist/resolver/child.js')} else ${part(`${name}/dist/cli.js`)}`;
+}
+
 /** One script of a program and all that it imports. */
-async function bundle(entry, name) {
+async function bundle(contents, name) {
   const outfile = path(new URL(name, work));
   await build({
-    entryPoints: [path(new URL(entry, root))],
+    stdin: { contents, resolveDir: path(root) },
     outfile,
     bundle: true,
     platform: 'node',

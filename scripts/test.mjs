@@ -18,6 +18,8 @@ const together = ['forward', 'reverse', 'lan', 'chain', 'socat'];
 // Other tests of mold name the engine themselves, or need none.
 const mold = ['deaf', 'plain', 'repair', 'stray'].map((name) => `build/test/mold/${name}.test.js`);
 
+const starts = ['name-server', 'no-ipv6'].map((name) => `build/test/commands/${name}.test.js`);
+
 step('install and types', ['scripts/prepare.mjs']);
 step('lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
 // The runner builds its own parts for the plugins that package.json names.
@@ -30,7 +32,7 @@ step('tests', [tap, '--jobs=2', ...tests(others)]);
 step('tests that want the machine for themselves', [tap, '--jobs=1', ...tests(alone)]);
 if (process.platform === 'linux') {
   const node = { ENGINE: 'node' };
-  step('behaviour on the node engine', [tap, '--jobs=2', ...tests(together)], node);
+  step('behaviour on the node engine', [tap, '--jobs=2', ...tests(together), ...starts], node);
   step(
     'behaviour on the node engine, one after the other',
     [tap, '--jobs=1', ...tests(['client', 'server']), ...mold],

@@ -26,10 +26,15 @@ export interface RunOptions {
 
 /** Starts one of the four commands; with PACKAGED, its executable. The test ends it, if it has not ended by itself. */
 export function start(t: Test, name: Name, args: string[], options: RunOptions = {}): Running {
+  const [file, ...rest] = command(name, args, options.node);
+  return startProgram(t, file!, rest, options);
+}
+
+/** The program and arguments that run a command. @param node flags of Node itself */
+export function command(name: Name, args: string[], node?: string[]): string[] {
   const given = [...engine(args), ...args];
-  if (process.env.PACKAGED && !options.node) return startProgram(t, executable(name), given, options);
-  const node = [...(options.node ?? []), launcher(name)];
-  return startProgram(t, process.execPath, [...node, ...given], options);
+  if (process.env.PACKAGED && !node) return [executable(name), ...given];
+  return [process.execPath, ...(node ?? []), launcher(name), ...given];
 }
 
 /** The whole suite runs on one engine after the other: ENGINE names it, where a test does not. */
@@ -43,8 +48,8 @@ export function startProgram(t: Test, file: string, args: string[], options: Run
   const { namespace, cwd, env } = options;
   const inside = namespace ? ['ip', 'netns', 'exec', namespace] : [];
   // The test runner has every child load it first (NODE_OPTIONS); a command runs as it does for a user.
-  const [command, ...rest] = [...inside, 'env', '-u', 'NODE_OPTIONS', file, ...args];
-  const running = new Running(spawn(command!, rest, { cwd, env: env ?? process.env }));
+  const [first, ...rest] = [...inside, 'env', '-u', 'NODE_OPTIONS', file, ...args];
+  const running = new Running(spawn(first!, rest, { cwd, env: env ?? process.env }));
   t.teardown(() => running.kill());
   return running;
 }

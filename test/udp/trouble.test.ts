@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import t from 'tap';
-import { freeUdpPort } from '../support/net.js';
+import { freeUdpPort, udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
 import { ENGINES, noIpv6, open, openSender, sendAll, sendMeanwhile } from './engines.js';
 
@@ -50,6 +50,34 @@ for (const engine of ENGINES) {
       t.equal(inbox.datagrams.length + dropped, sent, 'every datagram was delivered or counted');
       t.equal(inbox.receiver.counts.kernelDropped, dropped, 'still told after the end');
       t.equal(beside.receiver.counts.kernelDropped, 0, 'not of another socket');
+    },
+  );
+
+  t.test(
+    `${engine.name}: what comes before the run is kept up to the granted buffer, in order; the rest is counted`,
+    { skip: onLinux },
+    async (t) => {
+      const inbox = await open(t, engine, { receiveBuffer: 65_536 });
+      const counts = () => inbox.receiver.counts;
+      // Each part fits the kernel's buffer, which the node engine empties while this waits.
+      const parts = 20;
+      const sent = 10 * parts;
+      for (let part = 0; part < parts; part++) {
+        const numbers = Array.from({ length: 10 }, (_, i) => String(10 * part + i).padEnd(1000));
+        await udpSend(inbox.port, numbers);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await inbox.run().stop();
+      const dropped = counts().dropped + counts().kernelDropped!;
+      t.equal(counts().datagrams + dropped, sent, 'every datagram was delivered or counted');
+      // The kernel counts up to 2,304 bytes for one of 1,000, and allows twice of what it grants (socket(7)).
+      const most = 65_536 / (1000 + 512);
+      t.ok(counts().datagrams <= 2 * most && counts().datagrams >= most / 2, `${counts().datagrams} kept`);
+      t.strictSame(
+        inbox.texts.map(Number),
+        Array.from({ length: counts().datagrams }, (_, i) => i),
+        'the first of them, in order',
+      );
     },
   );
 

@@ -78,7 +78,7 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
   let total: number | undefined;
   const handle = startService(options, signal, async (service) => {
     const { frame, addresses, rate, flushAfter, asked, mold } = readOptions(options);
-    const answers = await Promise.all(addresses.map(resolveFirst));
+    const answers = await Promise.all(addresses.map((address) => resolveFirst(address, service.stopping)));
     const payload = await choosePayload(asked, answers);
     const input = open(options, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;

@@ -50,9 +50,10 @@ class Forward {
   }
 
   async open(): Promise<void> {
-    const listens = await resolved(this.#read.listens, resolveAll);
-    const downstreams = await resolved(this.#read.downstreams, async (address) => [
-      await resolveFirst(address),
+    const { stopping } = this.service;
+    const [listens, downstreams] = await Promise.all([
+      resolved(this.#read.listens, (address) => resolveAll(address, stopping)),
+      resolved(this.#read.downstreams, async (address) => [await resolveFirst(address, stopping)]),
     ]);
     const group = this.#ownGroup(listens);
     if (downstreams.length === 0 && !group && !this.#read.tee) {

@@ -56,7 +56,16 @@ class Reverse {
 
   async open(): Promise<void> {
     const { readsGroup, udpListens, tcpListens, udpOutputs, tcpOutputs } = this.#read;
-    const group = await resolved(this.#read.group, resolveFirst);
+    const { stopping } = this.service;
+    const first = (address: Address) => resolveFirst(address, stopping);
+    const every = (address: Address) => resolveAll(address, stopping);
+    const [group, inputs, outputs, senders, clients] = await Promise.all([
+      resolved(this.#read.group, first),
+      all(udpListens, every),
+      all(udpOutputs, first),
+      all(tcpListens, every),
+      all(tcpOutputs, every),
+    ]);
     if (!group.answers[0]!.interface) {
       const { text } = group.address;
       throw failure(
@@ -67,12 +76,9 @@ class Reverse {
         'use 224.0.0.0/4 or ff00::/8',
       );
     }
-    const inputs = await all(udpListens, resolveAll);
-    const outputs = await all(udpOutputs, resolveFirst);
     forbidLoops(inputs, [group, ...outputs]);
     forbidLoops([group], outputs);
     forbidTwins(this.service.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
-    const [senders, clients] = [await all(tcpListens, resolveAll), await all(tcpOutputs, resolveAll)];
     const tcp = [...senders, ...clients].flatMap(({ answers }) => answers);
     const payload = await choosePayload(this.#read.payload, group.answers);
     const session = this.#read.hasInputs ? await this.#openSession([group], payload) : undefined;

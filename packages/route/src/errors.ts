@@ -71,6 +71,7 @@ const WORDS: Record<string, string> = {
   EACCES: 'permission denied',
   EADDRINUSE: 'port already in use',
   EADDRNOTAVAIL: 'not an address of this host',
+  EAFNOSUPPORT: 'address family not supported',
   EAI_AGAIN: 'the name server does not answer',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',

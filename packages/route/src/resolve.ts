@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import { findInterface, listInterfaces, type NetInterface, routeInterface } from 'mproxy-udp';
 import { type Address, canonicalIp, isGroup, isLinkLocal, parseBind } from './address.js';
 import { failure, usage } from './errors.js';
+import { resolver } from './resolver/resolver.js';
 
 /** One IP address that an address of the command line means. */
 export interface Answer {
@@ -15,42 +15,50 @@ export interface Answer {
 }
 
 /**
- * Every different address of a host, in the order of the answer.
- * @throws MPROXY_RESOLVE
+ * Every different IP address of a host, in the order of the answer.
+ * @throws the system's error; the reason of the signal as soon as it is aborted
  */
-export async function lookUp({ host, text }: Address): Promise<string[]> {
+export async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   if (isIP(host)) return [host];
-  try {
-    const answers = await lookup(host, { all: true, verbatim: true });
-    return [...new Set(answers.map(({ address }) => canonicalIp(address)!))];
-  } catch (error) {
-    throw failure('MPROXY_RESOLVE', 'look-up', text, error, 'check the name, or write an IP address');
-  }
+  const answers = await resolver.lookUp(host, signal);
+  return [...new Set(answers.map((ip) => canonicalIp(ip)!))];
 }
 
-/** All answers of an address to listen on. */
-export async function resolveAll(address: Address): Promise<Answer[]> {
-  const ips = await lookUp(address);
+/** All answers of an address to listen on. @throws MPROXY_RESOLVE; the signal's reason */
+export async function resolveAll(address: Address, signal: AbortSignal): Promise<Answer[]> {
+  const ips = await lookUpNamed(address.text, address.host, signal);
   return Promise.all(ips.map((ip) => answer(address, ip)));
 }
 
-/** The first answer of an address to send to. */
-export async function resolveFirst(address: Address): Promise<Answer> {
-  const [ip] = await lookUp(address);
+/** The first answer of an address to send to. @throws MPROXY_RESOLVE; the signal's reason */
+export async function resolveFirst(address: Address, signal: AbortSignal): Promise<Answer> {
+  const [ip] = await lookUpNamed(address.text, address.host, signal);
   return answer(address, ip!);
 }
 
 /**
  * The own address that `bind` names.
- * @throws MPROXY_RESOLVE when it has none of the family that the destination needs
+ * @throws MPROXY_RESOLVE, also when it has none of the family that the destination needs; the signal's reason
  */
-export async function resolveBind(text: string, family: 4 | 6): Promise<{ address: string; port: number }> {
+export async function resolveBind(
+  text: string,
+  family: 4 | 6,
+  signal: AbortSignal,
+): Promise<{ address: string; port: number }> {
   const { host, zone, port } = parseBind(text);
-  const place: Address = { text, host, port, keys: {}, own: new Set() };
-  const ip = (await lookUp(place)).find((candidate) => familyOf(candidate) === family);
+  const ip = (await lookUpNamed(text, host, signal)).find((candidate) => familyOf(candidate) === family);
   if (!ip)
     throw failure('MPROXY_RESOLVE', 'bind', text, `not an IPv${family} address, as its destination needs`);
   return { address: zone ? `${ip}%${zone}` : ip, port };
+}
+
+async function lookUpNamed(text: string, host: string, signal: AbortSignal): Promise<string[]> {
+  try {
+    return await lookUp(host, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw failure('MPROXY_RESOLVE', 'look-up', text, error, 'check the name, or write an IP address');
+  }
 }
 
 export function familyOf(ip: string): 4 | 6 {

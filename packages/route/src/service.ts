@@ -213,6 +213,8 @@ export class Service {
       for (const source of this.#opened) source.stop();
       await this.stop();
       await this.#end();
+      // A look-up that was given up because the program was asked to stop.
+      if (error === this.stopping.reason) return { listening: this.#listening };
       throw error;
     }
   }

@@ -51,7 +51,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
   return startService(options, signal, async (service) => {
     const { addresses, paths, teeFrame, mold, rotation } = readOptions(options);
     const sessions = new Sessions(service, mold);
-    const answers = await Promise.all(addresses.map(resolveAll));
+    const answers = await Promise.all(addresses.map((address) => resolveAll(address, service.stopping)));
     forbidTwins(
       service.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),

@@ -102,7 +102,7 @@ export interface ReceiveCounts {
   bytes: number;
   /** Dropped by the kernel for want of buffer; undefined where the platform does not tell. */
   kernelDropped: number | undefined;
-  /** Dropped between a receiving thread and the event loop. */
+  /** Dropped between a receiving thread and the event loop, or before {@link Receiver.run} for want of room. */
   dropped: number;
 }
 

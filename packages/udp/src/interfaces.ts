@@ -1,4 +1,4 @@
-import { createSocket } from 'node:dgram';
+import { createSocket, type SocketOptions } from 'node:dgram';
 import { readFileSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -41,9 +41,17 @@ export function findInterface(nameOrAddress: string): NetInterface | undefined {
  * A UDP connect(2) sends nothing; it looks the route up and picks the source address.
  */
 export async function routeInterface(address: string): Promise<NetInterface | undefined> {
-  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  const family = isIPv6(address) ? 6 : 4;
+  // All its addresses are IP addresses already.
+  const lookup: SocketOptions['lookup'] = (host, _options, callback) => callback(null, host, family);
+  const socket = createSocket({ type: `udp${family}`, lookup });
   try {
-    await new Promise<void>((resolve) => socket.bind(0, resolve));
+    const refused = await new Promise<unknown>((resolve) => {
+      socket.once('error', resolve);
+      socket.bind(0, () => resolve(undefined));
+    });
+    // No socket of the family (EAFNOSUPPORT), or none at all: the one that is to send reports it.
+    if (refused) return undefined;
     // Or a broadcast address is refused (EACCES, udp(7)).
     socket.setBroadcast(true);
     // The callback gets an error (dgram: socket.connect), which the types leave out.

@@ -34,10 +34,15 @@ export class Asking {
     private readonly events: AskingEvents,
   ) {}
 
-  /** @param local where the data comes to */
-  async open(engine: Engine, requestAddr: Address | undefined, local: Endpoint): Promise<void> {
+  /** @param local where the data comes to @param signal ends a look-up @throws the signal's reason */
+  async open(
+    engine: Engine,
+    requestAddr: Address | undefined,
+    local: Endpoint,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (requestAddr) {
-      const answer = await resolveFirst(requestAddr);
+      const answer = await resolveFirst(requestAddr, signal);
       this.to = { address: scoped(answer), port: answer.port };
     }
     const family = (this.to?.address ?? local.address).includes(':') ? 6 : 4;

@@ -79,15 +79,25 @@ export class MoldSink implements Sink {
   }
 
   async open(targets: Resolved[]): Promise<this> {
-    const { waits, session } = this.options;
-    for (const { address, answers } of targets) {
-      const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, waits, (bytes, from) =>
-        this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to)),
-      );
-      this.#sinks.push(sink);
+    try {
+      for (const target of targets) await this.#openSink(target);
+    } catch (error) {
+      // What is open is not yet the service's to close.
+      clearInterval(this.#heartbeats);
+      this.#repairs.stop();
+      await Promise.all(this.#sinks.map((sink) => sink.close()));
+      throw error;
     }
-    this.service.notice(`sending: session ${session.trim()} to ${this.name}`);
+    this.service.notice(`sending: session ${this.options.session.trim()} to ${this.name}`);
     return this.service.sink(this);
+  }
+
+  async #openSink({ address, answers }: Resolved): Promise<void> {
+    const { waits } = this.options;
+    const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, waits, (bytes, from) =>
+      this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to)),
+    );
+    this.#sinks.push(sink);
   }
 
   get name(): string {

@@ -44,7 +44,7 @@ export async function openSocketSink(
   waits: boolean,
   heard?: Heard,
 ): Promise<UdpSink> {
-  const sender = await openSender(service, address, answer, waits, heard);
+  const sender = await openSender({ service, address, answer, waits, heard, signal: service.stopping });
   announce(service, address, answer, sender);
   return new UdpSink(service, address, answer, sender, waits, heard);
 }
@@ -52,9 +52,11 @@ export async function openSocketSink(
 export class UdpSink implements Sink {
   /** The counts of senders that a new answer of the name has replaced. */
   readonly #past = sinkCounts();
+  /** Those of them that are not closed yet: they still count what they had left. */
+  readonly #leaving = new Map<Sender, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
-  #closing: Promise<void>[] = [];
-  #closed = false;
+  #lookingUp: Promise<void> | undefined;
+  readonly #closing = new AbortController();
 
   constructor(
     private readonly service: Service,
@@ -65,7 +67,7 @@ export class UdpSink implements Sink {
     private readonly heard?: Heard,
   ) {
     if (address.host === answer.ip) return;
-    this.#timer = setInterval(() => void this.#lookUpAgain(), LOOK_UP_MS);
+    this.#timer = setInterval(() => this.lookUpAgain(), LOOK_UP_MS);
     this.#timer.unref();
   }
 
@@ -75,7 +77,7 @@ export class UdpSink implements Sink {
 
   get counts(): SinkCounts {
     const sum = { ...this.#past, errors: { ...this.#past.errors } };
-    addCounts(sum, this.sender.counts);
+    for (const sender of [...this.#leaving.keys(), this.sender]) addCounts(sum, sender.counts);
     return sum;
   }
 
@@ -131,38 +133,60 @@ export class UdpSink implements Sink {
   }
 
   hurry(): void {
-    this.sender.hurry();
+    for (const sender of [...this.#leaving.keys(), this.sender]) sender.hurry();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     clearInterval(this.#timer);
-    await this.sender.close();
-    await Promise.all(this.#closing);
+    await this.#lookingUp;
+    await Promise.all([this.sender.close(), ...this.#leaving.values()]);
   }
 
-  async #lookUpAgain(): Promise<void> {
+  /** Resolves the name again, as it does every minute; one that is still being resolved is not asked for twice. */
+  lookUpAgain(): Promise<void> {
+    this.#lookingUp ??= this.#lookUp().finally(() => {
+      this.#lookingUp = undefined;
+    });
+    return this.#lookingUp;
+  }
+
+  async #lookUp(): Promise<void> {
+    const { signal } = this.#closing;
     try {
-      const answer = await resolveFirst(this.address);
-      if (answer.ip === this.answer.ip || this.#closed) return;
-      const to = { address: scoped(answer), port: answer.port };
-      if (this.sender.redirect) {
-        if (!this.sender.redirect(answer.family, to))
-          throw new Error(`cannot be sent to ${answer.ip} without a restart`);
-        this.answer = answer;
-        this.service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
-        return;
-      }
-      const sender = await openSender(this.service, this.address, answer, this.waits, this.heard);
-      if (this.#closed) return await sender.close();
-      announce(this.service, this.address, answer, sender);
-      const past = this.sender;
-      this.answer = answer;
-      this.sender = sender;
-      this.#closing.push(past.close().then(() => addCounts(this.#past, past.counts)));
+      const answer = await resolveFirst(this.address, signal);
+      if (answer.ip !== this.answer.ip) await this.#sendTo(answer, signal);
     } catch (error) {
-      this.service.notice(`look-up: ${this.name}: ${reason(error)}; going on with ${this.answer.ip}`);
+      // Its text names the address.
+      if (!signal.aborted) this.service.notice(`${reason(error)}; going on with ${this.answer.ip}`);
     }
+  }
+
+  async #sendTo(answer: Answer, signal: AbortSignal): Promise<void> {
+    const { service, address, waits, heard } = this;
+    const to = { address: scoped(answer), port: answer.port };
+    if (this.sender.redirect) {
+      if (!this.sender.redirect(answer.family, to))
+        throw failure('MPROXY_SEND', 'look-up', this.name, `${answer.ip} cannot be used without a restart`);
+      this.answer = answer;
+      service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
+      return;
+    }
+    const sender = await openSender({ service, address, answer, waits, heard, signal });
+    if (signal.aborted) return await sender.close();
+    announce(service, address, answer, sender);
+    const past = this.sender;
+    this.answer = answer;
+    this.sender = sender;
+    this.#leaving.set(
+      past,
+      past.close().then(() => this.#left(past)),
+    );
+  }
+
+  #left(past: Sender): void {
+    this.#leaving.delete(past);
+    addCounts(this.#past, past.counts);
   }
 }
 
@@ -173,20 +197,24 @@ function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors }: SendC
   for (const [name, count] of Object.entries(errors)) sum.errors[name] = (sum.errors[name] ?? 0) + count;
 }
 
-async function openSender(
-  service: Service,
-  address: Address,
-  answer: Answer,
-  waits: boolean,
-  heard?: Heard,
-): Promise<Sender> {
+interface Opening {
+  service: Service;
+  address: Address;
+  answer: Answer;
+  waits: boolean;
+  heard: Heard | undefined;
+  /** Ends the look-up of `bind`. */
+  signal: AbortSignal;
+}
+
+async function openSender({ service, address, answer, waits, heard, signal }: Opening): Promise<Sender> {
   const { family, ip, port, interface: on } = answer;
   const { keys, text } = address;
   if (keys.tos !== undefined && !service.engine.setsTos) {
     const why = `the ${service.engine.name} engine cannot set the TOS byte`;
     throw failure('MPROXY_ENGINE', 'tos', text, why, 'this needs --engine linux');
   }
-  const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, family);
+  const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, family, signal);
   try {
     return await service.engine.openSender({
       address: scoped(answer),

@@ -41,6 +41,9 @@ export class MoldSource implements Source {
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   readonly #clock = new RunningClock(2 * LOOK_MS);
+  readonly #stopping = new AbortController();
+  /** Whether the UDP source runs. */
+  #opened = false;
   readonly #asking = new Asking(this.#sessions, this.#clock, {
     heard: (bytes, from) => this.#answered(bytes, from),
     ended: (session) => this.#end(session),
@@ -87,10 +90,13 @@ export class MoldSource implements Source {
 
   async run(deliver: Deliver): Promise<void> {
     this.#messages.deliver = deliver;
-    await this.#asking.open(this.service.engine, this.options.requestAddr, this.udp.local);
+    await this.#openAsking();
+    this.#opened = true;
     this.#look = setInterval(() => this.#lookForSilence(), LOOK_MS);
     try {
-      await this.udp.run((batch) => this.#take(batch));
+      const run = this.udp.run((batch) => this.#take(batch));
+      if (this.#stopping.signal.aborted) this.udp.stop();
+      await run;
     } finally {
       clearInterval(this.#look);
       clearImmediate(this.#answers);
@@ -102,7 +108,19 @@ export class MoldSource implements Source {
   }
 
   stop(): void {
-    this.udp.stop();
+    this.#stopping.abort();
+    // Before that it would not deliver what the kernel holds.
+    if (this.#opened) this.udp.stop();
+  }
+
+  /** Without its requests, a source that is stopped meanwhile still delivers what it has received. */
+  async #openAsking(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#asking.open(this.service.engine, this.options.requestAddr, this.udp.local, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   /** The hot path: every packet that comes by itself. */

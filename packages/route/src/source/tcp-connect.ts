@@ -87,8 +87,7 @@ export class TcpConnectSource implements Source {
       if (await stream.breakOff()) counts.brokenLines++;
       return why;
     } catch (error) {
-      // The look-up's own error repeats the address.
-      return ((error as Error).cause ?? error) as Error;
+      return error as Error;
     }
   }
 
@@ -100,8 +99,7 @@ export class TcpConnectSource implements Source {
   /** Looks the name up anew, and tries every answer. */
   async #connect(): Promise<Socket> {
     let last: unknown;
-    const ips = await lookUp(this.address);
-    this.#stopping.signal.throwIfAborted();
+    const ips = await lookUp(this.address.host, this.#stopping.signal);
     for (const ip of ips) {
       try {
         return await this.#connectTo(ip);
@@ -116,8 +114,8 @@ export class TcpConnectSource implements Source {
   async #connectTo(ip: string): Promise<Socket> {
     const { zone, port, host, keys } = this.address;
     const { tls, idleTimeout } = this.options;
-    const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, familyOf(ip));
-    this.#stopping.signal.throwIfAborted();
+    const { signal } = this.#stopping;
+    const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, familyOf(ip), signal);
     const socket = connect({
       host: zone === undefined ? ip : `${ip}%${zone}`,
       port,

@@ -71,8 +71,8 @@ export function tuneBuffer(libc: Libc, fd: number, which: 'RCV' | 'SND', bytes: 
 const MEMINFO = { held: 0, drops: 8, words: 9 };
 
 /** Datagrams that the kernel dropped from a socket since it was made, for want of buffer or for a bad checksum. */
-export function kernelDrops(libc: Libc, fd: number): number {
-  return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.drops) ?? 0;
+export function kernelDrops(libc: Libc, fd: number): number | undefined {
+  return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.drops);
 }
 
 /** Less than struct sk_buff and struct skb_shared_info take (SKB_TRUESIZE, <linux/skbuff.h>): 256 and 320 bytes. */

@@ -61,8 +61,9 @@ class LinuxReceiver implements Receiver {
   #thread: ReceivingThread | undefined;
   #stopped = false;
   #closed = false;
-  /** Dropped from sockets that another has taken the place of, or that are closed. */
-  #droppedBefore = 0;
+  /** Dropped from this socket and those whose place it took; and what the kernel said of this one last. */
+  #dropped = 0;
+  #lastDrops = 0;
 
   constructor(
     private readonly libc: Libc,
@@ -87,8 +88,17 @@ class LinuxReceiver implements Receiver {
 
   get counts(): ReceiveCounts {
     const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
-    const now = this.#closed ? 0 : kernelDrops(this.libc, this.fd);
-    return { datagrams, bytes, dropped, kernelDropped: this.#droppedBefore + now };
+    return { datagrams, bytes, dropped, kernelDropped: this.#countDrops() };
+  }
+
+  /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */
+  #countDrops(): number {
+    const now = this.#closed ? undefined : kernelDrops(this.libc, this.fd);
+    if (now !== undefined) {
+      this.#dropped += (now - this.#lastDrops) >>> 0;
+      this.#lastDrops = now;
+    }
+    return this.#dropped;
   }
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
@@ -117,7 +127,7 @@ class LinuxReceiver implements Receiver {
 
   #close(): void {
     this.#stopUpkeep();
-    this.#droppedBefore += kernelDrops(this.libc, this.fd);
+    this.#countDrops();
     this.#closed = true;
     closeSync(this.fd);
   }
@@ -145,7 +155,8 @@ class LinuxReceiver implements Receiver {
   #replace(fresh: number): void {
     if (!this.#stopped) {
       this.#thread?.wake();
-      this.#droppedBefore += kernelDrops(this.libc, this.fd);
+      this.#countDrops();
+      this.#lastDrops = 0;
       this.libc.dup2(fresh, this.fd);
     }
     closeSync(fresh);

@@ -11,7 +11,8 @@ export class KernelDrops {
   readonly #table: string;
   readonly #before: Set<string>;
   #inode: string | undefined;
-  #last: number | undefined;
+  #last = 0;
+  #total: number | undefined;
 
   /** Make it before the socket is bound. */
   constructor(family: 4 | 6) {
@@ -33,8 +34,12 @@ export class KernelDrops {
   read(): number | undefined {
     if (this.#inode === undefined) return undefined;
     const row = readTable(this.#table).find(({ inode }) => inode === this.#inode);
-    if (row) this.#last = row.drops;
-    return this.#last;
+    if (row) {
+      // The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>).
+      this.#total = (this.#total ?? 0) + ((row.drops - this.#last) >>> 0);
+      this.#last = row.drops;
+    }
+    return this.#total;
   }
 }
 

@@ -66,8 +66,10 @@ class NodeReceiver implements Receiver {
   readonly #batch = new Batch();
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
-  /** What came between the bind and the run. */
+  /** What came between the bind and the run, its memory, and what had no room. */
   #early: [message: Buffer, from: RemoteInfo][] = [];
+  #earlyMemory = 0;
+  #dropped = 0;
   readonly #senders: Senders | undefined;
   /** Memory that the kernel held for what came. */
   #heard = 0;
@@ -97,6 +99,7 @@ class NodeReceiver implements Receiver {
     this.#deliver = deliver ?? (() => undefined);
     for (const [message, from] of this.#early) this.#pass(message, from, this.#deliver);
     this.#early = [];
+    this.#earlyMemory = 0;
     return this.#end;
   }
 
@@ -111,7 +114,7 @@ class NodeReceiver implements Receiver {
   }
 
   get counts(): ReceiveCounts {
-    return { ...this.#moved, kernelDropped: this.#kernelDropped, dropped: 0 };
+    return { ...this.#moved, kernelDropped: this.#kernelDropped, dropped: this.#dropped };
   }
 
   get #kernelDropped(): number | undefined {
@@ -173,7 +176,14 @@ class NodeReceiver implements Receiver {
     this.#heard += message.length + DATAGRAM_MEMORY;
     if (this.#ignored.length > 0 && this.#isIgnored(from)) return;
     if (this.#deliver) this.#pass(message, from, this.#deliver);
-    else this.#early.push([message, from]);
+    else this.#keep(message, from);
+  }
+
+  /** Until the run the process takes the place of the kernel's buffer, and of its limit: node:dgram always reads. */
+  #keep(message: Buffer, from: RemoteInfo): void {
+    this.#earlyMemory += message.length + DATAGRAM_MEMORY;
+    if (this.#earlyMemory <= this.receiveBuffer) this.#early.push([message, from]);
+    else this.#dropped++;
   }
 
   #pass(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
