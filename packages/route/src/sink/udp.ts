@@ -74,7 +74,7 @@ export class UdpSink implements Sink {
   }
 
   get counts(): SinkCounts {
-    const sum = { ...this.#past, errors: { ...this.#past.errors } };
+    const sum = { ...this.#past, errors: { ...this.#past.errors }, returned: { ...this.#past.returned } };
     addCounts(sum, this.sender.counts);
     return sum;
   }
@@ -166,11 +166,12 @@ export class UdpSink implements Sink {
   }
 }
 
-function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors }: SendCounts): void {
+function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors, returned }: SendCounts): void {
   sum.datagrams += datagrams;
   sum.bytes += bytes;
   sum.dropped += dropped;
   for (const [name, count] of Object.entries(errors)) sum.errors[name] = (sum.errors[name] ?? 0) + count;
+  for (const [key, count] of Object.entries(returned)) sum.returned[key] = (sum.returned[key] ?? 0) + count;
 }
 
 async function openSender(
@@ -208,7 +209,7 @@ async function openSender(
 
 function announce(service: Service, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
   const { ip, port, interface: on } = answer;
-  const where = showEndpoint({ address: ip, port });
+  const where = showEndpoint({ address: on ? ip : scoped(answer), port });
   if (on) service.notice(`sending: group ${where} by interface ${on.name}`);
   else service.notice(`sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
   if (keys.sndbuf !== undefined && sender.sendBuffer < keys.sndbuf) {

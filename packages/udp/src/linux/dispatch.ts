@@ -7,6 +7,16 @@ import type { Libc } from './libc.js';
 /** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
 
+/**
+ * Bytes that a relay on the event loop leaves at most while the socket's buffer is full, what each costs included.
+ * The event loop serves everything else meanwhile.
+ */
+export const MOST_LEFT = 1024 * 1024;
+/** What an entry that waits costs beside its bytes. */
+const LEFT_COST = 128;
+/** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
+const MOST_TRIES = 16;
+
 /** One entry that waits: a datagram, or several of a segment size. */
 export interface Left {
   bytes: Buffer;
@@ -15,21 +25,26 @@ export interface Left {
 
 export interface DispatchOptions {
   /**
-   * A stream never blocks: what the kernel has no room for is left, to be tried again; and where a datagram is too
-   * big, it is sent in smaller pieces. A relay blocks for SO_SNDTIMEO at most, and counts.
+   * A stream: what the kernel has no room for is left, to be tried again, without limit; and where a datagram is too
+   * big, it is sent in smaller pieces. A relay drops and counts.
    */
   waits: boolean;
+  /**
+   * The call blocks while the socket's buffer is full, for SO_SNDTIMEO at most: for a relay on a thread of its own.
+   * Without it, a relay leaves {@link MOST_LEFT} bytes, to be tried again.
+   */
+  blocks?: boolean;
+  /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+  readErrors: () => number;
   /** The destination, where the socket is not connected. */
   name?: Buffer | undefined;
 }
 
-/**
- * The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. The
- * call blocks while the socket's buffer is full.
- */
+/** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
 export class Dispatch {
   /** Datagrams that the kernel had no room for, in order. */
   left: Left[] = [];
+  #leftBytes = 0;
   /** Whether the route takes segmented sends; once it refused, none is tried again. */
   offload = true;
   /** Everything the kernel is given the address of, the slab of the batch under way with it. */
@@ -44,8 +59,9 @@ export class Dispatch {
   readonly #length = new Uint32Array(BATCH_CAPACITY);
   readonly #segment = new Uint16Array(BATCH_CAPACITY);
   #count = 0;
-  /** The entry that was sent again after a refusal. */
+  /** The entry that was sent again after an error, and how often. */
   #again = -1;
+  #tries = 0;
   /** The call before took fewer than it was given. */
   #short = false;
 
@@ -76,7 +92,12 @@ export class Dispatch {
   retry(): void {
     const waiting = this.left;
     this.left = [];
-    for (const { bytes, segment } of waiting) {
+    this.#leftBytes = 0;
+    for (const [i, { bytes, segment }] of waiting.entries()) {
+      if (this.left.length > 0) {
+        this.#leaveAll(waiting.slice(i));
+        return;
+      }
       this.#slab = bytes;
       this.#slabAddress = Number(this.libc.address(bytes));
       this.#put(0, bytes.length, segment);
@@ -119,11 +140,11 @@ export class Dispatch {
     this.#again = -1;
     for (let at = 0; at < count; ) {
       const messages = this.#address + BigInt(at * MMSGHDR.size);
-      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.waits ? MSG_DONTWAIT : 0);
+      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.blocks ? 0 : MSG_DONTWAIT);
       if (sent > 0) {
-        if (this.#short) this.counts.failed(ERRNO.ECONNREFUSED, 1);
-        // It stopped at an error that it did not tell, and took back: a refusal, unless the next call tells another.
-        this.#short = sent < count - at && !this.options.name;
+        // It stopped at an error that it did not tell; as this call succeeds, that was one of an earlier datagram.
+        if (this.#short) this.options.readErrors();
+        this.#short = sent < count - at;
         for (let i = at; i < at + sent; i++) this.#sent(i);
         at += sent;
         continue;
@@ -134,12 +155,27 @@ export class Dispatch {
         this.#noRoom(at, count);
         return;
       }
+      if (errno === ERRNO.EINTR || this.#isEarlier(at, errno)) continue;
       if (this.#segment[at]! > 0 && NO_OFFLOAD.has(errno)) {
         this.#withoutOffload(at, count);
         return;
       }
-      at += this.#failed(at, errno);
+      this.#failed(at, errno);
+      at++;
     }
+  }
+
+  /**
+   * Whether an error may be that of an earlier datagram, which a send reports in place of its own result (IP_RECVERR,
+   * ip(7)): then this one was not sent, and is sent again. Another reader may have emptied the queue meanwhile, so
+   * that an empty one proves nothing for those errors that networks return.
+   */
+  #isEarlier(at: number, errno: number): boolean {
+    if (this.#again !== at) this.#tries = 0;
+    this.#again = at;
+    const returned = this.options.readErrors();
+    const most = returned > 0 || errno === ERRNO.ECONNREFUSED ? MOST_TRIES : 1;
+    return (returned > 0 || !OWN_ERRORS.has(errno)) && this.#tries++ < most;
   }
 
   #sent(i: number): void {
@@ -147,28 +183,19 @@ export class Dispatch {
     this.counts.moved(segment === 0 ? 1 : Math.ceil(this.#length[i]! / segment), this.#length[i]!);
   }
 
-  /** @returns 1 when the entry is done with, 0 when it is to be sent again */
-  #failed(at: number, errno: number): 0 | 1 {
+  #failed(at: number, errno: number): void {
     const { waits } = this.options;
-    if (errno === ERRNO.EINTR) return 0;
-    if (errno === ERRNO.ECONNREFUSED) {
-      this.counts.failed(errno, 1);
-      if (this.#again === at) return 1;
-      this.#again = at;
-      return 0;
-    }
     const segment = this.#segment[at]!;
     if (errno === ERRNO.EMSGSIZE && segment > 0) {
       // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
       this.#sendOneByOne(at);
-      return 1;
+      return;
     }
     if (waits && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
       this.#sendHalves(this.#offset[at]!, this.#length[at]!);
-      return 1;
+      return;
     }
     this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
-    return 1;
   }
 
   /** Sends on from the first unsent entry, datagram by datagram. */
@@ -190,7 +217,7 @@ export class Dispatch {
     pieces.#put(offset, cut, 0);
     pieces.#put(offset + cut, length - cut, 0);
     pieces.#flush();
-    this.left.push(...pieces.left);
+    this.#leaveAll(pieces.left);
   }
 
   #sendOneByOne(at: number): void {
@@ -198,7 +225,7 @@ export class Dispatch {
     single.offload = false;
     single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
     single.#flush();
-    this.left.push(...single.left);
+    this.#leaveAll(single.left);
   }
 
   /** Another for the same socket and slab, while this one's entries are under way. */
@@ -209,17 +236,28 @@ export class Dispatch {
     return beside;
   }
 
-  /** The socket's buffer is full: a stream leaves the rest for later, a relay drops it. */
+  /** The socket's buffer is full: the rest is left for later, or dropped where the thread has waited already. */
   #noRoom(at: number, count: number): void {
     for (let i = at; i < count; i++) {
       const [offset, length, segment] = [this.#offset[i]!, this.#length[i]!, this.#segment[i]!];
-      if (this.options.waits) this.#leave(offset, length, segment);
-      else this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      if (this.options.blocks) this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      else this.#leave(offset, length, segment);
     }
   }
 
   #leave(offset: number, length: number, segment: number): void {
+    const cost = length + LEFT_COST;
+    if (!this.options.waits && this.#leftBytes + cost > MOST_LEFT) {
+      this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      return;
+    }
+    this.#leftBytes += cost;
     this.left.push({ bytes: Buffer.from(this.#slab.subarray(offset, offset + length)), segment });
+  }
+
+  #leaveAll(left: Left[]): void {
+    for (const one of left) this.#leftBytes += one.bytes.length + LEFT_COST;
+    this.left.push(...left);
   }
 
   #layOut(name: Buffer | undefined): void {
@@ -235,6 +273,12 @@ export class Dispatch {
     }
   }
 }
+
+/**
+ * Errors that count as a send's own when the queue is empty: networks hardly ever return them for a datagram, and
+ * segmented sends meet them often.
+ */
+const OWN_ERRORS = new Set([...NO_OFFLOAD, ERRNO.EMSGSIZE, ERRNO.ENOBUFS, ERRNO.EPERM]);
 
 /** A socket that could not be connected again, for want of a route, has no destination. */
 function sendError(errno: number): number {
