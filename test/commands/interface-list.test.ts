@@ -53,7 +53,7 @@ t.test(
     await until('it arrives', () => String(server.stdout) === 'hello\n');
     const group = await loopbackGroup(); // on lo, which sysfs knows
     // The node engine knows an interface by its address alone, which only the list has.
-  if (process.env.ENGINE !== 'node') {
+    if (process.env.ENGINE !== 'node') {
       const outputs = ['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0'];
       const reverse = start(t, 'reverse', ['--udp-listen-addr', '127.0.0.1:0', ...outputs], { env });
       for (const kind of ['tcp', 'udp']) await reverse.says(`listening: ${kind} `);
