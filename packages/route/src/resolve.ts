@@ -132,8 +132,12 @@ async function groupInterface(
   throw failure('MPROXY_INTERFACE', 'group', text, why, 'name one with interface=NAME');
 }
 
+/** Where nothing at all is listed, the kernel has to know the zone. */
 function zoneName(zone: string, text: string): string {
-  return (findZone(zone) ?? named(zone, text)).name;
+  const found = findZone(zone);
+  if (found) return found.name;
+  const { interfaces, error } = readInterfaces();
+  return error && interfaces.length === 0 ? zone : named(zone, text).name;
 }
 
 function named(name: string, text: string): NetInterface {

@@ -146,7 +146,7 @@ export interface SenderOptions extends Endpoint {
   waits: boolean;
   /**
    * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
-   * anybody is heard, and nothing that refuses is told; and a relay's send never waits for room.
+   * anybody is heard.
    */
   heard?: Heard;
   /** SO_RCVBUF to ask for where it hears, in bytes; default the system's. */

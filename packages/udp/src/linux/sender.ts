@@ -196,8 +196,13 @@ export class LinuxSender implements Sender {
     let seen = 0;
     const timer = setInterval(() => {
       const failed = this.#counts.failures(ROUTE_ERRORS);
-      if (failed > seen) reconnectSocket(this.libc, this.fd, this.#to);
+      if (failed === seen) return;
       seen = failed;
+      try {
+        reconnectSocket(this.libc, this.fd, this.#to);
+      } catch {
+        // The interface of its zone is gone: what is sent meanwhile fails, and it is tried again then.
+      }
     }, RECONNECT_MS);
     timer.unref();
     return () => clearInterval(timer);
