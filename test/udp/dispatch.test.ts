@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { Batch } from 'mproxy-udp';
 import { SharedCounts } from 'mproxy-udp/linux/counts';
-import { Dispatch, type DispatchOptions, MOST_LEFT } from 'mproxy-udp/linux/dispatch';
+import { Dispatch, type DispatchOptions, MOST_FULL_MS, MOST_LEFT } from 'mproxy-udp/linux/dispatch';
 import t from 'tap';
 import { type Answer, FakeLibc } from './fake-libc.js';
 
@@ -12,6 +12,7 @@ const { EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINVAL, EIO, EMSGSIZE, ENETUNREACH, 
 class Socket {
   readonly taken: string[] = [];
   calls = 0;
+  time = 0;
   queued = 0;
   /** Errors that were read from the queue. */
   returned = 0;
@@ -37,7 +38,7 @@ class Socket {
       this.returned += queued;
       return queued;
     };
-    this.dispatch = new Dispatch(fake.libc, 3, this.counts, { ...options, readErrors });
+    this.dispatch = new Dispatch(fake.libc, 3, this.counts, { ...options, readErrors }, () => this.time);
   }
 
   send(...datagrams: (string | [string, segment: number])[]): this {
@@ -69,6 +70,21 @@ for (const [name, errno] of Object.entries({ EAGAIN, ENOBUFS })) {
     t.match(socket.counts.read(), { datagrams: 5, bytes: 7, dropped: 0, errors: {} });
   });
 }
+
+t.test('a stream waits no longer for a queue that takes nothing, and counts what it was given', async (t) => {
+  const full = { errno: ENOBUFS };
+  const socket = new Socket({ waits: true }, full, full, full, full, 1, full);
+  socket.send('a', 'b', 'c');
+  socket.time += MOST_FULL_MS - 1;
+  socket.dispatch.retry();
+  t.equal(socket.dispatch.left.length, 3, 'still waiting');
+  socket.time += 1;
+  socket.dispatch.retry();
+  t.same(socket.taken, ['c'], 'each was tried');
+  t.match(socket.counts.read(), { datagrams: 1, dropped: 0, errors: { ENOBUFS: 2 } });
+  socket.send('d');
+  t.equal(socket.dispatch.left.length, 1, 'it waits again after one was taken');
+});
 
 t.test('a relay counts what meets ENOBUFS, and goes on with the next', async (t) => {
   const socket = new Socket({ waits: false }, { errno: ENOBUFS });

@@ -17,6 +17,13 @@ const LEFT_COST = 128;
 /** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
 const MOST_TRIES = 16;
 
+/**
+ * How long a stream waits, in milliseconds, while the interface's queue takes nothing (ENOBUFS). A full one takes the
+ * next packet when it has sent one; a driver that refuses a packet for good answers the same, as veth(4) does one that
+ * is larger than its peer's MTU.
+ */
+export const MOST_FULL_MS = 2000;
+
 /** One entry that waits: a datagram, or several of a segment size. */
 export interface Left {
   bytes: Buffer;
@@ -62,6 +69,8 @@ export class Dispatch {
   /** The entry that was sent again after an error, and how often. */
   #again = -1;
   #tries = 0;
+  /** Since when ENOBUFS was the only answer; undefined after any other. */
+  #fullSince: number | undefined;
   /** The call before took fewer than it was given. */
   #short = false;
 
@@ -70,6 +79,7 @@ export class Dispatch {
     readonly fd: number,
     private readonly counts: SharedCounts,
     private readonly options: DispatchOptions,
+    private readonly now = () => performance.now(),
   ) {
     const { buffer, byteOffset, length } = this.#arena;
     this.#words = new Uint32Array(buffer, byteOffset, length / 4);
@@ -142,6 +152,7 @@ export class Dispatch {
       const messages = this.#address + BigInt(at * MMSGHDR.size);
       const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.blocks ? 0 : MSG_DONTWAIT);
       if (sent > 0) {
+        this.#fullSince = undefined;
         // It stopped at an error that it did not tell; as this call succeeds, that was one of an earlier datagram.
         if (this.#short) this.options.readErrors();
         this.#short = sent < count - at;
@@ -151,7 +162,7 @@ export class Dispatch {
       }
       const errno = sendError(this.libc.errno());
       this.#short = false;
-      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.options.waits)) {
+      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.#waitsForQueue())) {
         this.#noRoom(at, count);
         return;
       }
@@ -163,6 +174,14 @@ export class Dispatch {
       this.#failed(at, errno);
       at++;
     }
+  }
+
+  /** Whether a queue of the interface that is full is worth another try, later. */
+  #waitsForQueue(): boolean {
+    if (!this.options.waits) return false;
+    const now = this.now();
+    this.#fullSince ??= now;
+    return now - this.#fullSince < MOST_FULL_MS;
   }
 
   /**
@@ -230,7 +249,7 @@ export class Dispatch {
 
   /** Another for the same socket and slab, while this one's entries are under way. */
   #beside(): Dispatch {
-    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options);
+    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options, this.now);
     beside.#slab = this.#slab;
     beside.#slabAddress = this.#slabAddress;
     return beside;
