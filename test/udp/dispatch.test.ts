@@ -1,7 +1,8 @@
 import { constants } from 'node:os';
 import { Batch } from 'mproxy-udp';
 import { SharedCounts } from 'mproxy-udp/linux/counts';
-import { Dispatch, type DispatchOptions, MOST_FULL_MS, MOST_LEFT } from 'mproxy-udp/linux/dispatch';
+import { Dispatch, type DispatchOptions, MOST_FULL_MS } from 'mproxy-udp/linux/dispatch';
+import { MOST_LEFT } from 'mproxy-udp/linux/unsent';
 import t from 'tap';
 import { type Answer, FakeLibc } from './fake-libc.js';
 

@@ -3,17 +3,11 @@ import type { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
 import { encodeSegment, IOVEC, MMSGHDR, SEGMENT_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
+import { type Left, MOST_LEFT, Unsent } from './unsent.js';
 
 /** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
 
-/**
- * Bytes that a relay on the event loop leaves at most while the socket's buffer is full, what each costs included.
- * The event loop serves everything else meanwhile.
- */
-export const MOST_LEFT = 1024 * 1024;
-/** What an entry that waits costs beside its bytes. */
-const LEFT_COST = 128;
 /** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
 const MOST_TRIES = 16;
 
@@ -23,12 +17,6 @@ const MOST_TRIES = 16;
  * is larger than its peer's MTU.
  */
 export const MOST_FULL_MS = 2000;
-
-/** One entry that waits: a datagram, or several of a segment size. */
-export interface Left {
-  bytes: Buffer;
-  segment: number;
-}
 
 export interface DispatchOptions {
   /**
@@ -49,9 +37,7 @@ export interface DispatchOptions {
 
 /** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
 export class Dispatch {
-  /** Datagrams that the kernel had no room for, in order. */
-  left: Left[] = [];
-  #leftBytes = 0;
+  readonly #unsent: Unsent;
   /** Whether the route takes segmented sends; once it refused, none is tried again. */
   offload = true;
   /** Everything the kernel is given the address of, the slab of the batch under way with it. */
@@ -81,11 +67,17 @@ export class Dispatch {
     private readonly options: DispatchOptions,
     private readonly now = () => performance.now(),
   ) {
+    this.#unsent = new Unsent(options.waits ? Number.POSITIVE_INFINITY : MOST_LEFT);
     const { buffer, byteOffset, length } = this.#arena;
     this.#words = new Uint32Array(buffer, byteOffset, length / 4);
     this.#longs = new BigUint64Array(buffer, byteOffset, length / 8);
     this.#address = libc.address(this.#arena);
     this.#layOut(options.name);
+  }
+
+  /** Datagrams that the kernel had no room for, in order. */
+  get left(): readonly Left[] {
+    return this.#unsent.entries;
   }
 
   /** Sends a batch; when it returns, the kernel has taken or refused every datagram. */
@@ -100,12 +92,10 @@ export class Dispatch {
 
   /** Sends what is left, as far as there is room. */
   retry(): void {
-    const waiting = this.left;
-    this.left = [];
-    this.#leftBytes = 0;
+    const waiting = this.#unsent.take();
     for (const [i, { bytes, segment }] of waiting.entries()) {
       if (this.left.length > 0) {
-        this.#leaveAll(waiting.slice(i));
+        this.#unsent.addAll(waiting.slice(i));
         return;
       }
       this.#slab = bytes;
@@ -236,7 +226,7 @@ export class Dispatch {
     pieces.#put(offset, cut, 0);
     pieces.#put(offset + cut, length - cut, 0);
     pieces.#flush();
-    this.#leaveAll(pieces.left);
+    this.#unsent.addAll(pieces.left);
   }
 
   #sendOneByOne(at: number): void {
@@ -244,7 +234,7 @@ export class Dispatch {
     single.offload = false;
     single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
     single.#flush();
-    this.#leaveAll(single.left);
+    this.#unsent.addAll(single.left);
   }
 
   /** Another for the same socket and slab, while this one's entries are under way. */
@@ -265,18 +255,8 @@ export class Dispatch {
   }
 
   #leave(offset: number, length: number, segment: number): void {
-    const cost = length + LEFT_COST;
-    if (!this.options.waits && this.#leftBytes + cost > MOST_LEFT) {
-      this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
-      return;
-    }
-    this.#leftBytes += cost;
-    this.left.push({ bytes: Buffer.from(this.#slab.subarray(offset, offset + length)), segment });
-  }
-
-  #leaveAll(left: Left[]): void {
-    for (const one of left) this.#leftBytes += one.bytes.length + LEFT_COST;
-    this.left.push(...left);
+    if (this.#unsent.add(this.#slab.subarray(offset, offset + length), segment)) return;
+    this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
   }
 
   #layOut(name: Buffer | undefined): void {
