@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
 
 export interface LocalAddress {
   family: 4 | 6;
@@ -49,8 +50,14 @@ export function readInterfaces(): InterfaceList {
     });
     return { interfaces: [...interfaces, ...sysfsInterfaces(listed)] };
   } catch (error) {
-    return { interfaces: sysfsInterfaces({}), error: error as Error };
+    return { interfaces: sysfsInterfaces({}), error: plainly(error as NodeJS.ErrnoException) };
   }
+}
+
+/** libuv hands over the errno of getifaddrs(3) with the sign that Node does not know (uv_interface_addresses). */
+function plainly(error: NodeJS.ErrnoException): Error {
+  const [name, text] = getSystemErrorMap().get(-Math.abs(error.errno ?? 0)) ?? [];
+  return name === undefined ? error : new Error(`${text} (${name})`, { cause: error });
 }
 
 /** The interfaces of {@link readInterfaces}, for those who can do without what it does not list. */
