@@ -23,7 +23,7 @@ const CONTROLS = ENTRIES * MMSGHDR.size + IOVEC.size;
 const NAMES = CONTROLS + ENTRIES * ERROR_SPACE;
 
 /** Takes an error that the network returned for a datagram to an address. */
-export type Returned = (errno: number, to: () => Endpoint) => void;
+export type Returned = (errno: number, to: Endpoint) => void;
 
 /**
  * Asks the kernel to keep the errors that come back for what a socket sent: an unreachable or refusing host, also where
@@ -41,6 +41,9 @@ export class ErrorQueue {
   /** Everything the kernel is given the address of. */
   readonly #arena = Buffer.alloc(NAMES + ENTRIES * NAME_SPACE);
   readonly #address: bigint;
+  /** The destination of the last error: as a rule that of the next. */
+  readonly #name = Buffer.alloc(NAME_SIZE);
+  #to: Endpoint = { address: '', port: 0 };
 
   constructor(
     private readonly libc: Libc,
@@ -48,16 +51,19 @@ export class ErrorQueue {
     private readonly returned: Returned,
   ) {
     this.#address = libc.address(this.#arena);
+    this.#layOut();
   }
 
   /** Reads what is there, never waits. @returns how many errors the network returned */
   read(): number {
     let returned = 0;
     for (let read = 0; read < MOST; read += ENTRIES) {
-      this.#layOut();
       const flags = MSG_ERRQUEUE | MSG_DONTWAIT;
       const count = this.libc.recvmmsg(this.fd, this.#address, ENTRIES, flags, null);
-      for (let i = 0; i < count; i++) if (this.#take(i)) returned++;
+      for (let i = 0; i < count; i++) {
+        if (this.#take(i)) returned++;
+        this.#reset(i);
+      }
       if (count < ENTRIES) break;
     }
     return returned;
@@ -67,9 +73,19 @@ export class ErrorQueue {
     const length = this.#arena.readUInt32LE(i * MMSGHDR.size + MMSGHDR.controlLength);
     const errno = decodeReturned(this.#arena, CONTROLS + i * ERROR_SPACE, length);
     if (errno === 0) return false;
-    const zoneName = (index: number) => interfaceName(this.libc, index);
-    this.returned(errno, () => decodeEndpoint(this.#arena, NAMES + i * NAME_SPACE, zoneName));
+    const name = this.#arena.subarray(NAMES + i * NAME_SPACE, NAMES + i * NAME_SPACE + NAME_SIZE);
+    if (!name.equals(this.#name)) {
+      name.copy(this.#name);
+      this.#to = decodeEndpoint(name, 0, (index) => interfaceName(this.libc, index));
+    }
+    this.returned(errno, this.#to);
     return true;
+  }
+
+  /** The kernel overwrote the lengths of an entry that it used. */
+  #reset(i: number): void {
+    this.#arena.writeUInt32LE(NAME_SIZE, i * MMSGHDR.size + MMSGHDR.nameLength);
+    this.#arena.writeUInt32LE(ERROR_SPACE, i * MMSGHDR.size + MMSGHDR.controlLength);
   }
 
   /** No room for the datagram itself, which the kernel gives back with the error: it is cut off (MSG_TRUNC). */
@@ -80,11 +96,10 @@ export class ErrorQueue {
       const pointer = (value: number, at: number) =>
         arena.writeBigUInt64LE(this.#address + BigInt(value), header + at);
       pointer(NAMES + i * NAME_SPACE, MMSGHDR.name);
-      arena.writeUInt32LE(NAME_SIZE, header + MMSGHDR.nameLength);
       pointer(ENTRIES * MMSGHDR.size, MMSGHDR.iov);
       arena.writeBigUInt64LE(1n, header + MMSGHDR.iovCount);
       pointer(CONTROLS + i * ERROR_SPACE, MMSGHDR.control);
-      arena.writeBigUInt64LE(BigInt(ERROR_SPACE), header + MMSGHDR.controlLength);
+      this.#reset(i);
     }
   }
 }

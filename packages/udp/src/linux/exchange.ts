@@ -32,7 +32,7 @@ class LinuxExchange implements Exchange {
     bindSocket(libc, fd, own);
     this.local = { address: own.address, port: localPort(libc, fd) };
     keepErrors(libc, fd, family);
-    const queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to()));
+    const queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
     this.#readErrors = () => queue.read();
     // Last: from here on the descriptor is closed by it.
     this.#correspondent = new Correspondent(libc, fd, family, heard, this.#readErrors);

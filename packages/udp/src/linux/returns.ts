@@ -8,16 +8,22 @@ const MOST = 64;
 /** Counts what the network returned for the datagrams of one socket, by errno and address; of the event loop. */
 export class Returns {
   readonly counts: Record<string, number> = {};
+  /** The last that was added: as a rule the next is like it. */
+  #last: { errno: number; to: Endpoint | undefined; key: string } = { errno: 0, to: undefined, key: '' };
   readonly #seen = new Map<number, number>();
 
   add(errno: number, to: Endpoint, count = 1): void {
-    const { address, port } = to;
+    if (errno !== this.#last.errno || to !== this.#last.to)
+      this.#last = { errno, to, key: this.#key(errno, to) };
+    const { key } = this.#last;
+    this.counts[key] = (this.counts[key] ?? 0) + count;
+  }
+
+  #key(errno: number, { address, port }: Endpoint): string {
     const name = errorName(errno);
-    const place = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-    const key = `${name} ${place}`;
+    const key = `${name} ${address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`}`;
     const known = Object.hasOwn(this.counts, key) || Object.keys(this.counts).length < MOST;
-    const counted = known ? key : `${name} others`;
-    this.counts[counted] = (this.counts[counted] ?? 0) + count;
+    return known ? key : `${name} others`;
   }
 
   /** Adds them to what became of the sends. */

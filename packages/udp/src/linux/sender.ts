@@ -76,7 +76,7 @@ export class LinuxSender implements Sender {
     const { receiveBuffer } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
     keepErrors(libc, fd, family);
-    this.#queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to()));
+    this.#queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
     const readErrors = () => this.#queue.read();
     if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
     if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
