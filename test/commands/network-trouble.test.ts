@@ -8,16 +8,15 @@ import { until } from '../support/wait.js';
 
 t.test('a client whose destination refuses counts it, and ends with 0', async (t) => {
   const port = await freeUdpPort();
-  const to = ['--server-addr', `127.0.0.1:${port}`, '--quiet', '--stats', '0.1'];
-  const client = start(t, 'client', ['--path', '-', ...to]);
-  for (const [i, line] of ['one\n', 'two\n', 'three\n'].entries()) {
-    client.child.stdin!.write(line);
-    await client.says(`stats: -: ${i + 1} datagram`);
-  }
-  client.child.stdin!.end();
+  const to = `127.0.0.1:${port}`;
+  const client = start(t, 'client', ['--path', '-', '--server-addr', to, '--stats', '0.1']);
+  client.child.stdin!.write('one\n');
+  await client.says('1 datagram 4 B -> ');
+  // The refusal of one datagram is reported by the next, also on the node engine.
+  client.child.stdin!.end('two\n');
   t.equal(await client.exited, 0);
-  const refused = `lost: 127.0.0.1:${port}: connection refused, 3 times\n`;
-  t.ok(client.stderr.includes(refused), client.stderr);
+  const times = process.env.ENGINE === 'node' ? '(1 time|2 times)' : '2 times';
+  t.match(client.stderr, new RegExp(`\nmproxy-client: lost: ${to}: connection refused, ${times}\n`));
 });
 
 t.test('the datagram whose send told of a refusal is sent again', async (t) => {

@@ -95,6 +95,11 @@ t.test('every kind of wrong address is a usage error that names the flag, the va
     ['a/b:1', /not a host name/],
     ['h\n:1', /not a host name/],
     [`${'a'.repeat(254)}:1`, /not a host name/],
+    ['[fe80::1234]:9920', /fe80::1234 is link-local.*write \[fe80::1234%zone\]:9920/],
+    ['[febf::1]:9920,ttl=3', /%zone/],
+    ['[::1%lo]:9920', /::1 is not link-local/],
+    ['[2001:db8::1%eth0]:9920', /not link-local/],
+    ['[::ffff:192.0.2.1%eth0]:9920', /not link-local/],
     ['h:65536', /port 65536/],
     ['h:-1', /port -1/],
     ['h:1.5', /port 1\.5/],
@@ -130,6 +135,7 @@ t.test('every kind of wrong address is a usage error that names the flag, the va
   ];
   for (const [text, why] of wrongHere)
     usageError(t, () => parseAddress(text, listens), '--listen-addr', text, why);
+  usageError(t, () => parseAddress('h:1,bind=fe80::1', listens), 'bind', 'fe80::1', /fe80::1%zone/);
   usageError(t, () => parseAddress('h:1,bind=h:99999', listens), 'bind', 'h:99999', /port 99999/);
   usageError(t, () => parseAddress('h:1,a', { ...sends, keys: [] }), '--server-addr', 'h:1,a', /takes none/);
   t.end();

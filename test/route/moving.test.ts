@@ -112,7 +112,7 @@ t.test('counters never decrease while the socket of the last destination still s
   const engine = { openSender: async () => left.shift() } as unknown as Engine;
   const { sink, close } = await open(t, engine, 9);
   const [one, other] = senders as [SlowSender, SlowSender];
-  one.counts = { datagrams: 7, bytes: 70, dropped: 3, errors: { ENOBUFS: 2 } };
+  one.counts = { datagrams: 7, bytes: 70, dropped: 3, errors: { ENOBUFS: 2 }, returned: {} };
   answer = async () => ['127.0.0.2'];
   await sink.lookUpAgain();
   t.match(sink.counts, { datagrams: 7, bytes: 70, dropped: 3, errors: { ENOBUFS: 2 } }, 'while it closes');
@@ -133,7 +133,7 @@ t.test('counters never decrease while the socket of the last destination still s
 
 /** A socket that takes its time to close, as one whose buffer is full does. */
 class SlowSender {
-  counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+  counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
   readonly sendBuffer = 0;
   closed: () => void = () => undefined;
   readonly #end = new Promise<void>((resolve) => {

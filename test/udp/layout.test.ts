@@ -2,6 +2,7 @@ import {
   CMSGHDR,
   decodeAddress,
   decodeEndpoint,
+  decodeReturned,
   decodeSegment,
   encodeAddress,
   encodeSegment,
@@ -89,6 +90,34 @@ t.test('control data that cannot be is read to its end at most', async (t) => {
   t.equal(decodeSegment(zero, 0, 24), 0);
   t.equal(decodeSegment(cmsg(17, 104, 1400).subarray(0, 18), 0, 1000), 0);
 });
+
+/** struct sock_extended_err in a cmsg (linux/errqueue.h), then 16 bytes of the offender's address. */
+function returned(level: number, type: number, errno: number, origin: number): Buffer {
+  const bytes = Buffer.alloc(48);
+  bytes.writeBigUInt64LE(48n, 0);
+  bytes.writeInt32LE(level, 8);
+  bytes.writeInt32LE(type, 12);
+  bytes.writeUInt32LE(errno, 16);
+  bytes[20] = origin;
+  return bytes;
+}
+
+for (const [what, level, type, origin, errno] of [
+  ['an ICMP message', 0, 11, 2, 113],
+  ['an ICMPv6 message', 41, 25, 3, 113],
+  ['an ICMP message to a socket of IPv6', 41, 25, 2, 113],
+  ['what this host refused itself', 0, 11, 1, 0],
+  ['a time stamp', 0, 11, 4, 0],
+  ['another control message', 0, 8, 2, 0],
+] as const) {
+  t.test(`the error queue's entry for ${what} is errno ${errno}`, async (t) => {
+    const bytes = returned(level, type, 113, origin);
+    t.equal(decodeReturned(bytes, 0, 48), errno);
+    t.equal(decodeReturned(Buffer.concat([cmsg(1, 29, 5), bytes]), 0, 72), errno, 'behind another message');
+    t.equal(decodeReturned(bytes, 0, 30), 0, 'cut short');
+    t.equal(decodeReturned(bytes, 0, 0), 0, 'no control data');
+  });
+}
 
 t.test('the sizes are those of 64-bit Linux', async (t) => {
   t.strictSame([IOVEC.size, MMSGHDR.size, CMSGHDR.size], [16, 64, 16]);

@@ -29,6 +29,7 @@ import {
   showBytes,
   showCount,
   startService,
+  unsent,
   usage,
 } from 'mproxy-route';
 
@@ -139,12 +140,11 @@ function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {
   return pacer;
 }
 
-/** A refusal is the receiver's affair; what the kernel did not take is ours, unless there was no time for it. */
+/** What receivers and networks refuse is reported, no failure; what the kernel did not take is one, unless stopped. */
 function failUnsent(service: Service, sinks: Sink[]): void {
   if (service.stopping.aborted) return;
   for (const { name, counts } of sinks) {
-    const { ECONNREFUSED: _refused, ...errors } = counts.errors;
-    const unsent = counts.dropped + Object.values(errors).reduce((sum, count) => sum + count, 0);
-    if (unsent > 0) service.fail('MPROXY_SEND', 'sending', name, `${showCount(unsent, 'datagram')} not sent`);
+    const lost = unsent(counts);
+    if (lost > 0) service.fail('MPROXY_SEND', 'sending', name, `${showCount(lost, 'datagram')} not sent`);
   }
 }

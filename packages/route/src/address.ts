@@ -50,7 +50,25 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
     own: new Set(Object.keys(own) as KeyName[]),
   };
   if (zone !== undefined) address.zone = zone;
+  if (zone !== undefined && !isLinkLocal(host) && !isGroup(host))
+    throw usage(
+      rule.flag,
+      text,
+      `${host} is not link-local, and has no zone`,
+      `write ${showEndpoint({ address: host, port })}`,
+    );
+  if (lacksZone(host, address))
+    throw usage(rule.flag, text, zoneNeeded(host), `write [${host}%zone]:${port}`);
   return address;
+}
+
+/** Whether an address is link-local, and nothing says on which interface. Groups go where the routes say. */
+export function lacksZone(ip: string, { zone, keys }: Pick<Address, 'zone' | 'keys'>): boolean {
+  return isLinkLocal(ip) && !isGroup(ip) && zone === undefined && keys.interface === undefined;
+}
+
+export function zoneNeeded(ip: string): string {
+  return `${ip} is link-local: its zone, the interface it is on, is missing`;
 }
 
 /** Whether the frame, if there is one, is one that the address can have. */
@@ -104,6 +122,8 @@ export function parseBind(text: string): { host: string; zone?: string; port: nu
     keys: [],
     listens: true,
   });
+  if (lacksZone(host, { keys: {}, ...(zone !== undefined && { zone }) }))
+    throw usage('bind', text, zoneNeeded(host), `write ${host}%zone`);
   return zone === undefined ? { host, port } : { host, zone, port };
 }
 

@@ -33,6 +33,8 @@ export interface SinkCounts {
   dropped: number;
   /** Errors by name (`ECONNREFUSED`, `ENOSPC`, ...). All but ECONNREFUSED cost a UDP sink the datagram. */
   errors: Record<string, number>;
+  /** Those of `errors` that the network returned for datagrams already sent, by name and destination (linux engine). */
+  returned: Record<string, number>;
   /** TCP clients now, and since the start. */
   clients?: { now: number; ever: number };
   /** Times that a file was rotated, where it is. */
@@ -59,5 +61,13 @@ export function sourceCounts(): SourceCounts {
 }
 
 export function sinkCounts(): SinkCounts {
-  return { datagrams: 0, bytes: 0, dropped: 0, errors: {}, refused: 0, timedOut: 0 };
+  return { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {}, refused: 0, timedOut: 0 };
+}
+
+/** Datagrams of a UDP sink that the kernel did not take: a refusal, and what the network returned, came afterwards. */
+export function unsent({ dropped, errors, returned }: SinkCounts): number {
+  const { ECONNREFUSED: _refused, ...counts } = errors;
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const later = Object.entries(returned).filter(([key]) => !key.startsWith('ECONNREFUSED '));
+  return dropped + all - later.reduce((sum, [, count]) => sum + count, 0);
 }

@@ -1,7 +1,7 @@
 export { FRAMES, type Frame } from 'mproxy-framing';
 export type { Deliver, Endpoint, OwnSender } from 'mproxy-udp';
 export { type Address, type AddressRule, isGroup, parseAddress } from './address.js';
-export type { RouteStats, SinkCounts, SourceCounts, Stats } from './counts.js';
+export { type RouteStats, type SinkCounts, type SourceCounts, type Stats, unsent } from './counts.js';
 export { ERRORS, type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
 export { FollowedInput } from './follow.js';
 export { type Input, openInput } from './input.js';

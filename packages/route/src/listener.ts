@@ -55,7 +55,7 @@ export class Listener {
       server.on('error', (error) => this.service.notice(`listening: ${this.address.text}: ${reason(error)}`));
       port = (server.address() as { port: number }).port;
       this.#servers.push(server);
-      const local = { address: ip, port };
+      const local = { address: host, port };
       this.service.listening(`${this.options.identities ? 'tls' : 'tcp'} ${showEndpoint(local)}`, local);
     }
     if (this.#servers.length > 0) return;

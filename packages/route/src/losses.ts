@@ -3,6 +3,9 @@ import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 import { showCount } from './units.js';
 
+/** Addresses that one line names at most. */
+const MOST_PEERS = 4;
+
 /** How much was lost, in any way, and how one says it. */
 export interface Losses {
   /** Grows with every loss. */
@@ -35,14 +38,25 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
   }
   for (const sink of sinks) {
     const { name, dropReason } = sink;
-    const { dropped, errors, timedOut } = sink.counts;
+    const { dropped, errors, returned, timedOut } = sink.counts;
     lost(dropped, `${name}: dropped ${showCount(dropped, 'datagram')}: ${dropReason}`);
     lost(timedOut, `${name}: disconnected ${showCount(timedOut, 'client')} that took nothing`);
     for (const [code, count] of Object.entries(errors)) {
-      const failed = `${name}: ${reason(Object.assign(new Error(code), { code }))}, ${showCount(count, 'time')}`;
+      const why = reason(Object.assign(new Error(code), { code }));
+      const failed = `${name}: ${why}${peers(name, code, returned)}, ${showCount(count, 'time')}`;
       const advice = sink.errorAdvice?.(code);
       lost(count, advice ? `${failed}; ${advice}` : failed);
     }
   }
   return { total, text: parts.join('; ') };
+}
+
+/** The destinations for which the network returned an error, where the sink's name does not say it already. */
+function peers(name: string, code: string, returned: Record<string, number>): string {
+  const all = Object.keys(returned).flatMap((key) => {
+    const [returnedCode, to = ''] = key.split(' ');
+    return returnedCode === code && !name.startsWith(to) ? [to] : [];
+  });
+  if (all.length === 0) return '';
+  return ` (for ${all.slice(0, MOST_PEERS).join(', ')}${all.length > MOST_PEERS ? ', ...' : ''})`;
 }

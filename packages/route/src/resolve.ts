@@ -1,6 +1,14 @@
 import { isIP, isIPv4 } from 'node:net';
-import { findInterface, listInterfaces, type NetInterface, routeInterface } from 'mproxy-udp';
-import { type Address, canonicalIp, isGroup, isLinkLocal, parseBind } from './address.js';
+import { findInterface, findZone, type NetInterface, readInterfaces, routeInterface } from 'mproxy-udp';
+import {
+  type Address,
+  canonicalIp,
+  isGroup,
+  isLinkLocal,
+  lacksZone,
+  parseBind,
+  zoneNeeded,
+} from './address.js';
 import { failure, usage } from './errors.js';
 import { resolver } from './resolver/resolver.js';
 
@@ -30,10 +38,13 @@ export async function resolveAll(address: Address, signal: AbortSignal): Promise
   return Promise.all(ips.map((ip) => answer(address, ip)));
 }
 
-/** The first answer of an address to send to. @throws MPROXY_RESOLVE; the signal's reason */
+/** The first answer of an address that can be sent to. @throws MPROXY_RESOLVE; the signal's reason */
 export async function resolveFirst(address: Address, signal: AbortSignal): Promise<Answer> {
-  const [ip] = await lookUpNamed(address.text, address.host, signal);
-  return answer(address, ip!);
+  const ips = await lookUpNamed(address.text, address.host, signal);
+  const ip = ips.find((candidate) => !lacksZone(candidate, address));
+  if (ip !== undefined) return answer(address, ip);
+  const advice = `write [${ips[0]}%zone]:${address.port}`;
+  throw failure('MPROXY_RESOLVE', 'look-up', address.text, zoneNeeded(ips[0]!), advice);
 }
 
 /**
@@ -49,7 +60,7 @@ export async function resolveBind(
   const ip = (await lookUpNamed(text, host, signal)).find((candidate) => familyOf(candidate) === family);
   if (!ip)
     throw failure('MPROXY_RESOLVE', 'bind', text, `not an IPv${family} address, as its destination needs`);
-  return { address: zone ? `${ip}%${zone}` : ip, port };
+  return { address: zone === undefined ? ip : `${ip}%${zoneName(zone, text)}`, port };
 }
 
 async function lookUpNamed(text: string, host: string, signal: AbortSignal): Promise<string[]> {
@@ -73,12 +84,13 @@ export function scoped({ ip, zone, interface: on }: Answer): string {
 
 async function answer(address: Address, ip: string): Promise<Answer> {
   const result: Answer = { ip, family: familyOf(ip), port: address.port };
-  if (address.zone !== undefined) result.zone = address.zone;
+  const zone = zoneOf(address, ip);
+  if (zone !== undefined) result.zone = zone;
   if (isGroup(ip)) {
     if (address.port === 0)
       throw usage('port', address.text, 'port 0 is no group', 'give the port of the group');
     checkSources(address, ip);
-    result.interface = await groupInterface(address, ip);
+    result.interface = await groupInterface(address, ip, zone);
   } else forbidGroupKeys(address, ip);
   return result;
 }
@@ -91,54 +103,75 @@ function checkSources({ text, keys }: Address, ip: string): void {
   }
 }
 
-/** A key for groups that stands in the address itself says that a group was meant. */
+/** A key for groups that stands in the address itself says that a group was meant; `interface` is a zone, too. */
 function forbidGroupKeys({ text, own }: Address, ip: string): void {
   for (const key of ['interface', 'source', 'ttl', 'loop'] as const) {
-    if (own.has(key)) throw usage(key, text, `is for multicast groups, and ${ip} is none`);
+    if (!own.has(key) || (key === 'interface' && isLinkLocal(ip))) continue;
+    throw usage(key, text, `is for multicast groups, and ${ip} is none`);
   }
 }
 
-/** @throws MPROXY_INTERFACE; MPROXY_USAGE where zone and interface are two */
-async function groupInterface({ text, keys, zone, own }: Address, ip: string): Promise<NetInterface> {
-  if (
-    zone !== undefined &&
-    own.has('interface') &&
-    named(keys.interface!, text).name !== named(zone, text).name
-  ) {
-    throw usage('interface', text, `the zone ${zone} contradicts interface=${keys.interface}`);
+/**
+ * The name of the interface that an address is on: its zone says so, else for a link-local unicast address
+ * `interface`.
+ * @throws MPROXY_INTERFACE; MPROXY_USAGE where zone and interface are two
+ */
+export function zoneOf({ text, keys, zone, own }: Address, ip: string): string | undefined {
+  if (zone === undefined) {
+    const isOn = isLinkLocal(ip) && !isGroup(ip) ? keys.interface : undefined;
+    return isOn === undefined ? undefined : named(isOn, text).name;
   }
+  const name = zoneName(zone, text);
+  if (own.has('interface') && named(keys.interface!, text).name !== name)
+    throw usage('interface', text, `the zone ${zone} contradicts interface=${keys.interface}`);
+  return name;
+}
+
+/** @throws MPROXY_INTERFACE */
+async function groupInterface(
+  { text, keys }: Address,
+  ip: string,
+  zone: string | undefined,
+): Promise<NetInterface> {
   const name = zone ?? keys.interface;
   const chosen = name === undefined ? await systemsChoice(ip) : named(name, text);
-  if (!chosen) {
-    throw failure(
-      'MPROXY_INTERFACE',
-      'group',
-      text,
-      'no interface can carry it',
-      'name one with interface=NAME',
-    );
-  }
-  const family = familyOf(ip);
-  if (chosen.addresses.some((address) => address.family === family)) return chosen;
-  throw failure('MPROXY_INTERFACE', 'interface', text, `${chosen.name} has no IPv${family} address`);
+  if (chosen) return chosen;
+  const why = `no interface can carry it${unlisted()}`;
+  throw failure('MPROXY_INTERFACE', 'group', text, why, 'name one with interface=NAME');
+}
+
+/** Where nothing at all is listed, the kernel has to know the zone. */
+function zoneName(zone: string, text: string): string {
+  const found = findZone(zone);
+  if (found) return found.name;
+  const { interfaces, error } = readInterfaces();
+  return error && interfaces.length === 0 ? zone : named(zone, text).name;
 }
 
 function named(name: string, text: string): NetInterface {
-  const found = findInterface(canonicalIp(name) ?? name);
+  const { interfaces } = readInterfaces();
+  const found = findInterface(canonicalIp(name) ?? name, interfaces);
   if (found) return found;
-  const known = listInterfaces().map((one) => one.name);
+  const known = interfaces.map((one) => one.name);
   throw failure(
     'MPROXY_INTERFACE',
     'interface',
     text,
-    `no interface ${name} that is up`,
-    `there is ${known.join(', ')}`,
+    `no interface ${name} that is up${unlisted()}`,
+    known.length > 0 ? `there is ${known.join(', ')}` : '',
   );
+}
+
+/** Why an interface may not be known, to be added to what is said of that. */
+function unlisted(): string {
+  const { error } = readInterfaces();
+  return error ? ` (the list of interfaces cannot be read: ${error.message})` : '';
 }
 
 /** Where the routes send the group; without a route, as for link-local groups, the first interface that leads out. */
 async function systemsChoice(ip: string): Promise<NetInterface | undefined> {
   const family = familyOf(ip);
-  const usable = listInterfaces().filter((one) => one.addresses.some((address) => address.family === family));
+  const { interfaces } = readInterfaces();
+  const usable = interfaces.filter((one) => one.addresses.some((address) => address.family === family));
   return (await routeInterface(ip)) ?? usable.find((one) => !one.internal) ?? usable[0];
 }

@@ -146,7 +146,7 @@ export interface SenderOptions extends Endpoint {
   waits: boolean;
   /**
    * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
-   * anybody is heard, and nothing that refuses is told; and a relay's send never waits for room.
+   * anybody is heard.
    */
   heard?: Heard;
   /** SO_RCVBUF to ask for where it hears, in bytes; default the system's. */
@@ -160,8 +160,16 @@ export interface SendCounts {
   bytes: number;
   /** Datagrams dropped for want of room. */
   dropped: number;
-  /** Errors by name (`ECONNREFUSED`, `ENETUNREACH`, ...). All but ECONNREFUSED cost the datagram. */
+  /**
+   * Errors by name (`ECONNREFUSED`, `ENETUNREACH`, ...). All but ECONNREFUSED and those that were `returned` cost the
+   * datagram.
+   */
   errors: Record<string, number>;
+  /**
+   * Those of `errors` that the network returned later for datagrams that the kernel took, by name and destination
+   * (`EHOSTUNREACH 10.0.0.9:9920`), or as `NAME others` beyond 64 of these. Empty on an engine that cannot read them.
+   */
+  returned: Record<string, number>;
 }
 
 export interface Sender {

@@ -4,10 +4,13 @@ export { type Choice, chooseEngine } from './engine.js';
 export {
   broadcastAddresses,
   findInterface,
+  findZone,
+  type InterfaceList,
   interfaceMtu,
   type LocalAddress,
   listInterfaces,
   type NetInterface,
+  readInterfaces,
   routeInterface,
 } from './interfaces.js';
 export { ThreadFile } from './linux/writer.js';

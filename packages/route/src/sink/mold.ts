@@ -112,6 +112,8 @@ export class MoldSink implements Sink {
       sum.dropped += counts.dropped;
       for (const [name, count] of Object.entries(counts.errors))
         sum.errors[name] = (sum.errors[name] ?? 0) + count;
+      for (const [key, count] of Object.entries(counts.returned))
+        sum.returned[key] = (sum.returned[key] ?? 0) + count;
     }
     return sum;
   }

@@ -76,7 +76,7 @@ export class UdpSink implements Sink {
   }
 
   get counts(): SinkCounts {
-    const sum = { ...this.#past, errors: { ...this.#past.errors } };
+    const sum = { ...this.#past, errors: { ...this.#past.errors }, returned: { ...this.#past.returned } };
     for (const sender of [...this.#leaving.keys(), this.sender]) addCounts(sum, sender.counts);
     return sum;
   }
@@ -190,11 +190,12 @@ export class UdpSink implements Sink {
   }
 }
 
-function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors }: SendCounts): void {
+function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors, returned }: SendCounts): void {
   sum.datagrams += datagrams;
   sum.bytes += bytes;
   sum.dropped += dropped;
   for (const [name, count] of Object.entries(errors)) sum.errors[name] = (sum.errors[name] ?? 0) + count;
+  for (const [key, count] of Object.entries(returned)) sum.returned[key] = (sum.returned[key] ?? 0) + count;
 }
 
 interface Opening {
@@ -236,7 +237,7 @@ async function openSender({ service, address, answer, waits, heard, signal }: Op
 
 function announce(service: Service, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
   const { ip, port, interface: on } = answer;
-  const where = showEndpoint({ address: ip, port });
+  const where = showEndpoint({ address: on ? ip : scoped(answer), port });
   if (on) service.notice(`sending: group ${where} by interface ${on.name}`);
   else service.notice(`sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
   if (keys.sndbuf !== undefined && sender.sendBuffer < keys.sndbuf) {

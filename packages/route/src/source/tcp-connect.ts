@@ -3,11 +3,11 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import type { Frame } from 'mproxy-framing';
 import { type Deliver, untilQuiet } from 'mproxy-udp';
-import { type Address, showEndpoint } from '../address.js';
+import { type Address, lacksZone, showEndpoint, zoneNeeded } from '../address.js';
 import { Backoff } from '../backoff.js';
 import { sourceCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
-import { familyOf, lookUp, resolveBind } from '../resolve.js';
+import { familyOf, lookUp, resolveBind, zoneOf } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Source } from '../source.js';
 import { FramedStream } from '../stream.js';
@@ -112,7 +112,9 @@ export class TcpConnectSource implements Source {
   }
 
   async #connectTo(ip: string): Promise<Socket> {
-    const { zone, port, host, keys } = this.address;
+    const { port, host, keys } = this.address;
+    if (lacksZone(ip, this.address)) throw new Error(`${zoneNeeded(ip)}; write [${ip}%zone]:${port}`);
+    const zone = zoneOf(this.address, ip);
     const { tls, idleTimeout } = this.options;
     const { signal } = this.#stopping;
     const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, familyOf(ip), signal);

@@ -130,7 +130,7 @@ async function openReceiver(
 function announce(service: Service, address: Address, answer: Answer, receiver: Receiver): void {
   const { ip, interface: on } = answer;
   const { keys } = address;
-  const local = showEndpoint({ address: ip, port: receiver.local.port });
+  const local = showEndpoint({ address: on ? ip : scoped(answer), port: receiver.local.port });
   const where = on ? `group ${local} on interface ${on.name}` : `udp ${local}`;
   const groupsToo = isWildcard(ip) && !service.engine.exactGroups;
   service.listening(

@@ -27,6 +27,8 @@ export class Correspondent {
     private readonly fd: number,
     family: 4 | 6,
     heard: Heard,
+    /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+    private readonly readErrors: () => number,
   ) {
     // Bound to a wildcard: without this it would get groups that others joined on its port (ip(7), ipv6(7)).
     setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
@@ -34,8 +36,9 @@ export class Correspondent {
     const senders = new Senders();
     this.#socket = createSocket(family === 4 ? 'udp4' : 'udp6');
     this.#socket.on('message', (bytes, from) => heard(bytes, senders.of(from)));
-    // An error of receiving, as want of memory is: the next datagram may come all the same.
-    this.#socket.on('error', () => undefined);
+    // An error of receiving, as want of memory is: the next datagram may come all the same. Or one that the network
+    // returned: until the error queue is read, epoll(7) reports the socket again and again.
+    this.#socket.on('error', () => this.readErrors());
     // uv_udp_open (libuv, src/unix/udp.c) sets it; nobody shall take a part of what comes to the port.
     const reuse = getOption(libc, fd, 'SO_REUSEADDR');
     this.#socket.bind({ fd, exclusive: true });
@@ -51,7 +54,9 @@ export class Correspondent {
       this.#counts.dropped++;
       return;
     }
-    const errno = this.#sendTo(bytes, to);
+    let errno = this.#sendTo(bytes, to);
+    // The error of an earlier datagram is reported in place of this one's, which was not sent (IP_RECVERR, ip(7)).
+    if (errno !== 0 && errno !== ERRNO.EAGAIN && this.readErrors() > 0) errno = this.#sendTo(bytes, to);
     if (errno === 0) this.#counts.moved(1, bytes.length);
     else if (errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS) this.#counts.dropped++;
     else this.#counts.failed(errno, 1);

@@ -6,12 +6,13 @@ const ERRORS = 256;
 const DATAGRAMS = ERRORS;
 const BYTES = ERRORS + 1;
 const DROPPED = ERRORS + 2;
+const RETURNED = ERRORS + 3;
 
 /** Counters that one thread writes and others read; doubles count exactly to 2^53. */
 export class SharedCounts {
   readonly #values: Float64Array;
 
-  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * (ERRORS + 3))) {
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * (RETURNED + ERRORS))) {
     this.#values = new Float64Array(buffer);
   }
 
@@ -22,6 +23,18 @@ export class SharedCounts {
 
   failed(errno: number, datagrams: number): void {
     this.#values[errno]! += datagrams;
+  }
+
+  /** The network returned an error for a datagram that was sent. */
+  returned(errno: number): void {
+    this.#values[RETURNED + errno]! += 1;
+  }
+
+  /** The errors that the network returned, and how many of each. */
+  returns(): [errno: number, count: number][] {
+    return [...this.#values.subarray(RETURNED)]
+      .map((count, errno): [number, number] => [errno, count])
+      .filter(([, count]) => count > 0);
   }
 
   /** How many datagrams these errors cost. */
@@ -44,6 +57,6 @@ export class SharedCounts {
       if (count > 0) errors[errorName(errno)] = count;
     }
     const [datagrams = 0, bytes = 0, dropped = 0] = this.#values.subarray(DATAGRAMS);
-    return { datagrams, bytes, dropped, errors };
+    return { datagrams, bytes, dropped, errors, returned: {} };
   }
 }

@@ -3,33 +3,41 @@ import type { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
 import { encodeSegment, IOVEC, MMSGHDR, SEGMENT_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
+import { type Left, MOST_LEFT, Unsent } from './unsent.js';
 
 /** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
 
-/** One entry that waits: a datagram, or several of a segment size. */
-export interface Left {
-  bytes: Buffer;
-  segment: number;
-}
+/** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
+const MOST_TRIES = 16;
+
+/**
+ * How long a stream waits, in milliseconds, while the interface's queue takes nothing (ENOBUFS). A full one takes the
+ * next packet when it has sent one; a driver that refuses a packet for good answers the same, as veth(4) does one that
+ * is larger than its peer's MTU.
+ */
+export const MOST_FULL_MS = 2000;
 
 export interface DispatchOptions {
   /**
-   * A stream never blocks: what the kernel has no room for is left, to be tried again; and where a datagram is too
-   * big, it is sent in smaller pieces. A relay blocks for SO_SNDTIMEO at most, and counts.
+   * A stream: what the kernel has no room for is left, to be tried again, without limit; and where a datagram is too
+   * big, it is sent in smaller pieces. A relay drops and counts.
    */
   waits: boolean;
+  /**
+   * The call blocks while the socket's buffer is full, for SO_SNDTIMEO at most: for a relay on a thread of its own.
+   * Without it, a relay leaves {@link MOST_LEFT} bytes, to be tried again.
+   */
+  blocks?: boolean;
+  /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+  readErrors: () => number;
   /** The destination, where the socket is not connected. */
   name?: Buffer | undefined;
 }
 
-/**
- * The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. The
- * call blocks while the socket's buffer is full.
- */
+/** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
 export class Dispatch {
-  /** Datagrams that the kernel had no room for, in order. */
-  left: Left[] = [];
+  readonly #unsent: Unsent;
   /** Whether the route takes segmented sends; once it refused, none is tried again. */
   offload = true;
   /** Everything the kernel is given the address of, the slab of the batch under way with it. */
@@ -44,8 +52,11 @@ export class Dispatch {
   readonly #length = new Uint32Array(BATCH_CAPACITY);
   readonly #segment = new Uint16Array(BATCH_CAPACITY);
   #count = 0;
-  /** The entry that was sent again after a refusal. */
+  /** The entry that was sent again after an error, and how often. */
   #again = -1;
+  #tries = 0;
+  /** Since when ENOBUFS was the only answer; undefined after any other. */
+  #fullSince: number | undefined;
   /** The call before took fewer than it was given. */
   #short = false;
 
@@ -54,12 +65,19 @@ export class Dispatch {
     readonly fd: number,
     private readonly counts: SharedCounts,
     private readonly options: DispatchOptions,
+    private readonly now = () => performance.now(),
   ) {
+    this.#unsent = new Unsent(options.waits ? Number.POSITIVE_INFINITY : MOST_LEFT);
     const { buffer, byteOffset, length } = this.#arena;
     this.#words = new Uint32Array(buffer, byteOffset, length / 4);
     this.#longs = new BigUint64Array(buffer, byteOffset, length / 8);
     this.#address = libc.address(this.#arena);
     this.#layOut(options.name);
+  }
+
+  /** Datagrams that the kernel had no room for, in order. */
+  get left(): readonly Left[] {
+    return this.#unsent.entries;
   }
 
   /** Sends a batch; when it returns, the kernel has taken or refused every datagram. */
@@ -74,9 +92,12 @@ export class Dispatch {
 
   /** Sends what is left, as far as there is room. */
   retry(): void {
-    const waiting = this.left;
-    this.left = [];
-    for (const { bytes, segment } of waiting) {
+    const waiting = this.#unsent.take();
+    for (const [i, { bytes, segment }] of waiting.entries()) {
+      if (this.left.length > 0) {
+        this.#unsent.addAll(waiting.slice(i));
+        return;
+      }
       this.#slab = bytes;
       this.#slabAddress = Number(this.libc.address(bytes));
       this.#put(0, bytes.length, segment);
@@ -119,27 +140,51 @@ export class Dispatch {
     this.#again = -1;
     for (let at = 0; at < count; ) {
       const messages = this.#address + BigInt(at * MMSGHDR.size);
-      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.waits ? MSG_DONTWAIT : 0);
+      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.blocks ? 0 : MSG_DONTWAIT);
       if (sent > 0) {
-        if (this.#short) this.counts.failed(ERRNO.ECONNREFUSED, 1);
-        // It stopped at an error that it did not tell, and took back: a refusal, unless the next call tells another.
-        this.#short = sent < count - at && !this.options.name;
+        this.#fullSince = undefined;
+        // It stopped at an error that it did not tell; as this call succeeds, that was one of an earlier datagram.
+        if (this.#short) this.options.readErrors();
+        this.#short = sent < count - at;
         for (let i = at; i < at + sent; i++) this.#sent(i);
         at += sent;
         continue;
       }
       const errno = sendError(this.libc.errno());
       this.#short = false;
-      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.options.waits)) {
+      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.#waitsForQueue())) {
         this.#noRoom(at, count);
         return;
       }
+      if (errno === ERRNO.EINTR || this.#isEarlier(at, errno)) continue;
       if (this.#segment[at]! > 0 && NO_OFFLOAD.has(errno)) {
         this.#withoutOffload(at, count);
         return;
       }
-      at += this.#failed(at, errno);
+      this.#failed(at, errno);
+      at++;
     }
+  }
+
+  /** Whether a queue of the interface that is full is worth another try, later. */
+  #waitsForQueue(): boolean {
+    if (!this.options.waits) return false;
+    const now = this.now();
+    this.#fullSince ??= now;
+    return now - this.#fullSince < MOST_FULL_MS;
+  }
+
+  /**
+   * Whether an error may be that of an earlier datagram, which a send reports in place of its own result (IP_RECVERR,
+   * ip(7)): then this one was not sent, and is sent again. Another reader may have emptied the queue meanwhile, so
+   * that an empty one proves nothing for those errors that networks return.
+   */
+  #isEarlier(at: number, errno: number): boolean {
+    if (this.#again !== at) this.#tries = 0;
+    this.#again = at;
+    const returned = this.options.readErrors();
+    const most = returned > 0 || errno === ERRNO.ECONNREFUSED ? MOST_TRIES : 1;
+    return (returned > 0 || !OWN_ERRORS.has(errno)) && this.#tries++ < most;
   }
 
   #sent(i: number): void {
@@ -147,28 +192,19 @@ export class Dispatch {
     this.counts.moved(segment === 0 ? 1 : Math.ceil(this.#length[i]! / segment), this.#length[i]!);
   }
 
-  /** @returns 1 when the entry is done with, 0 when it is to be sent again */
-  #failed(at: number, errno: number): 0 | 1 {
+  #failed(at: number, errno: number): void {
     const { waits } = this.options;
-    if (errno === ERRNO.EINTR) return 0;
-    if (errno === ERRNO.ECONNREFUSED) {
-      this.counts.failed(errno, 1);
-      if (this.#again === at) return 1;
-      this.#again = at;
-      return 0;
-    }
     const segment = this.#segment[at]!;
     if (errno === ERRNO.EMSGSIZE && segment > 0) {
       // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
       this.#sendOneByOne(at);
-      return 1;
+      return;
     }
     if (waits && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
       this.#sendHalves(this.#offset[at]!, this.#length[at]!);
-      return 1;
+      return;
     }
     this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
-    return 1;
   }
 
   /** Sends on from the first unsent entry, datagram by datagram. */
@@ -190,7 +226,7 @@ export class Dispatch {
     pieces.#put(offset, cut, 0);
     pieces.#put(offset + cut, length - cut, 0);
     pieces.#flush();
-    this.left.push(...pieces.left);
+    this.#unsent.addAll(pieces.left);
   }
 
   #sendOneByOne(at: number): void {
@@ -198,28 +234,29 @@ export class Dispatch {
     single.offload = false;
     single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
     single.#flush();
-    this.left.push(...single.left);
+    this.#unsent.addAll(single.left);
   }
 
   /** Another for the same socket and slab, while this one's entries are under way. */
   #beside(): Dispatch {
-    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options);
+    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options, this.now);
     beside.#slab = this.#slab;
     beside.#slabAddress = this.#slabAddress;
     return beside;
   }
 
-  /** The socket's buffer is full: a stream leaves the rest for later, a relay drops it. */
+  /** The socket's buffer is full: the rest is left for later, or dropped where the thread has waited already. */
   #noRoom(at: number, count: number): void {
     for (let i = at; i < count; i++) {
       const [offset, length, segment] = [this.#offset[i]!, this.#length[i]!, this.#segment[i]!];
-      if (this.options.waits) this.#leave(offset, length, segment);
-      else this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      if (this.options.blocks) this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      else this.#leave(offset, length, segment);
     }
   }
 
   #leave(offset: number, length: number, segment: number): void {
-    this.left.push({ bytes: Buffer.from(this.#slab.subarray(offset, offset + length)), segment });
+    if (this.#unsent.add(this.#slab.subarray(offset, offset + length), segment)) return;
+    this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
   }
 
   #layOut(name: Buffer | undefined): void {
@@ -235,6 +272,12 @@ export class Dispatch {
     }
   }
 }
+
+/**
+ * Errors that count as a send's own when the queue is empty: networks hardly ever return them for a datagram, and
+ * segmented sends meet them often.
+ */
+const OWN_ERRORS = new Set([...NO_OFFLOAD, ERRNO.EMSGSIZE, ERRNO.ENOBUFS, ERRNO.EPERM]);
 
 /** A socket that could not be connected again, for want of a route, has no destination. */
 function sendError(errno: number): number {

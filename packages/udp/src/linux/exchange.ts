@@ -1,8 +1,10 @@
 import { closeSync } from 'node:fs';
 import type { Endpoint, Exchange, ExchangeOptions, SendCounts } from '../contract.js';
 import { Correspondent } from './correspondent.js';
+import { ErrorQueue, keepErrors } from './error-queue.js';
 import type { Libc } from './libc.js';
 import { tuneBuffer } from './options.js';
+import { Returns } from './returns.js';
 import { bindSocket, localPort, openSocket } from './socket.js';
 
 /** @throws the system's error */
@@ -20,18 +22,25 @@ class LinuxExchange implements Exchange {
   readonly local: Endpoint;
   readonly receiveBuffer: number;
   readonly #correspondent: Correspondent;
+  readonly #returns = new Returns();
+  readonly #readErrors: () => number;
+  #closed = false;
 
   constructor(libc: Libc, fd: number, { family, bind, receiveBuffer, heard }: ExchangeOptions) {
     this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', receiveBuffer);
     const own = bind ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
     bindSocket(libc, fd, own);
     this.local = { address: own.address, port: localPort(libc, fd) };
+    keepErrors(libc, fd, family);
+    const queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
+    this.#readErrors = () => queue.read();
     // Last: from here on the descriptor is closed by it.
-    this.#correspondent = new Correspondent(libc, fd, family, heard);
+    this.#correspondent = new Correspondent(libc, fd, family, heard, this.#readErrors);
   }
 
   get counts(): SendCounts {
-    return this.#correspondent.counts;
+    if (!this.#closed) this.#readErrors();
+    return this.#returns.into(this.#correspondent.counts);
   }
 
   send(bytes: Buffer, to: Endpoint): void {
@@ -39,6 +48,7 @@ class LinuxExchange implements Exchange {
   }
 
   close(): void {
+    this.#closed = true;
     this.#correspondent.close();
   }
 }

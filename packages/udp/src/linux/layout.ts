@@ -113,6 +113,42 @@ export function decodeSegment(bytes: Buffer, offset: number, length: number): nu
   return 0;
 }
 
+/** Room for the control messages of one entry of an error queue: sock_extended_err with a sockaddr_in6, and padding. */
+export const ERROR_SPACE = 96;
+
+// <linux/in.h>, <linux/in6.h>, <linux/errqueue.h>
+const SOL_IP = 0;
+const IP_RECVERR = 11;
+const SOL_IPV6 = 41;
+const IPV6_RECVERR = 25;
+const SO_EE_ORIGIN_ICMP = 2;
+const SO_EE_ORIGIN_ICMP6 = 3;
+
+/**
+ * Reads the control messages of one entry of an error queue (ip(7), IP_RECVERR): struct sock_extended_err (u32 ee_errno;
+ * u8 ee_origin, ee_type, ee_code, ee_pad; u32 ee_info, ee_data).
+ * @returns the errno that the network returned by ICMP; 0 for anything else: what the host itself refused, the send
+ * has reported already
+ */
+export function decodeReturned(bytes: Buffer, offset: number, length: number): number {
+  const end = Math.min(offset + length, bytes.length);
+  let at = offset;
+  while (at + CMSGHDR.size + 16 <= end) {
+    const size = bytes.readUInt32LE(at + CMSGHDR.length);
+    const level = bytes.readInt32LE(at + CMSGHDR.level);
+    const type = bytes.readInt32LE(at + CMSGHDR.type);
+    const data = at + CMSGHDR.size;
+    if ((level === SOL_IP && type === IP_RECVERR) || (level === SOL_IPV6 && type === IPV6_RECVERR)) {
+      const origin = bytes[data + 4]!;
+      return origin === SO_EE_ORIGIN_ICMP || origin === SO_EE_ORIGIN_ICMP6 ? bytes.readUInt32LE(data) : 0;
+    }
+    // A length that cannot be is the end, as in decodeSegment.
+    if (size < CMSGHDR.size) return 0;
+    at += (size + 7) & ~7;
+  }
+  return 0;
+}
+
 function ipv4Bytes(address: string): Buffer {
   return Buffer.from(address.split('.').map(Number));
 }

@@ -12,10 +12,10 @@ const OPTIONS = {
   SO_SNDTIMEO: [1, 21],
   SO_SNDBUFFORCE: [1, 32],
   SO_RCVBUFFORCE: [1, 33],
-  SO_ERROR: [1, 4],
   SO_MEMINFO: [1, 55],
   // <linux/in.h>, ip(7)
   IP_TOS: [0, 1],
+  IP_RECVERR: [0, 11],
   IP_MULTICAST_IF: [0, 32],
   IP_MULTICAST_TTL: [0, 33],
   IP_MULTICAST_LOOP: [0, 34],
@@ -27,6 +27,7 @@ const OPTIONS = {
   IPV6_MULTICAST_IF: [41, 17],
   IPV6_MULTICAST_HOPS: [41, 18],
   IPV6_MULTICAST_LOOP: [41, 19],
+  IPV6_RECVERR: [41, 25],
   IPV6_V6ONLY: [41, 26],
   IPV6_TCLASS: [41, 67],
   IPV6_MULTICAST_ALL: [41, 29],
@@ -91,11 +92,6 @@ function memoryInfo(libc: Libc, fd: number): Buffer | undefined {
   const [level, option] = OPTIONS.SO_MEMINFO;
   const words = Buffer.alloc(4 * MEMINFO.words);
   return libc.getsockopt(fd, level, option, words, int(words.length)) === 0 ? words : undefined;
-}
-
-/** Takes the error that waits to be told, as an ICMP message brought it back. @returns its errno; 0 without one */
-export function takeError(libc: Libc, fd: number): number {
-  return getOption(libc, fd, 'SO_ERROR');
 }
 
 /** struct timeval of 64-bit Linux: two longs, seconds and microseconds. */

@@ -7,8 +7,10 @@ import { Correspondent } from './correspondent.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
+import { ErrorQueue, keepErrors } from './error-queue.js';
 import type { Libc } from './libc.js';
-import { setOption, takeError, timeval, tuneBuffer } from './options.js';
+import { setOption, timeval, tuneBuffer } from './options.js';
+import { Returns } from './returns.js';
 import {
   bindSocket,
   connectSocket,
@@ -19,7 +21,7 @@ import {
   reconnectSocket,
 } from './socket.js';
 
-/** The longest that a relay's send blocks while the socket's buffer is full, and how soon a stream tries again. */
+/** The longest that a thread's send blocks while the socket's buffer is full, and how soon the event loop tries again. */
 const SEND_MS = 50;
 const RETRY_MS = 5;
 const RECONNECT_MS = 1000;
@@ -33,7 +35,7 @@ const ROUTE_ERRORS = [
   ERRNO.ENODEV,
 ];
 
-const NO_REPLIES: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+const NO_REPLIES: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
 
 export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
   const fd = openSocket(libc, options.family);
@@ -58,8 +60,8 @@ export class LinuxSender implements Sender {
   /** The destination as {@link Dispatch} reads it, where it hears and so is not connected. */
   readonly #name: Buffer | undefined;
   #to: Endpoint;
-  /** What this thread was told by the socket; the other counts are those of whoever sends. */
-  readonly #refusals = new SharedCounts();
+  readonly #returns = new Returns();
+  readonly #queue: ErrorQueue;
   #closed = false;
   #hurried = false;
   #waiting: Promise<void> | undefined;
@@ -73,6 +75,9 @@ export class LinuxSender implements Sender {
     const { family, address, port, multicast, broadcast, bind, tos, waits, heard, notice } = options;
     const { receiveBuffer } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
+    keepErrors(libc, fd, family);
+    this.#queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
+    const readErrors = () => this.#queue.read();
     if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
     if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
     if (bind && bind.port !== 0) setOption(libc, fd, 'SO_REUSEADDR', 1);
@@ -90,27 +95,23 @@ export class LinuxSender implements Sender {
     const place = multicast ? address.replace(/%.*/, '') : address;
     const name = connected ? undefined : endpointBytes(libc, place, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
-    this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, ...(name && { name }) });
+    this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, readErrors, ...(name && { name }) });
     if (heard) {
       if (!multicast) this.#name = name;
       // Last: from here on the descriptor is closed by it.
-      this.#correspondent = new Correspondent(libc, fd, family, heard);
+      this.#correspondent = new Correspondent(libc, fd, family, heard, readErrors);
     } else this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
   }
 
   get counts(): SendCounts {
-    this.#countRefusal();
-    const counts = this.#counts.read();
-    for (const [name, count] of Object.entries(this.#refusals.read().errors)) {
-      counts.errors[name] = (counts.errors[name] ?? 0) + count;
-    }
-    return counts;
+    this.#collect();
+    return this.#returns.into(this.#counts.read());
   }
 
-  /** What an earlier datagram brought back, told when no send is there to be told it. */
-  #countRefusal(): void {
-    const errno = this.#closed ? 0 : takeError(this.libc, this.fd);
-    if (errno !== 0) this.#refusals.failed(errno, 1);
+  /** What the network returned until now, also to a thread that sends. */
+  #collect(): void {
+    if (!this.#closed) this.#queue.read();
+    this.#returns.collect(this.#counts, this.#to);
   }
 
   get replies(): SendCounts {
@@ -124,6 +125,7 @@ export class LinuxSender implements Sender {
 
   redirect(family: 4 | 6, to: Endpoint): boolean {
     if (!(this.#connected || this.#name) || family !== this.options.family) return false;
+    this.#collect();
     this.#to = to;
     return this.#aim(to) === 0;
   }
@@ -138,9 +140,16 @@ export class LinuxSender implements Sender {
   send(batch: Batch): void {
     if (this.#closed) this.#counts.dropped += batch.datagrams;
     else this.#dispatch.send(batch);
+    if (!this.options.waits) this.#sent();
   }
 
+  /** A relay waits for nothing: what its socket had no room for goes out by itself. */
   room(): Promise<void> | undefined {
+    return this.options.waits ? this.#sent() : undefined;
+  }
+
+  /** Undefined when nothing is left to be sent; else resolves when nothing is. */
+  #sent(): Promise<void> | undefined {
     if (this.#dispatch.left.length === 0 || this.#hurried) return undefined;
     // One promise for all who wait, however many ask.
     this.#waiting ??= this.#retry();
@@ -161,12 +170,12 @@ export class LinuxSender implements Sender {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    await this.room();
+    await this.#sent();
     for (const { bytes, segment } of this.#dispatch.left) {
       this.#counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
     }
     this.#stopUpkeep();
-    this.#countRefusal();
+    this.#collect();
     this.#closed = true;
     if (this.#correspondent) this.#correspondent.close();
     else closeSync(this.fd);
@@ -187,8 +196,13 @@ export class LinuxSender implements Sender {
     let seen = 0;
     const timer = setInterval(() => {
       const failed = this.#counts.failures(ROUTE_ERRORS);
-      if (failed > seen) reconnectSocket(this.libc, this.fd, this.#to);
+      if (failed === seen) return;
       seen = failed;
+      try {
+        reconnectSocket(this.libc, this.fd, this.#to);
+      } catch {
+        // The interface of its zone is gone: what is sent meanwhile fails, and it is tried again then.
+      }
     }, RECONNECT_MS);
     timer.unref();
     return () => clearInterval(timer);

@@ -50,10 +50,14 @@ export function endpointBytes(libc: Libc, address: string, port: number): Buffer
   return encodeAddress(ip, port, zone === undefined ? 0 : interfaceIndex(libc, zone));
 }
 
-/** The index of an interface in this network namespace. @throws ENODEV when there is none of that name */
+/**
+ * The index of an interface in this network namespace, by its name; an index names itself (RFC 4007, section 11.2).
+ * @throws ENODEV when there is none of that name
+ */
 export function interfaceIndex(libc: Libc, name: string): number {
   const index = libc.if_nametoindex(name);
   if (index > 0) return index;
+  if (/^[1-9]\d{0,8}$/.test(name)) return Number(name);
   throw systemError(ERRNO.ENODEV, 'if_nametoindex');
 }
 

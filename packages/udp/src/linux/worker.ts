@@ -3,6 +3,7 @@ import { Batch } from '../batch.js';
 import { SharedCounts } from './counts.js';
 import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
+import { ErrorQueue } from './error-queue.js';
 import { Inlet } from './inlet.js';
 import { loadLibc } from './libc.js';
 import { ENTRY_MEMORY, heldMemory } from './options.js';
@@ -31,10 +32,12 @@ const ring = shared && new Ring(shared, from.tellsSenders);
 const inlet = new Inlet(libc, from.fd, from.ignored);
 /** Given where the event loop is to know who sent what. */
 const names = from.tellsSenders ? inlet.names : undefined;
-const dispatches = sockets.map(
-  ({ fd, counts, waits, name }) =>
-    new Dispatch(libc, fd, new SharedCounts(counts), { waits, name: name && Buffer.from(name) }),
-);
+const dispatches = sockets.map(({ fd, counts: shared, waits, name }) => {
+  const counts = new SharedCounts(shared);
+  const queue = new ErrorQueue(libc, fd, (errno) => counts.returned(errno));
+  const options = { waits, blocks: !waits, readErrors: () => queue.read(), name: name && Buffer.from(name) };
+  return new Dispatch(libc, fd, counts, options);
+});
 const outlets = files.map(
   (file, i) =>
     new FileOutlet(libc, file, (piece) =>

@@ -5,7 +5,7 @@ import { Senders } from './senders.js';
 
 /** What an unconnected socket hears, and single datagrams from it to anybody. It takes over the closing. */
 export class Correspondent {
-  readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+  readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
   #closed = false;
 
   constructor(

@@ -46,7 +46,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
  * before: so their order stays even where one must be sent again, and a full kernel buffer is noticed.
  */
 class NodeSender implements Sender {
-  readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {} };
+  readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
   readonly replies: SendCounts;
   readonly sendBuffer: number;
   readonly connects: boolean;

@@ -44,7 +44,8 @@ export function tuneBuffer(socket: Socket, which: 'Recv' | 'Send', bytes: number
 export function dgramInterface(family: 4 | 6, { name, addresses }: NetInterface): string {
   if (family === 6) return `::%${name}`;
   const own = addresses.find((address) => address.family === 4);
+  // IP_ADD_MEMBERSHIP as libuv calls it knows an interface by its address (ip(7): ip_mreq).
   if (!own)
-    throw Object.assign(new Error(`interface ${name} has no IPv4 address`), { code: 'EADDRNOTAVAIL' });
+    throw new Error(`interface ${name} has no IPv4 address, which the node engine needs; use --engine linux`);
   return own.address;
 }
