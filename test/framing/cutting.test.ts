@@ -167,6 +167,45 @@ const rows: Row[] = [
     in: [x(most + 2), 'BREAK'],
     out: [x(most), 'xx\n'],
   },
+  {
+    what: 'packs whole records',
+    frame: 'nul',
+    in: ['a\nb\0cc\0dddd\0e\0'],
+    out: ['a\nb\0cc\0', 'dddd\0e\0'],
+  },
+  { what: 'ends an open record', frame: 'nul', in: ['a\0b\n', 'BREAK'], out: ['a\0b\n\0'] },
+  { what: 'waits for its delimiter', frame: 'nul', in: ['a\n', 'FLUSH', 'b\0'], out: ['a\nb\0'] },
+  { what: 'packs whole records', frame: 'cr', in: ['a\nb\rcc\rdddd\re\r'], out: ['a\nb\rcc\r', 'dddd\re\r'] },
+  { what: 'leaves newlines to the next record', frame: 'cr', in: ['a\r\nb\r\n'], out: ['a\r\nb\r', '\n'] },
+  { what: 'ends an open record', frame: 'cr', in: ['a\rb', 'BREAK'], out: ['a\rb\r'] },
+
+  {
+    what: 'sends a message a datagram',
+    frame: 'octet-counted',
+    in: ['1 a2 b\n11 0 23456789x'],
+    out: ['a', 'b\n', '0 23456789x'],
+  },
+  {
+    what: 'takes counts in pieces',
+    frame: 'octet-counted',
+    in: ['1', '0', ' ', '012345678', 'FLUSH', '91 x'],
+    out: ['0123456789', 'x'],
+  },
+  {
+    what: 'sends the longest message',
+    frame: 'octet-counted',
+    in: [`65507 ${x(most)}1 a`],
+    out: [x(most), 'a'],
+  },
+  { what: 'discards a longer one', frame: 'octet-counted', in: [`65508 ${x(9)}`, x(100)], out: [] },
+  {
+    what: 'goes on after a longer one',
+    frame: 'octet-counted',
+    in: [`65508 ${x(9)}`, x(most - 8), '1 b'],
+    out: ['b'],
+  },
+  { what: 'discards an unfinished one', frame: 'octet-counted', in: ['1 a5 xyz'], out: ['a'] },
+  { what: 'discards an unfinished one', frame: 'octet-counted', in: ['1 a5 xyz', 'BREAK'], out: ['a'] },
   { what: 'ends a line of exactly a datagram', frame: 'line', in: [x(most), 'BREAK'], out: [x(most), '\n'] },
 ];
 
@@ -193,11 +232,68 @@ t.test('a line of which every byte was sent already is ended by a newline of its
   t.end();
 });
 
+t.test('octet-counted: what is discarded is counted', (t) => {
+  const cases: [steps: string[], discarded: number][] = [
+    [['1 a'], 0],
+    [['1 a5 xyz'], 1],
+    [['1 a5'], 1],
+    [['1 a5 '], 1],
+    [[`65508 ${x(most + 1)}1 a`], 1],
+    [[`65508 ${x(most)}`], 1],
+    [[`65508 ${x(most + 1)}`, `70000 ${x(70_000)}`, '2 a'], 3],
+  ];
+  for (const [steps, discarded] of cases) {
+    const cutter = createCutter('octet-counted', 100, () => undefined);
+    for (const step of steps) cutter.push(Buffer.from(step));
+    cutter.finish();
+    t.equal(cutter.discarded, discarded, brief(steps.join('')));
+    t.equal(cutter.pending, 0);
+  }
+  t.end();
+});
+
+t.test('octet-counted: a count that is none is an error with its place, after what came before', (t) => {
+  const cases: [input: string, place: number, byte: string][] = [
+    ['x', 0, '0x78'],
+    ['0 ', 0, '0x30'],
+    ['05 abcde', 0, '0x30'],
+    ['1 a\n1 b', 3, '0x0a'],
+    ['3 abc<13>hello', 5, '0x3c'],
+    ['1 a12345678901 ', 13, '0x31'],
+    ['1 a-1 b', 3, '0x2d'],
+    ['1 a ', 3, '0x20'],
+    [`65508 ${x(most + 1)}?`, 65_514, '0x3f'],
+  ];
+  for (const [input, place, byte] of cases) {
+    for (const size of [1, 7, input.length]) {
+      const out: string[] = [];
+      const cutter = createCutter('octet-counted', 100, (slab, offset, length) =>
+        out.push(slab.toString('latin1', offset, offset + length)),
+      );
+      const push = () => {
+        for (let at = 0; at < input.length; at += size) cutter.push(Buffer.from(input.slice(at, at + size)));
+      };
+      t.throws(
+        push,
+        { code: 'MPROXY_FRAMING', message: `${byte} at byte ${place} of the stream` },
+        brief(input),
+      );
+      t.equal(out.join(''), input.startsWith('1 a') ? 'a' : input.startsWith('3 abc') ? 'abc' : '');
+      cutter.breakOff();
+      t.equal(cutter.discarded, input.startsWith('65508') ? 1 : 0, 'the error itself is the report');
+    }
+  }
+  t.end();
+});
+
 t.test('a datagram that more input cannot change goes at once', (t) => {
   const early: Record<Frame, [input: string, lengths: number[]]> = {
     lines: ['aaaaaa\nbbbbbb\n', [7]],
     line: ['a\nb', [2]],
     raw: ['0123456789', [10]],
+    nul: ['aaaaaa\0bbbbbb\0', [7]],
+    cr: ['aaaaaa\rbbbbbb\r', [7]],
+    'octet-counted': ['3 abc2 de4 f', [3, 2]],
     mold: ['aaaaaa\n'.repeat(10_000), [65_506]],
   };
   for (const frame of FRAMES) {
@@ -226,7 +322,7 @@ t.test('what was emitted is never written again', (t) => {
 });
 
 t.test('the frames and their names', (t) => {
-  t.same(FRAMES, ['lines', 'line', 'raw', 'mold']);
+  t.same(FRAMES, ['lines', 'line', 'raw', 'nul', 'cr', 'octet-counted', 'mold']);
   t.ok(isFrame('raw'));
   for (const name of ['', 'Lines', 'toString', '__proto__', 'mold ']) t.notOk(isFrame(name), name);
   t.same(FRAMES.filter(endsEveryDatagram), ['line']);

@@ -25,7 +25,7 @@ async function open(t: Test, engine: Engine, port: number) {
     { flag: '--to', keys: [], listens: false },
     {},
   );
-  const sink = await openUdpSink(service, address, { ip: '127.0.0.1', family: 4, port }, true);
+  const sink = await openUdpSink(service, address, { ip: '127.0.0.1', family: 4, port }, 'lines');
   let open = true;
   const close = async () => {
     if (open) await sink.close();

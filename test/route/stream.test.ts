@@ -16,7 +16,7 @@ function scene(t: Test, frame: Frame, flushAfter?: number) {
       batch.each((offset, length) => datagrams.push(String(batch.keep(offset, length))));
       return undefined;
     },
-    counts: { datagrams: 0, bytes: 0 },
+    counts: { datagrams: 0, bytes: 0, discarded: 0 },
   });
   /** Bytes that come, and nothing more in the same turn of the event loop. */
   const push = async (text: string) => {

@@ -88,12 +88,13 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     if (mold && targets.length > 0) {
       sinks = [await new MoldSink(service, { ...mold, payload, waits: true, pace }).open(targets)];
     } else {
-      sinks = await Promise.all(targets.map((to) => openUdpSink(service, to.address, to.answers[0]!, true)));
+      sinks = await Promise.all(targets.map((to) => openUdpSink(service, to.address, to.answers[0]!, frame)));
     }
     const tee = options.tee ? service.stdout(frame, true) : undefined;
     source = new FileSource(options.path, input, { frame, payload, flushAfter, tee });
     if (sinks.length === 0) void tee?.ended.then(() => service.stop());
     service.onEnd(() => failUnsent(service, sinks));
+    service.onEnd(() => failDiscarded(service, options.path, source?.counts.discarded ?? 0));
     // What is paced of a session are its packets.
     service.route(source, sinks, { pace: mold ? undefined : pace });
   });
@@ -123,7 +124,7 @@ function readOptions(options: ClientOptions) {
     rate: pace,
     mold: frame === 'mold' ? sending : undefined,
     asked: parsePayload(options.payload, frame === 'mold'),
-    flushAfter: parseFlushAfter(options.flushAfter),
+    flushAfter: parseFlushAfter(options.flushAfter, [frame]),
   };
 }
 
@@ -147,4 +148,9 @@ function failUnsent(service: Service, sinks: Sink[]): void {
     const lost = unsent(counts);
     if (lost > 0) service.fail('MPROXY_SEND', 'sending', name, `${showCount(lost, 'datagram')} not sent`);
   }
+}
+
+function failDiscarded(service: Service, path: string, discarded: number): void {
+  if (discarded > 0)
+    service.fail('MPROXY_FILE', 'reading', path, `${showCount(discarded, 'message')} discarded`);
 }

@@ -25,6 +25,7 @@ function moved({ datagrams, bytes }: { datagrams: number; bytes: number }): stri
 function sourceExtras({
   kernelDropped = 0,
   brokenLines,
+  discarded,
   reconnects,
   refused,
   connections,
@@ -36,6 +37,7 @@ function sourceExtras({
     ...some(reconnects, 'reconnect'),
     ...some(refused, 'refused connection'),
     ...some(brokenLines, 'broken line'),
+    ...some(discarded, 'discarded message'),
     ...some(kernelDropped, 'kernel drop'),
     ...some(dropped, 'dropped datagram'),
     ...(mold ? moldReceived(mold) : []),

@@ -2,6 +2,7 @@ import {
   type Address,
   choosePayload,
   clientContext,
+  type Frame,
   forbidLoops,
   forbidTwins,
   type Handle,
@@ -103,8 +104,8 @@ class Forward {
       const { frame = 'lines' } = address.keys;
       const secure = address.keys.tls ? tls : undefined;
       const source = new TcpConnectSource(service, address, { ...common, frame, tls: secure });
-      const sinks = await this.#openSinks(downstreams, true);
-      const toGroup = await this.#openSinks(plainGroup, true);
+      const sinks = await this.#openSinks(downstreams, frame);
+      const toGroup = await this.#openSinks(plainGroup, frame);
       own.push(...toGroup.map((sink) => sink.own));
       const to = [...sinks, ...toGroup, ...listOf(session), ...listOf(moldGroup), ...this.#tee()];
       runs.push(service.route(source, to));
@@ -124,17 +125,17 @@ class Forward {
     for (const [i, { address, answers }] of listens.entries()) {
       for (const source of await openUdpSources(service, address, answers, others)) {
         if (i === 0) for (const sender of own) source.ignore(sender);
-        const sinks = [...(await this.#openSinks(downstreams, false)), ...listOf(session), ...this.#tee()];
+        const sinks = [...(await this.#openSinks(downstreams)), ...listOf(session), ...this.#tee()];
         service.route(this.#sessions.source(source), sinks);
       }
     }
   }
 
   /** Every route has sockets of its own; what sends by `frame=mold` is one session for all of them. */
-  #openSinks(targets: Resolved[], waits: boolean): Promise<UdpSink[]> {
+  #openSinks(targets: Resolved[], frame?: Frame): Promise<UdpSink[]> {
     const plain = targets.filter(({ address }) => !isMold(address));
     return Promise.all(
-      plain.map(({ address, answers }) => openUdpSink(this.service, address, answers[0]!, waits)),
+      plain.map(({ address, answers }) => openUdpSink(this.service, address, answers[0]!, frame)),
     );
   }
 

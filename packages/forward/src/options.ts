@@ -102,7 +102,10 @@ export function readOptions(options: ForwardOptions) {
     sending: readMoldSending(options, sends),
     receiving: readMoldReceiving(options, receives),
     payload: parsePayload(options.payload, sends),
-    flushAfter: parseFlushAfter(options.flushAfter),
+    flushAfter: parseFlushAfter(
+      options.flushAfter,
+      upstreams.map(({ keys }) => keys.frame ?? 'lines'),
+    ),
     idleTimeout: parseDuration('--idle-timeout', idleTimeout),
     greeting: Buffer.from(readEscapes(greeting)),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,

@@ -15,13 +15,16 @@ const EMPTY: Buffer = Buffer.alloc(0);
  * grows in large steps, so that a byte at a time costs no more than a block at a time. What waits takes at most 64 KiB
  * once {@link compact} was called.
  *
- * Invariant: joining what was emitted gives what was pushed, but for the newline that {@link breakOff} may add.
+ * Invariant: joining what was emitted gives what was pushed, but for the delimiter that {@link breakOff}
+ * may add, and for the counts of `octet-counted`.
  */
 export abstract class Cutter {
   protected slab = EMPTY;
   protected start = 0;
   protected end = 0;
-  /** No newline stands between `start` and here, so a search goes on from here. */
+  /** Records of the stream that no datagram can carry, or that it ended inside of. */
+  discarded = 0;
+  /** No delimiter stands between `start` and here, so a search goes on from here. */
   protected searched = 0;
   #ownsSlab = false;
   #insideLine = false;
@@ -29,6 +32,8 @@ export abstract class Cutter {
   constructor(
     protected readonly payload: number,
     private readonly emit: Emit,
+    /** The byte that ends a record; what has no records is not searched for it. */
+    protected readonly delimiter = NEWLINE,
   ) {}
 
   /** Bytes that wait for more input. */
@@ -66,19 +71,19 @@ export abstract class Cutter {
   }
 
   /**
-   * The stream broke off: emits all that is left, a line that has no newline with one added, so that it never
-   * glues itself to another stream's.
-   * @returns whether a newline was added
+   * The stream broke off: emits all that is left, an unfinished record with its delimiter added, so that it is never
+   * merged with another stream's.
+   * @returns whether a delimiter was added
    */
   breakOff(): boolean {
-    const open = this.pending > 0 ? this.slab[this.end - 1] !== NEWLINE : this.#insideLine;
+    const open = this.pending > 0 ? this.slab[this.end - 1] !== this.delimiter : this.#insideLine;
     const ends = this.endsLines && open;
-    if (ends) this.#append(Buffer.of(NEWLINE));
+    if (ends) this.#append(Buffer.of(this.delimiter));
     this.finish();
     return ends;
   }
 
-  /** Whether a line is what this cutter must keep whole. */
+  /** Whether an unfinished record gets its delimiter when the stream breaks off. */
   protected abstract readonly endsLines: boolean;
   /** Emits the datagrams that are as full as they can be. */
   protected abstract cutFull(): void;
@@ -89,18 +94,23 @@ export abstract class Cutter {
     const { slab, start } = this;
     this.start += length * count;
     if (this.searched < this.start) this.searched = this.start;
-    this.#insideLine = slab[this.start - 1] !== NEWLINE;
+    this.#insideLine = slab[this.start - 1] !== this.delimiter;
     this.emit(slab, start, length, count);
   }
 
-  /** The length of the line at `start`, its newline with it; -1 while no newline is there. */
+  /** The length of the record at `start`, its delimiter with it; -1 while that is not there. */
   protected lineLength(from: number): number {
-    const newline = this.slab.indexOf(NEWLINE, Math.max(from, this.searched));
-    if (newline < 0 || newline >= this.end) {
+    const at = this.slab.indexOf(this.delimiter, Math.max(from, this.searched));
+    if (at < 0 || at >= this.end) {
       this.searched = this.end;
       return -1;
     }
-    return newline + 1 - this.start;
+    return at + 1 - this.start;
+  }
+
+  /** Leaves out what waits, from its first byte on. */
+  protected skip(length: number): void {
+    this.start += length;
   }
 
   #putBefore(chunk: Buffer): void {
@@ -130,8 +140,8 @@ export abstract class Cutter {
 
   /** @param needed bytes that must fit */
   #moveTo(needed: number): void {
-    // Newlines in what is not yet written: a search that finds none before `end` stops there.
-    const slab = Buffer.alloc(slabSize(needed), NEWLINE);
+    // Delimiters in what is not yet written: a search that finds none before `end` stops there.
+    const slab = Buffer.alloc(slabSize(needed), this.delimiter);
     this.slab.copy(slab, 0, this.start, this.end);
     this.searched -= this.start;
     this.end -= this.start;

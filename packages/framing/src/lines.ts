@@ -1,6 +1,6 @@
-import { Cutter, MAX_DATAGRAM, NEWLINE } from './cutter.js';
+import { Cutter, MAX_DATAGRAM } from './cutter.js';
 
-/** `lines`: as many whole lines as fit a datagram. A line longer than `payload` travels alone. */
+/** `lines`, `nul`, `cr`: as many whole records as fit a datagram. One that is longer than `payload` travels alone. */
 export class LinesCutter extends Cutter {
   protected readonly endsLines = true;
 
@@ -8,15 +8,15 @@ export class LinesCutter extends Cutter {
     while (this.pending > this.payload) {
       // Backwards from where the datagram would be full: one search a datagram, however many lines are in it.
       const full = this.start + this.payload;
-      const newline = this.searched < full ? this.slab.lastIndexOf(NEWLINE, full - 1) : -1;
-      if (newline >= this.start) this.emitNext(newline + 1 - this.start);
+      const last = this.searched < full ? this.slab.lastIndexOf(this.delimiter, full - 1) : -1;
+      if (last >= this.start) this.emitNext(last + 1 - this.start);
       else if (!this.#cutLongLine()) return;
     }
   }
 
   protected cutIdle(): void {
     if (this.pending === 0 || this.pending > this.payload || this.lineLength(this.start) < 0) return;
-    this.emitNext(this.slab.lastIndexOf(NEWLINE, this.end - 1) + 1 - this.start);
+    this.emitNext(this.slab.lastIndexOf(this.delimiter, this.end - 1) + 1 - this.start);
   }
 
   /** @returns false while the line is unfinished and may yet fit a datagram */

@@ -102,7 +102,7 @@ class Reverse {
       await sink.open(answers, tcp);
     }
     for (const { address, answers } of outputs.filter(({ address }) => !isMold(address))) {
-      sinks.push(await openUdpSink(service, address, answers[0]!, false));
+      sinks.push(await openUdpSink(service, address, answers[0]!));
     }
     const out = outputs.flatMap(({ answers }) => answers);
     sinks.push(...listOf(await this.#openSession(outputs, await choosePayload(this.#read.payload, out))));
@@ -129,7 +129,8 @@ class Reverse {
     const { service } = this;
     const { flushAfter } = this.#read;
     for (const { address, answers } of senders) {
-      const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, true));
+      const { frame = 'lines' } = address.keys;
+      const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, frame));
       const source = new TcpListenSource(service, address, { payload, flushAfter, ...this.#access(address) });
       service.route(source, [sink, ...this.#tee()]);
       await source.open(answers, tcp);
@@ -140,7 +141,7 @@ class Reverse {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
       for (const source of await openUdpSources(this.service, address, answers, others)) {
-        const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!, false));
+        const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!));
         this.service.route(this.#sessions.source(source), [sink, ...this.#tee()]);
       }
     }

@@ -133,7 +133,10 @@ export function readOptions(options: ReverseOptions) {
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
     payload: parsePayload(options.payload, sends),
-    flushAfter: parseFlushAfter(options.flushAfter),
+    flushAfter: parseFlushAfter(
+      options.flushAfter,
+      tcpListens.map(({ keys }) => keys.frame ?? 'lines'),
+    ),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
   };
 }

@@ -8,6 +8,8 @@ export interface SourceCounts {
   dropped: number;
   /** Lines that got a newline because their stream ended inside them. */
   brokenLines: number;
+  /** Messages of `octet-counted` that are longer than a datagram, or that their stream ended inside of. */
+  discarded: number;
   /** Times that an upstream was connected again, or a followed file opened again. */
   reconnects: number;
   /** TCP connections now, and since the start. */
@@ -57,7 +59,7 @@ export interface Stats {
 }
 
 export function sourceCounts(): SourceCounts {
-  return { datagrams: 0, bytes: 0, dropped: 0, brokenLines: 0, reconnects: 0, refused: 0 };
+  return { datagrams: 0, bytes: 0, dropped: 0, brokenLines: 0, discarded: 0, reconnects: 0, refused: 0 };
 }
 
 export function sinkCounts(): SinkCounts {

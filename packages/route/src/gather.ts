@@ -1,6 +1,6 @@
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
-import { NEWLINE, toStream } from './sink.js';
+import { encoded, NEWLINE, toStream } from './sink.js';
 
 /** Bytes after which a burst is passed on although more is there. */
 const LIMIT = 64 * 1024;
@@ -65,7 +65,8 @@ export class Gather {
     private readonly pass: (chunk: Buffer, datagrams: number, lease: Lease) => void,
   ) {}
 
-  add(batch: Batch): void {
+  add(given: Batch): void {
+    const batch = encoded(given, this.frame);
     toStream(batch, this.frame, (slab, offset, length, datagrams) => {
       // A datagram and the newline that its frame may add are never parted.
       if (slab !== NEWLINE) this.#makeRoom(length + NEWLINE.length);

@@ -22,7 +22,7 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     total += count;
   };
   for (const { name, counts, advice, lost: lostMessages = '' } of sources) {
-    const { kernelDropped = 0, dropped: overrun, brokenLines, mold } = counts;
+    const { kernelDropped = 0, dropped: overrun, brokenLines, discarded, mold } = counts;
     const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
     const late = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
     // What is missing of a session is asked for again.
@@ -33,6 +33,10 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     lost(
       mold?.lost ?? 0,
       `${name}: ${lostMessages}; the sender can keep more (--retain), this side wait longer (--repair-timeout)`,
+    );
+    lost(
+      discarded,
+      `${name}: ${showCount(discarded, 'message')} discarded: longer than 65,507 bytes, or cut short by a disconnect`,
     );
     lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
   }

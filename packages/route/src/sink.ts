@@ -1,5 +1,5 @@
-import { endsEveryDatagram, type Frame } from 'mproxy-framing';
-import type { Batch, HandedOver, ThreadSinks } from 'mproxy-udp';
+import { endsEveryDatagram, type Frame, octetCount } from 'mproxy-framing';
+import { Batch, type HandedOver, type ThreadSinks } from 'mproxy-udp';
 import type { SinkCounts } from './counts.js';
 
 /** Where a route's datagrams go. Every kind of sink is one file behind this contract. */
@@ -42,7 +42,26 @@ export type Take = (
 /** Bytes at most of a piece that has more than one datagram. */
 export const PIECE = 65_536;
 
-/** Puts a batch back into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
+/**
+ * A batch as a frame has its datagrams in a stream, where that is more than a newline after each: with `octet-counted`
+ * each has its count before it, in memory of their own.
+ */
+export function encoded(batch: Batch, frame: Frame): Batch {
+  if (frame !== 'octet-counted') return batch;
+  const parts: Buffer[] = [];
+  batch.each((offset, length) => {
+    if (length > 0) parts.push(Buffer.from(octetCount(length)), batch.slab.subarray(offset, offset + length));
+  });
+  const sizes = new Uint16Array(parts.length / 2);
+  for (let i = 0; i < sizes.length; i++) sizes[i] = parts[2 * i]!.length + parts[2 * i + 1]!.length;
+  const result = new Batch();
+  const bytes = Buffer.concat(parts);
+  result.reset(bytes);
+  result.setSized(0, bytes.length, sizes, sizes.length);
+  return result;
+}
+
+/** Joins a batch, {@link encoded}, into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
 export function toStream(batch: Batch, frame: Frame, take: Take, most = PIECE): void {
   if (endsEveryDatagram(frame)) lineByLine(batch, take);
   else if (batch.sizes) pieces(batch, batch.sizes, take, most);

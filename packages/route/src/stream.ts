@@ -1,5 +1,6 @@
-import { type Cutter, createCutter, type Frame } from 'mproxy-framing';
+import { type Cutter, createCutter, delimiterOf, type Frame, FramingError } from 'mproxy-framing';
 import { Batch, type Deliver } from 'mproxy-udp';
+import { usage } from './errors.js';
 import { parseDuration } from './units.js';
 
 export interface StreamOptions {
@@ -14,16 +15,30 @@ export interface StreamOptions {
   /** Whether the chunks are filled again once they are delivered. */
   lent?: boolean;
   deliver: Deliver;
-  /** Counts what is delivered. */
-  counts: { datagrams: number; bytes: number };
+  /** Counts what is delivered, and what no datagram can carry. */
+  counts: { datagrams: number; bytes: number; discarded: number };
 }
 
+const NEWLINE = 0x0a;
 const RAW_FLUSH_MS = 50;
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** Reads `--flush-after`. @returns milliseconds; undefined: as the frame has it @throws MPROXY_USAGE */
-export function parseFlushAfter(given: number | string | undefined): number | undefined {
-  return given === undefined ? undefined : parseDuration('--flush-after', given);
+/**
+ * Reads `--flush-after`.
+ * @param frames those of all streams that it is for
+ * @returns milliseconds; undefined: as the frame has it
+ * @throws MPROXY_USAGE
+ */
+export function parseFlushAfter(given: number | string | undefined, frames: Frame[]): number | undefined {
+  if (given === undefined) return undefined;
+  if (frames.length > 0 && frames.every((frame) => frame === 'octet-counted'))
+    throw usage('--flush-after', String(given), 'octet-counted messages are never sent unfinished');
+  return parseDuration('--flush-after', given);
+}
+
+function flushTime({ frame, flushAfter }: StreamOptions): number | undefined {
+  if (frame === 'octet-counted') return undefined;
+  return flushAfter ?? (frame === 'raw' ? RAW_FLUSH_MS : undefined);
 }
 
 /**
@@ -44,17 +59,20 @@ export class FramedStream {
 
   constructor(private readonly options: StreamOptions) {
     this.#batch.lent = options.lent ?? false;
-    this.#batch.lines = options.frame !== 'raw';
-    this.#flushAfter = options.flushAfter ?? (options.frame === 'raw' ? RAW_FLUSH_MS : undefined);
+    this.#batch.lines = delimiterOf(options.frame) === NEWLINE;
+    this.#flushAfter = flushTime(options);
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
       this.#add(slab, offset, length, count),
     );
   }
 
-  /** Takes the next bytes (see `Cutter.push`); a promise resolves when the sinks are ready for more. */
+  /**
+   * Takes the next bytes (see `Cutter.push`); a promise resolves when the sinks are ready for more.
+   * @throws FramingError where the bytes are not what the frame says; what came before is delivered
+   */
   push(chunk: Buffer, headroom = 0): Promise<void> | undefined {
     this.#pushed += chunk.length;
-    this.#cutter.push(chunk, headroom);
+    this.#cut(chunk, headroom);
     const busy = this.#sent();
     // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
     if (!busy) this.#awaitIdle();
@@ -64,6 +82,15 @@ export class FramedStream {
       void busy.then(this.#awaitIdle, this.#awaitIdle);
     }
     return busy;
+  }
+
+  #cut(chunk: Buffer, headroom: number): void {
+    try {
+      this.#cutter.push(chunk, headroom);
+    } catch (error) {
+      if (error instanceof FramingError) this.#sent();
+      throw error;
+    }
   }
 
   /** The input ended as it should: all that is left goes as it is. */
@@ -98,6 +125,8 @@ export class FramedStream {
   }
 
   #sent(): Promise<void> | undefined {
+    this.options.counts.discarded += this.#cutter.discarded;
+    this.#cutter.discarded = 0;
     if (this.#batch.count > 0) this.#deliver();
     const busy = this.#busy;
     this.#busy = undefined;

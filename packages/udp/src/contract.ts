@@ -145,6 +145,11 @@ export interface SenderOptions extends Endpoint {
   /** A stream waits for room; a relay drops, and counts. */
   waits: boolean;
   /**
+   * Of a stream: the byte after which a datagram that is too large for the kernel (EMSGSIZE) is cut in two, where its
+   * first half has one; false: such a datagram is counted. Default: newline.
+   */
+  cutAfter?: number | false;
+  /**
    * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
    * anybody is heard.
    */

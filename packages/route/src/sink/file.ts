@@ -6,7 +6,7 @@ import { reason } from '../errors.js';
 import type { Rotation } from '../rotation/options.js';
 import { Rotator } from '../rotation/rotator.js';
 import type { Service } from '../service.js';
-import { inPieces, NEWLINE, PIECE, type Sink, type Take, toStream } from '../sink.js';
+import { encoded, inPieces, NEWLINE, PIECE, type Sink, type Take, toStream } from '../sink.js';
 import { showCount, showMemory } from '../units.js';
 import { AppendFile } from './append.js';
 
@@ -67,6 +67,8 @@ export class FileSink implements Sink {
   }
 
   inThread() {
+    // Counts are put before datagrams here.
+    if (this.frame === 'octet-counted') return undefined;
     const target = this.#threads.target(this.#file.fd, endsEveryDatagram(this.frame));
     const handOver = (piece: HandedOver) => {
       for (const due of this.#threads.take(piece))
@@ -76,7 +78,8 @@ export class FileSink implements Sink {
     return { files: [{ target, handOver }] };
   }
 
-  write(batch: Batch): void {
+  write(given: Batch): void {
+    const batch = encoded(given, this.frame);
     const atOnce = batch.lent && batch.bytes >= WORTH_A_CALL && this.#backlog.empty;
     // Of messages it is known where they end: as long as the file is not to be cut there they may be one piece.
     const most = atOnce && batch.sizes && !this.#rotator ? batch.bytes : this.#most;

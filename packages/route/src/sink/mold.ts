@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-framing';
-import { Batch, type Deliver, type OwnSender } from 'mproxy-udp';
+import { Batch, type Deliver, type Heard, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
 import { RunningClock } from '../mold/clock.js';
@@ -93,10 +93,10 @@ export class MoldSink implements Sink {
   }
 
   async #openSink({ address, answers }: Resolved): Promise<void> {
-    const { waits } = this.options;
-    const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, waits, (bytes, from) =>
-      this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to)),
-    );
+    const heard: Heard = (bytes, from) =>
+      this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to));
+    const sending = { waits: this.options.waits, cutAfter: false, heard } as const;
+    const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, sending);
     this.#sinks.push(sink);
   }
 

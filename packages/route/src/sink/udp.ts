@@ -1,11 +1,12 @@
+import { delimiterOf, type Frame } from 'mproxy-framing';
 import {
   Batch,
   broadcastAddresses,
   type Endpoint,
-  type Heard,
   type OwnSender,
   type SendCounts,
   type Sender,
+  type SenderOptions,
 } from 'mproxy-udp';
 import { type Address, showEndpoint } from '../address.js';
 import { type SinkCounts, sinkCounts } from '../counts.js';
@@ -22,31 +23,36 @@ const REQUEST_BUFFER = 2 * 1024 * 1024;
 /** How often a destination's name is looked up again. */
 const LOOK_UP_MS = 60_000;
 
+/** How a socket is sent on, as its engine takes it. */
+export type Sending = Pick<SenderOptions, 'waits' | 'cutAfter' | 'heard'>;
+
 /**
  * A UDP destination: unicast, broadcast or a group.
- * @param waits whether what sends there is a stream that can wait for room; a relay cannot
+ * @param frame that of the stream that is sent, which waits for room; undefined: a relay, which cannot wait
  * @throws MPROXY_LISTEN when its `bind` cannot be had
  */
 export async function openUdpSink(
   service: Service,
   address: Address,
   answer: Answer,
-  waits: boolean,
+  frame?: Frame,
 ): Promise<UdpSink> {
-  return service.sink(await openSocketSink(service, address, answer, waits));
+  const sending: Sending = { waits: frame !== undefined };
+  const cutAfter = frame === 'octet-counted' ? false : frame && delimiterOf(frame);
+  if (cutAfter !== undefined) sending.cutAfter = cutAfter;
+  return service.sink(await openSocketSink(service, address, answer, sending));
 }
 
-/** The same, for a sink that closes it itself. @param heard is given what the socket receives */
+/** The same, for a sink that closes it itself. */
 export async function openSocketSink(
   service: Service,
   address: Address,
   answer: Answer,
-  waits: boolean,
-  heard?: Heard,
+  sending: Sending,
 ): Promise<UdpSink> {
-  const sender = await openSender({ service, address, answer, waits, heard, signal: service.stopping });
+  const sender = await openSender({ service, address, answer, sending, signal: service.stopping });
   announce(service, address, answer, sender);
-  return new UdpSink(service, address, answer, sender, waits, heard);
+  return new UdpSink(service, address, answer, sender, sending);
 }
 
 export class UdpSink implements Sink {
@@ -63,8 +69,7 @@ export class UdpSink implements Sink {
     readonly address: Address,
     private answer: Answer,
     private sender: Sender,
-    private readonly waits: boolean,
-    private readonly heard?: Heard,
+    private readonly sending: Sending,
   ) {
     if (address.host === answer.ip) return;
     this.#timer = setInterval(() => this.lookUpAgain(), LOOK_UP_MS);
@@ -163,7 +168,7 @@ export class UdpSink implements Sink {
   }
 
   async #sendTo(answer: Answer, signal: AbortSignal): Promise<void> {
-    const { service, address, waits, heard } = this;
+    const { service, address, sending } = this;
     const to = { address: scoped(answer), port: answer.port };
     if (this.sender.redirect) {
       if (!this.sender.redirect(answer.family, to))
@@ -172,7 +177,7 @@ export class UdpSink implements Sink {
       service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
       return;
     }
-    const sender = await openSender({ service, address, answer, waits, heard, signal });
+    const sender = await openSender({ service, address, answer, sending, signal });
     if (signal.aborted) return await sender.close();
     announce(service, address, answer, sender);
     const past = this.sender;
@@ -202,13 +207,12 @@ interface Opening {
   service: Service;
   address: Address;
   answer: Answer;
-  waits: boolean;
-  heard: Heard | undefined;
+  sending: Sending;
   /** Ends the look-up of `bind`. */
   signal: AbortSignal;
 }
 
-async function openSender({ service, address, answer, waits, heard, signal }: Opening): Promise<Sender> {
+async function openSender({ service, address, answer, sending, signal }: Opening): Promise<Sender> {
   const { family, ip, port, interface: on } = answer;
   const { keys, text } = address;
   if (keys.tos !== undefined && !service.engine.setsTos) {
@@ -226,8 +230,8 @@ async function openSender({ service, address, answer, waits, heard, signal }: Op
       ...(bind && { bind }),
       ...(keys.tos !== undefined && { tos: keys.tos }),
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
-      waits,
-      ...(heard && { heard, receiveBuffer: REQUEST_BUFFER }),
+      ...sending,
+      ...(sending.heard && { receiveBuffer: REQUEST_BUFFER }),
       notice: service.notice,
     });
   } catch (error) {

@@ -24,6 +24,8 @@ export interface DispatchOptions {
    * big, it is sent in smaller pieces. A relay drops and counts.
    */
   waits: boolean;
+  /** As {@link SenderOptions.cutAfter}. */
+  cutAfter?: number | false;
   /**
    * The call blocks while the socket's buffer is full, for SO_SNDTIMEO at most: for a relay on a thread of its own.
    * Without it, a relay leaves {@link MOST_LEFT} bytes, to be tried again.
@@ -193,15 +195,15 @@ export class Dispatch {
   }
 
   #failed(at: number, errno: number): void {
-    const { waits } = this.options;
+    const { waits, cutAfter = NEWLINE } = this.options;
     const segment = this.#segment[at]!;
     if (errno === ERRNO.EMSGSIZE && segment > 0) {
       // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
       this.#sendOneByOne(at);
       return;
     }
-    if (waits && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
-      this.#sendHalves(this.#offset[at]!, this.#length[at]!);
+    if (waits && cutAfter !== false && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
+      this.#sendHalves(this.#offset[at]!, this.#length[at]!, cutAfter);
       return;
     }
     this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
@@ -217,11 +219,10 @@ export class Dispatch {
     this.#flush();
   }
 
-  /** A datagram that is too big goes in two, cut after a newline where its first half has one. */
-  #sendHalves(offset: number, length: number): void {
+  /** Sends a datagram that is too large in two. */
+  #sendHalves(offset: number, length: number, cutAfter: number): void {
     const half = length >> 1;
-    const newline = this.#slab.subarray(offset, offset + half).lastIndexOf(0x0a);
-    const cut = newline < 0 ? half : newline + 1;
+    const cut = this.#slab.subarray(offset, offset + half).lastIndexOf(cutAfter) + 1 || half;
     const pieces = this.#beside();
     pieces.#put(offset, cut, 0);
     pieces.#put(offset + cut, length - cut, 0);
@@ -287,3 +288,4 @@ function sendError(errno: number): number {
 const IOVS = BATCH_CAPACITY * MMSGHDR.size;
 const CONTROLS = IOVS + BATCH_CAPACITY * IOVEC.size;
 const MSG_DONTWAIT = 0x40;
+const NEWLINE = 0x0a;

@@ -95,7 +95,13 @@ export class LinuxSender implements Sender {
     const place = multicast ? address.replace(/%.*/, '') : address;
     const name = connected ? undefined : endpointBytes(libc, place, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
-    this.#dispatch = new Dispatch(libc, fd, this.#counts, { waits, readErrors, ...(name && { name }) });
+    const cuts = options.cutAfter === undefined ? {} : { cutAfter: options.cutAfter };
+    this.#dispatch = new Dispatch(libc, fd, this.#counts, {
+      waits,
+      ...cuts,
+      readErrors,
+      ...(name && { name }),
+    });
     if (heard) {
       if (!multicast) this.#name = name;
       // Last: from here on the descriptor is closed by it.

@@ -14,6 +14,7 @@ const GIVE_UP_MS = 100;
 const OVERHEAD = 128;
 const RECONNECT_MS = 1000;
 const RETRY_MS = 1;
+const NEWLINE = 0x0a;
 
 /** The route, or the own address that the socket was connected from, is gone: connecting again may find another. */
 const ROUTE_ERRORS = new Set([
@@ -182,9 +183,10 @@ class NodeSender implements Sender {
       else this.#again = true;
       return;
     }
-    const { waits } = this.options;
+    const { waits, cutAfter = NEWLINE } = this.options;
     if (waits && error.code === 'ENOBUFS') this.#pause(RETRY_MS);
-    else if (waits && error.code === 'EMSGSIZE' && datagram.length > 1) this.#halve(datagram);
+    else if (waits && cutAfter !== false && error.code === 'EMSGSIZE' && datagram.length > 1)
+      this.#halve(datagram, cutAfter);
     else this.#lose(error);
   }
 
@@ -205,10 +207,10 @@ class NodeSender implements Sender {
     this.#head = 0;
   }
 
-  /** Puts two smaller datagrams in place of one, cut after a newline where the first half has one. */
-  #halve(datagram: Buffer): void {
+  /** Puts two smaller datagrams in place of one. */
+  #halve(datagram: Buffer, cutAfter: number): void {
     const half = datagram.length >> 1;
-    const cut = datagram.lastIndexOf(0x0a, half - 1) + 1 || half;
+    const cut = datagram.lastIndexOf(cutAfter, half - 1) + 1 || half;
     this.#queue.splice(this.#head, 1, datagram.subarray(0, cut), datagram.subarray(cut));
   }
 
