@@ -3,10 +3,11 @@ import type { Flag } from 'mproxy-command';
 /** What can be completed of a flag's value. */
 export type Values = { kind: 'none' | 'text' | 'file' | 'interface' } | { kind: 'words'; words: string[] };
 
-export function valuesOf({ name, value }: Flag): Values {
+export function valuesOf({ name, value, choices }: Flag): Values {
   if (value === undefined) return { kind: 'none' };
   if (name === '--interface') return { kind: 'interface' };
   if (value.split('|').includes('FILE')) return { kind: 'file' };
+  if (choices) return { kind: 'words', words: [...choices] };
   if (/^[a-z]+(\|[a-z]+)+$/.test(value)) return { kind: 'words', words: value.split('|') };
   return { kind: 'text' };
 }

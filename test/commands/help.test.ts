@@ -31,6 +31,8 @@ const FLAGS: Record<Name, string[]> = {
     '--payload',
   ],
 };
+const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+const longer = (text: string, columns: number) => text.split('\n').filter(({ length }) => length > columns);
 const COMMON = ['-t, --tee', '-h, --help', '-V, --version', '--frame', '--stats', '--engine', '-q, --quiet'];
 
 for (const name of NAMES) {
@@ -46,8 +48,11 @@ for (const name of NAMES) {
     t.equal(texts[2], texts[0], 'no argument is --help');
     t.ok(texts[0]!.startsWith(`Usage: mproxy-${name} `));
     for (const flag of [...FLAGS[name], ...COMMON]) t.ok(texts[0]!.includes(flag), `tells ${flag}`);
-    const long = texts[0]!.split('\n').filter((line) => line.length > 130);
-    t.same(long, [], 'lines fit a terminal');
+    const [flags = '', examples = ''] = texts[0]!.split('\nExamples:\n');
+    t.same(longer(flags, 100), [], 'lines are wrapped at 100 columns');
+    t.same(longer(examples, 120), [], 'an example fits a wide terminal');
+    const shown = readme.split(`<!-- help: mproxy-${name} -->`)[1]?.split('```')[1];
+    t.equal(shown, `\n${texts[0]!.trimEnd()}\n`, 'README shows it as it is: npm run help');
   });
 
   t.test(`mproxy-${name} tells its version`, async (t) => {

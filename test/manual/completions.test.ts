@@ -92,7 +92,15 @@ t.test('fish offers every flag, words, files and interfaces', { skip: missing('f
   };
   for (const about of abouts)
     t.strictSame(new Set(offers(`${about.name} --`)), new Set(flagsOf(about)), about.name);
-  t.strictSame(offers('mproxy-client --frame '), ['line', 'lines', 'mold', 'raw']);
+  t.strictSame(offers('mproxy-client --frame '), [
+    'cr',
+    'line',
+    'lines',
+    'mold',
+    'nul',
+    'octet-counted',
+    'raw',
+  ]);
   t.strictSame(offers('mproxy-client --engine=li'), ['--engine=linux']);
   t.strictSame(offers('mproxy-client --loop=n'), ['--loop=no']);
   t.match(offers('mproxy-client --path a'), ['a file']);

@@ -6,8 +6,10 @@ export interface Flag {
   name: string;
   /** `-t` */
   short?: string;
-  /** What its value looks like, `FILE|-`; words in lower case, `auto|linux`, are all there are. None: a switch. */
+  /** What its value looks like, `FILE|-`. None: a switch. */
   value?: string;
+  /** All values that there are; by default those of `value` where it lists words in lower case, `auto|linux`. */
+  choices?: readonly string[];
   /** Whether the value may be left out. */
   optional?: true;
   /** Whether it may be given more than once. */
@@ -86,8 +88,9 @@ export function addressFlag(name: string, help: string): Flag {
 /** The flags that set these keys for every address. */
 export function keyFlags(names: readonly KeyName[]): Flag[] {
   return names.map((name) => {
-    const { value, help, repeats } = KEYS[name];
+    const { value, choices, help, repeats } = KEYS[name];
     const flag: Flag = { name: `--${name}`, value: value ?? 'yes|no', help };
+    if (choices) flag.choices = choices;
     if (!value) flag.optional = true;
     if (repeats) flag.repeats = true;
     return flag;

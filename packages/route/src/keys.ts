@@ -21,6 +21,8 @@ export type KeyName = keyof Keys;
 interface KeyRule {
   /** What a value looks like, for the help; booleans have none. */
   value?: string;
+  /** All values that there are, where they are few. */
+  choices?: readonly string[];
   help: string;
   /** May be given more than once for one address. */
   repeats?: true;
@@ -56,8 +58,9 @@ export const KEYS: Record<KeyName, KeyRule> = {
   rcvbuf: { value: 'SIZE', help: 'receive buffer to ask the kernel for; default 8MiB', parse: buffer },
   sndbuf: { value: 'SIZE', help: 'send buffer to ask the kernel for; default 1MiB', parse: buffer },
   frame: {
-    value: FRAMES.join('|'),
-    help: 'how a stream becomes datagrams, and datagrams a stream; default lines',
+    value: 'FRAME',
+    choices: FRAMES,
+    help: `how a stream becomes datagrams, and datagrams a stream: ${FRAMES.join(', ')}; default lines`,
     parse: (name, value) => parseFrame(name, value),
   },
   tls: { help: 'TLS, as tls://HOST:PORT', parse: yesOrNo },
