@@ -1,41 +1,132 @@
-// npm test: types and lint, then every test; what behaves is then run again on the node engine, where another is the default.
+// The suites: npm test, npm run test:peers, test:package and test:long. Each runs folder by folder, and prints the seconds
+// of each. A test file says by its name to which it belongs: *.test.ts, *.peers.ts, *.package.ts, *.long.ts.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = new URL('..', import.meta.url);
-const step = (what, args, env = {}) => {
-  console.log(`\n== ${what}`);
-  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } };
-  const { status } = spawnSync(process.execPath, args, options);
-  if (status !== 0) process.exit(status ?? 1);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const TAP = 'node_modules/.bin/tap';
+/** The official build that the executables carry. */
+const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
+/** These load the machine, or time themselves: their files run one after the other. */
+const ALONE = ['client', 'mold', 'server', 'udp'];
+/** What moves data, by the real commands. */
+const PROGRAMS = ['chain', 'client', 'forward', 'reverse', 'server'];
+/** Elsewhere, what depends on the engine and does not choose it itself. */
+const ON_BOTH = /^(mold\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
+
+const SUITES = {
+  test() {
+    program('lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '.');
+    run('test');
+  },
+  peers() {
+    run('peers');
+    // Elsewhere it is the default.
+    if (process.platform !== 'linux') return;
+    const onNode = { env: { ENGINE: 'node' }, note: ' on the node engine' };
+    run('test', { ...onNode, only: (file) => PROGRAMS.includes(folderOf(file)) || ON_BOTH.test(file) });
+    run('peers', { ...onNode, only: (file) => ['lan', 'socat'].includes(folderOf(file)) });
+  },
+  package() {
+    program('executables', 'packaging/main.mjs');
+    const packaged = { env: { PACKAGED: '1' }, note: ' by the executables' };
+    run('package', packaged);
+    run('test', {
+      ...packaged,
+      only: (file) => ['chain', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file),
+    });
+    const inner = ['framing', 'framing/mold', 'route', 'udp', 'tls', ...PROGRAMS];
+    run('test', { node: NODE_24, note: ' under Node 24', only: (file) => inner.includes(folderOf(file)) });
+  },
+  long() {
+    run('long', { timeout: 1200 });
+  },
 };
-const tap = 'node_modules/.bin/tap';
-const tests = (folders) => folders.map((name) => `build/test/${name}/*.test.js`);
-/** These load the machine, or time themselves: one after the other. */
-const alone = ['client', 'mold', 'server', 'udp'];
-const together = ['forward', 'reverse', 'lan', 'chain', 'socat'];
-// Other tests of mold name the engine themselves, or need none.
-const mold = ['deaf', 'plain', 'repair', 'stray'].map((name) => `build/test/mold/${name}.test.js`);
 
-const starts = ['name-server', 'no-ipv6'].map((name) => `build/test/commands/${name}.test.js`);
+/** What took so many seconds, in order. */
+const times = [];
+const totals = {};
+const failures = [];
+/** Tests that were skipped, with their reasons. */
+const skipped = [];
+const name = process.argv[2] ?? 'test';
+if (!Object.hasOwn(SUITES, name)) fail(`no suite ${name}: there is ${Object.keys(SUITES).join(', ')}`);
+/** Where a run of tap prints (Test Anything Protocol). */
+const output = join(tmpdir(), `mproxy-test-${process.pid}.tap`);
+process.on('exit', () => rmSync(output, { force: true }));
 
-step('install and types', ['scripts/prepare.mjs']);
-step('lint', ['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
+program('install and types', 'scripts/prepare.mjs');
 // The runner builds its own parts for the plugins that package.json names.
-step('test runner', [tap, 'build']);
-const folders = readdirSync(new URL('build/test', root), { recursive: true })
-  .filter((path) => path.endsWith('.test.js'))
-  .map((path) => dirname(path));
-const others = [...new Set(folders)].filter((folder) => !alone.includes(folder));
-step('tests', [tap, '--jobs=2', ...tests(others)]);
-step('tests that want the machine for themselves', [tap, '--jobs=1', ...tests(alone)]);
-if (process.platform === 'linux') {
-  const node = { ENGINE: 'node' };
-  step('behaviour on the node engine', [tap, '--jobs=2', ...tests(together), ...starts], node);
-  step(
-    'behaviour on the node engine, one after the other',
-    [tap, '--jobs=1', ...tests(['client', 'server']), ...mold],
-    node,
-  );
+program('test runner', TAP, 'build');
+const all = readdirSync(join(root, 'test'), { recursive: true });
+SUITES[name]();
+report();
+
+/** Runs the test files of a kind, folder by folder. */
+function run(kind, { only = () => true, env = {}, note = '', node, timeout = 300 } = {}) {
+  const files = all.filter((file) => file.endsWith(`.${kind}.ts`) && only(file)).sort();
+  for (const folder of new Set(files.map(folderOf))) {
+    const options = [`--timeout=${timeout}`, `--jobs=${ALONE.includes(folder) ? 1 : 2}`, '--reporter=tap'];
+    const own = files.filter((file) => folderOf(file) === folder).map(built);
+    tap(`${folder}${note}`, [TAP, ...options, ...own], { env, node });
+  }
+}
+
+/** Runs tap, and prints a line for each test file; of one that failed, all that it printed. */
+function tap(what, args, options) {
+  const stdout = openSync(output, 'w');
+  const status = step(what, args, { ...options, stdout });
+  closeSync(stdout);
+  const text = readFileSync(output, 'utf8');
+  for (const [block, result] of text.matchAll(/^(?:# Subtest: [\s\S]*?\n)?((?:not )?ok \d.*)$/gm))
+    console.log(result.startsWith('not') ? block : result);
+  for (const [line, reason] of text.matchAll(/^ *ok .*# SKIP (.*)$/gm))
+    skipped.push({ test: `${what}: ${line.trim()}`, reason });
+  for (const [, key, count] of (/^# \{ (total: .*) \}$/m.exec(text)?.[1] ?? '').matchAll(/(\w+): (\d+)/g))
+    totals[key] = (totals[key] ?? 0) + Number(count);
+  if (status !== 0) failures.push(what);
+}
+
+function program(what, ...args) {
+  if (step(what, args, {}) !== 0) fail(`failed: ${what}`);
+}
+
+/** @returns the exit status */
+function step(what, args, { env = {}, node = process.execPath, stdout = 'inherit' }) {
+  console.log(`\n== ${what}`);
+  const start = performance.now();
+  const options = { cwd: root, stdio: ['ignore', stdout, 'inherit'], env: { ...process.env, ...env } };
+  const { status } = spawnSync(node, args, options);
+  times.push([what, (performance.now() - start) / 1000]);
+  return status;
+}
+
+/** With CI=true a test that was skipped for a reason that MAY_SKIP does not have, one a line, is a failure. */
+function report() {
+  console.log('\n== seconds');
+  for (const [what, seconds] of times) console.log(`${seconds.toFixed(1).padStart(7)}  ${what}`);
+  const { pass = 0, fail: failed = 0, skip = 0 } = totals;
+  console.log(`\n${pass} passed, ${failed} failed, ${skip} skipped`);
+  if (failures.length > 0) fail(`failed: ${failures.join(', ')}`);
+  const accepted = (process.env.MAY_SKIP ?? '').split('\n').map((line) => line.trim());
+  const wrong = skipped.filter(({ reason }) => !accepted.includes(reason));
+  for (const { test } of wrong) console.log(`skipped: ${test}`);
+  if (process.env.CI === 'true' && wrong.length > 0)
+    fail(`${wrong.length} tests were skipped that must run here`);
+}
+
+function built(file) {
+  return `build/test/${file.replace(/ts$/, 'js')}`;
+}
+
+function folderOf(file) {
+  return file.includes('/') ? file.slice(0, file.lastIndexOf('/')) : '.';
+}
+
+function fail(text) {
+  console.error(`mproxy: ${text}`);
+  process.exit(1);
 }

@@ -34,6 +34,7 @@ function measure(frame: Frame, bytes: number, flushes: boolean): number {
   const cutter = createCutter(frame, 65_507, (_slab, _offset, length, count) => {
     sent += length * count;
   });
+  if (frame === 'octet-counted') cutter.push(Buffer.from(`${bytes} `));
   const begin = performance.now();
   for (let i = 0; i < bytes; i++) {
     cutter.push(byte);
