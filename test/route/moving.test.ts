@@ -19,7 +19,14 @@ async function open(t: Test, engine: Engine, port: number) {
   const notices: string[] = [];
   const notice = (text: string) => notices.push(text);
   const stopping = new AbortController().signal;
-  const service = { engine, notice, stopping, sink: <S>(sink: S) => sink } as unknown as Service;
+  const noticeChange = (_subject: string, text: string) => notice(text);
+  const service = {
+    engine,
+    notice,
+    noticeChange,
+    stopping,
+    sink: <S>(sink: S) => sink,
+  } as unknown as Service;
   const address: Address = parseAddress(
     `moving.test:${port}`,
     { flag: '--to', keys: [], listens: false },

@@ -157,16 +157,19 @@ function parsePlace(place: string, text: string, rule: AddressRule) {
     /^(?:\[([^\]%]*)(?:%([^\]]*))?\]|([^[\]]*)):([^:]*)$/s.exec(rest) ?? [];
   if (digits === undefined) throw wrong(rest.includes(':') ? 'not an address' : 'no port');
   if (plain?.includes(':')) throw wrong('an IPv6 address stands in brackets');
-  const host = bracketed === undefined ? parseHost(plain!, wrong) : canonicalIp(bracketed);
+  const host = bracketed === undefined ? parseHost(plain!, rule, wrong) : canonicalIp(bracketed);
   if (host === undefined || (bracketed !== undefined && !bracketed.includes(':')))
     throw wrong('not an IPv6 address');
   if (zone === '') throw wrong('no zone after %');
   return { scheme, host, zone, port: parsePort(digits, rule, wrong) };
 }
 
-function parseHost(host: string, wrong: (why: string) => Error): string {
+function parseHost(host: string, rule: AddressRule, wrong: (why: string, advice?: string) => Error): string {
   if (isIPv4(host)) return host;
-  if (host === '') throw wrong('no host');
+  if (host === '' || host === '*') {
+    const all = 'for all addresses of this host write 0.0.0.0 (IPv4) or [::]';
+    throw wrong(host === '' ? 'no host' : 'not a host name', rule.listens ? all : 'give the host to send to');
+  }
   if (/^[\d.]+$/.test(host)) throw wrong('not an IPv4 address');
   // Host names (RFC 1123, 2.1), and the underscore that is common all the same.
   if (host.length > 253 || !/^[\w-]+(\.[\w-]+)*\.?$/.test(host)) throw wrong('not a host name');

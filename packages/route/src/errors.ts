@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /**
  * Every error that mproxy throws or rejects with carries one of these codes; they do not change. The number is the
  * exit status of a command that ends with it: 2 where the command line is wrong, 1 where it ran and failed.
@@ -98,6 +100,13 @@ const WORDS: Record<string, string> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not known; trust it with --tls-ca FILE',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not known; trust it with --tls-ca FILE',
   ETIMEDOUT: 'timed out',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; compare the clocks',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names; give its own with --tls-servername NAME',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it speaks no version of TLS from 1.2 on',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the authority of the certificate that it was shown',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it refuses the certificate that it was shown',
+  ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'it has no certificate for the name; see --tls-servername',
 };
 
 /** What OpenSSL says when a person has another question. */
@@ -114,8 +123,18 @@ const TLS_WORDS: Record<string, string> = {
 /** Why something failed, in words for a person. */
 export function reason(why: unknown): string {
   if (!(why instanceof Error)) return String(why);
-  const { code, reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
+  const { code = '', reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
+  if (Object.hasOwn(WORDS, code)) return WORDS[code]!;
   // OpenSSL's own words stand apart from its file names and line numbers (Node: errors, OpenSSL errors).
-  if (code?.startsWith('ERR_') && typeof tls === 'string') return `${TLS_WORDS[tls] ?? tls}`;
-  return (code && WORDS[code]) || why.message.replace(/\s+/g, ' ').trim() || code || 'unknown error';
+  if (code.startsWith('ERR_') && typeof tls === 'string') return `${TLS_WORDS[tls] ?? tls}`;
+  const described = systemDescription(code);
+  return described
+    ? `${described} (${code})`
+    : why.message.replace(/\s+/g, ' ').trim() || code || 'unknown error';
+}
+
+/** What the system calls an error: `not enough memory` for ENOMEM; undefined where the name is not one of its errors. */
+function systemDescription(code: string): string | undefined {
+  for (const [name, description] of getSystemErrorMap().values()) if (name === code) return description;
+  return undefined;
 }

@@ -92,6 +92,7 @@ export class Service {
   readonly #listening: Endpoint[] = [];
   readonly #stopping = new AbortController();
   readonly #watch = setInterval(() => this.#tellLosses(TELL_MS), LOOK_MS);
+  readonly #said = new Map<string, string>();
   #ended = false;
   /** Until it is asked to stop. */
   #patient = true;
@@ -109,6 +110,13 @@ export class Service {
   }
 
   readonly notice = (text: string): void => this.options.onNotice?.({ kind: 'info', text });
+
+  /** Says what holds for a subject, where that is not what was said of it last. */
+  noticeChange(subject: string, text: string): void {
+    if (this.#said.get(subject) === text) return;
+    this.#said.set(subject, text);
+    this.notice(text);
+  }
 
   readonly loss = (text: string): void => this.options.onNotice?.({ kind: 'loss', text });
 

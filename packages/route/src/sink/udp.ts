@@ -92,7 +92,9 @@ export class UdpSink implements Sink {
   }
 
   errorAdvice(code: string): string | undefined {
-    const { family, interface: on } = this.answer;
+    const { ip, family, interface: on } = this.answer;
+    if (code === 'ENETUNREACH' && ip === '255.255.255.255')
+      return 'no route leads there; name the interface by its own address: bind=IP';
     if (code !== 'ENETUNREACH' || family !== 6 || !on) return undefined;
     return `interface ${on.name} has no route for ff00::/8, as IPv6 groups need; use another interface`;
   }
@@ -174,7 +176,7 @@ export class UdpSink implements Sink {
       if (!this.sender.redirect(answer.family, to))
         throw failure('MPROXY_SEND', 'look-up', this.name, `${answer.ip} cannot be used without a restart`);
       this.answer = answer;
-      service.notice(`sending: udp ${showEndpoint(to)} for ${this.name}`);
+      service.noticeChange(`sending to ${this.name}`, `sending: udp ${showEndpoint(to)} for ${this.name}`);
       return;
     }
     const sender = await openSender({ service, address, answer, sending, signal });
@@ -242,8 +244,10 @@ async function openSender({ service, address, answer, sending, signal }: Opening
 function announce(service: Service, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
   const { ip, port, interface: on } = answer;
   const where = showEndpoint({ address: on ? ip : scoped(answer), port });
-  if (on) service.notice(`sending: group ${where} by interface ${on.name}`);
-  else service.notice(`sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
+  // Each upstream has sockets of its own to the same destinations.
+  if (on) service.noticeChange(`sending to ${text}`, `sending: group ${where} by interface ${on.name}`);
+  else
+    service.noticeChange(`sending to ${text}`, `sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
   if (keys.sndbuf !== undefined && sender.sendBuffer < keys.sndbuf) {
     service.notice(`sndbuf: ${text}: ${bufferAdvice(keys.sndbuf, sender.sendBuffer, 'wmem_max')}`);
   }

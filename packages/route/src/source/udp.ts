@@ -89,7 +89,7 @@ export async function openUdpSources(
       sources.push(service.source(new UdpSource(service, address, receiver)));
     } catch (error) {
       const missing = isMissing(error) && answers.length > 1;
-      if (!missing) throw listenFailure(address, error);
+      if (!missing) throw listenFailure(address, error, answer.interface && answer.family);
       service.notice(`listening: ${address.text}: skipping ${answer.ip}: ${reason(error)}`);
     }
   }
