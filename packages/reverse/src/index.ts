@@ -127,10 +127,13 @@ class Reverse {
     session: MoldSink | undefined,
   ): Promise<void> {
     const { service } = this;
-    const { flushAfter } = this.#read;
+    const { flushAfter, limits } = this.#read;
     for (const { address, answers } of senders) {
       const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, true));
-      const source = new TcpListenSource(service, address, { payload, flushAfter, ...this.#access(address) });
+      const source = new TcpListenSource(service, address, {
+        ...{ payload, flushAfter, ...limits },
+        ...this.#access(address),
+      });
       service.route(source, [sink, ...this.#tee()]);
       await source.open(answers, tcp);
     }

@@ -12,8 +12,10 @@ export interface SourceCounts {
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
-  /** Connections turned away by `--allow`. */
+  /** Connections closed at once: `--allow`, `--max-senders`, or no descriptors left. */
   refused: number;
+  /** Senders disconnected because they sent nothing for the sender timeout. */
+  timedOut?: number;
   /** Of `frame=mold`; messages, but for `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
   mold?: {
     gaps: number;
@@ -39,7 +41,7 @@ export interface SinkCounts {
   clients?: { now: number; ever: number };
   /** Times that a file was rotated, where it is. */
   rotations?: number;
-  /** Clients turned away by `--allow` or `--max-clients`. */
+  /** Clients closed at once: `--allow`, `--max-clients`, or no descriptors left. */
   refused: number;
   /** Clients disconnected because they took nothing for the client timeout. */
   timedOut: number;
