@@ -23,6 +23,7 @@ function moved({ datagrams, bytes }: { datagrams: number; bytes: number }): stri
 }
 
 function sourceExtras({
+  empty,
   kernelDropped = 0,
   brokenLines,
   reconnects,
@@ -33,6 +34,7 @@ function sourceExtras({
   mold,
 }: SourceCounts): string[] {
   return [
+    ...some(empty, 'empty datagram'),
     ...people('connection', connections),
     ...some(reconnects, 'reconnect'),
     ...some(refused, 'refused connection'),

@@ -2,6 +2,8 @@
 export interface SourceCounts {
   datagrams: number;
   bytes: number;
+  /** Those of the datagrams that came in without bytes. */
+  empty: number;
   /** Datagrams that the kernel dropped for want of receive buffer; undefined where the platform does not tell. */
   kernelDropped?: number | undefined;
   /** Datagrams dropped because the program itself did not keep up. */
@@ -59,7 +61,7 @@ export interface Stats {
 }
 
 export function sourceCounts(): SourceCounts {
-  return { datagrams: 0, bytes: 0, dropped: 0, brokenLines: 0, reconnects: 0, refused: 0 };
+  return { datagrams: 0, bytes: 0, empty: 0, dropped: 0, brokenLines: 0, reconnects: 0, refused: 0 };
 }
 
 export function sinkCounts(): SinkCounts {
