@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
+import { Authority, pairFlags } from '../support/certificates.js';
 import { command, type Running, startProgram } from '../support/command.js';
 import { groupSend, groupSink, loopbackGroup } from '../support/group.js';
 import { until } from '../support/wait.js';
@@ -114,6 +116,35 @@ t.test(
     const late = await Peer.connect(t, port);
     late.socket.write('late\n');
     await until('a new sender is read', () => String(sink.bytes).includes('late\n'));
+    t.equal(await reverse.stop(), 0, reverse.stderr);
+  },
+);
+
+t.test(
+  'connections in their TLS handshake leave the reserve free: certificates are read again',
+  { skip },
+  async (t) => {
+    const group = await loopbackGroup();
+    const authority = await Authority.make(t);
+    const pair = await authority.sign({ dns: ['feed.test'] });
+    const reverse = startLimited(t, [
+      ...['--multicast-addr', group.address, '--tcp-output-addr', 'tls://127.0.0.1:0', ...pairFlags(pair)],
+    ]);
+    const port = await reverse.port();
+    const peers = await Promise.all(Array.from({ length: CONNECTS }, () => Peer.connect(t, port)));
+    const refused = () => numbers(reverse, 'client').refused;
+    await until('many are refused', () => refused() >= CONNECTS - LIMIT);
+    await until('they are closed', () => peers.filter(({ closed }) => closed).length === refused());
+    t.notMatch(reverse.stderr, 'handshake', 'what was refused has none');
+    reverse.child.kill('SIGHUP');
+    await reverse.says('tls: certificates read again\n');
+    for (const { socket } of peers) socket.resetAndDestroy();
+    const trust = { ca: authority.pem, servername: 'feed.test' };
+    const late = new Peer(connectTls({ port, host: '127.0.0.1', ...trust }));
+    t.teardown(() => late.socket.destroy());
+    await until('a new client is served', () => numbers(reverse, 'client').now === 1);
+    await groupSend(group, ['late\n']);
+    await until('it gets the next datagram', () => late.bytes === 'late\n');
     t.equal(await reverse.stop(), 0, reverse.stderr);
   },
 );

@@ -94,8 +94,15 @@ export class Listener {
     const server = identities
       ? createTlsServer({ ...options, ...identities.serverOptions })
       : createServer(options);
-    server.prependListener('connection', (socket: Socket) => this.#screen(socket));
-    server.on(identities ? 'secureConnection' : 'connection', (socket: Socket) => this.#accept(socket));
+    // Those of a TLS server begin the handshake: only for connections that are served.
+    const handshakes = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      if (!this.#admit(socket)) return;
+      if (!identities) this.#accept(socket);
+      for (const handshake of handshakes) handshake.call(server, socket);
+    });
+    server.on('secureConnection', (socket: Socket) => this.#accept(socket));
     server.on('tlsClientError', (error: Error, socket: Socket) => {
       this.#report(['failed TLS handshake'], `a client's TLS handshake failed: ${reason(error)}`);
       socket.destroy();
@@ -103,19 +110,20 @@ export class Listener {
     return server;
   }
 
-  /** Closes a connection that is not to be served, before the handshake. */
-  #screen(socket: Socket): void {
+  /** Closes a connection that is not to be served, before the handshake. @returns whether it is served */
+  #admit(socket: Socket): boolean {
     const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
     const refusal = this.#refusal(socket, peer);
     if (!refusal) {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      return;
+      return true;
     }
     this.options.refused();
     const event: Event = [`connection refused (${refusal.by})`, `connections refused (${refusal.by})`];
     this.#report(event, `${peer ?? 'a client'} refused: ${refusal.why}`);
     socket.destroy();
+    return false;
   }
 
   /** What a connection is refused by, and why; undefined: it is served. */
