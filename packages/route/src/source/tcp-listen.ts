@@ -116,7 +116,8 @@ export class TcpListenSource implements Source {
   #limitSilence(socket: Socket, waits: () => boolean): void {
     const { senderTimeout } = this.options;
     if (senderTimeout === 0) return;
-    socket.setTimeout(senderTimeout, () => {
+    socket.setTimeout(senderTimeout);
+    socket.on('timeout', () => {
       if (waits()) {
         socket.setTimeout(senderTimeout);
         return;
