@@ -68,6 +68,26 @@ t.test('an upstream that restarts is connected again, later and later', async (t
   await forward.says(/1 connection now \d ever, \d reconnect/);
 });
 
+t.test('an upstream that hangs up after each 20 kB is connected again at once', async (t) => {
+  const line = `${'x'.repeat(999)}\n`;
+  let connects = 0;
+  const upstream = await tcpServer(t, (socket) => {
+    connects++;
+    socket.end(line.repeat(20));
+  });
+  const sink = await udpSink(t);
+  const forward = start(t, 'forward', [
+    ...['--tcp-connect-addr', `127.0.0.1:${upstream.port}`],
+    ...['--udp-downstream-addr', `127.0.0.1:${sink.port}`],
+  ]);
+  await until('six connections', () => connects === 6);
+  await sink.has(6 * 20_000);
+  await forward.stop();
+  const waited = delays(forward.stderr);
+  t.equal(waited.length, 5, forward.stderr);
+  for (const delay of waited) t.ok(delay >= 400 && delay <= 500, `${delay} ms`);
+});
+
 t.test('an upstream that is down at the start is waited for', async (t) => {
   const port = await freeTcpPort();
   const sink = await udpSink(t);

@@ -31,3 +31,16 @@ t.test('ten seconds of life start it anew', (t) => {
   t.ok(backoff.next() > 1000, 'though the good connection was long ago');
   t.end();
 });
+
+t.test('data start it anew', (t) => {
+  const backoff = new Backoff();
+  for (let i = 0; i < 6; i++) {
+    backoff.connected();
+    backoff.delivered();
+    t.ok(backoff.next() <= 500, `connection ${i + 1}`);
+  }
+  t.ok(backoff.next() > 500, 'and it doubles from there');
+  backoff.connected();
+  t.ok(backoff.next() > 1000, 'also after a connection without data');
+  t.end();
+});

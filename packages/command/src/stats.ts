@@ -23,19 +23,23 @@ function moved({ datagrams, bytes }: { datagrams: number; bytes: number }): stri
 }
 
 function sourceExtras({
+  empty,
   kernelDropped = 0,
   brokenLines,
   discarded,
   reconnects,
   refused,
+  timedOut = 0,
   connections,
   dropped,
   mold,
 }: SourceCounts): string[] {
   return [
+    ...some(empty, 'empty datagram'),
     ...people('connection', connections),
     ...some(reconnects, 'reconnect'),
     ...some(refused, 'refused connection'),
+    ...some(timedOut, 'timed-out sender'),
     ...some(brokenLines, 'broken line'),
     ...some(discarded, 'discarded message'),
     ...some(kernelDropped, 'kernel drop'),

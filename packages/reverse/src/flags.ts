@@ -17,6 +17,16 @@ export const FLAGS: Record<string, Flag[]> = {
       help: 'how full a datagram is made; default what fits the MTU, at most 8096',
     },
     FLUSH_AFTER_FLAG,
+    {
+      name: '--max-senders',
+      value: 'COUNT',
+      help: 'senders at most on each --tcp-listen-addr; default 1000',
+    },
+    {
+      name: '--sender-timeout',
+      value: 'TIME',
+      help: 'disconnect a sender that sends nothing for so long; default 0, never',
+    },
   ],
   'The group in the middle': [
     { name: '--multicast-addr', value: 'ADDR', help: 'GROUP:PORT[,KEY[=VALUE]...]; default [ff02::1]:9918' },

@@ -127,11 +127,14 @@ class Reverse {
     session: MoldSink | undefined,
   ): Promise<void> {
     const { service } = this;
-    const { flushAfter } = this.#read;
+    const { flushAfter, limits } = this.#read;
     for (const { address, answers } of senders) {
       const { frame = 'lines' } = address.keys;
       const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, frame));
-      const source = new TcpListenSource(service, address, { payload, flushAfter, ...this.#access(address) });
+      const source = new TcpListenSource(service, address, {
+        ...{ payload, flushAfter, ...limits },
+        ...this.#access(address),
+      });
       service.route(source, [sink, ...this.#tee()]);
       await source.open(answers, tcp);
     }

@@ -45,6 +45,10 @@ export interface ReverseOptions
   clientTimeout?: number | string;
   /** Clients at most on each `tcpOutputAddr`; default 1000. */
   maxClients?: number | string;
+  /** Senders at most on each `tcpListenAddr`; default 1000. */
+  maxSenders?: number | string;
+  /** How long a sender may send nothing, as `5m`; default 0, for ever. */
+  senderTimeout?: number | string;
   /** Networks whose hosts may connect, `192.168.0.0/16`; default all. */
   allow?: string | string[];
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
@@ -141,7 +145,13 @@ export function readOptions(options: ReverseOptions) {
   };
 }
 
-function readLimits({ clientBuffer = '8MiB', clientTimeout = '5m', maxClients = 1000 }: ReverseOptions) {
+function readLimits({
+  clientBuffer = '8MiB',
+  clientTimeout = '5m',
+  maxClients = 1000,
+  maxSenders = 1000,
+  senderTimeout = 0,
+}: ReverseOptions) {
   const buffer = parseSize('--client-buffer', clientBuffer);
   if (buffer < SMALLEST_BUFFER) {
     throw usage('--client-buffer', String(clientBuffer), 'less than 64KiB, one datagram');
@@ -150,5 +160,7 @@ function readLimits({ clientBuffer = '8MiB', clientTimeout = '5m', maxClients = 
     clientBuffer: buffer,
     clientTimeout: parseDuration('--client-timeout', clientTimeout),
     maxClients: parseInteger('--max-clients', maxClients, 0, 1_000_000),
+    maxSenders: parseInteger('--max-senders', maxSenders, 0, 1_000_000),
+    senderTimeout: parseDuration('--sender-timeout', senderTimeout),
   };
 }

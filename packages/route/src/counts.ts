@@ -2,6 +2,8 @@
 export interface SourceCounts {
   datagrams: number;
   bytes: number;
+  /** Those of the datagrams that came in without bytes. */
+  empty: number;
   /** Datagrams that the kernel dropped for want of receive buffer; undefined where the platform does not tell. */
   kernelDropped?: number | undefined;
   /** Datagrams dropped because the program itself did not keep up. */
@@ -14,8 +16,10 @@ export interface SourceCounts {
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
-  /** Connections turned away by `--allow`. */
+  /** Connections closed at once: `--allow`, `--max-senders`, or no descriptors left. */
   refused: number;
+  /** Senders disconnected because they sent nothing for the sender timeout. */
+  timedOut?: number;
   /** Of `frame=mold`; messages, but for `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
   mold?: {
     gaps: number;
@@ -41,7 +45,7 @@ export interface SinkCounts {
   clients?: { now: number; ever: number };
   /** Times that a file was rotated, where it is. */
   rotations?: number;
-  /** Clients turned away by `--allow` or `--max-clients`. */
+  /** Clients closed at once: `--allow`, `--max-clients`, or no descriptors left. */
   refused: number;
   /** Clients disconnected because they took nothing for the client timeout. */
   timedOut: number;
@@ -59,7 +63,8 @@ export interface Stats {
 }
 
 export function sourceCounts(): SourceCounts {
-  return { datagrams: 0, bytes: 0, dropped: 0, brokenLines: 0, discarded: 0, reconnects: 0, refused: 0 };
+  const lines = { brokenLines: 0, discarded: 0 };
+  return { datagrams: 0, bytes: 0, empty: 0, dropped: 0, ...lines, reconnects: 0, refused: 0 };
 }
 
 export function sinkCounts(): SinkCounts {

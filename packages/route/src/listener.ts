@@ -1,21 +1,24 @@
 import { BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { type Address, canonicalIp, showEndpoint } from './address.js';
+import { descriptorLimit, takesReserve } from './descriptors.js';
 import { failure, reason, usage } from './errors.js';
+import type { Event, NoticeLimit } from './notices.js';
 import type { Answer } from './resolve.js';
 import type { Service } from './service.js';
 import { isMissing, listenFailure } from './sockets.js';
 import type { TlsIdentities } from './tls.js';
 
-/** How often a listener says that it turned somebody away, at most. */
-const COMPLAINT_MS = 10_000;
-
 export interface ListenerOptions {
   allow: BlockList | undefined;
   /** Given for `tls://`. */
   identities: TlsIdentities | undefined;
-  /** Connections at most, those that are in their TLS handshake with them; undefined: no bound. */
-  most: number | undefined;
+  /** Connections at most, those that are in their TLS handshake included, and the flag that sets it. */
+  most: number;
+  mostFlag: string;
+  /** For what peers cause. */
+  notices: NoticeLimit;
+  /** A connection was closed at once. */
   refused: () => void;
   /** Takes a connection that is ready, with the name of its peer. */
   accepted: (socket: Socket, peer: string) => void;
@@ -25,7 +28,7 @@ export interface ListenerOptions {
 export class Listener {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
-  #lastComplaint = Number.NEGATIVE_INFINITY;
+  readonly #descriptors = descriptorLimit();
 
   constructor(
     private readonly service: Service,
@@ -52,7 +55,8 @@ export class Listener {
         this.service.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
         continue;
       }
-      server.on('error', (error) => this.service.notice(`listening: ${this.address.text}: ${reason(error)}`));
+      // Accepting failed (Node: net, onconnection).
+      server.on('error', (error) => this.#report(['failed accept'], reason(error)));
       port = (server.address() as { port: number }).port;
       this.#servers.push(server);
       const local = { address: host, port };
@@ -90,31 +94,51 @@ export class Listener {
     const server = identities
       ? createTlsServer({ ...options, ...identities.serverOptions })
       : createServer(options);
-    server.prependListener('connection', (socket: Socket) => this.#screen(socket));
-    server.on(identities ? 'secureConnection' : 'connection', (socket: Socket) => this.#accept(socket));
+    // Those of a TLS server begin the handshake: only for connections that are served.
+    const handshakes = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      if (!this.#admit(socket)) return;
+      if (!identities) this.#accept(socket);
+      for (const handshake of handshakes) handshake.call(server, socket);
+    });
+    server.on('secureConnection', (socket: Socket) => this.#accept(socket));
     server.on('tlsClientError', (error: Error, socket: Socket) => {
-      this.#complain(`a client's TLS handshake failed: ${reason(error)}`);
+      this.#report(['failed TLS handshake'], `a client's TLS handshake failed: ${reason(error)}`);
       socket.destroy();
     });
     return server;
   }
 
-  /** Turns away who may not come, before the handshake. */
-  #screen(socket: Socket): void {
+  /** Closes a connection that is not to be served, before the handshake. @returns whether it is served */
+  #admit(socket: Socket): boolean {
     const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
-    const allowed =
-      !this.options.allow || (peer && this.options.allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6'));
-    if (allowed && this.#sockets.size < (this.options.most ?? Number.POSITIVE_INFINITY)) {
+    const refusal = this.#refusal(socket, peer);
+    if (!refusal) {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      return;
+      return true;
     }
     this.options.refused();
-    const why = allowed
-      ? `there are ${this.#sockets.size} already (--max-clients)`
-      : '--allow does not name it';
-    this.#complain(`${peer ?? 'a client'} refused: ${why}`);
+    const event: Event = [`connection refused (${refusal.by})`, `connections refused (${refusal.by})`];
+    this.#report(event, `${peer ?? 'a client'} refused: ${refusal.why}`);
     socket.destroy();
+    return false;
+  }
+
+  /** What a connection is refused by, and why; undefined: it is served. */
+  #refusal(socket: Socket, peer: string | undefined): { by: string; why: string } | undefined {
+    const { allow, most, mostFlag } = this.options;
+    if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
+      return { by: '--allow', why: '--allow does not name it' };
+    const { size } = this.#sockets;
+    if (size >= most) return { by: mostFlag, why: `there are ${size} already (${mostFlag})` };
+    const limit = this.#descriptors;
+    if (!takesReserve(socket, limit)) return undefined;
+    return {
+      by: 'descriptors',
+      why: `this process has its last descriptors of ${limit}; raise the limit (ulimit -n, LimitNOFILE=)`,
+    };
   }
 
   #accept(socket: Socket): void {
@@ -124,12 +148,8 @@ export class Listener {
     this.options.accepted(socket, showEndpoint({ address, port: remotePort }));
   }
 
-  /** Says why a connection was turned away, but not for each of many. */
-  #complain(text: string): void {
-    const now = performance.now();
-    if (now - this.#lastComplaint < COMPLAINT_MS) return;
-    this.#lastComplaint = now;
-    this.service.notice(`listening: ${this.address.text}: ${text}`);
+  #report(event: Event, text: string): void {
+    this.options.notices.notice(event, `listening: ${this.address.text}: ${text}`);
   }
 }
 

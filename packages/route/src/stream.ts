@@ -49,7 +49,6 @@ export class FramedStream {
   readonly #batch = new Batch();
   readonly #cutter: Cutter;
   readonly #flushAfter: number | undefined;
-  /** Bytes of the stream so far. */
   #pushed = 0;
   /** Where in the stream the unfinished piece begins that the timer runs for. */
   #pieceAt = -1;
@@ -64,6 +63,11 @@ export class FramedStream {
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
       this.#add(slab, offset, length, count),
     );
+  }
+
+  /** Bytes of the stream so far. */
+  get taken(): number {
+    return this.#pushed;
   }
 
   /**

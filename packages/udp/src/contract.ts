@@ -100,6 +100,8 @@ export interface ThreadSinks {
 export interface ReceiveCounts {
   datagrams: number;
   bytes: number;
+  /** Those of the datagrams that had no bytes. */
+  empty: number;
   /** Dropped by the kernel for want of buffer; undefined where the platform does not tell. */
   kernelDropped: number | undefined;
   /** Dropped between a receiving thread and the event loop, or before {@link Receiver.run} for want of room. */
@@ -112,6 +114,8 @@ export interface Receiver {
   /** The receive buffer that the kernel granted, in bytes; socket(7) reports twice of it. */
   readonly receiveBuffer: number;
   readonly counts: ReceiveCounts;
+  /** The sender of the last empty datagram. */
+  readonly emptyFrom: Endpoint | undefined;
   /** Whether it receives in a thread of its own, which can take sinks over. */
   readonly threaded: boolean;
   /**

@@ -6,6 +6,7 @@ import { sinkCounts } from '../counts.js';
 import { reason } from '../errors.js';
 import { Gather, type Lease } from '../gather.js';
 import { Listener } from '../listener.js';
+import { type Event, NoticeLimit } from '../notices.js';
 import { Outlet } from '../outlet.js';
 import type { Answer } from '../resolve.js';
 import type { Service } from '../service.js';
@@ -18,6 +19,10 @@ const CLOSE_MS = 1000;
 /** With more clients than this a write to each costs more than a moment's wait: bursts are gathered for so long. */
 const MANY = 16;
 const GATHER_MS = 2;
+
+const CONNECTED: Event = ['client connected', 'clients connected'];
+const FAILED: Event = ['client failed', 'clients failed'];
+const LEFT: Event = ['client left', 'clients left'];
 
 export interface ClientsOptions {
   frame: Frame;
@@ -41,19 +46,23 @@ export class ClientsSink implements Sink {
   readonly #clients = new Set<Outlet>();
   readonly #gather: Gather;
   readonly #listener: Listener;
+  readonly #notices: NoticeLimit;
   #timer: NodeJS.Timeout | undefined;
   #later: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly service: Service,
+    service: Service,
     private readonly address: Address,
     private readonly options: ClientsOptions,
   ) {
     this.#gather = new Gather(options.frame, (...chunk) => this.#pass(...chunk));
+    this.#notices = new NoticeLimit(`clients: ${this.name}`, service);
     this.#listener = new Listener(service, address, {
       allow: options.allow,
       identities: options.identities,
       most: options.maxClients,
+      mostFlag: '--max-clients',
+      notices: this.#notices,
       refused: () => {
         this.counts.refused++;
       },
@@ -123,13 +132,13 @@ export class ClientsSink implements Sink {
     this.#clients.add(client);
     this.counts.clients.now++;
     this.counts.clients.ever++;
-    this.service.notice(`client: ${peer} connected to ${this.name}`);
+    this.#notices.notice(CONNECTED, `client: ${peer} connected to ${this.name}`);
     socket.resume();
-    socket.on('error', (error) => this.service.notice(`client: ${peer}: ${reason(error)}`));
+    socket.on('error', (error) => this.#notices.notice(FAILED, `client: ${peer}: ${reason(error)}`));
     socket.once('close', () => {
       this.#clients.delete(client);
       this.counts.clients.now--;
-      this.service.notice(`client: ${peer} left ${this.name}`);
+      this.#notices.notice(LEFT, `client: ${peer} left ${this.name}`);
     });
   }
 

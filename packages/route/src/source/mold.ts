@@ -19,6 +19,7 @@ import { Messages } from '../mold/messages.js';
 import type { MoldReceiving } from '../mold/options.js';
 import { Session } from '../mold/session.js';
 import type { Sessions } from '../mold/sessions.js';
+import { type Event, NoticeLimit } from '../notices.js';
 import type { Service } from '../service.js';
 import type { Source } from '../source.js';
 import { showCount, showDuration } from '../units.js';
@@ -34,10 +35,20 @@ const LOOK_MS = 500;
 const MOST_SESSIONS = 1024;
 const REMEMBER_MS = 60_000;
 
+const EVENTS = {
+  heard: ['session heard', 'sessions heard'],
+  ended: ['session ended', 'sessions ended'],
+  silent: ['session without an end', 'sessions without an end'],
+  again: ['session heard again', 'sessions heard again'],
+  stray: ['session answered from elsewhere', 'sessions answered from elsewhere'],
+  refused: ['time too many sessions', 'times too many sessions'],
+} satisfies Record<string, Event>;
+
 /** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
 export class MoldSource implements Source {
   readonly #sessions = new Map<string, Session>();
   readonly #messages = new Messages();
+  readonly #notices: NoticeLimit;
   #look: NodeJS.Timeout | undefined;
   #answers: NodeJS.Immediate | undefined;
   readonly #clock = new RunningClock(2 * LOOK_MS);
@@ -61,7 +72,9 @@ export class MoldSource implements Source {
     private readonly udp: UdpSource,
     private readonly options: MoldReceiving,
     private readonly all: Sessions,
-  ) {}
+  ) {
+    this.#notices = new NoticeLimit(`receiving: ${this.name}`, service);
+  }
 
   get name(): string {
     return this.udp.name;
@@ -175,7 +188,10 @@ export class MoldSource implements Source {
     session.strayed = true;
     const [asked, came] = [showEndpoint(session.ask), showEndpoint(from)];
     const what = `${session.name}: asked at ${asked}, and answered from ${came}, which is not taken`;
-    this.service.loss(`receiving: ${this.name}: ${what}; give --request-addr ${came}, or the sender --bind`);
+    this.#notices.loss(
+      EVENTS.stray,
+      `receiving: ${this.name}: ${what}; give --request-addr ${came}, or the sender --bind`,
+    );
   }
 
   /** All answers that were there to be read were taken. */
@@ -214,7 +230,10 @@ export class MoldSource implements Source {
     this.#sessions.set(key, session);
     this.all.add(session);
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
-    this.service.notice(`receiving: ${this.name}: ${session.name} from message ${first}${late}`);
+    this.#notices.notice(
+      EVENTS.heard,
+      `receiving: ${this.name}: ${session.name} from message ${first}${late}`,
+    );
     return session;
   }
 
@@ -222,7 +241,10 @@ export class MoldSource implements Source {
     if (this.#refused) return;
     this.#refused = true;
     const most = showCount(MOST_SESSIONS, 'session');
-    this.service.loss(`receiving: ${this.name}: ${most} heard within a minute; what others send is lost`);
+    this.#notices.loss(
+      EVENTS.refused,
+      `receiving: ${this.name}: ${most} heard within a minute; what others send is lost`,
+    );
   }
 
   #track(first: number, lost: TrackerOptions['lost']): Tracker {
@@ -246,7 +268,7 @@ export class MoldSource implements Source {
   #end(session: Session): void {
     session.over = true;
     this.#messages.pass();
-    this.service.notice(`ended: ${this.name}: ${session.summary}`);
+    this.#notices.notice(EVENTS.ended, `ended: ${this.name}: ${session.summary}`);
     this.all.over(this.name, session.lost);
   }
 
@@ -264,7 +286,7 @@ export class MoldSource implements Source {
       session.over = true;
       this.#messages.pass();
       const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
-      this.service.loss(`receiving: ${this.name}: ${session.name}: ${why}`);
+      this.#notices.loss(EVENTS.silent, `receiving: ${this.name}: ${session.name}: ${why}`);
       this.all.over(this.name, `${session.name}: ${why}`);
     }
   }
@@ -272,7 +294,7 @@ export class MoldSource implements Source {
   /** A session that was silent goes on. */
   #revive(session: Session): void {
     session.over = false;
-    this.service.notice(`receiving: ${this.name}: ${session.name}: heard again`);
+    this.#notices.notice(EVENTS.again, `receiving: ${this.name}: ${session.name}: heard again`);
   }
 
   #forget(key: string, session: Session): void {

@@ -7,6 +7,7 @@ import { type Address, lacksZone, showEndpoint, zoneNeeded } from '../address.js
 import { Backoff } from '../backoff.js';
 import { sourceCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
+import { type Event, NoticeLimit } from '../notices.js';
 import { familyOf, lookUp, resolveBind, zoneOf } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Source } from '../source.js';
@@ -18,6 +19,9 @@ import { readAll } from './tcp-listen.js';
 const CONNECT_MS = 10_000;
 /** Silence on a connection after which the kernel asks whether the peer is alive. */
 const KEEPALIVE_MS = 30_000;
+
+const CONNECTED: Event = ['connect'];
+const FAILED: Event = ['failure or end', 'failures or ends'];
 
 export interface TcpConnectOptions {
   frame: Frame;
@@ -36,13 +40,16 @@ export interface TcpConnectOptions {
 export class TcpConnectSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
   readonly #stopping = new AbortController();
+  readonly #notices: NoticeLimit;
   #socket: Socket | undefined;
 
   constructor(
     private readonly service: Service,
     private readonly address: Address,
     private readonly options: TcpConnectOptions,
-  ) {}
+  ) {
+    this.#notices = new NoticeLimit(`upstream: ${this.name}`, service);
+  }
 
   get name(): string {
     return this.address.text;
@@ -55,7 +62,8 @@ export class TcpConnectSource implements Source {
       if (this.#stopping.signal.aborted) return;
       if (this.options.once) return this.#endOnce(ended);
       const delay = backoff.next();
-      this.service.notice(
+      this.#notices.notice(
+        FAILED,
         `upstream: ${this.name}: ${reason(ended ?? 'ended')}; trying again in ${showDuration(delay)}`,
       );
       await wait(delay, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
@@ -79,9 +87,10 @@ export class TcpConnectSource implements Source {
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
-      this.service.notice(`upstream: ${this.name}: connected to ${showPeer(socket)}`);
+      this.#notices.notice(CONNECTED, `upstream: ${this.name}: connected to ${showPeer(socket)}`);
       if (options.greeting.length > 0) socket.write(options.greeting);
       const why = await readAll(socket, stream);
+      if (stream.taken > 0) backoff.delivered();
       socket.destroy();
       counts.connections.now--;
       if (await stream.breakOff()) counts.brokenLines++;

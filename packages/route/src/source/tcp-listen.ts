@@ -5,24 +5,33 @@ import type { Address } from '../address.js';
 import { sourceCounts } from '../counts.js';
 import { reason } from '../errors.js';
 import { Listener } from '../listener.js';
+import { type Event, NoticeLimit } from '../notices.js';
 import type { Answer } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Source } from '../source.js';
 import { FramedStream } from '../stream.js';
 import type { TlsIdentities } from '../tls.js';
+import { showDuration } from '../units.js';
+
+const CONNECTED: Event = ['sender connected', 'senders connected'];
+const LEFT: Event = ['sender left', 'senders left'];
 
 export interface TcpListenOptions {
   frame: Frame;
   payload: number;
   flushAfter: number | undefined;
+  maxSenders: number;
+  /** Milliseconds of silence after which a sender is disconnected; 0: never. */
+  senderTimeout: number;
   allow: BlockList | undefined;
   identities: TlsIdentities | undefined;
 }
 
 /** A TCP or TLS listener whose every connection is a stream of its own: lines of two never mix. */
 export class TcpListenSource implements Source {
-  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, timedOut: 0 };
   readonly #listener: Listener;
+  readonly #notices: NoticeLimit;
   readonly #streams = new Map<Socket, Promise<void>>();
   #stopped = false;
   #deliver: Deliver = () => undefined;
@@ -32,14 +41,17 @@ export class TcpListenSource implements Source {
   });
 
   constructor(
-    private readonly service: Service,
+    service: Service,
     private readonly address: Address,
     private readonly options: TcpListenOptions,
   ) {
+    this.#notices = new NoticeLimit(`senders: ${this.name}`, service);
     this.#listener = new Listener(service, address, {
       allow: options.allow,
       identities: options.identities,
-      most: undefined,
+      most: options.maxSenders,
+      mostFlag: '--max-senders',
+      notices: this.#notices,
       refused: () => {
         this.counts.refused++;
       },
@@ -76,17 +88,44 @@ export class TcpListenSource implements Source {
   }
 
   async #read(socket: Socket, peer: string): Promise<void> {
-    const { counts, service, options } = this;
+    const { counts, options } = this;
     counts.connections.now++;
     counts.connections.ever++;
-    service.notice(`sender: ${peer} connected to ${this.name}`);
-    const stream = new FramedStream({ ...options, counts, deliver: (batch) => this.#deliver(batch) });
+    this.#notices.notice(CONNECTED, `sender: ${peer} connected to ${this.name}`);
+    let waits = 0;
+    const stream = new FramedStream({
+      ...options,
+      counts,
+      deliver: (batch) => {
+        const room = this.#deliver(batch);
+        if (!room) return undefined;
+        waits++;
+        return room.finally(() => waits--);
+      },
+    });
+    this.#limitSilence(socket, () => waits > 0);
     const why = await readAll(socket, stream);
     if (await stream.breakOff()) counts.brokenLines++;
     socket.end();
     counts.connections.now--;
     this.#streams.delete(socket);
-    service.notice(`sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
+    this.#notices.notice(LEFT, `sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
+  }
+
+  /** @param waits whether the sinks are full: then it is this side that does not read */
+  #limitSilence(socket: Socket, waits: () => boolean): void {
+    const { senderTimeout } = this.options;
+    if (senderTimeout === 0) return;
+    socket.setTimeout(senderTimeout);
+    socket.on('timeout', () => {
+      if (waits()) {
+        socket.setTimeout(senderTimeout);
+        return;
+      }
+      this.counts.timedOut++;
+      const text = `sent nothing for ${showDuration(senderTimeout)}: disconnected (--sender-timeout)`;
+      socket.destroy(Object.assign(new Error(text), { code: 'MPROXY_SILENT' }));
+    });
   }
 }
 

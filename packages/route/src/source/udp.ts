@@ -7,15 +7,23 @@ import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
 import { bufferAdvice, isMissing, listenFailure } from '../sockets.js';
 import type { Source } from '../source.js';
+import { showCount } from '../units.js';
 
 /** Asked of the kernel unless the user says otherwise, in bytes. */
 const RECEIVE_BUFFER = 8 * 1024 * 1024;
+/** More empty datagrams in a second are a flood; another one is reported when there was none for a minute. */
+const FLOOD = 1000;
+const SECOND_MS = 1000;
+const REPEAT_MS = 60_000;
 
 /** A UDP socket that listens: on an address of this host, or on a group. */
 export class UdpSource implements Source {
   readonly #counts = sourceCounts();
   readonly #inThread: ThreadSinks = { sockets: [], files: [] };
   #delivers = true;
+  /** Empty datagrams when they were last looked at, and when there last was a flood of them. */
+  #empty = 0;
+  #floodAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly service: Service,
@@ -52,11 +60,32 @@ export class UdpSource implements Source {
     return taken;
   }
 
-  run(deliver: Deliver): Promise<void> {
-    return this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread).catch((error: unknown) => {
+  async run(deliver: Deliver): Promise<void> {
+    const watch = setInterval(() => this.#watchEmpty(), SECOND_MS).unref();
+    try {
+      await this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
+    } catch (error) {
       void this.service.stop();
       throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
-    });
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** Reports a flood of empty datagrams, which are forwarded as all others. */
+  #watchEmpty(): void {
+    const { counts, emptyFrom } = this.receiver;
+    const came = counts.empty - this.#empty;
+    this.#empty = counts.empty;
+    if (came <= FLOOD) return;
+    const now = performance.now();
+    const known = now - this.#floodAt < REPEAT_MS;
+    this.#floodAt = now;
+    if (known) return;
+    const from = emptyFrom ? `, the last from ${showEndpoint(emptyFrom)}` : '';
+    this.service.loss(
+      `receiving: ${this.name}: ${showCount(came, 'empty datagram')} in a second${from}; an mproxy 0.1.8 reverse sends these after its TCP sender closed: restart it`,
+    );
   }
 
   stop(): void {

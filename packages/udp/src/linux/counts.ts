@@ -1,24 +1,49 @@
 import type { SendCounts } from '../contract.js';
 import { errorName } from './errno.js';
+import { NAME_SIZE } from './layout.js';
 
 /** Error numbers are below this (errno(3), <asm-generic/errno.h>: the last is 133). */
 const ERRORS = 256;
 const DATAGRAMS = ERRORS;
 const BYTES = ERRORS + 1;
 const DROPPED = ERRORS + 2;
-const RETURNED = ERRORS + 3;
+const EMPTY = ERRORS + 3;
+const RETURNED = ERRORS + 4;
+const EMPTY_FROM = RETURNED + ERRORS;
+const VALUES = EMPTY_FROM + Math.ceil(NAME_SIZE / 8);
 
 /** Counters that one thread writes and others read; doubles count exactly to 2^53. */
 export class SharedCounts {
   readonly #values: Float64Array;
+  /** The socket address of who sent the last empty datagram. */
+  readonly #emptyFrom: Uint32Array;
 
-  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * (RETURNED + ERRORS))) {
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * VALUES)) {
     this.#values = new Float64Array(buffer);
+    this.#emptyFrom = new Uint32Array(buffer, 8 * EMPTY_FROM, NAME_SIZE / 4);
   }
 
   moved(datagrams: number, bytes: number): void {
     this.#values[DATAGRAMS]! += datagrams;
     this.#values[BYTES]! += bytes;
+  }
+
+  /** Of those that {@link moved}, so many were empty; the last from the socket address at a word of `names`. */
+  emptied(datagrams: number, names: Uint32Array, at: number): void {
+    this.#values[EMPTY]! += datagrams;
+    for (let i = 0; i < this.#emptyFrom.length; i++) this.#emptyFrom[i] = names[at + i]!;
+  }
+
+  get empty(): number {
+    return this.#values[EMPTY]!;
+  }
+
+  /**
+   * The socket address of who sent the last empty datagram; undefined: there was none. The thread may write another
+   * meanwhile: of two senders it may then be a mixture.
+   */
+  get emptyFrom(): Buffer | undefined {
+    return this.empty > 0 ? Buffer.from(new Uint8Array(this.buffer, 8 * EMPTY_FROM, NAME_SIZE)) : undefined;
   }
 
   failed(errno: number, datagrams: number): void {
@@ -32,7 +57,7 @@ export class SharedCounts {
 
   /** The errors that the network returned, and how many of each. */
   returns(): [errno: number, count: number][] {
-    return [...this.#values.subarray(RETURNED)]
+    return [...this.#values.subarray(RETURNED, EMPTY_FROM)]
       .map((count, errno): [number, number] => [errno, count])
       .filter(([, count]) => count > 0);
   }

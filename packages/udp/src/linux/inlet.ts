@@ -27,6 +27,9 @@ export class Inlet {
   readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
   readonly #ignored: { port: number; addresses: Buffer[] }[];
   #used = BATCH_CAPACITY;
+  /** Empty datagrams of the last batch, and the offset of the last of them. */
+  empty = 0;
+  emptyOffset = 0;
 
   constructor(
     private readonly libc: Libc,
@@ -52,6 +55,7 @@ export class Inlet {
       return -errno;
     }
     this.#used = count;
+    this.empty = 0;
     batch.reset(this.#slab);
     batch.lent = true;
     let came = 0;
@@ -75,6 +79,10 @@ export class Inlet {
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
     if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
+    if (length === 0) {
+      this.empty++;
+      this.emptyOffset = i * ENTRY;
+    }
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
     batch.add(i * ENTRY, length, segment < length ? segment : 0);

@@ -11,9 +11,10 @@ import type {
 } from '../contract.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
+import { decodeEndpoint } from './layout.js';
 import type { Libc } from './libc.js';
 import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
-import { bindSocket, interfaceIndex, localPort, openSocket } from './socket.js';
+import { bindSocket, interfaceIndex, interfaceName, localPort, openSocket } from './socket.js';
 import { ReceivingThread } from './thread.js';
 
 /** A receive buffer that holds what comes during a pause of the thread. */
@@ -88,7 +89,13 @@ class LinuxReceiver implements Receiver {
 
   get counts(): ReceiveCounts {
     const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
-    return { datagrams, bytes, dropped, kernelDropped: this.#countDrops() };
+    const empty = this.#thread?.counts.empty ?? 0;
+    return { datagrams, bytes, empty, dropped, kernelDropped: this.#countDrops() };
+  }
+
+  get emptyFrom(): Endpoint | undefined {
+    const name = this.#thread?.counts.emptyFrom;
+    return name && decodeEndpoint(name, 0, (index) => interfaceName(this.libc, index));
   }
 
   /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */

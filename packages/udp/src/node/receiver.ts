@@ -62,7 +62,8 @@ class NodeReceiver implements Receiver {
   readonly local: Endpoint;
   readonly receiveBuffer: number;
   readonly threaded = false;
-  readonly #moved = { datagrams: 0, bytes: 0 };
+  readonly #moved = { datagrams: 0, bytes: 0, empty: 0 };
+  #emptyFrom: RemoteInfo | undefined;
   readonly #batch = new Batch();
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
@@ -115,6 +116,11 @@ class NodeReceiver implements Receiver {
 
   get counts(): ReceiveCounts {
     return { ...this.#moved, kernelDropped: this.#kernelDropped, dropped: this.#dropped };
+  }
+
+  get emptyFrom(): Endpoint | undefined {
+    const from = this.#emptyFrom;
+    return from && { address: plainAddress(from.address), port: from.port };
   }
 
   get #kernelDropped(): number | undefined {
@@ -189,6 +195,10 @@ class NodeReceiver implements Receiver {
   #pass(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
     this.#moved.datagrams++;
     this.#moved.bytes += message.length;
+    if (message.length === 0) {
+      this.#moved.empty++;
+      this.#emptyFrom = from;
+    }
     this.#batch.reset(message);
     this.#batch.add(0, message.length);
     if (this.#senders) this.#batch.from[0] = this.#senders.of(from);

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+/**
+ * Descriptors that connections leave free: files that are opened again, name resolution, the list of interfaces and the
+ * sockets of interfaces that come back need them.
+ */
+const RESERVE = 16;
+
+/** The soft limit of this process's descriptors (proc(5)); undefined where the system does not report it. */
+export function descriptorLimit(): number | undefined {
+  try {
+    const soft = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    // Not Linux, or no /proc.
+    return undefined;
+  }
+}
+
+/**
+ * Whether a connection that was just accepted has one of the last descriptors of the process: the kernel gives the
+ * lowest number that is free (open(2)). When none is left, libuv closes connections without telling Node
+ * (uv__emfile_trick, libuv/src/unix/stream.c), so that they could not be counted.
+ * @param limit of {@link descriptorLimit}; undefined: false
+ */
+export function takesReserve(socket: Socket, limit: number | undefined): boolean {
+  if (limit === undefined) return false;
+  // There is no public name. On a platform without it (Windows: -1) every connection is accepted.
+  const fd = (socket as Socket & { _handle?: { fd?: unknown } | null })._handle?.fd;
+  return typeof fd === 'number' && fd >= limit - Math.min(RESERVE, limit >> 2);
+}
