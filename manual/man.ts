@@ -18,7 +18,11 @@ export function manPage(about: About, others: string[], date: string): string {
   const flags = flagGroups(about).flatMap(([, group]) => group);
   const keys = flags.map((flag) => flag.name.slice(2)).filter((key) => Object.hasOwn(KEYS, key));
   const purpose = (summary[0]!.toLowerCase() + summary.slice(1)).replace(/\.$/, '');
-  const signals = hangup === undefined ? SIGNALS : [...SIGNALS, ['SIGHUP', `It ${hangup}.`] as const];
+  const onHangup =
+    hangup === undefined
+      ? 'As SIGTERM. Node discards a SIGHUP that is ignored: use setsid(1) or systemd-run(1) in place of nohup(1).'
+      : `It ${hangup}.`;
+  const signals = [...SIGNALS, ['SIGHUP', onHangup] as const];
   return [
     `.TH ${name.toUpperCase()} 1 ${date} "mproxy ${VERSION}" "User commands"`,
     section('NAME', prose(`${name} - ${purpose}`)),

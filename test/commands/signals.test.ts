@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import t from 'tap';
 import { type Name, start } from '../support/command.js';
+import { tcpServer, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const ENDLESS: [Name, string[], RegExp][] = [
@@ -29,6 +31,36 @@ for (const [name, args, ready] of ENDLESS) {
     }
   });
 }
+
+t.test('SIGHUP stops a program for which it has no other meaning: what it read is sent', async (t) => {
+  const sink = await udpSink(t);
+  const to = `127.0.0.1:${sink.port}`;
+  const client = start(t, 'client', ['--path', '-', '--server-addr', to, '--stats', '0.1']);
+  client.child.stdin!.write('one\nunfinished');
+  await client.says('stats: -: 1 datagram');
+  t.equal(await client.stop('SIGHUP'), 0);
+  t.equal(String(await sink.has(14)), 'one\nunfinished');
+
+  const upstream = await tcpServer(t, (socket) => socket.write('two\nunfinished'));
+  const from = ['--tcp-connect-addr', `127.0.0.1:${upstream.port}`];
+  const forward = start(t, 'forward', [...from, '--udp-downstream-addr', to]);
+  await until('the line came', () => String(sink.bytes).includes('two\n'));
+  t.equal(await forward.stop('SIGHUP'), 0);
+  t.equal(String(await sink.has(29)), 'one\nunfinishedtwo\nunfinished\n');
+
+  const group = ['--multicast-addr', '239.77.0.4:9918,interface=lo'];
+  const reverse = start(t, 'reverse', [...group, '--tcp-output-addr', '127.0.0.1:0']);
+  await reverse.port(1);
+  t.equal(await reverse.stop('SIGHUP'), 0, 'nothing of it is read from files');
+});
+
+t.test('SIGHUP does not stop a server, which opens its file again; SIGTERM then does', async (t) => {
+  const server = start(t, 'server', ['--path', join(t.testdir(), 'out'), '--listen-addr', '127.0.0.1:0']);
+  await server.port();
+  server.child.kill('SIGHUP');
+  await server.says('reopened');
+  t.equal(await server.stop(), 0);
+});
 
 t.test('a second signal ends a command at once', async (t) => {
   // A client gives whoever reads its tee some time, so that one signal alone does not end this one at once.

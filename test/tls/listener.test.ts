@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import t from 'tap';
@@ -131,12 +131,72 @@ t.test('SIGHUP reads the certificates again, and drops no connection', async (t)
   await groupSend(group, ['still here\n']);
   t.equal(String(await before.has(11)), 'still here\n');
 
-  authority.write(a.certFile.replace(/.*\//, ''), 'broken');
+  t.equal(await reverse.stop(), 0);
+});
+
+t.test('SIGHUP changes all certificates of all listeners, or none', async (t) => {
+  const authority = await Authority.make(t);
+  const [a, b] = [await authority.sign({ dns: ['a.test'] }), await authority.sign({ dns: ['b.test'] })];
+  const input = ['--tcp-listen-addr', 'tls://127.0.0.1:0'];
+  const { reverse, port } = await startOutput(t, ...input, ...pairFlags(a, b));
+  const ports = [port, await reverse.port(2)];
+  /** What every name gets on every listener. */
+  const serials = async () => {
+    const seen: string[] = [];
+    for (const port of ports) {
+      for (const servername of ['a.test', 'b.test', 'unknown.test', '']) {
+        const client = await tlsClient(t, port, { rejectUnauthorized: false, servername });
+        seen.push(client.socket.getPeerCertificate().serialNumber);
+        client.socket.destroy();
+      }
+    }
+    return seen;
+  };
+  const renew = async (pair: typeof a, name: string) => {
+    const next = await authority.sign({ dns: [name] });
+    copyFileSync(next.certFile, pair.certFile);
+    copyFileSync(next.keyFile, pair.keyFile);
+  };
+  const before = await serials();
+  t.equal(new Set(before).size, 2);
+  await renew(a, 'a.test');
+  const whole = readFileSync(b.certFile);
+  writeFileSync(b.certFile, 'broken');
   reverse.child.kill('SIGHUP');
   await reverse.says(/certificate: .*going on as before/);
-  const good = await tlsClient(t, port, { ...options, servername: 'a.test' });
-  t.equal(nameOf(good), 'a.test', 'a bad file changes nothing');
+  t.strictSame(await serials(), before, 'the first is renewed, the second is broken: none is new');
+  writeFileSync(b.certFile, whole);
+  await renew(b, 'b.test');
+  reverse.child.kill('SIGHUP');
+  await reverse.says('certificates read again');
+  const after = await serials();
+  t.equal(new Set(after).size, 2);
+  t.notOk(
+    after.some((serial) => before.includes(serial)),
+    'all are new, the one for no name with them',
+  );
   t.equal(await reverse.stop(), 0);
+});
+
+t.test('SIGHUP reads the authorities of client certificates again', async (t) => {
+  const [authority, next] = [await Authority.make(t), await Authority.make(t, 'next')];
+  const pair = await authority.sign({ dns: ['feed.test'] });
+  const member = await next.sign({ dns: ['member.test'] });
+  const { reverse, port } = await startOutput(t, ...pairFlags(pair), '--tls-client-ca', authority.file);
+  for (const servername of ['feed.test', '']) {
+    const options = { rejectUnauthorized: false, servername, cert: member.cert, key: member.key };
+    const refused = await tlsClient(t, port, options).catch(() => undefined);
+    if (refused) await until('it is refused', () => refused.closed);
+  }
+  t.notMatch(reverse.stderr, 'client: ');
+  copyFileSync(next.file, authority.file);
+  reverse.child.kill('SIGHUP');
+  await reverse.says('certificates read again');
+  for (const [i, servername] of ['feed.test', ''].entries()) {
+    const options = { rejectUnauthorized: false, servername, cert: member.cert, key: member.key };
+    await tlsClient(t, port, options);
+    await until('it is accepted', () => reverse.stderr.split('client: ').length > i + 1);
+  }
 });
 
 t.test('TLS 1.2 is spoken, TLS 1.1 is not, also after SIGHUP', async (t) => {

@@ -4,7 +4,7 @@ import { COMMON_FLAGS, type Flag } from './flags.js';
 export interface About {
   name: string;
   summary: string;
-  /** What SIGHUP does, in a command that does not end by it: `SIGHUP ...`. */
+  /** What SIGHUP does, in a command that it does not stop: `SIGHUP ...`. */
   hangup?: string;
   /** Groups of flags under their headings, in the order of the help. */
   flags: Record<string, Flag[]>;

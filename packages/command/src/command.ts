@@ -6,7 +6,8 @@ import { parseDuration } from 'mproxy-route/units';
 import { VERSION } from 'mproxy-route/version';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
-import { endAtOnce, reloadOnHangup, stopSignal } from './signals.js';
+import { abortWith } from './internal-error.js';
+import { Signals } from './signals.js';
 
 /** What makes a command: what is told of it, and the library function that it starts. */
 export interface CommandSpec extends About {
@@ -29,17 +30,15 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
   const say = (text: string) => process.stderr.write(`${clear}${spec.name}: ${text}\n`);
   // A reader of the notices that went away (2>&1 | head) ends the notices, not the program.
   process.stderr.on('error', () => undefined);
-  process.on('uncaughtException', (error) => {
-    say(`internal error: ${error.message}; please report it`);
-    // A receiving thread may be blocked, and an orderly exit would wait for it.
-    endAtOnce('SIGKILL');
-  });
+  // An unhandled rejection comes here, too (Node: process, --unhandled-rejections).
+  process.on('uncaughtException', (error) => abortWith(spec.name, error));
   try {
     const options = parse(spec, process.argv.slice(2));
     if (options) await run(spec, options, say);
   } catch (error) {
-    say((error as Error).message);
-    process.exit(error instanceof MproxyError ? error.exitStatus : 1);
+    if (!(error instanceof MproxyError)) abortWith(spec.name, error);
+    if (!error.reported) say(error.message);
+    process.exit(error.exitStatus);
   }
   process.exit(0);
 }
@@ -51,11 +50,15 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
   rest.onNotice = ({ kind, text }) => {
     if (kind === 'loss' || !quiet) say(text);
   };
-  const stop = stopSignal();
+  const signals = new Signals();
+  const { stop } = signals;
   const { printStats } = await import('./stats.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
-  if (spec.hangup !== undefined) reloadOnHangup(handle);
+  handle.ready.then(
+    () => signals.runs(handle),
+    () => undefined,
+  );
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);

@@ -1,24 +1,36 @@
 import type { Handle } from 'mproxy-route';
 
-/** @returns aborted by SIGINT or SIGTERM; a second one ends the process at once */
-export function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) endAtOnce(signal);
-      stop.abort();
-    });
+/**
+ * Listens for signals from now on. SIGINT, SIGTERM and SIGHUP ask the program to stop; a second one ends it at once. Once
+ * it runs, SIGHUP has it read files and certificates again, where it has any.
+ *
+ * Node discards a SIGHUP that was ignored when it was started: nohup(1) cannot protect it.
+ */
+export class Signals {
+  readonly #stop = new AbortController();
+  #handle: Handle | undefined;
+
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        if (this.#stop.signal.aborted) endAtOnce(signal);
+        else if (signal !== 'SIGHUP' || !this.#handle?.reload()) this.#stop.abort();
+      });
   }
-  return stop.signal;
+
+  /** Aborted when the program is asked to stop. */
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** The program runs. Before that it has nothing open that could be read again. */
+  runs(handle: Handle): void {
+    this.#handle = handle;
+  }
 }
 
-/** SIGHUP opens files again and reads certificates again, where a command has any. */
-export function reloadOnHangup(handle: Handle): void {
-  process.on('SIGHUP', () => handle.reload());
-}
-
-/** The signal's own way: `process.exit` would wait for a thread in a system call, or in a look-up. */
-export function endAtOnce(signal: NodeJS.Signals): void {
+/** The signal's own way: `process.exit` would wait for a thread in a system call. */
+function endAtOnce(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }

@@ -1,4 +1,5 @@
 import { getSystemErrorMap } from 'node:util';
+import { throwInternal } from 'mproxy-udp/internal';
 
 /**
  * Every error that mproxy throws or rejects with carries one of these codes; they do not change. The number is the
@@ -39,6 +40,8 @@ export type ErrorCode = keyof typeof ERRORS;
 
 export class MproxyError extends Error {
   override readonly name = 'MproxyError';
+  /** Whether a notice has reported it already. */
+  reported = false;
   constructor(
     readonly code: ErrorCode,
     message: string,
@@ -52,7 +55,10 @@ export class MproxyError extends Error {
   }
 }
 
-/** An error in the form `what: which address or file: why; what to do`. */
+/**
+ * An error in the form `what: which address or file: why; what to do`.
+ * @throws `why` itself, where that is a mistake of this program
+ */
 export function failure(
   code: ErrorCode,
   what: string,
@@ -120,9 +126,13 @@ const TLS_WORDS: Record<string, string> = {
   'key values mismatch': 'the key is not that of the certificate',
 };
 
-/** Why something failed, in words for a person. */
+/**
+ * Why something failed, in words for a person.
+ * @throws the error itself, where it is a mistake of this program: it is never taken for the failure of another
+ */
 export function reason(why: unknown): string {
   if (!(why instanceof Error)) return String(why);
+  throwInternal(why);
   const { code = '', reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
   if (Object.hasOwn(WORDS, code)) return WORDS[code]!;
   // OpenSSL's own words stand apart from its file names and line numbers (Node: errors, OpenSSL errors).

@@ -1,7 +1,7 @@
 import type { Frame } from 'mproxy-framing';
 import { chooseEngine, type Endpoint, type Engine } from 'mproxy-udp';
 import type { Stats } from './counts.js';
-import { type ErrorCode, failure, type MproxyError, reason, usage } from './errors.js';
+import { type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
 import { losses } from './losses.js';
 import { type Pace, Route } from './route.js';
 import { StreamSink } from './sink/stream.js';
@@ -40,8 +40,8 @@ export interface Handle {
   stats(): Stats;
   /** Stops reading, writes out what is held, and resolves as `done` does. */
   stop(): Promise<Stats>;
-  /** Opens files again and reads certificates again, as SIGHUP asks a command to. */
-  reload(): void;
+  /** Opens files again and reads certificates again, as SIGHUP asks a command to. @returns whether it has any */
+  reload(): boolean;
   /** The final counters; rejects with an {@link MproxyError}. */
   done: Promise<Stats>;
 }
@@ -93,6 +93,13 @@ export class Service {
   readonly #stopping = new AbortController();
   readonly #watch = setInterval(() => this.#tellLosses(TELL_MS), LOOK_MS);
   readonly #said = new Map<string, string>();
+  /** Routes that have not ended. */
+  #running = 0;
+  /** A mistake of this program, met by a route: it ends the program at once. */
+  #broken!: (error: unknown) => void;
+  readonly #mistake = new Promise<never>((_resolve, reject) => {
+    this.#broken = reject;
+  });
   #ended = false;
   /** Until it is asked to stop. */
   #patient = true;
@@ -102,6 +109,7 @@ export class Service {
 
   constructor(private readonly options: CommonOptions) {
     this.#watch.unref();
+    this.#mistake.catch(() => undefined);
   }
 
   /** Aborted when the program is asked to stop. */
@@ -155,10 +163,24 @@ export class Service {
     this.#routes.push(route);
     if (last) this.#last.add(route);
     const run = route.run();
-    run.catch(() => undefined);
+    this.#running++;
+    run.then(
+      () => this.#running--,
+      (error: unknown) => this.#routeFailed(error),
+    );
     this.#runs.set(route, run);
     if (this.stopping.aborted) route.stop();
     return run;
+  }
+
+  /** The others go on. Without others the program ends with the error, which is its report. */
+  #routeFailed(error: unknown): void {
+    this.#running--;
+    if (!(error instanceof MproxyError)) this.#broken(error);
+    else if (this.#running > 0) {
+      error.reported = true;
+      this.loss(`${error.message}; the others go on`);
+    }
   }
 
   /** Checks the outcome, after all sinks are closed. */
@@ -170,7 +192,8 @@ export class Service {
     this.#reloads.push(reload);
   }
 
-  reload(): void {
+  /** @returns whether there was something to read again */
+  reload(): boolean {
     for (const reload of this.#reloads) {
       try {
         reload();
@@ -178,6 +201,7 @@ export class Service {
         this.loss(`${reason(error)}; going on as before`);
       }
     }
+    return this.#reloads.length > 0;
   }
 
   stats(): Stats {
@@ -228,13 +252,13 @@ export class Service {
   }
 
   async finish(): Promise<Stats> {
-    const ends = await Promise.allSettled(this.#runs.values());
+    const ends = await Promise.race([Promise.allSettled(this.#runs.values()), this.#mistake]);
     await this.#end();
     this.#tellLosses(0);
     for (const check of this.#ends) check();
-    const failed = ends.find((end) => end.status === 'rejected');
-    if (failed) throw failed.reason;
-    if (this.#failure) throw this.#failure;
+    const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as MproxyError] : []));
+    const failed = failures.find(({ reported }) => !reported) ?? this.#failure ?? failures[0];
+    if (failed) throw failed;
     return this.stats();
   }
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
-import { failure, MproxyError, usage } from './errors.js';
+import { failure, usage } from './errors.js';
 import { listOf } from './options.js';
 
 /** The flags of TLS listeners. */
@@ -34,16 +34,19 @@ const BUNDLES = [
   '/etc/ssl/cert.pem',
 ];
 
+/** A certificate with its key and what clients' certificates must come from, as files and ready to be used. */
 interface Identity {
   certificate: X509Certificate;
+  pem: { cert: Buffer; key: Buffer; ca?: string };
   context: SecureContext;
 }
 
-/** The certificates of TLS listeners, chosen by the name that a client asks for, and read again on request. */
+/** The certificates of all TLS listeners of a command, selected by the name that a client asks for (SNI). */
 export class TlsIdentities {
   readonly #certs: string[];
   readonly #keys: string[];
-  #identities: Identity[];
+  /** Read and checked as a whole; never changed, only replaced. */
+  #identities: readonly Identity[];
 
   /** @throws MPROXY_USAGE when certificates and keys do not pair; MPROXY_TLS when one is bad */
   constructor(private readonly options: TlsServerOptions) {
@@ -62,7 +65,7 @@ export class TlsIdentities {
     this.#identities = this.#read();
   }
 
-  /** Reads the files again. Connections go on with what they have. @throws MPROXY_TLS; then nothing changes */
+  /** Reads all files again. Connections go on with what they have. @throws MPROXY_TLS; then nothing changes */
   reload(): void {
     this.#identities = this.#read();
   }
@@ -80,9 +83,9 @@ export class TlsIdentities {
     };
   }
 
-  /** The first pair, as files: what `setSecureContext` takes. */
+  /** The first pair, for `setSecureContext`. */
   get firstPair() {
-    return this.#pair(0);
+    return this.#identities[0]!.pem;
   }
 
   #choose(name: string): SecureContext {
@@ -91,22 +94,17 @@ export class TlsIdentities {
   }
 
   #read(): Identity[] {
+    const { tlsClientCa } = this.options;
+    const authorities = tlsClientCa === undefined ? {} : { ca: readAuthorities(tlsClientCa) };
     return this.#certs.map((file, i) => {
       try {
-        const pair = this.#pair(i);
-        const certificate = new X509Certificate(pair.cert);
-        return { certificate, context: createSecureContext({ minVersion: 'TLSv1.2', ...pair }) };
+        const pem = { cert: readFileSync(file), key: readFileSync(this.#keys[i]!), ...authorities };
+        const certificate = new X509Certificate(pem.cert);
+        return { certificate, pem, context: createSecureContext({ minVersion: 'TLSv1.2', ...pem }) };
       } catch (error) {
-        if (error instanceof MproxyError) throw error;
         throw failure('MPROXY_TLS', 'certificate', `${file} with ${this.#keys[i]}`, error);
       }
     });
-  }
-
-  #pair(i: number) {
-    const { tlsClientCa } = this.options;
-    const pair = { cert: readFileSync(this.#certs[i]!), key: readFileSync(this.#keys[i]!) };
-    return tlsClientCa === undefined ? pair : { ...pair, ca: readAuthorities(tlsClientCa) };
   }
 }
 

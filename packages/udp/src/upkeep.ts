@@ -1,4 +1,5 @@
 import { findInterface, interfaceIdentity, type NetInterface, readInterfaces } from './interfaces.js';
+import { throwInternal } from './internal.js';
 
 const PERIOD_MS = 1000;
 
@@ -94,7 +95,8 @@ async function use(user: InterfaceUser, current: NetInterface, back: boolean): P
     if (!back || !user.renew) return user.use(current);
     await user.renew(current);
     return true;
-  } catch {
+  } catch (error) {
+    throwInternal(error);
     return undefined;
   }
 }

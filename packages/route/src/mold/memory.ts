@@ -9,6 +9,7 @@ export function takeMemory<T>(which: string, take: () => T): T {
   try {
     return take();
   } catch (error) {
-    throw failure('MPROXY_MEMORY', 'mold', which, error);
+    // A RangeError where the system has no memory.
+    throw failure('MPROXY_MEMORY', 'mold', which, (error as Error).message);
   }
 }

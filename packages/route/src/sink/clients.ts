@@ -68,7 +68,7 @@ export class ClientsSink implements Sink {
       },
       accepted: (socket, peer) => this.#add(socket, peer),
     });
-    service.onReload(() => this.#listener.reload());
+    if (options.identities) service.onReload(() => this.#listener.reload());
     if (options.clientTimeout === 0) return;
     this.#timer = setInterval(() => this.#disconnectIdle(), Math.min(options.clientTimeout / 4, 1000));
     this.#timer.unref();

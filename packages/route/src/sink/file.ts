@@ -1,5 +1,6 @@
 import { endsEveryDatagram, type Frame } from 'mproxy-framing';
 import { type Batch, type HandedOver, ThreadFile } from 'mproxy-udp';
+import { throwInternal } from 'mproxy-udp/internal';
 import { Backlog } from '../backlog.js';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import { reason } from '../errors.js';
@@ -162,6 +163,7 @@ export class FileSink implements Sink {
   }
 
   #failed(error: NodeJS.ErrnoException): void {
+    throwInternal(error);
     const code = error.code ?? error.message;
     const busy = code === 'EAGAIN';
     this.#retry = setTimeout(() => this.#writeOut(), busy ? BUSY_MS : RETRY_MS);

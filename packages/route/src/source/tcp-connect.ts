@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import type { Frame } from 'mproxy-framing';
 import { type Deliver, untilQuiet } from 'mproxy-udp';
+import { throwInternal } from 'mproxy-udp/internal';
 import { type Address, lacksZone, showEndpoint, zoneNeeded } from '../address.js';
 import { Backoff } from '../backoff.js';
 import { sourceCounts } from '../counts.js';
@@ -96,6 +97,7 @@ export class TcpConnectSource implements Source {
       if (await stream.breakOff()) counts.brokenLines++;
       return why;
     } catch (error) {
+      throwInternal(error);
       return error as Error;
     }
   }
@@ -113,6 +115,7 @@ export class TcpConnectSource implements Source {
       try {
         return await this.#connectTo(ip);
       } catch (error) {
+        throwInternal(error);
         last = error;
         if (this.#stopping.signal.aborted) break;
       }

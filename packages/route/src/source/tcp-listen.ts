@@ -1,6 +1,7 @@
 import type { BlockList, Socket } from 'node:net';
 import type { Frame } from 'mproxy-framing';
 import { type Deliver, untilQuiet } from 'mproxy-udp';
+import { throwInternal } from 'mproxy-udp/internal';
 import type { Address } from '../address.js';
 import { sourceCounts } from '../counts.js';
 import { reason } from '../errors.js';
@@ -36,8 +37,11 @@ export class TcpListenSource implements Source {
   #stopped = false;
   #deliver: Deliver = () => undefined;
   #ended!: () => void;
-  readonly #end = new Promise<void>((resolve) => {
+  /** A mistake of this program, met by one of the streams. */
+  #broken!: (error: unknown) => void;
+  readonly #end = new Promise<void>((resolve, reject) => {
     this.#ended = resolve;
+    this.#broken = reject;
   });
 
   constructor(
@@ -57,10 +61,10 @@ export class TcpListenSource implements Source {
       },
       accepted: (socket, peer) => {
         if (this.#stopped) socket.destroy();
-        else this.#streams.set(socket, this.#read(socket, peer));
+        else this.#streams.set(socket, this.#read(socket, peer).catch(this.#broken));
       },
     });
-    service.onReload(() => this.#listener.reload());
+    if (options.identities) service.onReload(() => this.#listener.reload());
   }
 
   get name(): string {
@@ -135,6 +139,7 @@ export async function readAll(socket: Socket, stream: FramedStream): Promise<Err
     for await (const chunk of socket) await stream.push(chunk as Buffer);
     return undefined;
   } catch (error) {
+    throwInternal(error);
     // A socket that this program destroys was not broken by anyone.
     return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
       ? undefined

@@ -65,7 +65,6 @@ export class UdpSource implements Source {
     try {
       await this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
     } catch (error) {
-      void this.service.stop();
       throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
     } finally {
       clearInterval(watch);

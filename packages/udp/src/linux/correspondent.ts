@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Endpoint, Heard, SendCounts } from '../contract.js';
+import { throwInternal } from '../internal.js';
 import { Senders } from '../node/senders.js';
 import { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
@@ -84,7 +85,8 @@ export class Correspondent {
     try {
       // A socket of IPv6 takes an IPv4 address as it is (udpv6_sendmsg, net/ipv6/udp.c).
       this.#name = endpointBytes(this.libc, address, port);
-    } catch {
+    } catch (error) {
+      throwInternal(error);
       return false;
     }
     this.#to = { address, port };

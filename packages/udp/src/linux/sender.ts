@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions, SocketTarget } from '../contract.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
+import { throwInternal } from '../internal.js';
 import { keepUp } from '../upkeep.js';
 import { Correspondent } from './correspondent.js';
 import { SharedCounts } from './counts.js';
@@ -206,7 +207,8 @@ export class LinuxSender implements Sender {
       seen = failed;
       try {
         reconnectSocket(this.libc, this.fd, this.#to);
-      } catch {
+      } catch (error) {
+        throwInternal(error);
         // The interface of its zone is gone: what is sent meanwhile fails, and it is tried again then.
       }
     }, RECONNECT_MS);

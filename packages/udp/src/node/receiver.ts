@@ -10,6 +10,7 @@ import type {
   ReceiverOptions,
 } from '../contract.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
+import { throwInternal } from '../internal.js';
 import { untilQuiet } from '../quiet.js';
 import { type InterfaceUser, keepUp } from '../upkeep.js';
 import { KernelDrops } from './drops.js';
@@ -244,7 +245,8 @@ function joinOnce(socket: Socket, group: string, source: string | undefined, on:
 function leave(socket: Socket, group: string, family: 4 | 6, last: NetInterface): void {
   try {
     socket.dropMembership(group, dgramInterface(family, last));
-  } catch {
+  } catch (error) {
+    throwInternal(error);
     // The kernel forgot the membership together with the interface: that is what was wanted.
   }
 }

@@ -1,0 +1,27 @@
+import { writeSync } from 'node:fs';
+
+/** The longest that a full pipe behind stderr is waited for, in milliseconds. */
+const LONGEST_MS = 500;
+const RETRY_MS = 10;
+
+/** Ends the process by SIGABRT, after the stack of a mistake of this program. */
+export function abortWith(command: string, error: unknown): never {
+  const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  writeAll(`${command}: internal error; please report it with these lines:\n${stack}\n`);
+  process.abort();
+}
+
+/** Writes to stderr at once: nothing runs after this. */
+function writeAll(text: string): void {
+  const bytes = Buffer.from(text);
+  const until = performance.now() + LONGEST_MS;
+  for (let at = 0; at < bytes.length && performance.now() < until; ) {
+    try {
+      at += writeSync(2, bytes, at);
+    } catch (error) {
+      // Whoever read it is gone.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}
