@@ -139,3 +139,73 @@ t.test('a directory is waited for to become a file', async (t) => {
   await client.says(/it is a directory; waiting for it/);
   t.equal(await client.stop(), 0);
 });
+
+t.test(
+  'a file that was truncated and has grown past the old position meanwhile is read from its start',
+  async (t) => {
+    const file = join(t.testdir({ in: 'one\ntwo\n' }), 'in');
+    const client = follow(t, file);
+    await hasRead(client, 'one\ntwo\n');
+    client.child.kill('SIGSTOP');
+    truncateSync(file, 0);
+    appendFileSync(file, 'three\nfour\nfive\n');
+    client.child.kill('SIGCONT');
+    await hasRead(client, 'one\ntwo\nthree\nfour\nfive\n');
+    await client.says('following: ');
+    t.match(client.stderr, `mproxy-client: following: ${file}: truncated; going on from its start\n`);
+    t.equal(await client.stop(), 0);
+    t.equal(String(client.stdout), 'one\ntwo\nthree\nfour\nfive\n');
+  },
+);
+
+t.test('a file of the same size with other bytes is read from its start', async (t) => {
+  const file = join(t.testdir({ in: 'aaaa\nbbbb\n' }), 'in');
+  const client = follow(t, file);
+  await hasRead(client, 'aaaa\nbbbb\n');
+  client.child.kill('SIGSTOP');
+  truncateSync(file, 0);
+  appendFileSync(file, 'cccc\ndddd\n');
+  client.child.kill('SIGCONT');
+  await hasRead(client, 'aaaa\nbbbb\ncccc\ndddd\n');
+  t.equal(await client.stop(), 0);
+  t.equal(String(client.stdout), 'aaaa\nbbbb\ncccc\ndddd\n');
+});
+
+t.test(
+  'copytruncate, round after round: every line that was there to be read arrives, once and in order',
+  async (t) => {
+    const file = join(t.testdir({ in: '' }), 'in');
+    const client = follow(t, file);
+    let expected = '';
+    let line = 0;
+    for (let round = 0; round < 30; round++) {
+      // Each file is longer than the one before: its size alone would not show that it is another.
+      const text = Array.from({ length: 10 * (round + 1) }, () => `line ${line++}\n`).join('');
+      expected += text;
+      appendFileSync(file, text);
+      await hasRead(client, expected);
+      client.child.kill('SIGSTOP');
+      truncateSync(file, 0);
+      const next = Array.from({ length: 10 * (round + 2) }, () => `line ${line++}\n`).join('');
+      expected += next;
+      appendFileSync(file, next);
+      client.child.kill('SIGCONT');
+      await hasRead(client, expected);
+      truncateSync(file, 0);
+    }
+    t.equal(await client.stop(), 0);
+    t.ok(String(client.stdout) === expected, 'every line');
+  },
+);
+
+t.test('--from-end notices that the file was overwritten, too', async (t) => {
+  const file = join(t.testdir({ in: 'old\n'.repeat(3000) }), 'in');
+  const client = follow(t, file, '--from-end', '--stats', '0.1');
+  await client.says('stats: ');
+  client.child.kill('SIGSTOP');
+  writeFileSync(file, 'new\n'.repeat(4000));
+  client.child.kill('SIGCONT');
+  await hasRead(client, 'new\n'.repeat(4000));
+  t.equal(await client.stop(), 0);
+  t.ok(String(client.stdout) === 'new\n'.repeat(4000));
+});

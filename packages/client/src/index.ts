@@ -128,8 +128,8 @@ function readOptions(options: ClientOptions) {
   };
 }
 
-function open({ path, follow, fromEnd = false }: ClientOptions, { notice, engine }: Service): Input {
-  return follow ? new FollowedInput(path, fromEnd, notice) : openInput(path, engine.sendsAtOnce);
+function open({ path, follow, fromEnd = false }: ClientOptions, service: Service): Input {
+  return follow ? new FollowedInput(path, fromEnd, service) : openInput(path, service.engine.sendsAtOnce);
 }
 
 function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {

@@ -1,10 +1,16 @@
 import { type Stats, statSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { throwInternal } from 'mproxy-udp/internal';
 import { reason } from './errors.js';
+import { FollowedFile } from './followed-file.js';
 import { BREAK, FileInput, type Input, openInput } from './input.js';
+import type { Service } from './service.js';
+import { showCount } from './units.js';
 
-/** How often a file that is at its end is looked at. */
+/** How often a file that is at its end is looked at, where the system does not tell of its changes. */
 const POLL_MS = 100;
+/** How long a file is read before signals and timers get their turn. */
+const TURN_MS = 1;
 
 /**
  * Follows a path as `tail -F` does: waits for a file that does not exist yet, goes on from the start of one that was
@@ -12,15 +18,18 @@ const POLL_MS = 100;
  * stopped.
  */
 export class FollowedInput implements Input {
-  readonly #stopping = new AbortController();
+  #stopped = false;
   #current: Input | undefined;
   #complained = '';
+  /** The file changed since it was read. */
+  #changed = false;
+  #wake: () => void = () => undefined;
 
   constructor(
     private readonly path: string,
     /** Begin at the end of a file that is there already. */
     private readonly fromEnd: boolean,
-    private readonly notice: (text: string) => void,
+    private readonly service: Pick<Service, 'notice' | 'loss'>,
   ) {}
 
   async *chunks(): AsyncGenerator<Buffer | typeof BREAK> {
@@ -33,42 +42,60 @@ export class FollowedInput implements Input {
         continue;
       }
       this.#current = input;
-      if (!(input instanceof FileInput)) yield* input.chunks();
-      else yield* this.#file(input, first && this.fromEnd);
+      if (input instanceof FileInput && input.stat.isFile())
+        yield* this.#follow(input, first && this.fromEnd);
+      else yield* input.chunks();
       first = false;
       if (!this.#stopped) yield BREAK;
     }
   }
 
   stop(): void {
-    this.#stopping.abort();
+    this.#stopped = true;
     this.#current?.stop();
-  }
-
-  get #stopped(): boolean {
-    return this.#stopping.signal.aborted;
+    this.#wake();
   }
 
   /** One file, until another has taken its name. */
-  async *#file(file: FileInput, fromEnd: boolean): AsyncGenerator<Buffer | typeof BREAK> {
-    if (fromEnd) file.position = file.stat.size;
+  async *#follow({ fd, stat }: FileInput, fromEnd: boolean): AsyncGenerator<Buffer | typeof BREAK> {
+    const file = new FollowedFile(fd, stat, this.path, () => this.#hasChanged());
     try {
+      if (fromEnd) file.skipToEnd();
       while (!this.#stopped) {
         // Looked at before it is read: what was written before another took its name is read to its end.
         const now = this.#look();
-        const replaced = now !== undefined && (now.ino !== file.stat.ino || now.dev !== file.stat.dev);
-        if (now && !replaced && now.size < file.position) {
-          this.notice(`following: ${this.path}: truncated; going on from its start`);
-          file.position = 0;
-          yield BREAK;
-        }
-        for (let chunk = await file.next(); chunk.length > 0; chunk = await file.next()) yield chunk;
-        if (replaced) return this.notice(`following: ${this.path}: a new file has its name`);
+        const replaced = now !== undefined && (now.ino !== stat.ino || now.dev !== stat.dev);
+        yield* this.#available(file);
+        if (replaced) return this.service.notice(`following: ${this.path}: a new file has its name`);
         await this.#pause();
       }
     } finally {
       await file.close();
     }
+  }
+
+  /** What there is to be read now. */
+  async *#available(file: FollowedFile): AsyncGenerator<Buffer | typeof BREAK> {
+    let turn = performance.now();
+    while (!this.#stopped) {
+      const chunk = file.next();
+      if (chunk?.length === 0) return;
+      if (chunk) yield chunk;
+      else {
+        this.#truncated(file.unread);
+        file.restart();
+        yield BREAK;
+      }
+      if (performance.now() - turn < TURN_MS) continue;
+      await nextTurn();
+      turn = performance.now();
+    }
+  }
+
+  #truncated(unread: number): void {
+    const text = `following: ${this.path}: truncated; going on from its start`;
+    if (unread === 0) this.service.notice(text);
+    else this.service.loss(`${text}; ${showCount(unread, 'byte')} were not read before`);
   }
 
   #open(): Input | undefined {
@@ -78,7 +105,7 @@ export class FollowedInput implements Input {
       return input;
     } catch (error) {
       const why = reason((error as Error).cause ?? error);
-      if (this.#complained !== why) this.notice(`following: ${this.path}: ${why}; waiting for it`);
+      if (this.#complained !== why) this.service.notice(`following: ${this.path}: ${why}; waiting for it`);
       this.#complained = why;
       return undefined;
     }
@@ -87,13 +114,28 @@ export class FollowedInput implements Input {
   #look(): Stats | undefined {
     try {
       return statSync(this.path, { throwIfNoEntry: false });
-    } catch {
+    } catch (error) {
+      throwInternal(error);
       // A directory on the way that cannot be passed for now: the file that is open is read on.
       return undefined;
     }
   }
 
+  #hasChanged(): void {
+    this.#changed = true;
+    this.#wake();
+  }
+
   async #pause(): Promise<void> {
-    await wait(POLL_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    if (!this.#changed && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, POLL_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.#changed = false;
   }
 }
