@@ -1,39 +1,15 @@
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { type Command, type Contestant, fromTo, GROUP, HOST, type Place } from './contestant.js';
 import type { Load } from './loads.js';
-import { native, ROOT } from './native.js';
+import { isProgram, native, ROOT } from './native.js';
+import { original } from './original.js';
 import { REPAIRERS } from './repair.js';
 
-/** Where a contestant takes its input and puts its output. */
-export interface Place {
-  in: number;
-  out: number;
-  /** What a client reads, or what a server writes. */
-  file: string;
-}
-
-export interface Command {
-  argv: string[];
-  stdin?: string;
-  stdout?: string;
-  /** UDP sockets that it has once all its TCP clients are connected; default 1. */
-  sockets?: number;
-}
-
-export interface Contestant {
-  name: string;
-  kind: 'ours' | 'node' | 'twin' | 'loop' | 'peer';
-  /** @returns undefined where it has no part in this work */
-  command(load: Load, place: Place): Command | undefined;
-}
-
-/** A group of the administratively scoped block (RFC 2365), only ever used on the loopback interface. */
-export const GROUP = '239.77.0.1';
-const HOST = '127.0.0.1';
 const TS_PACKET = 188;
 /** As much as mproxy asks for, in the way that it does: root may go beyond net.core.rmem_max (SO_RCVBUFFORCE, socket(7)). */
 const BUFFER = process.getuid?.() === 0 ? 'setsockopt-listen=1:33:i8388608' : 'rcvbuf=8388608';
 
+/** @throws an Error where MPROXY_RS names a folder that does not hold the original */
 export function contestants(): Contestant[] {
   const found: Contestant[] = [
     { name: 'mproxy', kind: 'ours', command: ours([]) },
@@ -41,7 +17,7 @@ export function contestants(): Contestant[] {
     { name: 'bare C loop', kind: 'loop', command: loop },
   ];
   const { MPROXY_RS } = process.env;
-  if (MPROXY_RS) found.push({ name: 'original (Rust)', kind: 'peer', command: original(MPROXY_RS) });
+  if (MPROXY_RS) found.push(original(MPROXY_RS));
   const peers = { socat, ncat, multicat };
   for (const [name, command] of Object.entries(peers))
     if (onPath(name)) found.push({ name, kind: 'peer', command });
@@ -104,23 +80,6 @@ function underNode(name: string): string[] {
   return [process.execPath, join(ROOT, 'bin', `mproxy-${name}`)];
 }
 
-/** It can cut only into lines, and cannot be told which interface its group is on: it would leave the loopback. */
-function original(folder: string): Contestant['command'] {
-  return (load, place) => {
-    const run = (name: string, ...rest: string[]) => ({ argv: [join(folder, `mproxy-${name}`), ...rest] });
-    if (load.role === 'group' || (load.role === 'client' && load.told)) return undefined;
-    if (load.role === 'client')
-      return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`);
-    if (load.role === 'server')
-      return run('server', '--path', place.file, '--listen-addr', `${HOST}:${place.in}`);
-    return run('forward', ...fromTo(place));
-  };
-}
-
-function fromTo(place: Place): string[] {
-  return ['--udp-listen-addr', `${HOST}:${place.in}`, '--udp-downstream-addr', `${HOST}:${place.out}`];
-}
-
 function loop(load: Load, place: Place): Command | undefined {
   const at = [`${place.in}`, `${place.out}`];
   if (cutsLines(load)) return undefined;
@@ -171,13 +130,4 @@ function multicat(load: Load, place: Place): Command | undefined {
 
 function onPath(program: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => isProgram(join(folder, program)));
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

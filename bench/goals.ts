@@ -1,5 +1,5 @@
 import type { Load } from './loads.js';
-import { headline, type Metric, median, type Result, type Results, short } from './results.js';
+import { compared, headline, type Metric, median, type Result, type Results, short } from './results.js';
 
 export interface Verdict {
   work: string;
@@ -76,12 +76,7 @@ export function verdicts(results: Results, startup: number): Verdict[] {
 export function defeats(results: Results): string[] {
   const noise = 1.03;
   return results.all.filter(isOurs).flatMap(({ load, ...ours }) => {
-    const { metric, less, title } = headline(load.role);
-    const metrics: [Metric, boolean, string][] = [[metric, less, title]];
-    if (load.role === 'repair') metrics.push(['wire', true, 'times the file on the wire']);
-    else if (load.role === 'latency') metrics.push(['p99', true, 'p99, us']);
-    else metrics.push(['delivered', false, 'part delivered'], ['cpu', true, 'CPU seconds a GB']);
-    return metrics.flatMap(([metric, less, title]) => {
+    return compared(load.role).flatMap(({ metric, less, title }) => {
       const own = median({ load, ...ours }, metric);
       const better = others(results, load).filter((result) => {
         const its = median(result, metric);

@@ -8,7 +8,7 @@ const made = new Set<string>();
 export function noHosts(...tools: string[]): string | undefined {
   if (process.platform !== 'linux') return 'network namespaces are Linux';
   if (process.getuid?.() !== 0) return 'making network namespaces needs root';
-  for (const tool of ['ip', 'iptables', ...tools]) {
+  for (const tool of ['ip', ...tools]) {
     try {
       execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' });
     } catch {
@@ -27,7 +27,7 @@ export class Hosts {
   readonly #names: string[];
 
   constructor(count: number) {
-    this.#bridge = this.#make(0);
+    this.#bridge = make('0');
     ip('-n', this.#bridge, 'link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
     this.#names = Array.from({ length: count }, (_, i) => this.#plug(i + 1));
   }
@@ -69,16 +69,8 @@ export class Hosts {
     return execFileSync(file!, args, { encoding: 'utf8' });
   }
 
-  #make(n: number): string {
-    const name = `${NAME}${n}`;
-    ip('netns', 'add', name);
-    made.add(name);
-    ip('-n', name, 'link', 'set', 'lo', 'up');
-    return name;
-  }
-
   #plug(n: number): string {
-    const name = this.#make(n);
+    const name = make(`${n}`);
     const peer = ['peer', 'name', `port${n}`, 'netns', this.#bridge];
     ip('-n', name, 'link', 'add', 'eth0', 'type', 'veth', ...peer);
     ip('-n', this.#bridge, 'link', 'set', `port${n}`, 'master', 'br0', 'up');
@@ -88,9 +80,35 @@ export class Hosts {
   }
 }
 
+/**
+ * A network namespace without any interface but loopback, which is the route to a group: there a program that joins the
+ * group on the interface of the route (INADDR_ANY, ip(7)) joins it on loopback.
+ */
+export class LoopbackHost {
+  readonly #name = make('lo');
+  /** What a command line starts with to run there. */
+  readonly prefix = ['ip', 'netns', 'exec', this.#name];
+
+  constructor(group: string) {
+    ip('-n', this.#name, 'route', 'add', group, 'dev', 'lo');
+  }
+
+  remove(): void {
+    remove(this.#name);
+  }
+}
+
 /** Removes all hosts that are still there. */
 export function removeHosts(): void {
   for (const name of made) remove(name);
+}
+
+function make(suffix: string): string {
+  const name = `${NAME}${suffix}`;
+  ip('netns', 'add', name);
+  made.add(name);
+  ip('-n', name, 'link', 'set', 'lo', 'up');
+  return name;
 }
 
 function remove(name: string): void {

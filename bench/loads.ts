@@ -71,6 +71,7 @@ export function quickLoads(): Load[] {
     ...udp('server', seconds, [1400, 100_000], [1400, 0]),
     lines(200e6),
     file('raw', 1400, 200e6),
+    group(1400, 10_000, 1, seconds),
     group(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
     probe(100, 2000, seconds),

@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { type Contestant, ORIGINAL } from './contestant.js';
 import { ROOT } from './native.js';
+import { named } from './original.js';
 
 /** The machine and the programs that a run was made with, a line each. */
-export function machine(names: string[]): string[] {
+export function machine(contestants: Contestant[]): string[] {
+  const names = contestants.map(({ name }) => name);
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const cores = cpus();
   const peers: [string, string[], RegExp][] = [
@@ -16,10 +19,12 @@ export function machine(names: string[]): string[] {
   const versions = peers
     .filter(([name]) => names.includes(name))
     .map(([name, flags, pattern]) => `${name} ${pattern.exec(output(name, flags))?.[1] ?? ''}`.trim());
+  const rust = contestants.find(({ name }) => name === ORIGINAL);
+  if (rust) versions.push(named(rust));
   return [
     `${cores.length} x ${cores[0]?.model.trim() || process.arch}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     `Linux ${release()}, Node ${process.versions.node}, mproxy ${version}`,
-    `Peers: ${versions.length ? versions.join(', ') : 'none on PATH'}`,
+    `Peers: ${versions.length ? versions.join(', ') : 'none'}`,
     `net.core.rmem_max ${limit('rmem_max')}, net.core.wmem_max ${limit('wmem_max')}`,
     new Date().toISOString().slice(0, 10),
   ];

@@ -3,7 +3,8 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Contestant, contestants, executables } from './contestants.js';
+import { type Contestant, ORIGINAL } from './contestant.js';
+import { contestants, executables } from './contestants.js';
 import { verdicts } from './goals.js';
 import { noHosts, removeHosts } from './hosts.js';
 import { fullLoads, type Load, quickLoads, ROLES } from './loads.js';
@@ -19,9 +20,9 @@ const FLOOD_TIMES = 2;
 
 const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--executables] [--out DIR]
 
-Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat; the original
-where MPROXY_RS names the folder of its binaries) and as a bare C loop, and counts what arrived. Loopback alone; a
-repair, beside uftp, in network namespaces of its own, which need root.
+Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat), as the Rust
+original (see MPROXY_RS) and as a bare C loop, and counts what arrived. Loopback alone; a repair, beside uftp, in
+network namespaces of its own, which need root.
 
 Options:
   --quick        one round of few and short loads: about a minute
@@ -30,6 +31,15 @@ Options:
   --executables  what npm run package made, beside the same code under node, alone
   --out DIR      where the report and its pictures go; default bench/results for a full run, else build/bench/results
   -h, --help     print this help
+
+Environment:
+  MPROXY_RS=DIR  measure the Rust original (0.1.8) too: DIR holds its executables mproxy-client, mproxy-server,
+                 mproxy-forward and mproxy-reverse. To get them:
+                   cargo install --root WHERE mproxy-client mproxy-server mproxy-forward mproxy-reverse
+                   MPROXY_RS=WHERE/bin npm run bench
+                 The report has its version, which cargo records in WHERE/.crates.toml, and the ratio of mproxy's
+                 figures to its own. It has a part in relay, server, client (lines, default flags) and latency, and,
+                 as root, in group with one client (in a network namespace). Not with --executables.
 `;
 
 process.exitCode = await main();
@@ -86,16 +96,19 @@ function readOptions() {
     const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) throw new Error('--rounds: not 1 to 100');
     const all = (values.quick ? quickLoads() : fullLoads()).filter(({ role }) => roles.includes(role));
-    const why = roles.includes('repair') ? noHosts('uftp', 'uftpd') : undefined;
+    const field = values.executables ? executables() : contestants();
+    const why = roles.includes('repair') ? noHosts('iptables', 'uftp', 'uftpd') : undefined;
     const skipped = why === undefined ? [] : [`Repair is left out: ${why}.`];
+    const grouped = roles.includes('group') && field.some(({ name }) => name === ORIGINAL);
+    const whyNot = grouped ? noHosts() : undefined;
+    if (whyNot !== undefined) skipped.push(`The original is left out of group: ${whyNot}.`);
     for (const line of skipped) console.error(`bench: ${line}`);
     const loads = all.filter(({ role }) => why === undefined || role !== 'repair');
     const whole = !values.quick && !values.role && !values.executables;
     const out = resolve(values.out ?? join(ROOT, whole ? 'bench/results' : 'build/bench/results'));
-    const field = values.executables ? executables() : contestants();
     return { field, loads, rounds, out, skipped };
   } catch (error) {
-    console.error(`bench: ${(error as Error).message}\n\n${HELP}`);
+    console.error(`bench: ${(error as Error).message}; npm run bench -- --help lists the options`);
     return 2;
   }
 }
@@ -149,9 +162,8 @@ function write(out: string, results: Results, rounds: number, minutes: number, s
   mkdirSync(out, { recursive: true });
   for (const role of ROLES)
     if (results.loads(role).length > 0) writeFileSync(join(out, `${role}.svg`), plot(role, results));
-  const names = [...new Set(results.all.map(({ contestant }) => contestant.name))];
   const run = {
-    machine: machine(names),
+    machine: machine([...new Set(results.all.map(({ contestant }) => contestant))]),
     rounds,
     minutes,
     skipped,

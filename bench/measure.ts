@@ -2,36 +2,16 @@ import { rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Command, type Contestant, GROUP, type Place } from './contestants.js';
+import { type Command, type Contestant, GROUP, HOST, type Place } from './contestant.js';
+import { LoopbackHost } from './hosts.js';
 import { LINE_BYTES, writeLines } from './lines.js';
 import type { Load } from './loads.js';
 import { native } from './native.js';
 import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
 import { Helper, Program } from './program.js';
 import { repair } from './repair.js';
+import type { Sample } from './sample.js';
 
-/** What one contestant did with one load. */
-export interface Sample {
-  /** Datagrams a second that the kernel took from the generator. */
-  offered: number;
-  /** The part that arrived whole, 0 to 1. */
-  delivered: number;
-  /** Datagrams a second that arrived; at a group's clients, all of theirs. */
-  rate: number;
-  mbps: number;
-  /** Seconds of CPU for 1e9 bytes delivered. */
-  cpu: number;
-  /** Bytes. */
-  rss: number;
-  /** Microseconds. */
-  p50: number;
-  p99: number;
-  /** Of a repair: until everybody has the file, and times the file that the sender put on its wire. */
-  seconds: number;
-  wire: number;
-}
-
-const HOST = '127.0.0.1';
 const IDLE_MS = 300;
 const POLL_MS = 10;
 /** Time to finish what follows its opening of sockets, such as starting threads. */
@@ -57,15 +37,19 @@ export async function measure(contestant: Contestant, load: Load, work: string):
   if (!command) return undefined;
   if (load.role === 'client') return await client(command, load, place);
   rmSync(place.file, { force: true });
-  const program = new Program(command);
+  const host = command.isolated ? new LoopbackHost(GROUP) : undefined;
+  const prefix = host?.prefix ?? [];
+  const program = new Program({ ...command, argv: [...prefix, ...command.argv] });
   try {
     const ended = () => !program.alive && `it ended: ${program.lastWords}`;
-    const door = () => (load.role === 'group' ? isListening(place.out) : udpSockets(place.in) > 0);
+    const door = () =>
+      load.role === 'group' ? isListening(place.out, program.pid) : udpSockets(place.in, program.pid) > 0;
     await until('open socket', door, ended);
     await sleep(SETTLE_MS);
-    return await { relay, server, group, latency }[load.role](program, load, place, command);
+    return await { relay, server, group, latency }[load.role](program, load, place, command, prefix);
   } finally {
     await program.stop();
+    host?.remove();
     rmSync(place.file, { force: true });
     rmSync(`${place.file}.aux`, { force: true });
   }
@@ -102,15 +86,23 @@ async function server(program: Program, load: Load, place: Place): Promise<Sampl
   return sample(program, before.cpu, load, sent, last / load.size, sent.seconds! + grew / 1000);
 }
 
-async function group(program: Program, load: Load, place: Place, command: Command): Promise<Sample> {
+async function group(
+  program: Program,
+  load: Load,
+  place: Place,
+  command: Command,
+  prefix: string[],
+): Promise<Sample> {
   const { size, clients } = load;
-  const readers = new Helper(native('readers'), place.out, clients, size, expected(load), IDLE_MS);
+  const { pid } = program;
+  const argv = [...prefix, native('readers'), place.out, clients, size, expected(load), IDLE_MS];
+  const readers = new Helper(...argv);
   try {
-    await until('connected readers', () => readers.says('connected') && isListening(place.out));
-    await until('member of the group', () => udpSockets(place.in) >= (command.sockets ?? 1));
+    await until('connected readers', () => readers.says('connected') && isListening(place.out, pid));
+    await until('member of the group', () => udpSockets(place.in, pid) >= (command.sockets ?? 1));
     await sleep(SETTLE_MS);
     const before = program.usage();
-    const sent = await generate(load, GROUP, place.in);
+    const sent = await generate(load, GROUP, place.in, prefix);
     const got = await readers.findings;
     const seconds = Math.max(sent.seconds!, got.seconds!);
     const all = sample(program, before.cpu, load, sent, got.records!, seconds);
@@ -169,11 +161,17 @@ function messageBytes(bytes: number, packets: number): number {
   return ((bytes - 20 * packets) * LINE_BYTES) / (LINE_BYTES + 2);
 }
 
-function generate(load: Load, host: string, port: number): Promise<Record<string, number>> {
+/** @param prefix what runs it in a network namespace */
+function generate(
+  load: Load,
+  host: string,
+  port: number,
+  prefix: string[] = [],
+): Promise<Record<string, number>> {
   const count = expected(load) / load.size || Math.min(MOST_DATAGRAMS, Math.floor(MOST_BYTES / load.size));
   const seconds = load.rate ? load.seconds * 2 : load.seconds;
-  return new Helper(native('load'), host, port, load.size, count, load.rate, seconds, Number(load.segmented))
-    .findings;
+  const how = [host, port, load.size, count, load.rate, seconds, Number(load.segmented)];
+  return new Helper(...prefix, native('load'), ...how).findings;
 }
 
 /** The bytes of a paced load; 0 for a flood, whose counter waits for silence. */

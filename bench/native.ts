@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,5 +32,14 @@ export function buildNative(): void {
       if (code === 'ENOENT') throw new Error('the bench needs a C compiler (cc) for its load generator');
       throw new Error(`cc ${source}: ${stderr}`);
     }
+  }
+}
+
+export function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
 }

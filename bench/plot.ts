@@ -1,4 +1,4 @@
-import type { Contestant } from './contestants.js';
+import type { Contestant } from './contestant.js';
 import type { Role } from './loads.js';
 import { headline, type Metric, median, type Result, type Results, short } from './results.js';
 

@@ -25,20 +25,31 @@ export async function freeTcpPort(): Promise<number> {
   return port;
 }
 
-/** How many UDP sockets are bound to a port of IPv4, as proc(5) has them. */
-export function udpSockets(port: number): number {
-  return sockets('udp', port).length;
+/**
+ * How many UDP sockets are bound to a port of IPv4 (proc_pid_net(5)).
+ *
+ * @param pid a process in whose network namespace they are; default this one
+ */
+export function udpSockets(port: number, pid?: number): number {
+  return sockets('udp', port, pid).length;
 }
 
-/** Whether a TCP port has a listener, and that has accepted all who connected. */
-export function isListening(port: number): boolean {
-  const listener = sockets('tcp', port).find(({ state }) => state === LISTENING);
+/**
+ * Whether a TCP port has a listener that has accepted all connections.
+ *
+ * @param pid a process in whose network namespace it is; default this one
+ */
+export function isListening(port: number, pid?: number): boolean {
+  const listener = sockets('tcp', port, pid).find(({ state }) => state === LISTENING);
   return listener?.waiting === 0;
 }
 
-function sockets(protocol: 'udp' | 'tcp', port: number): { state: string; waiting: number }[] {
+function sockets(protocol: 'udp' | 'tcp', port: number, pid?: number): { state: string; waiting: number }[] {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  const rows = readFileSync(`/proc/net/${protocol}`, 'utf8').trim().split('\n').slice(1);
+  const rows = table(`/proc/${pid ?? 'self'}/net/${protocol}`)
+    .trim()
+    .split('\n')
+    .slice(1);
   return rows
     .map((row) => row.trim().split(/\s+/))
     .filter(([, local]) => local?.endsWith(wanted))
@@ -46,6 +57,16 @@ function sockets(protocol: 'udp' | 'tcp', port: number): { state: string; waitin
       state: state ?? '',
       waiting: Number.parseInt(queues?.split(':')[1] ?? '', 16),
     }));
+}
+
+/** Empty for a process that has ended: a zombie has no network namespace. */
+function table(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'EINVAL', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
 }
 
 /** Waits for a condition; `failed` ends it early. */

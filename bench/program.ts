@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import type { Command } from './contestants.js';
+import type { Command } from './contestant.js';
 
 const GRACE_MS = 3000;
 const running = new Set<Program>();
@@ -31,6 +31,11 @@ export class Program {
     });
     this.ended = once(this.#child, 'exit').catch(() => undefined);
     running.add(this);
+  }
+
+  /** undefined where it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   get alive(): boolean {
@@ -99,12 +104,13 @@ export class Helper {
   readonly findings: Promise<Record<string, number>>;
   #said = '';
 
-  constructor(file: string, ...args: (string | number)[]) {
-    this.#child = spawn(file, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+  constructor(...argv: (string | number)[]) {
+    const [file, ...args] = argv.map(String);
+    this.#child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.#said += chunk;
     });
-    this.findings = this.#finish(file);
+    this.findings = this.#finish(argv.join(' '));
     // Looked at later, or never when the measurement failed for another reason.
     this.findings.catch(() => undefined);
   }
@@ -117,10 +123,10 @@ export class Helper {
     this.#child.kill('SIGKILL');
   }
 
-  async #finish(file: string): Promise<Record<string, number>> {
+  async #finish(what: string): Promise<Record<string, number>> {
     await once(this.#child, 'close');
     const line = this.#said.trim().split('\n').at(-1);
-    if (this.#child.exitCode !== 0 || !line) throw new Error(`${file} failed`);
+    if (this.#child.exitCode !== 0 || !line) throw new Error(`${what}: failed`);
     return JSON.parse(line);
   }
 }

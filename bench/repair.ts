@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Contestant } from './contestants.js';
+import type { Contestant } from './contestant.js';
 import { Hosts } from './hosts.js';
 import { writeLines } from './lines.js';
 import type { Load } from './loads.js';
-import type { Sample } from './measure.js';
 import { ROOT } from './native.js';
 import { until } from './ports.js';
 import { Program } from './program.js';
+import type { Sample } from './sample.js';
 
 /** A group that leaves none of the hosts that the bench makes. */
 const GROUP = '239.77.0.2';

@@ -1,7 +1,9 @@
 import { defeats, type Verdict } from './goals.js';
 import { ROLES, type Role } from './loads.js';
+import { besideOriginal } from './original-ratios.js';
 import { TITLES } from './plot.js';
 import { type Metric, median, type Result, type Results, short } from './results.js';
+import { table } from './table.js';
 
 export interface Run {
   /** What was left out, and why. */
@@ -31,7 +33,7 @@ const NOTES: Record<Role, string> = {
   client:
     'Mbps from the first to the last datagram. socat and ncat cut anywhere, also inside a line; ncat cannot be told where, so it takes part in the lines alone. The bare loop looks for no lines: it cuts every so many bytes. A length that datagrams of whole lines are to have can be told to mproxy alone; that of an Ethernet with IPv6 is there for lines and mold, whose packets fill the memory that they are kept in for the first time.',
   group:
-    'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own.',
+    'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own. The original binds a socket without SO_REUSEADDR for each client, so it takes part with one; it joins a group on the interface of the route, so it, the generator and the reader then run in a network namespace where that is the loopback interface.',
   repair:
     'A file of AIS sentences to a group, from one host to three on a bridge (network namespaces). Each of the three loses so much of all UDP that it receives and of all that it sends, by iptables at random. Seconds from the start of the sender until everybody has the whole file: all mproxy-servers ended with 0, or uftp ended, which its receivers told so. By itself uftp waits some time for whoever registers; with -H it is told its receivers, as mproxy is not. The bytes are those of the sender, by the counter of its interface.',
   latency:
@@ -49,13 +51,15 @@ export function report(results: Results, run: Run): string {
     METHOD,
     ...run.skipped,
     '## Goals',
-    `${hasOriginal(results) ? '' : 'The original was not there (MPROXY_RS), so nothing is said of it. '}Of ${run.verdicts.length}, ${run.verdicts.filter(({ met }) => met).length} are met.`,
+    `Of ${run.verdicts.length}, ${run.verdicts.filter(({ met }) => met).length} are met.`,
     table(
       ['work', 'goal', 'measured', ''],
       run.verdicts.map(({ work, goal, measured, met }) => [work, goal, measured, met ? 'met' : '**missed**']),
     ),
     '## Where mproxy is not the best',
     lost(results),
+    '## Beside the original',
+    ...besideOriginal(results),
     ...roles.flatMap((role) => [
       `## ${TITLES[role]}`,
       NOTES[role],
@@ -65,10 +69,6 @@ export function report(results: Results, run: Run): string {
     ...(failures.length ? ['## Turns that failed', failed(failures)] : []),
     '',
   ].join('\n\n');
-}
-
-function hasOriginal(results: Results): boolean {
-  return results.all.some(({ contestant }) => contestant.name.startsWith('original'));
 }
 
 function lost(results: Results): string {
@@ -117,11 +117,4 @@ function failed(failures: Result[]): string {
 
 function count(n: number): string {
   return Number.isFinite(n) ? Math.round(n).toLocaleString('en') : '-';
-}
-
-/** @param words how many of the first columns hold words, which stand at the left */
-function table(heads: string[], rows: string[][], words = heads.length): string {
-  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
-  const rule = line(heads.map((_, i) => (i < words ? '---' : '---:')));
-  return [line(heads), rule, ...rows.map(line)].join('\n');
 }

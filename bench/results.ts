@@ -1,6 +1,6 @@
-import type { Contestant } from './contestants.js';
+import type { Contestant } from './contestant.js';
 import type { Load, Role } from './loads.js';
-import type { Sample } from './measure.js';
+import type { Sample } from './sample.js';
 
 /** All turns of one contestant at one load. */
 export interface Result {
@@ -45,6 +45,18 @@ export function headline(role: Role): { metric: Metric; title: string; less: boo
   if (role === 'repair') return { metric: 'seconds', title: 'seconds until all have it', less: true };
   if (role === 'client') return { metric: 'mbps', title: 'delivered, Mbps', less: false };
   return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
+}
+
+/** The metrics by which two programs are compared in a role, the headline first, each with whether less is better. */
+export function compared(role: Role): { metric: Metric; title: string; less: boolean }[] {
+  const first = headline(role);
+  if (role === 'repair') return [first, { metric: 'wire', title: 'times the file on the wire', less: true }];
+  if (role === 'latency') return [first, { metric: 'p99', title: 'p99, us', less: true }];
+  return [
+    first,
+    { metric: 'delivered', title: 'part delivered', less: false },
+    { metric: 'cpu', title: 'CPU seconds a GB', less: true },
+  ];
 }
 
 /** A number with three digits that matter. */
