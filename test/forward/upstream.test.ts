@@ -161,3 +161,20 @@ t.test('the greeting is sent after every connect', async (t) => {
   t.equal(await wrong.exited, 2);
   t.match(wrong.stderr, /--greeting: .*unknown escape/);
 });
+
+t.test('the greeting can be given as a file, whose bytes are sent as they are', async (t) => {
+  const dir = t.testdir({ greeting: 'user \\n\npass\r\n' });
+  const greetings: string[] = [];
+  const server = await tcpServer(t, (socket) => socket.on('data', (data) => greetings.push(String(data))));
+  const upstream = ['--tcp-connect-addr', `127.0.0.1:${server.port}`, '--tee'];
+  const file = ['--greeting-file', `${dir}/greeting`];
+  const forward = start(t, 'forward', [...upstream, ...file]);
+  await until('it came', () => greetings.join('') === 'user \\n\npass\r\n');
+  t.equal(await forward.stop(), 0);
+  const missing = start(t, 'forward', [...upstream, '--greeting-file', `${dir}/missing`]);
+  t.equal(await missing.exited, 1);
+  t.match(missing.stderr, `--greeting-file: ${dir}/missing: no such file or directory`);
+  const both = start(t, 'forward', [...upstream, ...file, '--greeting', 'x']);
+  t.equal(await both.exited, 2);
+  t.match(both.stderr, '--greeting is given, too');
+});

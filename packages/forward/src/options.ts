@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import {
   type AddressRule,
   type CommonOptions,
+  failure,
   forbidTlsOptions,
   isMold,
   type KeyOptions,
@@ -34,6 +36,8 @@ export interface ForwardOptions
   idleTimeout?: number | string;
   /** Sent after every connect; `\n`, `\r`, `\t` and `\\` are understood. */
   greeting?: string;
+  /** A file whose bytes are sent after every connect, in place of `greeting`: so a password stays off the command line. */
+  greetingFile?: string;
   /** Connect each upstream once, and end when all ended, and all sessions of `frame=mold`. */
   once?: boolean;
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
@@ -70,7 +74,7 @@ export function readOptions(options: ForwardOptions) {
   const listens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
   const downstreams = parseAddresses(options.udpDownstreamAddr, UDP_DOWNSTREAM_ADDR, defaults);
   const upstreams = parseAddresses(options.tcpConnectAddr, TCP_CONNECT_ADDR, defaults);
-  const { once = false, idleTimeout = 0, greeting = '' } = options;
+  const { once = false, idleTimeout = 0, greeting, greetingFile } = options;
   if (listens.length + upstreams.length === 0) {
     throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
   }
@@ -89,8 +93,12 @@ export function readOptions(options: ForwardOptions) {
     const why = 'upstreams and sessions of frame=mold do not end together';
     throw usage('--once', 'given', why, 'use a command for each');
   }
-  if (greeting && upstreams.length === 0) {
-    throw usage('--greeting', greeting, 'there is no upstream to greet', 'use --tcp-connect-addr');
+  const greets = greetingFile === undefined ? '--greeting' : '--greeting-file';
+  const given = greetingFile ?? greeting;
+  if (greeting !== undefined && greetingFile !== undefined)
+    throw usage('--greeting-file', greetingFile, '--greeting is given, too', 'use one of them');
+  if (given !== undefined && upstreams.length === 0) {
+    throw usage(greets, given, 'there is no upstream to greet', 'use --tcp-connect-addr');
   }
   const secure = upstreams.some(({ keys }) => keys.tls);
   if (!secure) forbidTlsOptions(options, ['tlsCa', 'tlsCert', 'tlsKey', 'tlsServername', 'tlsInsecure']);
@@ -107,9 +115,19 @@ export function readOptions(options: ForwardOptions) {
       upstreams.map(({ keys }) => keys.frame ?? 'lines'),
     ),
     idleTimeout: parseDuration('--idle-timeout', idleTimeout),
-    greeting: Buffer.from(readEscapes(greeting)),
+    greeting:
+      greetingFile === undefined ? Buffer.from(readEscapes(greeting ?? '')) : readGreeting(greetingFile),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
   };
+}
+
+/** @throws MPROXY_FILE */
+function readGreeting(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw failure('MPROXY_FILE', '--greeting-file', file, error);
+  }
 }
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };

@@ -97,10 +97,15 @@ function readOptions(options: ServerOptions) {
   return { addresses, paths, teeFrame, rotation, mold: readMoldReceiving(options, molds.length > 0) };
 }
 
+/** What of an address names its file, as it was typed: HOST:PORT, and which of several receivers of one group it is. */
+const NAMING = /^(interface|source)=/;
+
 /** An address as a file's name: what a file system does not take becomes `_`. */
 function fileName(text: string): string {
+  const [place = '', ...keys] = text.split(',');
+  const name = [place, ...keys.filter((key) => NAMING.test(key))].join(',');
   const taken = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
-  return text.replace(taken, '_');
+  return name.replace(taken, '_');
 }
 
 /** A sink for each address; one for all that write to the same path. */
