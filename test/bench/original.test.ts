@@ -33,7 +33,11 @@ t.test('a folder without the original is an error that says what is missing', (t
     const message = `MPROXY_RS: ${folder}: ${what}; ${REMEDY}`;
     t.throws(() => checkOriginal(folder), { message }, what);
   };
-  script(folder, 'mproxy-reverse', `exec ${process.execPath} ${launcher('reverse')} "$@"`);
+  script(
+    folder,
+    'mproxy-reverse',
+    `exec env -u NODE_OPTIONS ${process.execPath} ${launcher('reverse')} "$@"`,
+  );
   refused('mproxy-reverse --help: not the help of the original');
   script(folder, 'mproxy-reverse', 'exit 3');
   refused('mproxy-reverse --help: ended with status 3');
