@@ -34,7 +34,7 @@ function sourceExtras({
   return [
     ...people('connection', connections),
     ...some(reconnects, 'reconnect'),
-    ...some(refused, 'refused connection'),
+    ...some(refused, connections ? 'refused connection' : 'refused datagram'),
     ...some(brokenLines, 'broken line'),
     ...some(kernelDropped, 'kernel drop'),
     ...some(dropped, 'dropped datagram'),

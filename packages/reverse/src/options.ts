@@ -14,6 +14,7 @@ import {
   parseDuration,
   parseFlushAfter,
   parseInteger,
+  parseNetworks,
   parsePayload,
   parseSize,
   readMoldReceiving,
@@ -45,7 +46,10 @@ export interface ReverseOptions
   clientTimeout?: number | string;
   /** Clients at most on each `tcpOutputAddr`; default 1000. */
   maxClients?: number | string;
-  /** Networks whose hosts may connect, `192.168.0.0/16`; default all. */
+  /**
+   * Networks whose hosts may connect, and whose datagrams the UDP listeners accept, `192.168.0.0/16`; default all. What
+   * the group in the middle delivers is not filtered.
+   */
   allow?: string | string[];
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
@@ -132,6 +136,7 @@ export function readOptions(options: ReverseOptions) {
     receiving: readMoldReceiving(options, receives),
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
+    networks: parseNetworks(listOf(options.allow)),
     payload: parsePayload(options.payload, sends),
     flushAfter: parseFlushAfter(options.flushAfter),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,

@@ -12,7 +12,7 @@ export interface SourceCounts {
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
-  /** Connections turned away by `--allow`. */
+  /** Refused by `--allow`: connections of a TCP source, datagrams of a UDP source. */
   refused: number;
   /** Of `frame=mold`; messages, but for `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
   mold?: {

@@ -7,10 +7,12 @@ import {
   isRegular,
   type KeyOptions,
   keyDefaults,
+  listOf,
   type MoldReceiveOptions,
   openPathSink,
   openUdpSources,
   parseAddresses,
+  parseNetworks,
   type Rotation,
   type RotationOptions,
   readMoldReceiving,
@@ -32,6 +34,8 @@ export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOpt
   path: string;
   /** `HOST:PORT[,KEY...]` to listen on. */
   listenAddr: string | string[];
+  /** Networks whose datagrams are accepted, `192.168.0.0/16`; default all. */
+  allow?: string | string[];
   /** All listeners write to one file. */
   merge?: boolean;
 }
@@ -49,7 +53,7 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths, teeFrame, mold, rotation } = readOptions(options);
+    const { addresses, paths, teeFrame, mold, rotation, allow } = readOptions(options);
     const sessions = new Sessions(service, mold);
     const answers = await Promise.all(addresses.map((address) => resolveAll(address, service.stopping)));
     forbidTwins(
@@ -60,7 +64,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     for (const [i, address] of addresses.entries()) {
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
-      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
+      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat(), allow)) {
         service.route(sessions.source(source), to);
       }
     }
@@ -94,7 +98,8 @@ function readOptions(options: ServerOptions) {
     throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
   const rotation = readRotation(options);
   if (rotation && path === '-') throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
-  return { addresses, paths, teeFrame, rotation, mold: readMoldReceiving(options, molds.length > 0) };
+  const allow = parseNetworks(listOf(options.allow));
+  return { addresses, paths, teeFrame, rotation, allow, mold: readMoldReceiving(options, molds.length > 0) };
 }
 
 /** An address as a file's name: what a file system does not take becomes `_`. */

@@ -6,7 +6,8 @@ const ERRORS = 256;
 const DATAGRAMS = ERRORS;
 const BYTES = ERRORS + 1;
 const DROPPED = ERRORS + 2;
-const RETURNED = ERRORS + 3;
+const REFUSED = ERRORS + 3;
+const RETURNED = ERRORS + 4;
 
 /** Counters that one thread writes and others read; doubles count exactly to 2^53. */
 export class SharedCounts {
@@ -48,6 +49,15 @@ export class SharedCounts {
 
   set dropped(datagrams: number) {
     this.#values[DROPPED] = datagrams;
+  }
+
+  /** Datagrams whose sender is not allowed. */
+  get refused(): number {
+    return this.#values[REFUSED]!;
+  }
+
+  set refused(datagrams: number) {
+    this.#values[REFUSED] = datagrams;
   }
 
   read(): SendCounts {

@@ -88,7 +88,13 @@ class LinuxReceiver implements Receiver {
 
   get counts(): ReceiveCounts {
     const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
-    return { datagrams, bytes, dropped, kernelDropped: this.#countDrops() };
+    return {
+      datagrams,
+      bytes,
+      dropped,
+      kernelDropped: this.#countDrops(),
+      refused: this.#thread?.counts.refused ?? 0,
+    };
   }
 
   /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */
@@ -103,9 +109,9 @@ class LinuxReceiver implements Receiver {
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
     if (this.#stopped) return;
-    const { tellsSenders = false } = this.options;
+    const { tellsSenders = false, allow } = this.options;
     const roomy = this.receiveBuffer >= ROOMY;
-    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders };
+    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     try {
       await this.#thread.ended;
