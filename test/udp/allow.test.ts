@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import { Allowed } from 'mproxy-udp';
+import { Allowed, Batch } from 'mproxy-udp';
 import t, { type Test } from 'tap';
 import { until } from '../support/wait.js';
 import { ENGINES, lo, noIpv6, open, openSender, sendAll } from './engines.js';
@@ -122,8 +122,11 @@ t.test('linux: datagrams that the kernel put together are counted one by one', a
   const inbox = await open(t, engine, { allow: [{ address: '127.0.0.1', prefix: 32 }] });
   const sender = await openSender(t, engine, inbox.port, { bind: { address: '127.0.0.2', port: 0 } });
   inbox.run();
-  await sendAll(sender, Array<string>(64).fill('same size'));
-  await until('all are refused', () => inbox.receiver.counts.refused === 64);
+  const batch = new Batch();
+  batch.reset(Buffer.alloc(19 * 100 + 1));
+  batch.add(0, 19 * 100 + 1, 100);
+  sender.send(batch);
+  await until('all are refused', () => inbox.receiver.counts.refused === 20);
   await inbox.stop();
   t.strictSame(inbox.texts, []);
 });

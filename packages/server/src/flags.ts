@@ -14,6 +14,11 @@ export const FLAGS: Record<string, Flag[]> = {
       repeats: true,
       help: 'drop datagrams of senders outside this network; may repeat',
     },
+    {
+      name: '--file-mode',
+      value: 'MODE',
+      help: 'octal mode of files that it makes; default 0666 less umask',
+    },
     { name: '--merge', help: 'several listeners: all into FILE' },
     { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
   ],

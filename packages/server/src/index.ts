@@ -36,6 +36,8 @@ export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOpt
   listenAddr: string | string[];
   /** Networks whose datagrams are accepted, `192.168.0.0/16`; default all. */
   allow?: string | string[];
+  /** Mode of files that are made, octal as text (`0640`) or a number (0o640); default 0666 less the umask. */
+  fileMode?: number | string;
   /** All listeners write to one file. */
   merge?: boolean;
 }
@@ -53,14 +55,14 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths, teeFrame, mold, rotation, allow } = readOptions(options);
+    const { addresses, paths, teeFrame, mold, rotation, allow, fileMode } = readOptions(options);
     const sessions = new Sessions(service, mold);
     const answers = await Promise.all(addresses.map((address) => resolveAll(address, service.stopping)));
     forbidTwins(
       service.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
-    const sinks = openSinks(service, addresses, paths, rotation);
+    const sinks = openSinks(service, addresses, paths, rotation, fileMode);
     for (const [i, address] of addresses.entries()) {
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
@@ -98,8 +100,27 @@ function readOptions(options: ServerOptions) {
     throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
   const rotation = readRotation(options);
   if (rotation && path === '-') throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
+  const fileMode = readFileMode(options);
   const allow = parseNetworks(listOf(options.allow));
-  return { addresses, paths, teeFrame, rotation, allow, mold: readMoldReceiving(options, molds.length > 0) };
+  return {
+    addresses,
+    paths,
+    teeFrame,
+    rotation,
+    allow,
+    fileMode,
+    mold: readMoldReceiving(options, molds.length > 0),
+  };
+}
+
+/** Reads `--file-mode`. @throws MPROXY_USAGE */
+function readFileMode({ fileMode, path }: ServerOptions): number | undefined {
+  if (fileMode === undefined) return undefined;
+  if (path === '-') throw usage('--file-mode', String(fileMode), 'stdout has no mode to set', 'give a file');
+  const text = typeof fileMode === 'number' ? fileMode.toString(8) : fileMode;
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw usage('--file-mode', text, 'not an octal mode', 'use one like 0640');
+  return Number.parseInt(text, 8);
 }
 
 /** An address as a file's name: what a file system does not take becomes `_`. */
@@ -109,13 +130,19 @@ function fileName(text: string): string {
 }
 
 /** A sink for each address; one for all that write to the same path. */
-function openSinks(service: Service, addresses: Address[], paths: string[], rotation?: Rotation): Sink[] {
+function openSinks(
+  service: Service,
+  addresses: Address[],
+  paths: string[],
+  rotation?: Rotation,
+  fileMode?: number,
+): Sink[] {
   const opened = new Map<string, Sink>();
   return addresses.map(({ keys }, i) => {
     const path = paths[i]!;
     const known = opened.get(path);
     if (known) return known;
-    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation);
+    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation, fileMode);
     service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
     opened.set(path, sink);
     return sink;
