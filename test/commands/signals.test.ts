@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { type Name, start } from '../support/command.js';
-import { tcpServer, udpSink } from '../support/net.js';
+import { tcpServer, udpSend, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const ENDLESS: [Name, string[], RegExp][] = [
@@ -59,6 +59,18 @@ t.test('SIGHUP does not stop a server, which opens its file again; SIGTERM then 
   await server.port();
   server.child.kill('SIGHUP');
   await server.says('reopened');
+  t.equal(await server.stop(), 0);
+});
+
+t.test('SIGHUP does not stop a server that has no file to open again', async (t) => {
+  const server = start(t, 'server', ['--path', '-', '--listen-addr', '127.0.0.1:0', '--stats', '0.1']);
+  const port = await server.port();
+  server.child.kill('SIGHUP');
+  await udpSend(port, ['after\n']);
+  await until('it goes on', () => String(server.stdout) === 'after\n');
+  // Had it stopped, the first would have been read and written out, and no second one.
+  await udpSend(port, ['again\n']);
+  await until('it still does', () => String(server.stdout) === 'after\nagain\n');
   t.equal(await server.stop(), 0);
 });
 

@@ -55,10 +55,7 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
   const { printStats } = await import('./stats.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
-  handle.ready.then(
-    () => signals.runs(handle),
-    () => undefined,
-  );
+  signals.runs(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);

@@ -23,7 +23,7 @@ export class Signals {
     return this.#stop.signal;
   }
 
-  /** The program runs. Before that it has nothing open that could be read again. */
+  /** The program has started. Before that SIGHUP stops it: it is not known yet whether it has anything to read again. */
   runs(handle: Handle): void {
     this.#handle = handle;
   }

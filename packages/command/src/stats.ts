@@ -38,7 +38,7 @@ function sourceExtras({
     ...some(empty, 'empty datagram'),
     ...people('connection', connections),
     ...some(reconnects, 'reconnect'),
-    ...some(refused, 'refused connection'),
+    ...some(refused, connections ? 'refused connection' : 'refused datagram'),
     ...some(timedOut, 'timed-out sender'),
     ...some(brokenLines, 'broken line'),
     ...some(discarded, 'discarded message'),

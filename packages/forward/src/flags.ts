@@ -15,6 +15,12 @@ export const FLAGS: Record<string, Flag[]> = {
       '--udp-downstream-addr',
       'send to UDP, unicast, broadcast or a group; may repeat, all get everything',
     ),
+    {
+      name: '--allow',
+      value: 'CIDR',
+      repeats: true,
+      help: 'UDP listeners drop datagrams of senders outside this network; may repeat',
+    },
     { name: '--tee', short: '-t', help: 'copy what comes in to stdout' },
   ],
   'TCP upstreams': [

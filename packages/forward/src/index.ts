@@ -123,7 +123,7 @@ class Forward {
     const { service } = this;
     const others = listens.flatMap(({ answers }) => answers);
     for (const [i, { address, answers }] of listens.entries()) {
-      for (const source of await openUdpSources(service, address, answers, others)) {
+      for (const source of await openUdpSources(service, address, answers, others, this.#read.allow)) {
         if (i === 0) for (const sender of own) source.ignore(sender);
         const sinks = [...(await this.#openSinks(downstreams)), ...listOf(session), ...this.#tee()];
         service.route(this.#sessions.source(source), sinks);

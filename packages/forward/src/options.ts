@@ -7,11 +7,13 @@ import {
   isMold,
   type KeyOptions,
   keyDefaults,
+  listOf,
   type MoldReceiveOptions,
   type MoldSendOptions,
   parseAddresses,
   parseDuration,
   parseFlushAfter,
+  parseNetworks,
   parsePayload,
   readMoldReceiving,
   readMoldSending,
@@ -28,6 +30,8 @@ export interface ForwardOptions
     MoldReceiveOptions {
   /** `HOST:PORT[,KEY...]` to listen on; TCP upstreams are sent to the first, where it is a group. */
   udpListenAddr?: string | string[];
+  /** Networks whose datagrams the UDP listeners accept, `192.168.0.0/16`; default all. */
+  allow?: string | string[];
   /** `HOST:PORT[,KEY...]` to send to. */
   udpDownstreamAddr?: string | string[];
   /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to connect to. */
@@ -109,6 +113,7 @@ export function readOptions(options: ForwardOptions) {
     once,
     sending: readMoldSending(options, sends),
     receiving: readMoldReceiving(options, receives),
+    allow: readAllow(options, listens.length),
     payload: parsePayload(options.payload, sends),
     flushAfter: parseFlushAfter(
       options.flushAfter,
@@ -128,6 +133,13 @@ function readGreeting(file: string): Buffer {
   } catch (error) {
     throw failure('MPROXY_FILE', '--greeting-file', file, error);
   }
+}
+
+function readAllow({ allow }: ForwardOptions, listeners: number): ReturnType<typeof parseNetworks> {
+  const networks = parseNetworks(listOf(allow));
+  if (networks && listeners === 0)
+    throw usage('--allow', listOf(allow).join(', '), 'there is no UDP listener', 'use --udp-listen-addr');
+  return networks;
 }
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };

@@ -54,13 +54,15 @@ export const FLAGS: Record<string, Flag[]> = {
       help: 'clients at most on each --tcp-output-addr; default 1000',
     },
   ],
-  'TCP and TLS listeners': [
+  Access: [
     {
       name: '--allow',
       value: 'CIDR',
       repeats: true,
-      help: 'let only hosts of this network connect; may repeat',
+      help: 'accept connections and datagrams only from this network; may repeat',
     },
+  ],
+  'TLS listeners': [
     {
       name: '--tls-cert',
       value: 'FILE',

@@ -143,7 +143,13 @@ class Reverse {
   async #openUdpInputs(group: Resolved, inputs: Resolved[], session: MoldSink | undefined): Promise<void> {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
-      for (const source of await openUdpSources(this.service, address, answers, others)) {
+      for (const source of await openUdpSources(
+        this.service,
+        address,
+        answers,
+        others,
+        this.#read.networks,
+      )) {
         const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!));
         this.service.route(this.#sessions.source(source), [sink, ...this.#tee()]);
       }

@@ -14,6 +14,7 @@ import {
   parseDuration,
   parseFlushAfter,
   parseInteger,
+  parseNetworks,
   parsePayload,
   parseSize,
   readMoldReceiving,
@@ -49,7 +50,10 @@ export interface ReverseOptions
   maxSenders?: number | string;
   /** How long a sender may send nothing, as `5m`; default 0, for ever. */
   senderTimeout?: number | string;
-  /** Networks whose hosts may connect, `192.168.0.0/16`; default all. */
+  /**
+   * Networks whose hosts may connect, and whose datagrams the UDP listeners accept, `192.168.0.0/16`; default all. What
+   * the group in the middle delivers is not filtered.
+   */
   allow?: string | string[];
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
@@ -136,6 +140,7 @@ export function readOptions(options: ReverseOptions) {
     receiving: readMoldReceiving(options, receives),
     limits: readLimits(options),
     allow: parseAllow(listOf(options.allow)),
+    networks: parseNetworks(listOf(options.allow)),
     payload: parsePayload(options.payload, sends),
     flushAfter: parseFlushAfter(
       options.flushAfter,

@@ -16,7 +16,7 @@ export interface SourceCounts {
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
-  /** Connections closed at once: `--allow`, `--max-senders`, or no descriptors left. */
+  /** Refused by `--allow`: datagrams of a UDP source. Of a TCP source connections, also by `--max-senders` and where no descriptors are left. */
   refused: number;
   /** Senders disconnected because they sent nothing for the sender timeout. */
   timedOut?: number;

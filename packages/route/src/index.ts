@@ -6,7 +6,7 @@ export { ERRORS, type ErrorCode, failure, MproxyError, reason, usage } from './e
 export { FollowedInput } from './follow.js';
 export { type Input, openInput } from './input.js';
 export { KEYS, type KeyName, type Keys, parseFrame, setKey } from './keys.js';
-export { parseAllow } from './listener.js';
+export { parseAllow, parseNetworks } from './listener.js';
 export { forbidLoops, forbidTwins, type Resolved } from './loops.js';
 export {
   type MoldReceiveOptions,

@@ -1,5 +1,6 @@
 import { BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { Network } from 'mproxy-udp';
 import { type Address, canonicalIp, showEndpoint } from './address.js';
 import { descriptorLimit, takesReserve } from './descriptors.js';
 import { failure, reason, usage } from './errors.js';
@@ -155,9 +156,18 @@ export class Listener {
 
 /** Reads `--allow`. @throws MPROXY_USAGE */
 export function parseAllow(cidrs: string[] | undefined): BlockList | undefined {
-  if (!cidrs || cidrs.length === 0) return undefined;
+  const networks = parseNetworks(cidrs);
+  if (!networks) return undefined;
   const list = new BlockList();
-  for (const cidr of cidrs) {
+  for (const { address, prefix } of networks)
+    list.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6');
+  return list;
+}
+
+/** Reads `--allow` for UDP inputs; undefined: everyone is allowed. @throws MPROXY_USAGE */
+export function parseNetworks(cidrs: string[] | undefined): Network[] | undefined {
+  if (!cidrs || cidrs.length === 0) return undefined;
+  return cidrs.map((cidr) => {
     const [ip, length, rest] = cidr.split('/');
     const address = canonicalIp(ip!);
     const most = address && isIPv4(address) ? 32 : 128;
@@ -165,9 +175,8 @@ export function parseAllow(cidrs: string[] | undefined): BlockList | undefined {
     if (!address || !(prefix <= most) || rest !== undefined) {
       throw usage('--allow', cidr, 'not a network like 192.168.0.0/16 or fd00::/8');
     }
-    list.addSubnet(address, prefix, most === 32 ? 'ipv4' : 'ipv6');
-  }
-  return list;
+    return { address, prefix };
+  });
 }
 
 function listen(server: Server, options: { host: string; port: number; ipv6Only: boolean }): Promise<void> {

@@ -22,9 +22,20 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     total += count;
   };
   for (const { name, counts, advice, lost: lostMessages = '' } of sources) {
-    const { kernelDropped = 0, dropped: overrun, brokenLines, discarded, mold } = counts;
+    const {
+      kernelDropped = 0,
+      dropped: overrun,
+      brokenLines,
+      discarded,
+      mold,
+      refused,
+      connections,
+    } = counts;
     const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
     const late = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
+    // The listener of a TCP source reports its refused connections.
+    if (!connections)
+      lost(refused, `${name}: dropped ${showCount(refused, 'datagram')}: --allow does not name their sender`);
     // What is missing of a session is asked for again.
     if (!mold) {
       lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);

@@ -8,6 +8,17 @@ export const FLAGS: Record<string, Flag[]> = {
       value: 'FILE|-',
       help: 'what to append to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
     },
+    {
+      name: '--allow',
+      value: 'CIDR',
+      repeats: true,
+      help: 'drop datagrams of senders outside this network; may repeat',
+    },
+    {
+      name: '--file-mode',
+      value: 'MODE',
+      help: 'octal mode of files that it makes; default 0666 less umask',
+    },
     { name: '--merge', help: 'several listeners: all into FILE' },
     { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
   ],

@@ -7,10 +7,12 @@ import {
   isRegular,
   type KeyOptions,
   keyDefaults,
+  listOf,
   type MoldReceiveOptions,
   openPathSink,
   openUdpSources,
   parseAddresses,
+  parseNetworks,
   type Rotation,
   type RotationOptions,
   readMoldReceiving,
@@ -32,6 +34,10 @@ export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOpt
   path: string;
   /** `HOST:PORT[,KEY...]` to listen on. */
   listenAddr: string | string[];
+  /** Networks whose datagrams are accepted, `192.168.0.0/16`; default all. */
+  allow?: string | string[];
+  /** Mode of files that are made, octal as text (`0640`) or a number (0o640); default 0666 less the umask. */
+  fileMode?: number | string;
   /** All listeners write to one file. */
   merge?: boolean;
 }
@@ -49,18 +55,20 @@ export const LISTEN_ADDR: AddressRule = {
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startService(options, signal, async (service) => {
-    const { addresses, paths, teeFrame, mold, rotation } = readOptions(options);
+    // SIGHUP never stops a server: not before its files are open, nor where it writes to stdout.
+    service.onReload(() => undefined);
+    const { addresses, paths, teeFrame, mold, rotation, allow, fileMode } = readOptions(options);
     const sessions = new Sessions(service, mold);
     const answers = await Promise.all(addresses.map((address) => resolveAll(address, service.stopping)));
     forbidTwins(
       service.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
-    const sinks = openSinks(service, addresses, paths, rotation);
+    const sinks = openSinks(service, addresses, paths, rotation, fileMode);
     for (const [i, address] of addresses.entries()) {
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
-      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat())) {
+      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat(), allow)) {
         service.route(sessions.source(source), to);
       }
     }
@@ -94,7 +102,27 @@ function readOptions(options: ServerOptions) {
     throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
   const rotation = readRotation(options);
   if (rotation && path === '-') throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
-  return { addresses, paths, teeFrame, rotation, mold: readMoldReceiving(options, molds.length > 0) };
+  const fileMode = readFileMode(options);
+  const allow = parseNetworks(listOf(options.allow));
+  return {
+    addresses,
+    paths,
+    teeFrame,
+    rotation,
+    allow,
+    fileMode,
+    mold: readMoldReceiving(options, molds.length > 0),
+  };
+}
+
+/** Reads `--file-mode`. @throws MPROXY_USAGE */
+function readFileMode({ fileMode, path }: ServerOptions): number | undefined {
+  if (fileMode === undefined) return undefined;
+  if (path === '-') throw usage('--file-mode', String(fileMode), 'stdout has no mode to set', 'give a file');
+  const text = typeof fileMode === 'number' ? fileMode.toString(8) : fileMode;
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw usage('--file-mode', text, 'not an octal mode', 'use one like 0640');
+  return Number.parseInt(text, 8);
 }
 
 /** What of an address names its file, as it was typed: HOST:PORT, and which of several receivers of one group it is. */
@@ -109,13 +137,19 @@ function fileName(text: string): string {
 }
 
 /** A sink for each address; one for all that write to the same path. */
-function openSinks(service: Service, addresses: Address[], paths: string[], rotation?: Rotation): Sink[] {
+function openSinks(
+  service: Service,
+  addresses: Address[],
+  paths: string[],
+  rotation?: Rotation,
+  fileMode?: number,
+): Sink[] {
   const opened = new Map<string, Sink>();
   return addresses.map(({ keys }, i) => {
     const path = paths[i]!;
     const known = opened.get(path);
     if (known) return known;
-    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation);
+    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation, fileMode);
     service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
     opened.set(path, sink);
     return sink;

@@ -42,6 +42,12 @@ export interface Membership {
   sources: string[];
 }
 
+/** The addresses that begin with the first `prefix` bits of this one; no zone. */
+export interface Network {
+  address: string;
+  prefix: number;
+}
+
 export interface ReceiverOptions extends Endpoint {
   family: 4 | 6;
   /** `[::]` without IPv4. */
@@ -52,6 +58,8 @@ export interface ReceiverOptions extends Endpoint {
   receiveBuffer: number;
   /** Fills {@link Batch.from} of what is delivered on the event loop. */
   tellsSenders?: boolean;
+  /** Given, not empty: datagrams whose sender is in none of these are dropped. IPv4-mapped senders match as IPv4. */
+  allow?: Network[];
   notice: (text: string) => void;
 }
 
@@ -106,6 +114,8 @@ export interface ReceiveCounts {
   kernelDropped: number | undefined;
   /** Dropped between a receiving thread and the event loop, or before {@link Receiver.run} for want of room. */
   dropped: number;
+  /** Datagrams dropped because {@link ReceiverOptions.allow} does not have their sender; in no other counter. */
+  refused: number;
 }
 
 export interface Receiver {

@@ -1,3 +1,4 @@
+export { Allowed } from './allowed.js';
 export { Batch } from './batch.js';
 export * from './contract.js';
 export { type Choice, chooseEngine } from './engine.js';

@@ -50,8 +50,9 @@ export class FileSink implements Sink {
     readonly name: string,
     private readonly frame: Frame,
     rotation?: Rotation,
+    mode?: number,
   ) {
-    this.#file = new AppendFile(name, service.engine);
+    this.#file = new AppendFile(name, service.engine, mode);
     this.#most = rotation ? 0 : PIECE;
     if (rotation) this.#rotator = this.#rotating(rotation);
     this.#measure();

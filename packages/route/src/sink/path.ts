@@ -21,6 +21,7 @@ export function isRegular(path: string): boolean {
 
 /**
  * Opens what a path names, to append to: a file, a device, a FIFO, a terminal, or `-` for stdout. Only a file rotates.
+ * @param mode of files that are made, 0 to 0o777; default 0666 less the umask
  * @throws MPROXY_FILE
  */
 export function openPathSink(
@@ -28,6 +29,7 @@ export function openPathSink(
   path: string,
   frame: Frame,
   rotation?: Rotation,
+  mode?: number,
 ): FileSink | StreamSink {
   if (path === '-') return service.stdout(frame, false);
   try {
@@ -36,7 +38,7 @@ export function openPathSink(
       throw new Error('only a file can be rotated');
     if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
       return openStreamSink(service, path, frame);
-    return service.sink(new FileSink(service, path, frame, rotation));
+    return service.sink(new FileSink(service, path, frame, rotation, mode));
   } catch (error) {
     throw failure('MPROXY_FILE', 'opening', path, error);
   }

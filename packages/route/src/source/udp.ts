@@ -1,4 +1,4 @@
-import type { Deliver, Endpoint, OwnSender, Receiver, ThreadSinks } from 'mproxy-udp';
+import type { Deliver, Endpoint, Network, OwnSender, Receiver, ThreadSinks } from 'mproxy-udp';
 import { type Address, isWildcard, showEndpoint } from '../address.js';
 import { type SourceCounts, sourceCounts } from '../counts.js';
 import { failure, reason } from '../errors.js';
@@ -100,6 +100,7 @@ export class UdpSource implements Source {
  * Opens the sockets of one address to listen on: one for every answer of its name. An answer that is not this
  * host's is skipped with a notice, as long as one is left. Port 0 becomes one port for all.
  * @param others the other answers that the command listens on
+ * @param allow networks whose datagrams are accepted; default all
  * @throws MPROXY_LISTEN, MPROXY_INTERFACE
  */
 export async function openUdpSources(
@@ -107,12 +108,13 @@ export async function openUdpSources(
   address: Address,
   answers: Answer[],
   others: Answer[],
+  allow?: Network[],
 ): Promise<UdpSource[]> {
   const sources: UdpSource[] = [];
   let port = address.port;
   for (const answer of answers) {
     try {
-      const receiver = await openReceiver(service, address, { ...answer, port }, others);
+      const receiver = await openReceiver(service, address, { ...answer, port }, others, allow);
       port = receiver.local.port;
       sources.push(service.source(new UdpSource(service, address, receiver)));
     } catch (error) {
@@ -136,6 +138,7 @@ async function openReceiver(
   address: Address,
   answer: Answer,
   others: Answer[],
+  allow?: Network[],
 ): Promise<Receiver> {
   const { family, ip, port, interface: on } = answer;
   const { keys } = address;
@@ -149,6 +152,7 @@ async function openReceiver(
     ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
     receiveBuffer: asked,
     tellsSenders: keys.frame === 'mold',
+    ...(allow && { allow }),
     notice: service.notice,
   });
   announce(service, address, answer, receiver);

@@ -8,7 +8,8 @@ const DATAGRAMS = ERRORS;
 const BYTES = ERRORS + 1;
 const DROPPED = ERRORS + 2;
 const EMPTY = ERRORS + 3;
-const RETURNED = ERRORS + 4;
+const REFUSED = ERRORS + 4;
+const RETURNED = ERRORS + 5;
 const EMPTY_FROM = RETURNED + ERRORS;
 const VALUES = EMPTY_FROM + Math.ceil(NAME_SIZE / 8);
 
@@ -73,6 +74,15 @@ export class SharedCounts {
 
   set dropped(datagrams: number) {
     this.#values[DROPPED] = datagrams;
+  }
+
+  /** Datagrams whose sender is not allowed. */
+  get refused(): number {
+    return this.#values[REFUSED]!;
+  }
+
+  set refused(datagrams: number) {
+    this.#values[REFUSED] = datagrams;
   }
 
   read(): SendCounts {

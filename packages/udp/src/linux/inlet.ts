@@ -1,6 +1,8 @@
+import { Allowed, MAPPED } from '../allowed.js';
 import { BATCH_CAPACITY, type Batch } from '../batch.js';
-import type { OwnSender } from '../contract.js';
+import type { Network, OwnSender } from '../contract.js';
 import {
+  AF_INET,
   addressBytes,
   CONTROL_SIZE,
   decodeAddress,
@@ -26,17 +28,22 @@ export class Inlet {
   readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
   readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
   readonly #ignored: { port: number; addresses: Buffer[] }[];
+  readonly #allowed: Allowed | undefined;
   #used = BATCH_CAPACITY;
   /** Empty datagrams of the last batch, and the offset of the last of them. */
   empty = 0;
   emptyOffset = 0;
+  /** Datagrams of the last batch that were dropped because their sender is not allowed. */
+  refused = 0;
 
   constructor(
     private readonly libc: Libc,
     readonly fd: number,
     ignored: OwnSender[] = [],
+    allow?: Network[],
   ) {
     this.#ignored = ignored.map(({ port, addresses }) => ({ port, addresses: addresses.map(addressBytes) }));
+    if (allow) this.#allowed = new Allowed(allow);
     this.#address = libc.address(this.#arena);
     this.#lengths = new Uint32Array(this.#arena.buffer, this.#arena.byteOffset, this.#arena.length / 4);
     this.#layOut(libc.address(this.#slab));
@@ -56,6 +63,7 @@ export class Inlet {
     }
     this.#used = count;
     this.empty = 0;
+    this.refused = 0;
     batch.reset(this.#slab);
     batch.lent = true;
     let came = 0;
@@ -79,14 +87,27 @@ export class Inlet {
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
     if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
+    const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
+    const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
+    if (this.#allowed && !this.#isAllowed(i, this.#allowed)) {
+      // What UDP_GRO puts together is of one sender (udp_gro_receive_segment, net/ipv4/udp_offload.c).
+      this.refused += segment > 0 && segment < length ? Math.ceil(length / segment) : 1;
+      return true;
+    }
     if (length === 0) {
       this.empty++;
       this.emptyOffset = i * ENTRY;
     }
-    const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
-    const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
     batch.add(i * ENTRY, length, segment < length ? segment : 0);
     return true;
+  }
+
+  /** Reads struct sockaddr_in (the address at byte 4) or sockaddr_in6 (at byte 8). */
+  #isAllowed(i: number, allowed: Allowed): boolean {
+    const words = this.#lengths;
+    const at = (this.#nameAt + i * NAME_SPACE) >> 2;
+    if ((words[at]! & 0xffff) === AF_INET) return allowed.has(0, 0, MAPPED, words[at + 1]!);
+    return allowed.has(words[at + 2]!, words[at + 3]!, words[at + 4]!, words[at + 5]!);
   }
 
   #isIgnored(i: number): boolean {

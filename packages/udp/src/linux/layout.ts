@@ -39,7 +39,7 @@ export const NAME_SIZE = 28;
 export const NAME_SPACE = 32;
 
 // <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
-const AF_INET = 2;
+export const AF_INET = 2;
 const AF_INET6 = 10;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;

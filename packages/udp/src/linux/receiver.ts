@@ -90,7 +90,8 @@ class LinuxReceiver implements Receiver {
   get counts(): ReceiveCounts {
     const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
     const empty = this.#thread?.counts.empty ?? 0;
-    return { datagrams, bytes, empty, dropped, kernelDropped: this.#countDrops() };
+    const refused = this.#thread?.counts.refused ?? 0;
+    return { datagrams, bytes, empty, refused, dropped, kernelDropped: this.#countDrops() };
   }
 
   get emptyFrom(): Endpoint | undefined {
@@ -110,9 +111,9 @@ class LinuxReceiver implements Receiver {
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
     if (this.#stopped) return;
-    const { tellsSenders = false } = this.options;
+    const { tellsSenders = false, allow } = this.options;
     const roomy = this.receiveBuffer >= ROOMY;
-    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders };
+    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     try {
       await this.#thread.ended;

@@ -1,6 +1,14 @@
 import { startWorker } from '#parts';
 import { Batch } from '../batch.js';
-import type { Deliver, FileTarget, HandedOver, OwnSender, SocketTarget, ThreadSinks } from '../contract.js';
+import type {
+  Deliver,
+  FileTarget,
+  HandedOver,
+  Network,
+  OwnSender,
+  SocketTarget,
+  ThreadSinks,
+} from '../contract.js';
 import { SharedCounts } from './counts.js';
 import type { Libc } from './libc.js';
 import { Ring } from './ring.js';
@@ -9,7 +17,7 @@ import { interfaceName } from './socket.js';
 
 /** Everything a thread needs to know: plain data. */
 export interface ThreadData {
-  inlet: { fd: number; ignored: OwnSender[]; roomy: boolean; tellsSenders: boolean };
+  inlet: { fd: number; ignored: OwnSender[]; allow?: Network[]; roomy: boolean; tellsSenders: boolean };
   sockets: SocketTarget[];
   files: FileTarget[];
   /** Given where some sink lives on the event loop. */

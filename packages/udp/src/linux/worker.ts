@@ -29,7 +29,7 @@ const libc = loadLibc();
 const stop = new Int32Array(stopBuffer);
 const counts = new SharedCounts(countsBuffer);
 const ring = shared && new Ring(shared, from.tellsSenders);
-const inlet = new Inlet(libc, from.fd, from.ignored);
+const inlet = new Inlet(libc, from.fd, from.ignored, from.allow);
 /** Given where the event loop is to know who sent what. */
 const names = from.tellsSenders ? inlet.names : undefined;
 const dispatches = sockets.map(({ fd, counts: shared, waits, name }) => {
@@ -91,6 +91,7 @@ function receive(flags?: number, late = false): number {
     return 1;
   }
   failures = 0;
+  if (inlet.refused > 0) counts.refused += inlet.refused;
   // What is not delivered, a command's own, is something that came, too.
   if (batch.count === 0) return got;
   counts.moved(batch.datagrams, batch.bytes);

@@ -1,4 +1,5 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
+import { Allowed } from '../allowed.js';
 import { Batch } from '../batch.js';
 import type {
   Deliver,
@@ -72,6 +73,8 @@ class NodeReceiver implements Receiver {
   #early: [message: Buffer, from: RemoteInfo][] = [];
   #earlyMemory = 0;
   #dropped = 0;
+  #refused = 0;
+  readonly #allowed: Allowed | undefined;
   readonly #senders: Senders | undefined;
   /** Memory that the kernel held for what came. */
   #heard = 0;
@@ -92,6 +95,7 @@ class NodeReceiver implements Receiver {
   ) {
     this.local = localEndpoint(opened.socket);
     this.receiveBuffer = opened.receiveBuffer;
+    if (options.allow) this.#allowed = new Allowed(options.allow);
     if (options.tellsSenders) this.#senders = new Senders();
     this.#listen(opened);
     this.#stopUpkeep = this.#keepUp();
@@ -116,7 +120,12 @@ class NodeReceiver implements Receiver {
   }
 
   get counts(): ReceiveCounts {
-    return { ...this.#moved, kernelDropped: this.#kernelDropped, dropped: this.#dropped };
+    return {
+      ...this.#moved,
+      kernelDropped: this.#kernelDropped,
+      dropped: this.#dropped,
+      refused: this.#refused,
+    };
   }
 
   get emptyFrom(): Endpoint | undefined {
@@ -182,6 +191,10 @@ class NodeReceiver implements Receiver {
   #take(message: Buffer, from: RemoteInfo): void {
     this.#heard += message.length + DATAGRAM_MEMORY;
     if (this.#ignored.length > 0 && this.#isIgnored(from)) return;
+    if (this.#allowed && !this.#allowed.hasAddress(plainAddress(from.address).replace(/%.*/, ''))) {
+      this.#refused++;
+      return;
+    }
     if (this.#deliver) this.#pass(message, from, this.#deliver);
     else this.#keep(message, from);
   }
