@@ -22,7 +22,7 @@ const CASES: Record<string, [typed: string, args: string][]> = {
     ['--stats --qu\t', '[--stats][--quiet]'],
   ],
   'mproxy-server': [['--listen-addr 127.0.0.1:9920 --mer\t', '[--listen-addr][127.0.0.1:9920][--merge]']],
-  'mproxy-forward': [['--tls-ca a\t --greet\tx', '[--tls-ca][a file][--greeting][x]']],
+  'mproxy-forward': [['--tls-ca a\t --idle\tx', '[--tls-ca][a file][--idle-timeout][x]']],
   'mproxy-reverse': [['--tls-cert a\t --tls-cert a\t', '[--tls-cert][a file][--tls-cert][a file]']],
 };
 
