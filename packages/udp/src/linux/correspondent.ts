@@ -9,6 +9,8 @@ import { getOption, setOption, trySetOption } from './options.js';
 import { endpointBytes } from './socket.js';
 
 const MSG_DONTWAIT = 0x40;
+/** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
+const MOST_TRIES = 16;
 
 /**
  * What an unconnected socket hears, and single datagrams from it to anybody. Heard by the event loop, since both
@@ -57,7 +59,11 @@ export class Correspondent {
     }
     let errno = this.#sendTo(bytes, to);
     // The error of an earlier datagram is reported in place of this one's, which was not sent (IP_RECVERR, ip(7)).
-    if (errno !== 0 && errno !== ERRNO.EAGAIN && this.readErrors() > 0) errno = this.#sendTo(bytes, to);
+    for (let tries = 0; errno !== 0 && errno !== ERRNO.EAGAIN && tries < MOST_TRIES; tries++) {
+      const returned = this.readErrors();
+      if (returned === 0 && errno !== ERRNO.ECONNREFUSED) break;
+      errno = this.#sendTo(bytes, to);
+    }
     if (errno === 0) this.#counts.moved(1, bytes.length);
     else if (errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS) this.#counts.dropped++;
     else this.#counts.failed(errno, 1);

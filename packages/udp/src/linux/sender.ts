@@ -62,6 +62,8 @@ export class LinuxSender implements Sender {
   readonly #name: Buffer | undefined;
   #to: Endpoint;
   readonly #returns = new Returns();
+  /** What the network returned for replies. */
+  readonly #replyReturns = new Returns();
   readonly #queue: ErrorQueue;
   #closed = false;
   #hurried = false;
@@ -77,7 +79,7 @@ export class LinuxSender implements Sender {
     const { receiveBuffer } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
     keepErrors(libc, fd, family);
-    this.#queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
+    this.#queue = new ErrorQueue(libc, fd, (errno, to) => this.#returned(errno, to));
     const readErrors = () => this.#queue.read();
     if (family === 4) setOption(libc, fd, 'SO_BROADCAST', 1);
     if (tos !== undefined) setOption(libc, fd, family === 4 ? 'IP_TOS' : 'IPV6_TCLASS', tos);
@@ -122,7 +124,16 @@ export class LinuxSender implements Sender {
   }
 
   get replies(): SendCounts {
-    return this.#correspondent?.counts ?? NO_REPLIES;
+    if (!this.#correspondent) return NO_REPLIES;
+    this.#collect();
+    return this.#replyReturns.into(this.#correspondent.counts);
+  }
+
+  /** Replies leave from the same socket: what comes back for them has another address than the destination. */
+  #returned(errno: number, to: Endpoint): void {
+    const { address, port } = this.#to;
+    const reply = this.#correspondent && (to.address !== address || to.port !== port);
+    (reply ? this.#replyReturns : this.#returns).add(errno, to);
   }
 
   reply(bytes: Buffer, to: Endpoint): void {
