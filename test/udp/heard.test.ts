@@ -142,7 +142,7 @@ for (const engine of ENGINES) {
 
   t.test(
     `${engine.name}: what the network returns for replies is theirs, and costs none of them`,
-    { skip: engine.name !== 'linux' && 'the engine cannot read what is returned' },
+    { skip: engine.name !== 'linux' && 'the node engine cannot read error queues' },
     async (t) => {
       const inbox = (await open(t, engine)).run();
       const { sender } = await openAnswering(t, engine, inbox.port);

@@ -7,6 +7,6 @@ import { showProgress } from './progress.js';
 void runCommand({
   ...ABOUT,
   start: async (options: ClientOptions, stop) => (await import('./index.js')).startClient(options, stop),
-  progress: (handle, options: ClientOptions & { progress?: boolean }) =>
-    showProgress(handle as ClientHandle, options.progress ?? false),
+  progress: (handle, options: ClientOptions & { progress?: boolean }, messages) =>
+    showProgress(handle as ClientHandle, options.progress ?? false, messages),
 });

@@ -1,3 +1,4 @@
+import type { Messages } from 'mproxy-command';
 import { showBytes, showDuration } from 'mproxy-route/units';
 import type { ClientHandle } from './index.js';
 
@@ -9,21 +10,18 @@ const BAR = 30;
  * @param asked whether the user asked for it; else it is shown for a regular file on a terminal
  * @returns ends it, with a last line
  */
-export function showProgress(handle: ClientHandle, asked: boolean): () => void {
+export function showProgress(handle: ClientHandle, asked: boolean, messages: Messages): () => void {
   const started = performance.now();
-  const terminal = process.stderr.isTTY;
+  const { terminal } = messages;
+  const shown = () => asked || (terminal && handle.progress().total !== undefined);
   const draw = () => {
-    if (!asked && (!terminal || handle.progress().total === undefined)) return;
-    const line = progressLine(handle.progress(), performance.now() - started);
-    // A line that wraps could not be drawn over.
-    const fits = line.slice(0, (process.stderr.columns ?? 80) - 1);
-    process.stderr.write(terminal ? `\r\x1b[K${fits}` : `${line}\n`);
+    if (shown()) messages.draw(progressLine(handle.progress(), performance.now() - started));
   };
   const timer = setInterval(draw, terminal ? PERIOD_MS : 5 * PERIOD_MS);
   return () => {
     clearInterval(timer);
     draw();
-    if (terminal && (asked || handle.progress().total !== undefined)) process.stderr.write('\n');
+    if (shown()) messages.drawn();
   };
 }
 

@@ -7,6 +7,7 @@ import { VERSION } from 'mproxy-route/version';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { abortWith } from './internal-error.js';
+import { Messages } from './messages.js';
 import { Signals } from './signals.js';
 
 /** What makes a command: what is told of it, and the library function that it starts. */
@@ -14,7 +15,7 @@ export interface CommandSpec extends About {
   /** Loaded only when the command runs, so that help comes at once. */
   start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
   /** Shows progress while it runs; returns what ends it. */
-  progress?(handle: Handle, options: never): () => void;
+  progress?(handle: Handle, options: never, messages: Messages): () => void;
 }
 
 /** Options that the command line alone has. */
@@ -25,25 +26,23 @@ interface ShellOptions extends CommonOptions {
 
 /** Runs a command with the arguments of this process, and ends the process with its exit status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
-  // On a terminal a progress bar may stand on the line.
-  const clear = process.stderr.isTTY ? '\r\x1b[K' : '';
-  const say = (text: string) => process.stderr.write(`${clear}${spec.name}: ${text}\n`);
-  // A reader of the notices that went away (2>&1 | head) ends the notices, not the program.
-  process.stderr.on('error', () => undefined);
+  const messages = new Messages(spec.name);
   // An unhandled rejection comes here, too (Node: process, --unhandled-rejections).
   process.on('uncaughtException', (error) => abortWith(spec.name, error));
   try {
     const options = parse(spec, process.argv.slice(2));
-    if (options) await run(spec, options, say);
+    if (options) await run(spec, options, messages);
   } catch (error) {
     if (!(error instanceof MproxyError)) abortWith(spec.name, error);
-    if (!error.reported) say(error.message);
-    process.exit(error.exitStatus);
+    if (!error.reported) messages.say(error.message);
+    process.exitCode = error.exitStatus;
   }
-  process.exit(0);
+  await messages.shown();
+  process.exit();
 }
 
-async function run(spec: CommandSpec, options: ShellOptions, say: (text: string) => void): Promise<void> {
+async function run(spec: CommandSpec, options: ShellOptions, messages: Messages): Promise<void> {
+  const { say } = messages;
   const { quiet, ...rest } = options;
   const { stats } = options;
   const period = stats === undefined ? undefined : statsPeriod(stats);
@@ -58,7 +57,7 @@ async function run(spec: CommandSpec, options: ShellOptions, say: (text: string)
   signals.runs(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopTelling = await tellManager(handle, stop, say);
-  const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never);
+  const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never, messages);
   try {
     await handle.done;
   } finally {

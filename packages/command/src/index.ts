@@ -8,3 +8,4 @@ export {
   MOLD_RECEIVE_FLAGS,
   MOLD_SEND_FLAGS,
 } from './flags.js';
+export type { Messages } from './messages.js';

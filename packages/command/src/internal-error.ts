@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
+import { reopenTerminal } from 'mproxy-route/terminal';
 
-/** The longest that a full pipe behind stderr is waited for, in milliseconds. */
+/** The longest that a full pipe or a stopped terminal behind stderr is waited for, in milliseconds. */
 const LONGEST_MS = 500;
 const RETRY_MS = 10;
 
@@ -15,9 +16,10 @@ export function abortWith(command: string, error: unknown): never {
 function writeAll(text: string): void {
   const bytes = Buffer.from(text);
   const until = performance.now() + LONGEST_MS;
+  const stderr = reopenTerminal(2) ?? 2;
   for (let at = 0; at < bytes.length && performance.now() < until; ) {
     try {
-      at += writeSync(2, bytes, at);
+      at += writeSync(stderr, bytes, at);
     } catch (error) {
       // Whoever read it is gone.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;

@@ -7,6 +7,7 @@ import { type Pace, Route } from './route.js';
 import { StreamSink } from './sink/stream.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
+import { standardStream } from './terminal.js';
 
 /** How often losses are looked for, and how often they are told at most, in milliseconds. */
 const LOOK_MS = 1000;
@@ -153,7 +154,7 @@ export class Service {
 
   /** The one writer that owns stdout. */
   stdout(frame: Frame, waits: boolean): StreamSink {
-    this.#stdout ??= this.sink(new StreamSink(this, 'stdout', process.stdout, frame, waits));
+    this.#stdout ??= this.sink(new StreamSink(this, 'stdout', standardStream(1), frame, waits));
     return this.#stdout;
   }
 

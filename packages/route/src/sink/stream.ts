@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { isatty, WriteStream } from 'node:tty';
+import { isatty } from 'node:tty';
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
 import { sinkCounts } from '../counts.js';
@@ -9,6 +9,7 @@ import { Gather, type Lease } from '../gather.js';
 import { Outlet } from '../outlet.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
+import { TerminalStream } from '../terminal.js';
 
 /** Bytes kept for a reader that is slow; beyond it whole datagrams are dropped. */
 const QUEUE_LIMIT = 8 * 1024 * 1024;
@@ -95,7 +96,7 @@ export class StreamSink implements Sink {
 export function openStreamSink(service: Service, path: string, frame: Frame): StreamSink {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
-    const stream = isatty(fd) ? new WriteStream(fd) : new Socket({ fd, readable: false, writable: true });
+    const stream = isatty(fd) ? new TerminalStream(fd) : new Socket({ fd, readable: false, writable: true });
     return service.sink(new StreamSink(service, path, stream, frame, false));
   } catch (error) {
     closeSync(fd);
