@@ -10,6 +10,7 @@ export const FLAGS: Record<string, Flag[]> = {
       help: 'go on at the end of the file, as tail -F: wait for it, survive truncation and rotation',
     },
     { name: '--from-end', help: 'with --follow: begin at the end of the file' },
+    { name: '--baud', value: 'BAUD', help: 'speed of a serial device given by --path; default as it is set' },
   ],
   'How it is sent': [
     { name: '--rate', value: 'RATE', help: 'pace for each destination, of payload: 100Mbps or 5000pps' },

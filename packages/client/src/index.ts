@@ -19,6 +19,7 @@ import {
   parseAddresses,
   parseFlushAfter,
   parseFrame,
+  parseInteger,
   parsePayload,
   parseRate,
   type Rate,
@@ -46,6 +47,11 @@ export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOption
   follow?: boolean;
   /** With `follow`: begin at the end of the file. */
   fromEnd?: boolean;
+  /**
+   * The speed of a serial device, in baud, 1 to 100,000,000; default as it is set. A device or terminal opened by its
+   * path is set raw: it is read byte for byte, and nothing is echoed.
+   */
+  baud?: number | string;
   /** Pace for each destination, `100Mbps` or `5000pps` of payload; default as fast as the network takes it. */
   rate?: string;
   /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
@@ -61,6 +67,9 @@ export interface ClientHandle extends Handle {
   /** Bytes sent so far, and bytes in all where the input is a regular file. */
   progress(): { bytes: number; total: number | undefined };
 }
+
+/** More than any serial line has. */
+const MOST_BAUD = 100_000_000;
 
 export const SERVER_ADDR: AddressRule = {
   flag: '--server-addr',
@@ -78,10 +87,10 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
   let sinks: Sink[] = [];
   let total: number | undefined;
   const handle = startService(options, signal, async (service) => {
-    const { frame, addresses, rate, flushAfter, asked, mold } = readOptions(options);
+    const { frame, addresses, rate, flushAfter, asked, mold, baud } = readOptions(options);
     const answers = await Promise.all(addresses.map((address) => resolveFirst(address, service.stopping)));
     const payload = await choosePayload(asked, answers);
-    const input = open(options, service);
+    const input = open(options, baud, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
     const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
     const targets = addresses.map((address, i) => ({ address, answers: [answers[i]!] }));
@@ -105,12 +114,13 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
 }
 
 function readOptions(options: ClientOptions) {
-  const { path, serverAddr, tee, follow, fromEnd, rate } = options;
+  const { path, serverAddr, tee, follow, fromEnd, rate, baud } = options;
   const addresses = parseAddresses(serverAddr, SERVER_ADDR, keyDefaults(options));
   if (!path) throw usage('--path', 'missing', 'there is nothing to read', 'give a file, or - for stdin');
   if (addresses.length === 0 && !tee)
     throw usage('--server-addr', 'missing', 'there is nowhere to send', 'or use --tee');
   if (follow && path === '-') throw usage('--follow', '-', 'stdin cannot be followed', 'give its path');
+  if (baud !== undefined && path === '-') throw usage('--baud', '-', 'stdin keeps its mode', 'give its path');
   if (fromEnd && !follow) throw usage('--from-end', 'given', 'means nothing without --follow');
   const frames = new Set<Frame>(addresses.map(({ keys }) => keys.frame ?? 'lines'));
   if (frames.size > 1)
@@ -122,14 +132,18 @@ function readOptions(options: ClientOptions) {
     addresses,
     frame,
     rate: pace,
+    baud: baud === undefined ? undefined : parseInteger('--baud', baud, 1, MOST_BAUD),
     mold: frame === 'mold' ? sending : undefined,
     asked: parsePayload(options.payload, frame === 'mold'),
     flushAfter: parseFlushAfter(options.flushAfter, [frame]),
   };
 }
 
-function open({ path, follow, fromEnd = false }: ClientOptions, service: Service): Input {
-  return follow ? new FollowedInput(path, fromEnd, service) : openInput(path, service.engine.sendsAtOnce);
+function open(options: ClientOptions, baud: number | undefined, service: Service): Input {
+  const { path, follow, fromEnd = false } = options;
+  const { engine } = service;
+  if (follow) return new FollowedInput(path, fromEnd, service, baud);
+  return openInput(path, { engine, baud, lends: engine.sendsAtOnce });
 }
 
 function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {

@@ -1,10 +1,11 @@
 import { type Stats, statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwInternal } from 'mproxy-udp/internal';
-import { reason } from './errors.js';
+import { type MproxyError, reason } from './errors.js';
 import { FollowedFile } from './followed-file.js';
 import { BREAK, FileInput, type Input, openInput } from './input.js';
 import type { Service } from './service.js';
+import { DeviceGone } from './terminal-input.js';
 import { showCount } from './units.js';
 
 /** How often a file that is at its end is looked at, where the system does not tell of its changes. */
@@ -29,7 +30,9 @@ export class FollowedInput implements Input {
     private readonly path: string,
     /** Begin at the end of a file that is there already. */
     private readonly fromEnd: boolean,
-    private readonly service: Pick<Service, 'notice' | 'loss'>,
+    private readonly service: Pick<Service, 'notice' | 'loss' | 'engine'>,
+    /** The speed of a serial device; default as it is set. */
+    private readonly baud?: number,
   ) {}
 
   async *chunks(): AsyncGenerator<Buffer | typeof BREAK> {
@@ -44,7 +47,7 @@ export class FollowedInput implements Input {
       this.#current = input;
       if (input instanceof FileInput && input.stat.isFile())
         yield* this.#follow(input, first && this.fromEnd);
-      else yield* input.chunks();
+      else yield* this.#stream(input);
       first = false;
       if (!this.#stopped) yield BREAK;
     }
@@ -54,6 +57,17 @@ export class FollowedInput implements Input {
     this.#stopped = true;
     this.#current?.stop();
     this.#wake();
+  }
+
+  /** A FIFO until its writers closed it, or a device until it is gone. */
+  async *#stream(input: Input): AsyncGenerator<Buffer | typeof BREAK> {
+    try {
+      yield* input.chunks();
+    } catch (error) {
+      if (!(error instanceof DeviceGone)) throw error;
+      this.#waitsFor(error);
+      await this.#pause();
+    }
   }
 
   /** One file, until another has taken its name. */
@@ -100,15 +114,21 @@ export class FollowedInput implements Input {
 
   #open(): Input | undefined {
     try {
-      const input = openInput(this.path);
+      const { engine } = this.service;
+      const input = openInput(this.path, { engine, baud: this.baud });
       this.#complained = '';
       return input;
     } catch (error) {
-      const why = reason((error as Error).cause ?? error);
-      if (this.#complained !== why) this.service.notice(`following: ${this.path}: ${why}; waiting for it`);
-      this.#complained = why;
+      if ((error as MproxyError).code === 'MPROXY_USAGE') throw error;
+      this.#waitsFor((error as Error).cause ?? error);
       return undefined;
     }
+  }
+
+  #waitsFor(error: unknown): void {
+    const why = reason(error);
+    if (this.#complained !== why) this.service.notice(`following: ${this.path}: ${why}; waiting for it`);
+    this.#complained = why;
   }
 
   #look(): Stats | undefined {

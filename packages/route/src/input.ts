@@ -1,9 +1,11 @@
 import { close, closeSync, constants, fstatSync, openSync, read, readSync, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
-import { isatty, ReadStream } from 'node:tty';
+import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
-import { failure } from './errors.js';
+import type { Engine } from 'mproxy-udp';
+import { failure, MproxyError, usage } from './errors.js';
+import { TerminalInput } from './terminal-input.js';
 
 /** Bytes read at once: much into a block that is filled again, less into one that is left to its taker. */
 const LENT_BLOCK = 1024 * 1024;
@@ -34,25 +36,34 @@ export interface Input {
   stop(): void;
 }
 
+export interface InputOptions {
+  /** Sets a terminal raw. */
+  engine: Pick<Engine, 'makeRaw'>;
+  /** The speed of a serial device; default as it is set. */
+  baud?: number | undefined;
+  /** Whether blocks of a file may be filled again, where their takers are done with them at once; default false. */
+  lends?: boolean;
+}
+
 /**
  * Opens a file, FIFO, terminal, device, or `-` for stdin.
- * @param lends whether blocks of a file may be filled again, where their takers are done with them at once
- * @throws MPROXY_FILE
+ * @throws MPROXY_FILE; MPROXY_USAGE where a speed is given for what has none
  */
-export function openInput(path: string, lends = false): Input {
+export function openInput(path: string, { engine, baud, lends = false }: InputOptions): Input {
   if (path === '-') return streamInput(process.stdin);
+  let fd: number | undefined;
   try {
     // Without O_NONBLOCK a FIFO's open waits for its writer (fifo(7)).
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const stat = fstatSync(fd);
-    if (stat.isDirectory()) {
-      closeSync(fd);
-      throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
-    }
+    if (stat.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
+    if (isatty(fd)) return new TerminalInput(fd, stat, engine.makeRaw(fd, baud));
+    if (baud !== undefined) throw usage('--baud', path, 'not a serial device or terminal: it has no speed');
     if (stat.isFIFO()) return streamInput(new Socket({ fd, readable: true, writable: false }), stat);
-    if (isatty(fd)) return streamInput(new ReadStream(fd), stat);
     return new FileInput(fd, stat, lends);
   } catch (error) {
+    if (fd !== undefined) closeSync(fd);
+    if (error instanceof MproxyError) throw error;
     throw failure('MPROXY_FILE', 'opening', path, error);
   }
 }

@@ -16,6 +16,13 @@ export interface Engine {
   openSender(options: SenderOptions): Promise<Sender>;
   /** Opens a socket on a port of its own that any address is written to, and heard from, a datagram at a time. */
   openExchange(options: ExchangeOptions): Promise<Exchange>;
+  /**
+   * Sets a terminal raw: what is read is what was sent, byte for byte, 8 bits without parity, and nothing is echoed.
+   * @param baud its speed in both directions; default as it is
+   * @returns gives it back the mode that it had
+   * @throws the system's error, or one that says why the speed cannot be set
+   */
+  makeRaw(fd: number, baud?: number): () => void;
   /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */
   redirect?(from: number, to: number): void;
   /** Makes the pages of memory that was never written to, cheaper than by a fault for each; where that can be had. */

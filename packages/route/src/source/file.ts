@@ -1,7 +1,7 @@
 import type { Frame } from 'mproxy-framing';
 import type { Deliver } from 'mproxy-udp';
 import { sourceCounts } from '../counts.js';
-import { failure } from '../errors.js';
+import { failure, MproxyError } from '../errors.js';
 import { BREAK, type Input } from '../input.js';
 import type { StreamSink } from '../sink/stream.js';
 import type { Source } from '../source.js';
@@ -43,6 +43,7 @@ export class FileSource implements Source {
         await stream.push(chunk, headroom);
       }
     } catch (error) {
+      if (error instanceof MproxyError) throw error;
       throw failure('MPROXY_FILE', 'reading', this.name, error);
     } finally {
       await stream.end();

@@ -5,6 +5,7 @@ import { loadLibc } from './libc.js';
 import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
+import { makeRaw } from './termios.js';
 
 /** The engine for Linux: batched system calls through an FFI. @throws where that does not load */
 export function linuxEngine(): Engine {
@@ -22,6 +23,7 @@ export function linuxEngine(): Engine {
     openSender: async (options) => openSender(libc, options),
     openExchange: async (options) => openExchange(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
+    makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
     populate: (memory) => populate(libc, memory),
   };
 }

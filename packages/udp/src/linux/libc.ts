@@ -23,6 +23,8 @@ export interface Libc {
   shutdown(fd: number, how: number): number;
   /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
   dup2(from: number, to: number): number;
+  /** Of the requests that take a pointer (ioctl(2)). */
+  ioctl(fd: number, request: number, argument: Buffer): number;
   if_nametoindex(name: string): number;
   if_indextoname(index: number, name: Buffer): unknown;
   close(fd: number): number;
@@ -49,6 +51,7 @@ const PROTOTYPES = {
   madvise: 'int madvise(uintptr_t, size_t, int)',
   shutdown: 'int shutdown(int, int)',
   dup2: 'int dup2(int, int)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   if_indextoname: 'void *if_indextoname(unsigned int, void *)',
   close: 'int close(int)',

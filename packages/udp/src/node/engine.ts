@@ -2,6 +2,7 @@ import type { Engine } from '../contract.js';
 import { openExchange } from './exchange.js';
 import { openReceiver } from './receiver.js';
 import { openSender } from './sender.js';
+import { makeRaw } from './stty.js';
 
 /** The engine for every platform: node:dgram alone. */
 export const nodeEngine: Engine = {
@@ -12,4 +13,5 @@ export const nodeEngine: Engine = {
   openReceiver,
   openSender,
   openExchange,
+  makeRaw,
 };
