@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { fails } from '../commands/outcome.js';
@@ -96,6 +96,23 @@ t.test('frame=line ends every datagram with one newline', async (t) => {
     t.equal(String(server.stdout), tee, 'the tee is framed by the flag alone');
     t.equal(readFileSync(file, 'utf8'), expected);
   }
+});
+
+t.test('datagrams without a newline have the server suggest --frame line, once', async (t) => {
+  const advice = 'if each is a record of its own, use --frame line';
+  const told = async (sent: string[], ...args: string[]) => {
+    const file = join(t.testdir(), 'out');
+    const twice = ['--listen-addr', '127.0.0.1:0', '--listen-addr', '127.0.0.1:0', '--merge'];
+    const server = start(t, 'server', ['--path', file, ...twice, ...args]);
+    for (const nth of [0, 1]) await udpSend(await server.port(nth), sent);
+    await until('the file has it', () => statSync(file).size >= 2 * sent.join('').length);
+    t.equal(await server.stop(), 0);
+    return server.stderr.split(advice).length - 1;
+  };
+  t.equal(await told(['gauge:1|g', 'gauge:2|g']), 1);
+  t.equal(await told(['a line\n', 'two\nlines\n', '']), 0);
+  t.equal(await told(['gauge:1|g'], '--frame', 'line'), 0);
+  t.equal(await told(['\0'], '--frame', 'raw'), 0);
 });
 
 t.test('a datagram is in the file within 50 ms', async (t) => {

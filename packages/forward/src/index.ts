@@ -121,9 +121,10 @@ class Forward {
     own: OwnSender[],
   ): Promise<void> {
     const { service } = this;
+    const { allow } = this.#read;
     const others = listens.flatMap(({ answers }) => answers);
     for (const [i, { address, answers }] of listens.entries()) {
-      for (const source of await openUdpSources(service, address, answers, others, this.#read.allow)) {
+      for (const source of await openUdpSources(service, address, answers, others, { allow })) {
         if (i === 0) for (const sender of own) source.ignore(sender);
         const sinks = [...(await this.#openSinks(downstreams)), ...listOf(session), ...this.#tee()];
         service.route(this.#sessions.source(source), sinks);

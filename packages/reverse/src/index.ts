@@ -143,13 +143,8 @@ class Reverse {
   async #openUdpInputs(group: Resolved, inputs: Resolved[], session: MoldSink | undefined): Promise<void> {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
-      for (const source of await openUdpSources(
-        this.service,
-        address,
-        answers,
-        others,
-        this.#read.networks,
-      )) {
+      const allowed = { allow: this.#read.networks };
+      for (const source of await openUdpSources(this.service, address, answers, others, allowed)) {
         const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!));
         this.service.route(this.#sessions.source(source), [sink, ...this.#tee()]);
       }

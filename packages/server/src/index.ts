@@ -48,6 +48,9 @@ export const LISTEN_ADDR: AddressRule = {
   listens: true,
 };
 
+const LINE_ADVICE =
+  'writing: datagrams without a newline at their end follow each other on one line; if each is a record of its own, use --frame line';
+
 /**
  * Collects UDP, unicast or multicast, into files.
  *
@@ -64,11 +67,14 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       service.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
+    const unterminated = () => service.noticeChange('frame', LINE_ADVICE);
     const sinks = openSinks(service, addresses, paths, rotation, fileMode);
     for (const [i, address] of addresses.entries()) {
       const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
-      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat(), allow)) {
+      const lines = (address.keys.frame ?? 'lines') === 'lines';
+      const watched = { allow, unterminated: lines ? unterminated : undefined };
+      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat(), watched)) {
         service.route(sessions.source(source), to);
       }
     }

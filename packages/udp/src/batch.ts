@@ -5,6 +5,7 @@ export const BATCH_CAPACITY = 64;
 
 const MOST_SEGMENTS = 64;
 const MOST_JOINED = 65_487;
+const NEWLINE = 0x0a;
 
 /**
  * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
@@ -94,6 +95,13 @@ export class Batch {
       datagrams += segment === 0 ? 1 : Math.ceil(this.length[i]! / segment);
     }
     return datagrams;
+  }
+
+  /** Whether the last datagram has bytes, and no newline at its end. */
+  get unterminated(): boolean {
+    const last = this.count - 1;
+    const length = last < 0 ? 0 : this.length[last]!;
+    return length > 0 && this.slab[this.offset[last]! + length - 1] !== NEWLINE;
   }
 
   /** Calls back with each datagram's range of the slab, in order. */

@@ -133,6 +133,8 @@ export interface Receiver {
   readonly counts: ReceiveCounts;
   /** The sender of the last empty datagram. */
   readonly emptyFrom: Endpoint | undefined;
+  /** Whether a datagram came that did not end with a newline. Of a batch one is looked at. */
+  readonly unterminated: boolean;
   /** Whether it receives in a thread of its own, which can take sinks over. */
   readonly threaded: boolean;
   /**

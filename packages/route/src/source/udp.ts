@@ -25,10 +25,15 @@ export class UdpSource implements Source {
   #empty = 0;
   #floodAt = Number.NEGATIVE_INFINITY;
 
+  /**
+   * @param unterminated called when a datagram without a newline at its end was seen, every second from then on and at
+   * the end
+   */
   constructor(
     private readonly service: Service,
     readonly address: Address,
     private readonly receiver: Receiver,
+    private readonly unterminated: () => void = () => undefined,
   ) {}
 
   get counts(): SourceCounts {
@@ -61,14 +66,20 @@ export class UdpSource implements Source {
   }
 
   async run(deliver: Deliver): Promise<void> {
-    const watch = setInterval(() => this.#watchEmpty(), SECOND_MS).unref();
+    const watch = setInterval(() => this.#watch(), SECOND_MS).unref();
     try {
       await this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
     } catch (error) {
       throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
     } finally {
       clearInterval(watch);
+      this.#watch();
     }
+  }
+
+  #watch(): void {
+    this.#watchEmpty();
+    if (this.receiver.unterminated) this.unterminated();
   }
 
   /** Reports a flood of empty datagrams, which are forwarded as all others. */
@@ -96,11 +107,17 @@ export class UdpSource implements Source {
   }
 }
 
+export interface UdpSourceOptions {
+  /** Networks whose datagrams are accepted; default all. */
+  allow?: Network[] | undefined;
+  /** As {@link UdpSource} has it. */
+  unterminated?: (() => void) | undefined;
+}
+
 /**
  * Opens the sockets of one address to listen on: one for every answer of its name. An answer that is not this
  * host's is skipped with a notice, as long as one is left. Port 0 becomes one port for all.
  * @param others the other answers that the command listens on
- * @param allow networks whose datagrams are accepted; default all
  * @throws MPROXY_LISTEN, MPROXY_INTERFACE
  */
 export async function openUdpSources(
@@ -108,7 +125,7 @@ export async function openUdpSources(
   address: Address,
   answers: Answer[],
   others: Answer[],
-  allow?: Network[],
+  { allow, unterminated }: UdpSourceOptions = {},
 ): Promise<UdpSource[]> {
   const sources: UdpSource[] = [];
   let port = address.port;
@@ -116,7 +133,7 @@ export async function openUdpSources(
     try {
       const receiver = await openReceiver(service, address, { ...answer, port }, others, allow);
       port = receiver.local.port;
-      sources.push(service.source(new UdpSource(service, address, receiver)));
+      sources.push(service.source(new UdpSource(service, address, receiver, unterminated)));
     } catch (error) {
       const missing = isMissing(error) && answers.length > 1;
       if (!missing) throw listenFailure(address, error, answer.interface && answer.family);

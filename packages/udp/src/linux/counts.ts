@@ -9,7 +9,8 @@ const BYTES = ERRORS + 1;
 const DROPPED = ERRORS + 2;
 const EMPTY = ERRORS + 3;
 const REFUSED = ERRORS + 4;
-const RETURNED = ERRORS + 5;
+const UNTERMINATED = ERRORS + 5;
+const RETURNED = ERRORS + 6;
 const EMPTY_FROM = RETURNED + ERRORS;
 const VALUES = EMPTY_FROM + Math.ceil(NAME_SIZE / 8);
 
@@ -74,6 +75,15 @@ export class SharedCounts {
 
   set dropped(datagrams: number) {
     this.#values[DROPPED] = datagrams;
+  }
+
+  /** Whether a datagram came that did not end with a newline. */
+  get unterminated(): boolean {
+    return this.#values[UNTERMINATED] === 1;
+  }
+
+  sawUnterminated(): void {
+    this.#values[UNTERMINATED] = 1;
   }
 
   /** Datagrams whose sender is not allowed. */

@@ -99,6 +99,10 @@ class LinuxReceiver implements Receiver {
     return name && decodeEndpoint(name, 0, (index) => interfaceName(this.libc, index));
   }
 
+  get unterminated(): boolean {
+    return this.#thread?.counts.unterminated ?? false;
+  }
+
   /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */
   #countDrops(): number {
     const now = this.#closed ? undefined : kernelDrops(this.libc, this.fd);

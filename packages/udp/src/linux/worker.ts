@@ -95,6 +95,7 @@ function receive(flags?: number, late = false): number {
   // What is not delivered, a command's own, is something that came, too.
   if (batch.count === 0) return got;
   counts.moved(batch.datagrams, batch.bytes);
+  if (batch.unterminated) counts.sawUnterminated();
   if (inlet.empty > 0) counts.emptied(inlet.empty, inlet.names, inlet.nameOf(inlet.emptyOffset));
   if (late) counts.dropped += batch.datagrams;
   else deliver();

@@ -66,6 +66,7 @@ class NodeReceiver implements Receiver {
   readonly threaded = false;
   readonly #moved = { datagrams: 0, bytes: 0, empty: 0 };
   #emptyFrom: RemoteInfo | undefined;
+  #unterminated = false;
   readonly #batch = new Batch();
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
@@ -131,6 +132,10 @@ class NodeReceiver implements Receiver {
   get emptyFrom(): Endpoint | undefined {
     const from = this.#emptyFrom;
     return from && { address: plainAddress(from.address), port: from.port };
+  }
+
+  get unterminated(): boolean {
+    return this.#unterminated;
   }
 
   get #kernelDropped(): number | undefined {
@@ -215,6 +220,7 @@ class NodeReceiver implements Receiver {
     }
     this.#batch.reset(message);
     this.#batch.add(0, message.length);
+    this.#unterminated ||= this.#batch.unterminated;
     if (this.#senders) this.#batch.from[0] = this.#senders.of(from);
     deliver(this.#batch);
   }
