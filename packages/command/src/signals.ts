@@ -1,5 +1,11 @@
 import type { Handle } from 'mproxy-route';
 
+const ON_WINDOWS = process.platform === 'win32';
+/** On Windows Ctrl-C, Ctrl-Break and the end of the console; SIGTERM ends a process there at once (Node: process, signal events). */
+const SIGNALS: NodeJS.Signals[] = ON_WINDOWS
+  ? ['SIGINT', 'SIGBREAK', 'SIGHUP']
+  : ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /**
  * Listens for signals from now on. SIGINT, SIGTERM and SIGHUP ask the program to stop; a second one ends it at once. Once
  * it runs, SIGHUP has it read files and certificates again, where it has any.
@@ -11,10 +17,10 @@ export class Signals {
   #handle: Handle | undefined;
 
   constructor() {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    for (const signal of SIGNALS)
       process.on(signal, () => {
         if (this.#stop.signal.aborted) endAtOnce(signal);
-        else if (signal !== 'SIGHUP' || !this.#handle?.reload()) this.#stop.abort();
+        else if (signal !== 'SIGHUP' || ON_WINDOWS || !this.#handle?.reload()) this.#stop.abort();
       });
   }
 

@@ -50,9 +50,10 @@ export interface InputOptions {
  * @throws MPROXY_FILE; MPROXY_USAGE where a speed is given for what has none
  */
 export function openInput(path: string, { engine, baud, lends = false }: InputOptions): Input {
-  if (path === '-') return streamInput(process.stdin);
   let fd: number | undefined;
   try {
+    // A stdin that was closed by whoever started the program is found out here.
+    if (path === '-') return streamInput(process.stdin);
     // Without O_NONBLOCK a FIFO's open waits for its writer (fifo(7)).
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const stat = fstatSync(fd);

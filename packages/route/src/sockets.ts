@@ -8,11 +8,17 @@ export function isMissing(error: unknown): boolean {
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL';
 }
 
+/** The command that tells whose a port is. */
+function whoHas(port: number): string {
+  if (process.platform === 'linux') return `ss -lnp sport = :${port}`;
+  return process.platform === 'win32' ? `netstat -ano | findstr :${port}` : `lsof -i :${port}`;
+}
+
 /** An error of bind(2), or of joining a group, as the user needs it. @param group the family of a group */
 export function listenFailure(address: Address, error: unknown, group?: 4 | 6): Error {
   const advice: Record<string, string> = {
     EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-    EADDRINUSE: `see who has it: ss -lnp sport = :${address.port}`,
+    EADDRINUSE: `see who has it: ${whoHas(address.port)}`,
     EADDRNOTAVAIL: 'listen on an address of this host, or on 0.0.0.0 or [::]',
   };
   const { code = '' } = error as NodeJS.ErrnoException;

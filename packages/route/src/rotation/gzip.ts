@@ -34,9 +34,7 @@ async function compress(path: string, signal: AbortSignal): Promise<void> {
   try {
     const like = await from.stat();
     if (!like.isFile()) throw new Error('it is no regular file');
-    const to = await makeLike(part, like);
-    await pipeline(from.createReadStream(), createGzip(), to.createWriteStream(), { signal });
-    await finish(part, like);
+    await pack(from, await makeLike(part, like), like, signal);
     await rename(part, `${path}${PACKED}`);
   } catch (error) {
     await rm(part, { force: true });
@@ -62,14 +60,17 @@ async function makeLike(path: string, { mode, uid, gid }: Stats): Promise<FileHa
   }
 }
 
-/** Has it on the disk before it takes the other's place, and as old. */
-async function finish(part: string, { atime, mtime }: Stats): Promise<void> {
-  const file = await open(part, READ);
+/** Has it on the disk before it takes the other's place, and as old. Windows syncs only what is open for writing. */
+async function pack(from: FileHandle, to: FileHandle, like: Stats, signal: AbortSignal): Promise<void> {
   try {
-    await file.utimes(atime, mtime);
-    await file.sync();
+    const write = async (packed: AsyncIterable<Buffer>) => {
+      for await (const chunk of packed) await to.appendFile(chunk);
+    };
+    await pipeline(from.createReadStream(), createGzip(), write, { signal });
+    await to.utimes(like.atime, like.mtime);
+    await to.sync();
   } finally {
-    await file.close();
+    await to.close();
   }
 }
 
