@@ -60,7 +60,7 @@ t.test('mproxy-reverse takes into its group what allowed senders sent alone', as
 });
 
 t.test(
-  'networks that are none, and --allow with no UDP listener, are errors of the command line',
+  'networks that are none, and --allow without a listener, are errors of the command line',
   async (t) => {
     const listen = ['--listen-addr', '127.0.0.1:0', '--path', '-'];
     await fails(
@@ -76,6 +76,14 @@ t.test(
       ['--tcp-connect-addr', '127.0.0.1:9', '--tee', '--allow', '::1'],
       2,
       '--allow: ::1:',
+    );
+    const listenless = ['--multicast-addr', '239.77.4.3:9918,interface=lo', '--tee'];
+    await fails(
+      t,
+      'reverse',
+      [...listenless, '--allow', '::1'],
+      2,
+      '--allow: ::1: there is no listener; use --tcp-output-addr',
     );
   },
 );

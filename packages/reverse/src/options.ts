@@ -139,8 +139,7 @@ export function readOptions(options: ReverseOptions) {
     sending: readMoldSending(options, sends),
     receiving: readMoldReceiving(options, receives),
     limits: readLimits(options),
-    allow: parseAllow(listOf(options.allow)),
-    networks: parseNetworks(listOf(options.allow)),
+    ...readAllow(options, udpListens.length + tcpListens.length + tcpOutputs.length),
     payload: parsePayload(options.payload, sends),
     flushAfter: parseFlushAfter(
       options.flushAfter,
@@ -148,6 +147,14 @@ export function readOptions(options: ReverseOptions) {
     ),
     tee: options.tee ? { frame: defaults.frame ?? 'lines' } : undefined,
   };
+}
+
+/** Reads `--allow`, for TCP and UDP. */
+function readAllow(options: ReverseOptions, listeners: number) {
+  const allow = listOf(options.allow);
+  if (allow.length > 0 && listeners === 0)
+    throw usage('--allow', allow.join(', '), 'there is no listener', 'use --tcp-output-addr');
+  return { allow: parseAllow(allow), networks: parseNetworks(allow) };
 }
 
 function readLimits({
