@@ -31,7 +31,7 @@ const FLAGS: Record<Name, string[]> = {
     '--payload',
   ],
 };
-const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+const page = (name: string) => readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
 const longer = (text: string, columns: number) => text.split('\n').filter(({ length }) => length > columns);
 const COMMON = ['-t, --tee', '-h, --help', '-V, --version', '--frame', '--stats', '--engine', '-q, --quiet'];
 
@@ -51,8 +51,8 @@ for (const name of NAMES) {
     const [flags = '', examples = ''] = texts[0]!.split('\nExamples:\n');
     t.same(longer(flags, 100), [], 'lines are wrapped at 100 columns');
     t.same(longer(examples, 120), [], 'an example fits a wide terminal');
-    const shown = readme.split(`<!-- help: mproxy-${name} -->`)[1]?.split('```')[1];
-    t.equal(shown, `\n${texts[0]!.trimEnd()}\n`, 'README shows it as it is: npm run help');
+    const shown = page(name).split('<!-- help -->')[1]?.split('```')[1];
+    t.equal(shown, `\n${texts[0]!.trimEnd()}\n`, 'its page shows it as it is: npm run help');
   });
 
   t.test(`mproxy-${name} tells its version`, async (t) => {
