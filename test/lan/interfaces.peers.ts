@@ -20,7 +20,7 @@ const PLACES = [
 ];
 
 /** Waits until a line that was sent after this call is out everywhere. */
-async function flow(sent: () => number, outlets: Outlet[], when: string): Promise<void> {
+async function flow(sent: () => number, outlets: OutputQueue[], when: string): Promise<void> {
   const from = sent();
   const stuck = () => outlets.filter(({ text }) => latest(text()) < from).map(({ what }) => what);
   await until(`a line from ${from} on is out`, () => stuck().length === 0, LONGEST_MS).catch((error) => {
@@ -133,7 +133,7 @@ async function senders(t: Test, host: Host) {
 }
 
 /** Where a line may come out: what it is, and all that came so far. */
-interface Outlet {
+interface OutputQueue {
   what: string;
   text: () => string;
 }
@@ -144,14 +144,14 @@ async function server(t: Test, host: Host, name: string, addresses: string[]) {
   const listens = addresses.flatMap((address) => ['--listen-addr', address]);
   const program = start(t, 'server', ['--path', name, ...listens], { namespace: host.name, cwd });
   await until('it listens', () => program.stderr.split('listening:').length > addresses.length);
-  const outlets = addresses.map((address): Outlet => {
+  const outlets = addresses.map((address): OutputQueue => {
     const file = join(cwd, `${name}.${address}`);
     return { what: `server of ${address}`, text: () => readFileSync(file, 'latin1') };
   });
   return { program, outlets };
 }
 
-async function receivers(t: Test, host: Host): Promise<{ programs: Running[]; outlets: Outlet[] }> {
+async function receivers(t: Test, host: Host): Promise<{ programs: Running[]; outlets: OutputQueue[] }> {
   const all = (port: number) => PLACES.map((place) => at(place, port));
   const specific = at('239.7.7.7:PORT,interface=eth0,source=10.77.0.1', 9921);
   const forUnicast = PLACES.filter((place) => !place.includes('interface')).map((place) => at(place, 9923));

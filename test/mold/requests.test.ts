@@ -55,7 +55,7 @@ t.test('what was sent again already is sent again when it is asked for', async (
 });
 
 t.test('a sender that was stopped for longer than it lingers answers what was asked meanwhile', async (t) => {
-  // Held up for long, and for so short that nothing tells it.
+  // ReorderBuffer up for long, and for so short that nothing tells it.
   for (const [linger, stopped] of [
     ['1s', 1500],
     ['300ms', 450],

@@ -32,7 +32,7 @@ const nowhere: Sink = {
   write: () => undefined,
   flush: () => undefined,
   room: () => undefined,
-  hurry: () => undefined,
+  abortPending: () => undefined,
   close: async () => undefined,
 };
 

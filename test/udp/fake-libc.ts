@@ -18,7 +18,7 @@ export class FakeLibc {
     const calls: Partial<Libc> = {
       errno: () => this.#errno,
       address: (buffer) => this.#address(buffer),
-      writev: (_fd, iovs, count) => this.#answer(this.onWrite(this.#gather(iovs, count))),
+      writev: (_fd, iovs, count) => this.#answer(this.onWrite(this.#coalescer(iovs, count))),
       sendmmsg: (_fd, messages, count) => {
         const datagrams = Array.from({ length: count }, (_, i) => this.#message(messages, i));
         return this.#answer(this.onSend(datagrams));
@@ -50,7 +50,7 @@ export class FakeLibc {
     throw new RangeError(`nothing was given the address ${address}`);
   }
 
-  #gather(iovs: bigint, count: number): Buffer {
+  #coalescer(iovs: bigint, count: number): Buffer {
     const entries = this.#at(iovs, count * IOVEC.size);
     const pieces = Array.from({ length: count }, (_, i) => {
       const base = entries.readBigUInt64LE(i * IOVEC.size + IOVEC.base);
@@ -62,6 +62,6 @@ export class FakeLibc {
   #message(messages: bigint, i: number): Buffer {
     const header = this.#at(messages + BigInt(i * MMSGHDR.size), MMSGHDR.size);
     const count = Number(header.readBigUInt64LE(MMSGHDR.iovCount));
-    return this.#gather(header.readBigUInt64LE(MMSGHDR.iov), count);
+    return this.#coalescer(header.readBigUInt64LE(MMSGHDR.iov), count);
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Endpoint, Engine, Exchange, Sender, SenderOptions } from 'mproxy-udp';
+import type { Endpoint, Engine, RequestSocket, Sender, SenderOptions } from 'mproxy-udp';
 import t, { type Test } from 'tap';
 import { freeUdpPort } from '../support/net.js';
 import { until } from '../support/wait.js';
@@ -16,7 +16,7 @@ async function openAnswering(t: Test, engine: Engine, port: number, options: Par
     asked.push(String(bytes));
     sender.reply(Buffer.from(String(bytes).toUpperCase()), from);
   };
-  const sender: Sender = await openSender(t, engine, port, { ...options, heard });
+  const sender: Sender = await openSender(t, engine, port, { ...options, onMessage: heard });
   return { sender, asked };
 }
 
@@ -24,7 +24,7 @@ async function openAnswering(t: Test, engine: Engine, port: number, options: Par
 async function openAsking(t: Test, engine: Engine, family: 4 | 6 = 4) {
   const answers: [text: string, from: Endpoint][] = [];
   const heard = (bytes: Buffer, from: Endpoint) => void answers.push([String(bytes), from]);
-  const exchange = await engine.openExchange({ family, receiveBuffer: 65_536, heard });
+  const exchange = await engine.openRequestSocket({ family, receiveBuffer: 65_536, onMessage: heard });
   t.teardown(() => exchange.close());
   return { exchange, answers };
 }
@@ -178,7 +178,10 @@ for (const engine of ENGINES) {
       const { sender, asked } = await openAnswering(t, engine, port, options);
       await sendAll(sender, ['to the group']);
       await inbox.has(1);
-      const { exchange, answers }: { exchange: Exchange; answers: unknown[] } = await openAsking(t, engine);
+      const { exchange, answers }: { exchange: RequestSocket; answers: unknown[] } = await openAsking(
+        t,
+        engine,
+      );
       exchange.send(Buffer.from('question'), { address: '127.0.0.1', port });
       await until('it is answered', () => answers.length === 1);
       t.strictSame(asked, ['question']);

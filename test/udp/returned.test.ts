@@ -22,7 +22,7 @@ for (const [address, place] of [
       { skip: onLinux || (address === '::1' && noIpv6) },
       async (t) => {
         const port = await freeUdpPort();
-        const sender = await openSender(t, engine, port, { address, ...(heard && { heard }) });
+        const sender = await openSender(t, engine, port, { address, ...(heard && { onMessage: heard }) });
         await sendAll(sender, numbers(0));
         const sent = sender.counts;
         t.strictSame([sent.datagrams, sent.dropped], [MANY, 0], 'the kernel took all of them');
@@ -69,7 +69,7 @@ t.test('linux: two threads that read refusals count each once', { skip: onLinux 
 });
 
 t.test('linux: what many addresses return is told apart for some of them', { skip: onLinux }, async (t) => {
-  const sender = await openSender(t, engine, await freeUdpPort(), { heard: () => undefined });
+  const sender = await openSender(t, engine, await freeUdpPort(), { onMessage: () => undefined });
   const hosts = 100;
   for (let i = 1; i <= hosts; i++) sender.reply(Buffer.from('x'), { address: `127.0.1.${i}`, port: 9 });
   await until('all are counted', () => sender.replies.errors.ECONNREFUSED === hosts);

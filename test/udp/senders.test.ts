@@ -194,9 +194,9 @@ for (const engine of ENGINES) {
         exchange.send(bytes, from);
         exchange.send(bytes, { address, port: receiver.local.port });
       };
-      const exchange = await engine.openExchange({ family: 6, receiveBuffer: 65536, heard });
+      const exchange = await engine.openRequestSocket({ family: 6, receiveBuffer: 65536, onMessage: heard });
       const bind = { address, port: 0 };
-      const peer = await engine.openExchange({ family: 6, bind, receiveBuffer: 65536, heard(bytes, from) {
+      const peer = await engine.openRequestSocket({ family: 6, bind, receiveBuffer: 65536, onMessage(bytes, from) {
         told.push(from);
         if (told.length === 2) receiver.stop();
       } });

@@ -3,8 +3,8 @@ import { constants } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Batch, type HandedOver, ThreadFile } from 'mproxy-udp';
-import { Arrears } from 'mproxy-udp/linux/arrears';
-import { FileOutlet } from 'mproxy-udp/linux/writer';
+import { FileLock } from 'mproxy-udp/linux/file-lock';
+import { FileWriter } from 'mproxy-udp/linux/writer';
 import t from 'tap';
 import { FakeLibc } from './fake-libc.js';
 
@@ -31,7 +31,7 @@ class Disk {
   /** One more thread; @returns how it writes a batch */
   thread(endsLines = false): (...datagrams: string[]) => void {
     const target = this.file.target(3, endsLines);
-    const outlet = new FileOutlet(this.#fake.libc, target, (piece) => this.handed.push(piece));
+    const outlet = new FileWriter(this.#fake.libc, target, (piece) => this.handed.push(piece));
     const batch = new Batch();
     return (...datagrams) => {
       batch.reset(Buffer.from(datagrams.join('')));
@@ -160,10 +160,10 @@ t.test('what is under way to a busy event loop is bounded, and the rest is count
 
 /** A thread that hands over so much as soon as it has its turn, and tells its ticket. */
 const HANDS_OVER = `
-import { Arrears } from ${JSON.stringify(import.meta.resolve('mproxy-udp/linux/arrears'))};
+import { FileLock } from ${JSON.stringify(import.meta.resolve('mproxy-udp/linux/file-lock'))};
 import { parentPort, workerData } from 'node:worker_threads';
 const { buffer, bytes } = workerData;
-const arrears = new Arrears(buffer);
+const arrears = new FileLock(buffer);
 parentPort.postMessage('ready');
 arrears.lock(bytes);
 const ticket = arrears.hand(bytes);
@@ -172,7 +172,7 @@ parentPort.postMessage({ ticket });
 `;
 
 t.test('threads that wait for one rotation hand over in turns, and lose nothing', async (t) => {
-  const arrears = new Arrears();
+  const arrears = new FileLock();
   arrears.limit = 1;
   const bytes = 5_000_000;
   const tickets: (number | undefined)[] = [];

@@ -10,7 +10,7 @@ const PAUSE_MS = 5;
 const TURN_MS = 1;
 
 /** A batch that waits for its time. */
-interface Held {
+interface ReorderBuffer {
   slab: Buffer;
   lent: boolean;
   lines: boolean;
@@ -63,7 +63,7 @@ export class Pacer {
   }
 
   /** The entries of a batch, to be sent later; their bytes are copied where the batch's will be filled again. */
-  #hold({ slab, lent, lines, count, offset, length, segment, bytes }: Batch): Held {
+  #hold({ slab, lent, lines, count, offset, length, segment, bytes }: Batch): ReorderBuffer {
     const entries = {
       lent,
       lines,
@@ -91,7 +91,7 @@ export class Pacer {
     if (pause > PAUSE_MS) this.#due = Math.max(this.#due, Math.min(now, this.#due + pause));
   }
 
-  async #pass({ slab, lent, lines, offset, length, segment }: Held): Promise<void> {
+  async #pass({ slab, lent, lines, offset, length, segment }: ReorderBuffer): Promise<void> {
     this.#batch.lent = lent;
     this.#batch.lines = lines;
     this.#batch.reset(slab);

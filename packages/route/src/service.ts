@@ -211,7 +211,7 @@ export class Service {
 
   /** Stops, as it was asked to: what has not gone out soon is given up. */
   async stop(): Promise<void> {
-    if (this.#patient) setTimeout(() => this.#hurry(this.#sinks), PATIENCE_MS).unref();
+    if (this.#patient) setTimeout(() => this.#abortPending(this.#sinks), PATIENCE_MS).unref();
     this.#patient = false;
     await this.end();
   }
@@ -230,11 +230,11 @@ export class Service {
   async #stopRoutes(routes: Route[]): Promise<void> {
     const others = this.#routes.filter((route) => !routes.includes(route)).flatMap(({ sinks }) => sinks);
     const sinks = this.#sinks.filter((sink) => !others.includes(sink));
-    const hurry = setTimeout(() => this.#hurry(sinks), PATIENCE_MS);
+    const patience = setTimeout(() => this.#abortPending(sinks), PATIENCE_MS);
     for (const route of routes) route.stop();
     await Promise.allSettled(routes.map((route) => this.#runs.get(route)));
     await this.#close(sinks);
-    clearTimeout(hurry);
+    clearTimeout(patience);
   }
 
   async open(open: (service: Service) => Promise<void>): Promise<{ listening: Endpoint[] }> {
@@ -267,15 +267,15 @@ export class Service {
   async #end(): Promise<void> {
     clearInterval(this.#watch);
     this.#ended = true;
-    const hurry = setTimeout(() => {
-      if (this.stopping.aborted) this.#hurry(this.#sinks);
+    const patience = setTimeout(() => {
+      if (this.stopping.aborted) this.#abortPending(this.#sinks);
     }, PATIENCE_MS);
     await this.#close(this.#sinks);
-    clearTimeout(hurry);
+    clearTimeout(patience);
   }
 
-  #hurry(sinks: Sink[]): void {
-    if (!this.#patient) for (const sink of sinks) sink.hurry();
+  #abortPending(sinks: Sink[]): void {
+    if (!this.#patient) for (const sink of sinks) sink.abortPending();
   }
 
   async #close(sinks: Iterable<Sink>): Promise<void> {

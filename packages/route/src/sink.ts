@@ -22,7 +22,7 @@ export interface Sink {
   /** Undefined while it can take more; else resolves when it can. A source that cannot wait need not ask. */
   room(): Promise<void> | undefined;
   /** The program was asked to stop: whoever waits for room goes on, and closing waits for no reader. */
-  hurry(): void;
+  abortPending(): void;
   /** Writes out what it still holds, and closes. Called once. */
   close(): Promise<void>;
 }

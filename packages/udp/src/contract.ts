@@ -15,7 +15,7 @@ export interface Engine {
   openReceiver(options: ReceiverOptions): Promise<Receiver>;
   openSender(options: SenderOptions): Promise<Sender>;
   /** Opens a socket on a port of its own that any address is written to, and heard from, a datagram at a time. */
-  openExchange(options: ExchangeOptions): Promise<Exchange>;
+  openRequestSocket(options: RequestSocketOptions): Promise<RequestSocket>;
   /**
    * Sets a terminal raw: what is read is what was sent, byte for byte, 8 bits without parity, and nothing is echoed.
    * @param baud its speed in both directions; default as it is
@@ -38,10 +38,10 @@ export interface Endpoint {
 }
 
 /**
- * Takes a datagram that came to a sender's own port, or to an exchange. The bytes are its own to keep; equal senders
+ * Takes a datagram that came to a sender's own port, or to a request socket. The bytes are its own to keep; equal senders
  * in a row are one object.
  */
-export type Heard = (bytes: Buffer, from: Endpoint) => void;
+export type OnMessage = (bytes: Buffer, from: Endpoint) => void;
 
 /** A group joined on an interface, from anyone or from these sources alone (RFC 4607). */
 export interface Membership {
@@ -92,7 +92,7 @@ export interface FileTarget {
    * What all threads that write to the file share: its size and limit, and whether the event loop has yet to write
    * what they handed over.
    */
-  arrears: SharedArrayBuffer;
+  lock: SharedArrayBuffer;
 }
 
 /** What a thread could not write to a file itself, or may not, for the event loop to keep and to try again. */
@@ -176,7 +176,7 @@ export interface SenderOptions extends Endpoint {
    * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
    * anybody is heard.
    */
-  heard?: Heard;
+  onMessage?: OnMessage;
   /** SO_RCVBUF to ask for where it hears, in bytes; default the system's. */
   receiveBuffer?: number;
   notice: (text: string) => void;
@@ -219,21 +219,21 @@ export interface Sender {
   /** Sends to another address from now on, where the engine can on the same socket. @returns whether it does */
   redirect?(family: 4 | 6, to: Endpoint): boolean;
   /** From now on nobody waits for room; what the kernel does not take at once is dropped, and counted. */
-  hurry(): void;
+  abortPending(): void;
   /** Sends what still waits, and closes. Called once. */
   close(): Promise<void>;
 }
 
-export interface ExchangeOptions {
+export interface RequestSocketOptions {
   family: 4 | 6;
   bind?: Endpoint;
   /** SO_RCVBUF to ask for, in bytes. */
   receiveBuffer: number;
-  heard: Heard;
+  onMessage: OnMessage;
 }
 
 /** An unconnected socket for questions and the answers to them. It keeps the process alive until it is closed. */
-export interface Exchange {
+export interface RequestSocket {
   readonly local: Endpoint;
   /** The receive buffer that the kernel granted, in bytes. */
   readonly receiveBuffer: number;

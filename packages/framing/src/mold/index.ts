@@ -21,6 +21,6 @@ export {
   sessionOf,
   writeHeader,
 } from './packet.js';
-export { Patience } from './patience.js';
+export { RttEstimator } from './rtt-estimator.js';
 export { PacketStore, type Stored } from './store.js';
 export { Tracker, type TrackerCounts, type TrackerOptions } from './tracker.js';

@@ -1,12 +1,12 @@
 import { type Gap, Gaps } from './gaps.js';
-import { Held } from './held.js';
 import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
-import { Patience } from './patience.js';
+import { ReorderBuffer } from './reorder-buffer.js';
+import { RttEstimator } from './rtt-estimator.js';
 
 /**
  * How long a missing packet may be on another way before it is asked for, and over how long receivers spread that, ms.
  * So a hundred that miss the same do not ask at the same moment. Each asks once for a range, and again when neither
- * request nor answer can be under way any more ({@link Patience}): on average at most twice for each, and six times
+ * request nor answer can be under way any more ({@link RttEstimator}): on average at most twice for each, and six times
  * where the sender needs seconds for all answers within its repair rate; and gets at most twice what it misses
  * (test/mold/hundred.test.ts).
  */
@@ -65,13 +65,13 @@ export class Tracker {
   /** The number after the last, once the end of session was heard. */
   end: number | undefined;
   readonly #gaps = new Gaps();
-  readonly #held: Held;
+  readonly #held: ReorderBuffer;
   /** The number after the highest that is known to exist. */
   #known: number;
   /** The mean length of messages; a guess until one came. */
   #messageBytes = 1024;
   #measured = false;
-  readonly #patience: Patience;
+  readonly #rtt: RttEstimator;
   /** When what is missing is to be looked through next, by the clock. */
   #lookAt = Number.POSITIVE_INFINITY;
   /** When the newest request was made that was answered; and when a message came last that was asked for. */
@@ -80,8 +80,8 @@ export class Tracker {
 
   constructor(private readonly options: TrackerOptions) {
     this.next = this.#known = options.first;
-    this.#held = new Held(() => options.window);
-    this.#patience = new Patience(LEAST_WINDOW, () => options.budget, options.random);
+    this.#held = new ReorderBuffer(() => options.window);
+    this.#rtt = new RttEstimator(LEAST_WINDOW, () => options.budget, options.random);
   }
 
   /** Whether every message up to the end of the session was delivered, or given up. */
@@ -156,10 +156,10 @@ export class Tracker {
       chunk,
       least: LEAST_COUNTED / this.#messageBytes,
       // With no room for what comes out of order, only what is missing first can be used.
-      budget: full ? chunk : Math.max(chunk, this.#patience.window / this.#messageBytes),
+      budget: full ? chunk : Math.max(chunk, this.#rtt.window / this.#messageBytes),
       passed: this.#answered - REORDER_MS,
       heard: this.#heard,
-      patience: (late: number) => this.#patience.of(late),
+      patience: (late: number) => this.#rtt.of(late),
       timeout,
     };
     const again = this.#gaps.ask(now, rules, {
@@ -167,7 +167,7 @@ export class Tracker {
         this.counts.asked++;
         request(first, count);
       },
-      late: () => this.#patience.late(now),
+      late: () => this.#rtt.late(now),
       lost: (from, to) => this.#held.giveUp(from, to - from),
     });
     this.#lookAt = Math.max(again, now + LOOK_MS);
@@ -200,7 +200,7 @@ export class Tracker {
       if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
     };
     if (first < known) {
-      const later = now + this.#patience.of(0);
+      const later = now + this.#rtt.of(0);
       this.#gaps.take(first, Math.min(end, known), now + REORDER_MS, later, accept);
     }
     if (end > known) {
@@ -217,7 +217,7 @@ export class Tracker {
     this.#lookAt = Math.min(this.#lookAt, now + LOOK_MS);
     // Of one that was asked for again, nobody knows which request was answered (Karn).
     if (tries > 1) return;
-    this.#patience.answered(now, now - askedAt, count * this.#messageBytes);
+    this.#rtt.answered(now, now - askedAt, count * this.#messageBytes);
     this.#answered = Math.max(this.#answered, askedAt);
   }
 

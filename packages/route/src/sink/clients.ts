@@ -2,12 +2,12 @@ import type { BlockList, Socket } from 'node:net';
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
 import type { Address } from '../address.js';
+import { Coalescer, type Lease } from '../coalescer.js';
 import { sinkCounts } from '../counts.js';
 import { reason } from '../errors.js';
-import { Gather, type Lease } from '../gather.js';
 import { Listener } from '../listener.js';
 import { type Event, NoticeLimit } from '../notices.js';
-import { Outlet } from '../outlet.js';
+import { OutputQueue } from '../output-queue.js';
 import type { Answer } from '../resolve.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
@@ -43,8 +43,8 @@ export interface ClientsOptions {
 export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
   readonly dropReason = 'clients did not keep up; see --client-buffer';
-  readonly #clients = new Set<Outlet>();
-  readonly #gather: Gather;
+  readonly #clients = new Set<OutputQueue>();
+  readonly #coalescer: Coalescer;
   readonly #listener: Listener;
   readonly #notices: NoticeLimit;
   #timer: NodeJS.Timeout | undefined;
@@ -55,7 +55,7 @@ export class ClientsSink implements Sink {
     private readonly address: Address,
     private readonly options: ClientsOptions,
   ) {
-    this.#gather = new Gather(options.frame, (...chunk) => this.#pass(...chunk));
+    this.#coalescer = new Coalescer(options.frame, (...chunk) => this.#pass(...chunk));
     this.#notices = new NoticeLimit(`clients: ${this.name}`, service);
     this.#listener = new Listener(service, address, {
       allow: options.allow,
@@ -83,17 +83,17 @@ export class ClientsSink implements Sink {
   }
 
   write(batch: Batch): void {
-    if (this.#clients.size > 0) this.#gather.add(batch);
+    if (this.#clients.size > 0) this.#coalescer.add(batch);
   }
 
   flush(): void {
-    if (this.#clients.size <= MANY) this.#gather.flush();
+    if (this.#clients.size <= MANY) this.#coalescer.flush();
     else this.#later ??= setTimeout(() => this.#flushLate(), GATHER_MS);
   }
 
   #flushLate(): void {
     this.#later = undefined;
-    this.#gather.flush();
+    this.#coalescer.flush();
   }
 
   #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
@@ -111,11 +111,11 @@ export class ClientsSink implements Sink {
     return undefined;
   }
 
-  hurry(): void {}
+  abortPending(): void {}
 
   async close(): Promise<void> {
     clearTimeout(this.#later);
-    this.#gather.flush();
+    this.#coalescer.flush();
     clearInterval(this.#timer);
     this.#listener.close();
     const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
@@ -127,8 +127,8 @@ export class ClientsSink implements Sink {
   }
 
   #add(socket: Socket, peer: string): void {
-    this.#gather.flush();
-    const client = new Outlet(socket, this.options.clientBuffer);
+    this.#coalescer.flush();
+    const client = new OutputQueue(socket, this.options.clientBuffer);
     this.#clients.add(client);
     this.counts.clients.now++;
     this.counts.clients.ever++;

@@ -107,7 +107,7 @@ export class FileSink implements Sink {
     return undefined;
   }
 
-  hurry(): void {}
+  abortPending(): void {}
 
   async close(): Promise<void> {
     this.#writeOut();

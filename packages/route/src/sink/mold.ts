@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-framing';
-import { Batch, type Deliver, type Heard, type OwnSender } from 'mproxy-udp';
+import { Batch, type Deliver, type OnMessage, type OwnSender } from 'mproxy-udp';
 import { type SinkCounts, sinkCounts } from '../counts.js';
 import type { Resolved } from '../loops.js';
 import { RunningClock } from '../mold/clock.js';
 import { takeMemory } from '../mold/memory.js';
 import type { MoldSending } from '../mold/options.js';
-import { Repairs } from '../mold/repairs.js';
+import { RepairServer } from '../mold/repair-server.js';
 import type { Pace } from '../route.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
@@ -45,12 +45,12 @@ export class MoldSink implements Sink {
   readonly dropReason = 'the network took less than came in; receivers will ask for it';
   readonly #store: PacketStore;
   readonly #packer: Packer;
-  readonly #repairs: Repairs;
+  readonly #repairServer: RepairServer;
   readonly #sinks: UdpSink[] = [];
   readonly #batch = new Batch();
   readonly #deliver: Deliver;
   readonly #heartbeats: NodeJS.Timeout;
-  readonly #hurry = new AbortController();
+  readonly #aborted = new AbortController();
   /** Resolves when the sinks have room again. */
   #busy: Promise<void> | undefined;
   /** Batches that wait for room, or for their time. */
@@ -71,7 +71,7 @@ export class MoldSink implements Sink {
     const { populate } = service.engine;
     this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain, populate));
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
-    this.#repairs = new Repairs(this.#store, session, () => this.#packer.next, repairRate);
+    this.#repairServer = new RepairServer(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));
     this.#deliver = pacer ? (batch) => pacer.send(batch) : (batch) => this.#sendPackets(batch);
     this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS / 4);
@@ -84,7 +84,7 @@ export class MoldSink implements Sink {
     } catch (error) {
       // What is open is not yet the service's to close.
       clearInterval(this.#heartbeats);
-      this.#repairs.stop();
+      this.#repairServer.stop();
       await Promise.all(this.#sinks.map((sink) => sink.close()));
       throw error;
     }
@@ -93,9 +93,9 @@ export class MoldSink implements Sink {
   }
 
   async #openSink({ address, answers }: Resolved): Promise<void> {
-    const heard: Heard = (bytes, from) =>
-      this.#repairs.heard(bytes, from, (reply, to) => sink.reply(reply, to));
-    const sending = { waits: this.options.waits, cutAfter: false, heard } as const;
+    const onMessage: OnMessage = (bytes, from) =>
+      this.#repairServer.onMessage(bytes, from, (reply, to) => sink.reply(reply, to));
+    const sending = { waits: this.options.waits, cutAfter: false, onMessage } as const;
     const sink: UdpSink = await openSocketSink(this.service, address, answers[0]!, sending);
     this.#sinks.push(sink);
   }
@@ -105,7 +105,7 @@ export class MoldSink implements Sink {
   }
 
   get counts(): SinkCounts {
-    const sum = { ...sinkCounts(), mold: { ...this.#repairs.counts, messages: this.#packer.next - 1 } };
+    const sum = { ...sinkCounts(), mold: { ...this.#repairServer.counts, messages: this.#packer.next - 1 } };
     for (const { counts } of this.#sinks) {
       sum.datagrams += counts.datagrams;
       sum.bytes += counts.bytes;
@@ -145,7 +145,7 @@ export class MoldSink implements Sink {
 
   /** Whether receivers that are far behind ask, who will soon find the store without what they lack. */
   #isAsked(): boolean {
-    return performance.now() - this.#repairs.lateAt < QUIET_MS && !this.#hurry.signal.aborted;
+    return performance.now() - this.#repairServer.lateAt < QUIET_MS && !this.#aborted.signal.aborted;
   }
 
   async #waitForThem(): Promise<void> {
@@ -155,9 +155,9 @@ export class MoldSink implements Sink {
     this.#behind = undefined;
   }
 
-  hurry(): void {
-    this.#hurry.abort();
-    for (const sink of this.#sinks) sink.hurry();
+  abortPending(): void {
+    this.#aborted.abort();
+    for (const sink of this.#sinks) sink.abortPending();
   }
 
   /** Says that the session is over, and answers requests until nobody asks any more. */
@@ -166,7 +166,7 @@ export class MoldSink implements Sink {
     await this.#busy;
     clearInterval(this.#heartbeats);
     await this.#linger(this.#packer.end());
-    this.#repairs.stop();
+    this.#repairServer.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
     this.service.notice(
@@ -178,18 +178,18 @@ export class MoldSink implements Sink {
     const clock = new RunningClock(10 * END_MS);
     let now = clock.now();
     let quietSince = now;
-    let { askedAt } = this.#repairs;
-    const latest = now + this.options.linger + MOST_LINGER_MS + this.#repairs.storeMs;
+    let { askedAt } = this.#repairServer;
+    const latest = now + this.options.linger + MOST_LINGER_MS + this.#repairServer.storeMs;
     do {
       this.#sendAlone(end);
-      if (this.#hurry.signal.aborted) return;
-      await wait(END_MS, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
+      if (this.#aborted.signal.aborted) return;
+      await wait(END_MS, undefined, { signal: this.#aborted.signal }).catch(() => undefined);
       // Timers come first: what was asked meanwhile is read before anybody is found to be silent.
       await nextTurn();
       now = clock.now();
-      if (askedAt !== this.#repairs.askedAt) quietSince = now;
-      askedAt = this.#repairs.askedAt;
-    } while (now < latest && (now - quietSince < this.options.linger || this.#repairs.busy));
+      if (askedAt !== this.#repairServer.askedAt) quietSince = now;
+      askedAt = this.#repairServer.askedAt;
+    } while (now < latest && (now - quietSince < this.options.linger || this.#repairServer.busy));
   }
 
   #add(offset: number, length: number): void {

@@ -4,9 +4,9 @@ import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
+import { Coalescer, type Lease } from '../coalescer.js';
 import { sinkCounts } from '../counts.js';
-import { Gather, type Lease } from '../gather.js';
-import { Outlet } from '../outlet.js';
+import { OutputQueue } from '../output-queue.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
 import { TerminalStream } from '../terminal.js';
@@ -22,8 +22,8 @@ export class StreamSink implements Sink {
   readonly dropReason = 'its reader did not keep up';
   /** Resolves when the reader is gone. */
   readonly ended: Promise<void>;
-  readonly #gather: Gather;
-  readonly #outlet: Outlet;
+  readonly #coalescer: Coalescer;
+  readonly #queue: OutputQueue;
 
   constructor(
     private readonly service: Service,
@@ -33,8 +33,8 @@ export class StreamSink implements Sink {
     /** Whether the source waits when the reader is slow, instead of dropping. */
     private readonly waits: boolean,
   ) {
-    this.#gather = new Gather(frame, (...chunk) => this.#pass(...chunk));
-    this.#outlet = new Outlet(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
+    this.#coalescer = new Coalescer(frame, (...chunk) => this.#pass(...chunk));
+    this.#queue = new OutputQueue(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
     this.ended = new Promise((resolve) => {
       stream.once('error', (error) => {
         this.#failed(error);
@@ -45,39 +45,39 @@ export class StreamSink implements Sink {
   }
 
   write(batch: Batch): void {
-    this.#gather.add(batch);
+    this.#coalescer.add(batch);
   }
 
   /** Bytes of a stream, which are no datagrams: the client's tee. */
   writeBytes(chunk: Buffer): Promise<void> | undefined {
-    if (this.#outlet.offer(chunk)) this.counts.bytes += chunk.length;
+    if (this.#queue.offer(chunk)) this.counts.bytes += chunk.length;
     return this.room();
   }
 
   flush(): void {
-    this.#gather.flush();
+    this.#coalescer.flush();
   }
 
   #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
-    if (this.#outlet.offer(chunk, lease)) {
+    if (this.#queue.offer(chunk, lease)) {
       this.counts.datagrams += datagrams;
       this.counts.bytes += chunk.length;
-    } else if (!this.#outlet.gone) this.counts.dropped += datagrams;
+    } else if (!this.#queue.gone) this.counts.dropped += datagrams;
   }
 
   room(): Promise<void> | undefined {
-    return this.waits ? this.#outlet.drained(WAIT_AT) : undefined;
+    return this.waits ? this.#queue.drained(WAIT_AT) : undefined;
   }
 
-  hurry(): void {
-    this.#outlet.hurry();
+  abortPending(): void {
+    this.#queue.abortPending();
   }
 
   async close(): Promise<void> {
     this.flush();
-    await this.#outlet.drained(0);
-    if (this.#outlet.queued > 0 && !this.#outlet.gone) {
-      this.service.loss(`${this.name}: its reader did not take the last ${this.#outlet.queued} bytes`);
+    await this.#queue.drained(0);
+    if (this.#queue.queued > 0 && !this.#queue.gone) {
+      this.service.loss(`${this.name}: its reader did not take the last ${this.#queue.queued} bytes`);
     }
     if (this.stream !== process.stdout) this.stream.destroy();
   }

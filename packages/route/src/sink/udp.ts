@@ -24,7 +24,7 @@ const REQUEST_BUFFER = 2 * 1024 * 1024;
 const LOOK_UP_MS = 60_000;
 
 /** How a socket is sent on, as its engine takes it. */
-export type Sending = Pick<SenderOptions, 'waits' | 'cutAfter' | 'heard'>;
+export type Sending = Pick<SenderOptions, 'waits' | 'cutAfter' | 'onMessage'>;
 
 /**
  * A UDP destination: unicast, broadcast or a group.
@@ -139,8 +139,8 @@ export class UdpSink implements Sink {
     return this.sender.room();
   }
 
-  hurry(): void {
-    for (const sender of [...this.#leaving.keys(), this.sender]) sender.hurry();
+  abortPending(): void {
+    for (const sender of [...this.#leaving.keys(), this.sender]) sender.abortPending();
   }
 
   async close(): Promise<void> {
@@ -233,7 +233,7 @@ async function openSender({ service, address, answer, sending, signal }: Opening
       ...(keys.tos !== undefined && { tos: keys.tos }),
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
       ...sending,
-      ...(sending.heard && { receiveBuffer: REQUEST_BUFFER }),
+      ...(sending.onMessage && { receiveBuffer: REQUEST_BUFFER }),
       notice: service.notice,
     });
   } catch (error) {

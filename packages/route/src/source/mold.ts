@@ -13,10 +13,10 @@ import {
 import type { Batch, Deliver, Endpoint } from 'mproxy-udp';
 import { showEndpoint } from '../address.js';
 import type { SourceCounts } from '../counts.js';
-import { Asking } from '../mold/asking.js';
 import { RunningClock } from '../mold/clock.js';
 import { Messages } from '../mold/messages.js';
 import type { MoldReceiving } from '../mold/options.js';
+import { RepairClient } from '../mold/repair-client.js';
 import { Session } from '../mold/session.js';
 import type { Sessions } from '../mold/sessions.js';
 import { type Event, NoticeLimit } from '../notices.js';
@@ -55,8 +55,8 @@ export class MoldSource implements Source {
   readonly #stopping = new AbortController();
   /** Whether the UDP source runs. */
   #opened = false;
-  readonly #asking = new Asking(this.#sessions, this.#clock, {
-    heard: (bytes, from) => this.#answered(bytes, from),
+  readonly #repairClient = new RepairClient(this.#sessions, this.#clock, {
+    onMessage: (bytes, from) => this.#answered(bytes, from),
     ended: (session) => this.#end(session),
     passed: () => this.#messages.pass(),
   });
@@ -113,7 +113,7 @@ export class MoldSource implements Source {
     } finally {
       clearInterval(this.#look);
       clearImmediate(this.#answers);
-      this.#asking.close();
+      this.#repairClient.close();
       // What was held goes out; what is missing before it is lost.
       for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
       this.#messages.pass();
@@ -130,7 +130,7 @@ export class MoldSource implements Source {
   async #openAsking(): Promise<void> {
     const { signal } = this.#stopping;
     try {
-      await this.#asking.open(this.service.engine, this.options.requestAddr, this.udp.local, signal);
+      await this.#repairClient.open(this.service.engine, this.options.requestAddr, this.udp.local, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -146,7 +146,7 @@ export class MoldSource implements Source {
       for (let at = batch.offset[i]!; from && at < end; at += step)
         this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
     }
-    this.#asking.ask(now);
+    this.#repairClient.ask(now);
     this.#messages.passSoon();
   }
 
@@ -197,7 +197,7 @@ export class MoldSource implements Source {
   /** All answers that were there to be read were taken. */
   #afterAnswers(): void {
     this.#answers = undefined;
-    this.#asking.ask(this.#clock.now());
+    this.#repairClient.ask(this.#clock.now());
     this.#messages.passSoon();
   }
 
@@ -226,7 +226,7 @@ export class MoldSource implements Source {
       return undefined;
     }
     const first = this.options.fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
-    const session = new Session(id, from, this.#asking.to ?? from, (lost) => this.#track(first, lost));
+    const session = new Session(id, from, this.#repairClient.to ?? from, (lost) => this.#track(first, lost));
     this.#sessions.set(key, session);
     this.all.add(session);
     const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
@@ -249,7 +249,7 @@ export class MoldSource implements Source {
 
   #track(first: number, lost: TrackerOptions['lost']): Tracker {
     const sessions = this.#sessions;
-    const { room } = this.#asking;
+    const { room } = this.#repairClient;
     return new Tracker({
       first,
       get window() {

@@ -1,9 +1,9 @@
 import { endianness } from 'node:os';
 import type { Engine } from '../contract.js';
-import { openExchange } from './exchange.js';
 import { loadLibc } from './libc.js';
 import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
+import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
 import { makeRaw } from './termios.js';
 
@@ -21,7 +21,7 @@ export function linuxEngine(): Engine {
     sendsAtOnce: true,
     openReceiver: async (options) => openReceiver(libc, options),
     openSender: async (options) => openSender(libc, options),
-    openExchange: async (options) => openExchange(libc, options),
+    openRequestSocket: async (options) => openRequestSocket(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
     makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
     populate: (memory) => populate(libc, memory),

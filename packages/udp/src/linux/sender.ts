@@ -4,9 +4,8 @@ import type { Endpoint, SendCounts, Sender, SenderOptions, SocketTarget } from '
 import { findInterface, type NetInterface } from '../interfaces.js';
 import { throwInternal } from '../internal.js';
 import { keepUp } from '../upkeep.js';
-import { Correspondent } from './correspondent.js';
+import { BatchSender } from './batch-sender.js';
 import { SharedCounts } from './counts.js';
-import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
 import { ErrorQueue, keepErrors } from './error-queue.js';
 import type { Libc } from './libc.js';
@@ -21,6 +20,7 @@ import {
   outgoingInterface,
   reconnectSocket,
 } from './socket.js';
+import { UnconnectedSocket } from './unconnected-socket.js';
 
 /** The longest that a thread's send blocks while the socket's buffer is full, and how soon the event loop tries again. */
 const SEND_MS = 50;
@@ -55,10 +55,10 @@ export class LinuxSender implements Sender {
   /** How a thread sends on this socket; not where it hears, which makes it one that does not block. */
   readonly target?: SocketTarget;
   readonly #counts = new SharedCounts();
-  readonly #dispatch: Dispatch;
+  readonly #batchSender: BatchSender;
   readonly #connected: boolean;
-  readonly #correspondent: Correspondent | undefined;
-  /** The destination as {@link Dispatch} reads it, where it hears and so is not connected. */
+  readonly #unconnected: UnconnectedSocket | undefined;
+  /** The destination as {@link BatchSender} reads it, where it hears and so is not connected. */
   readonly #name: Buffer | undefined;
   #to: Endpoint;
   readonly #returns = new Returns();
@@ -75,7 +75,7 @@ export class LinuxSender implements Sender {
     private readonly fd: number,
     private readonly options: SenderOptions,
   ) {
-    const { family, address, port, multicast, broadcast, bind, tos, waits, heard, notice } = options;
+    const { family, address, port, multicast, broadcast, bind, tos, waits, onMessage, notice } = options;
     const { receiveBuffer } = options;
     setOption(libc, fd, 'SO_SNDTIMEO', timeval(SEND_MS));
     keepErrors(libc, fd, family);
@@ -89,26 +89,26 @@ export class LinuxSender implements Sender {
     const any = { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
     bindSocket(libc, fd, bind ?? any);
     if (multicast) this.#stopUpkeep = this.#sendToGroup(libc, options, notice);
-    const connects = !multicast && !broadcast && !heard;
+    const connects = !multicast && !broadcast && !onMessage;
     const connected = connects && connectSocket(libc, fd, { address, port }) === 0;
     this.#to = { address, port };
     this.#connected = connected;
-    if (connected || (heard && !multicast)) this.#stopUpkeep = this.#stayConnected(options);
+    if (connected || (onMessage && !multicast)) this.#stopUpkeep = this.#stayConnected(options);
     // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
     const place = multicast ? address.replace(/%.*/, '') : address;
     const name = connected ? undefined : endpointBytes(libc, place, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
     const cuts = options.cutAfter === undefined ? {} : { cutAfter: options.cutAfter };
-    this.#dispatch = new Dispatch(libc, fd, this.#counts, {
+    this.#batchSender = new BatchSender(libc, fd, this.#counts, {
       waits,
       ...cuts,
       readErrors,
       ...(name && { name }),
     });
-    if (heard) {
+    if (onMessage) {
       if (!multicast) this.#name = name;
       // Last: from here on the descriptor is closed by it.
-      this.#correspondent = new Correspondent(libc, fd, family, heard, readErrors);
+      this.#unconnected = new UnconnectedSocket(libc, fd, family, onMessage, readErrors);
     } else this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
   }
 
@@ -124,21 +124,21 @@ export class LinuxSender implements Sender {
   }
 
   get replies(): SendCounts {
-    if (!this.#correspondent) return NO_REPLIES;
+    if (!this.#unconnected) return NO_REPLIES;
     this.#collect();
-    return this.#replyReturns.into(this.#correspondent.counts);
+    return this.#replyReturns.into(this.#unconnected.counts);
   }
 
   /** Replies leave from the same socket: what comes back for them has another address than the destination. */
   #returned(errno: number, to: Endpoint): void {
     const { address, port } = this.#to;
-    const reply = this.#correspondent && (to.address !== address || to.port !== port);
+    const reply = this.#unconnected && (to.address !== address || to.port !== port);
     (reply ? this.#replyReturns : this.#returns).add(errno, to);
   }
 
   reply(bytes: Buffer, to: Endpoint): void {
-    if (!this.#correspondent) throw new Error('a sender that does not hear has nobody to reply to');
-    this.#correspondent.send(bytes, to);
+    if (!this.#unconnected) throw new Error('a sender that does not hear has nobody to reply to');
+    this.#unconnected.send(bytes, to);
   }
 
   redirect(family: 4 | 6, to: Endpoint): boolean {
@@ -157,7 +157,7 @@ export class LinuxSender implements Sender {
 
   send(batch: Batch): void {
     if (this.#closed) this.#counts.dropped += batch.datagrams;
-    else this.#dispatch.send(batch);
+    else this.#batchSender.send(batch);
     if (!this.options.waits) this.#sent();
   }
 
@@ -168,34 +168,34 @@ export class LinuxSender implements Sender {
 
   /** Undefined when nothing is left to be sent; else resolves when nothing is. */
   #sent(): Promise<void> | undefined {
-    if (this.#dispatch.left.length === 0 || this.#hurried) return undefined;
+    if (this.#batchSender.left.length === 0 || this.#hurried) return undefined;
     // One promise for all who wait, however many ask.
     this.#waiting ??= this.#retry();
     return this.#waiting;
   }
 
   async #retry(): Promise<void> {
-    while (this.#dispatch.left.length > 0 && !this.#hurried) {
+    while (this.#batchSender.left.length > 0 && !this.#hurried) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      this.#dispatch.retry();
+      this.#batchSender.retry();
     }
     this.#waiting = undefined;
   }
 
-  hurry(): void {
+  abortPending(): void {
     this.#hurried = true;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     await this.#sent();
-    for (const { bytes, segment } of this.#dispatch.left) {
+    for (const { bytes, segment } of this.#batchSender.left) {
       this.#counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
     }
     this.#stopUpkeep();
     this.#collect();
     this.#closed = true;
-    if (this.#correspondent) this.#correspondent.close();
+    if (this.#unconnected) this.#unconnected.close();
     else closeSync(this.fd);
   }
 

@@ -1,15 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Batch } from '../batch.js';
+import { BatchReceiver } from './batch-receiver.js';
+import { BatchSender } from './batch-sender.js';
 import { SharedCounts } from './counts.js';
-import { Dispatch } from './dispatch.js';
 import { ERRNO, systemError } from './errno.js';
 import { ErrorQueue } from './error-queue.js';
-import { Inlet } from './inlet.js';
 import { loadLibc } from './libc.js';
 import { ENTRY_MEMORY, heldMemory } from './options.js';
 import { Ring } from './ring.js';
 import type { ThreadData } from './thread.js';
-import { FileOutlet } from './writer.js';
+import { FileWriter } from './writer.js';
 
 /** A route's own thread: from its socket to its sinks with no hop between. Blocks in recvmmsg(2) until it is stopped. */
 const {
@@ -29,18 +29,18 @@ const libc = loadLibc();
 const stop = new Int32Array(stopBuffer);
 const counts = new SharedCounts(countsBuffer);
 const ring = shared && new Ring(shared, from.tellsSenders);
-const inlet = new Inlet(libc, from.fd, from.ignored, from.allow);
+const receiver = new BatchReceiver(libc, from.fd, from.ignored, from.allow);
 /** Given where the event loop is to know who sent what. */
-const names = from.tellsSenders ? inlet.names : undefined;
-const dispatches = sockets.map(({ fd, counts: shared, waits, name }) => {
+const names = from.tellsSenders ? receiver.names : undefined;
+const senders = sockets.map(({ fd, counts: shared, waits, name }) => {
   const counts = new SharedCounts(shared);
   const queue = new ErrorQueue(libc, fd, (errno) => counts.returned(errno));
   const options = { waits, blocks: !waits, readErrors: () => queue.read(), name: name && Buffer.from(name) };
-  return new Dispatch(libc, fd, counts, options);
+  return new BatchSender(libc, fd, counts, options);
 });
-const outlets = files.map(
+const writers = files.map(
   (file, i) =>
-    new FileOutlet(libc, file, (piece) =>
+    new FileWriter(libc, file, (piece) =>
       parentPort?.postMessage({ file: i, ...piece }, [piece.bytes.buffer as ArrayBuffer]),
     ),
 );
@@ -82,7 +82,7 @@ function drain(): void {
 
 /** @returns how many entries came, or errors of earlier ones; 0 when nothing did */
 function receive(flags?: number, late = false): number {
-  const got = inlet.receive(batch, flags);
+  const got = receiver.receive(batch, flags);
   if (got < 0) {
     // An error that an earlier datagram brought back is not the receiver's end.
     if (got === -ERRNO.EAGAIN) return 0;
@@ -91,20 +91,21 @@ function receive(flags?: number, late = false): number {
     return 1;
   }
   failures = 0;
-  if (inlet.refused > 0) counts.refused += inlet.refused;
+  if (receiver.refused > 0) counts.refused += receiver.refused;
   // What is not delivered, a command's own, is something that came, too.
   if (batch.count === 0) return got;
   counts.moved(batch.datagrams, batch.bytes);
   if (batch.unterminated) counts.sawUnterminated();
-  if (inlet.empty > 0) counts.emptied(inlet.empty, inlet.names, inlet.nameOf(inlet.emptyOffset));
+  if (receiver.empty > 0)
+    counts.emptied(receiver.empty, receiver.names, receiver.nameOf(receiver.emptyOffset));
   if (late) counts.dropped += batch.datagrams;
   else deliver();
   return got;
 }
 
 function deliver(): void {
-  for (const dispatch of dispatches) dispatch.send(batch);
-  for (const outlet of outlets) outlet.write(batch);
+  for (const sender of senders) sender.send(batch);
+  for (const writer of writers) writer.write(batch);
   if (ring) toLoop(ring);
 }
 
@@ -122,7 +123,7 @@ function writeTo(ring: Ring, i: number): boolean {
   const write = () => {
     const { slab, offset, length, segment } = batch;
     if (!names) return ring.write(slab, offset[i]!, length[i]!, segment[i]!);
-    return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, inlet.nameOf(offset[i]!));
+    return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, receiver.nameOf(offset[i]!));
   };
   for (let waited = 0; waited < mostWait; waited++) {
     if (write()) return true;

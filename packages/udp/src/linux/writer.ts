@@ -1,7 +1,7 @@
 import { BATCH_CAPACITY, type Batch } from '../batch.js';
 import type { FileTarget, HandedOver } from '../contract.js';
-import { Arrears, next } from './arrears.js';
 import { SharedCounts } from './counts.js';
+import { FileLock, next } from './file-lock.js';
 import { IOVEC } from './layout.js';
 import type { Libc } from './libc.js';
 
@@ -16,14 +16,14 @@ const NEWLINE = 0x0a;
  * file that is to be rotated), is handed over to the event loop, and all that follows too, until the loop has written
  * it: so the order stays.
  */
-export class FileOutlet {
+export class FileWriter {
   readonly #iovs = Buffer.alloc(MOST * IOVEC.size);
   readonly #words: Uint32Array;
   readonly #newline = Buffer.alloc(64, NEWLINE);
   readonly #newlineAddress: number;
   readonly #address: bigint;
   readonly #counts: SharedCounts;
-  readonly #arrears: Arrears;
+  readonly #fileLock: FileLock;
   #slab: Buffer = Buffer.alloc(0);
   /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
   #slabAddress = 0;
@@ -39,7 +39,7 @@ export class FileOutlet {
     this.#address = libc.address(this.#iovs);
     this.#newlineAddress = Number(libc.address(this.#newline));
     this.#counts = new SharedCounts(file.counts);
-    this.#arrears = new Arrears(file.arrears);
+    this.#fileLock = new FileLock(file.lock);
   }
 
   write(batch: Batch): void {
@@ -52,12 +52,12 @@ export class FileOutlet {
       for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const bytes = this.#bytes;
     this.#bytes = 0;
-    this.#arrears.lock(bytes);
-    const taken = this.#arrears.any || bytes > this.#arrears.room ? 0 : this.#flush();
+    this.#fileLock.lock(bytes);
+    const taken = this.#fileLock.any || bytes > this.#fileLock.room ? 0 : this.#flush();
     // Where it wrote nothing, the event loop may be changing it.
-    if (taken > 0) this.#arrears.size += taken;
-    const ticket = taken < bytes ? this.#arrears.hand(bytes - taken) : undefined;
-    this.#arrears.unlock();
+    if (taken > 0) this.#fileLock.size += taken;
+    const ticket = taken < bytes ? this.#fileLock.hand(bytes - taken) : undefined;
+    this.#fileLock.unlock();
     this.#count = 0;
     if (taken === bytes) this.#counts.moved(batch.datagrams, bytes);
     else if (ticket === undefined) this.#counts.dropped += batch.datagrams;
@@ -126,7 +126,7 @@ export class FileOutlet {
 
 /** The event loop's side of a file that threads write to. */
 export class ThreadFile {
-  readonly #arrears = new Arrears();
+  readonly #fileLock = new FileLock();
   readonly #counts: SharedCounts[] = [];
   /** What came before something that was handed over earlier, by another thread. */
   readonly #early = new Map<number, HandedOver>();
@@ -136,39 +136,39 @@ export class ThreadFile {
   target(fd: number, endsLines: boolean): FileTarget {
     const counts = new SharedCounts();
     this.#counts.push(counts);
-    return { fd, endsLines, counts: counts.buffer, arrears: this.#arrears.buffer };
+    return { fd, endsLines, counts: counts.buffer, lock: this.#fileLock.buffer };
   }
 
   /** Bytes in the file, which the event loop changes while {@link waiting}, or in its turn. */
   get size(): number {
-    return this.#arrears.size;
+    return this.#fileLock.size;
   }
 
   set size(bytes: number) {
-    this.#arrears.size = bytes;
+    this.#fileLock.size = bytes;
   }
 
   /** Bytes that the threads make the file at most; 0: any number. */
   set limit(bytes: number) {
-    this.#arrears.limit = bytes;
+    this.#fileLock.limit = bytes;
   }
 
   get room(): number {
-    return this.#arrears.room;
+    return this.#fileLock.room;
   }
 
   /** Whether the threads wait for the event loop to write. */
   get waiting(): boolean {
-    return this.#arrears.any;
+    return this.#fileLock.any;
   }
 
   /** Does something between two writes of the threads. @returns false where one is writing: then nothing is done */
   inTurn(act: () => void): boolean {
-    if (!this.#arrears.tryLock()) return false;
+    if (!this.#fileLock.tryLock()) return false;
     try {
       act();
     } finally {
-      this.#arrears.unlock();
+      this.#fileLock.unlock();
     }
     return true;
   }
@@ -187,7 +187,7 @@ export class ThreadFile {
 
   /** Takes a piece that was handed over. @returns what is to be written now, in its order */
   take(piece: HandedOver): HandedOver[] {
-    this.#arrears.arrived(piece.bytes.length);
+    this.#fileLock.arrived(piece.bytes.length);
     this.#early.set(piece.ticket, piece);
     const due: HandedOver[] = [];
     for (let ticket = next(this.#taken); ; ticket = next(ticket)) {
@@ -201,6 +201,6 @@ export class ThreadFile {
 
   /** All that was taken is in the file: unless more was handed over, the threads go on by themselves. */
   allWritten(): void {
-    this.#arrears.writtenUpTo(this.#taken);
+    this.#fileLock.writtenUpTo(this.#taken);
   }
 }

@@ -1,6 +1,6 @@
 import type { Engine } from '../contract.js';
-import { openExchange } from './exchange.js';
 import { openReceiver } from './receiver.js';
+import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
 import { makeRaw } from './stty.js';
 
@@ -12,6 +12,6 @@ export const nodeEngine: Engine = {
   sendsAtOnce: false,
   openReceiver,
   openSender,
-  openExchange,
+  openRequestSocket,
   makeRaw,
 };

@@ -3,8 +3,8 @@ import type { Batch } from '../batch.js';
 import type { Endpoint, SendCounts, Sender, SenderOptions } from '../contract.js';
 import type { NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
-import { Correspondent } from './correspondent.js';
 import { bind, dgramInterface, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
+import { UnconnectedSocket } from './unconnected-socket.js';
 
 /** Bytes that may wait in the process while the kernel takes no more. */
 const QUEUE_LIMIT = 1024 * 1024;
@@ -63,17 +63,17 @@ class NodeSender implements Sender {
   #wakeAll: () => void = () => undefined;
   readonly #stopUpkeep: () => void = () => {};
   /** The socket's other use, where it hears. */
-  readonly #correspondent: Correspondent;
+  readonly #unconnected: UnconnectedSocket;
 
   constructor(
     private readonly socket: Socket,
     private readonly options: SenderOptions,
   ) {
-    const { family, multicast, broadcast, address, port, notice, heard } = options;
+    const { family, multicast, broadcast, address, port, notice, onMessage } = options;
     const { sendBuffer, receiveBuffer } = options;
-    this.connects = !multicast && !broadcast && !heard;
-    this.#correspondent = new Correspondent(socket, family, heard);
-    this.replies = this.#correspondent.counts;
+    this.connects = !multicast && !broadcast && !onMessage;
+    this.#unconnected = new UnconnectedSocket(socket, family, onMessage);
+    this.replies = this.#unconnected.counts;
     this.sendBuffer = tuneBuffer(socket, 'Send', sendBuffer);
     if (receiveBuffer !== undefined) tuneBuffer(socket, 'Recv', receiveBuffer);
     // What an earlier datagram brought back (ICMP) is told here when no send is there to tell it.
@@ -92,7 +92,7 @@ class NodeSender implements Sender {
   }
 
   reply(bytes: Buffer, to: Endpoint): void {
-    this.#correspondent.send(bytes, to);
+    this.#unconnected.send(bytes, to);
   }
 
   /** Connects, so that refusals are told; a destination that has no route now is connected when it has one. */
@@ -125,10 +125,10 @@ class NodeSender implements Sender {
     while (!this.#empty && !this.#closed) await this.#progressed();
     this.#stopUpkeep();
     this.#closed = true;
-    this.#correspondent.close();
+    this.#unconnected.close();
   }
 
-  hurry(): void {
+  abortPending(): void {
     setTimeout(() => this.#giveUp(), GIVE_UP_MS).unref();
   }
 

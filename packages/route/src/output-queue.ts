@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Lease } from './gather.js';
+import type { Lease } from './coalescer.js';
 
 /** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `progressAt`). */
 const WINDOW = 128 * 1024;
@@ -19,7 +19,7 @@ interface Range {
  * queue is kept here. Memory is shared: a thousand readers that are behind hold one copy, and each of them a list of
  * ranges.
  */
-export class Outlet {
+export class OutputQueue {
   /** Bytes that the reader has yet to take. */
   queued = 0;
   /** When it last took something, or last had nothing to take; by `performance.now()`. */
@@ -86,7 +86,7 @@ export class Outlet {
   }
 
   /** From now on nobody waits for the reader. */
-  hurry(): void {
+  abortPending(): void {
     this.#hurried = true;
     this.#wake();
   }

@@ -1,5 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
-import type { Endpoint, Heard, SendCounts } from '../contract.js';
+import type { Endpoint, OnMessage, SendCounts } from '../contract.js';
 import { throwInternal } from '../internal.js';
 import { Senders } from '../node/senders.js';
 import { SharedCounts } from './counts.js';
@@ -13,11 +13,11 @@ const MSG_DONTWAIT = 0x40;
 const MOST_TRIES = 16;
 
 /**
- * What an unconnected socket hears, and single datagrams from it to anybody. Heard by the event loop, since both
+ * What an unconnected socket hears, and single datagrams from it to anybody. OnMessage by the event loop, since both
  * are rare beside what a thread of its own is for. The descriptor is then node:dgram's to close, and does not block
  * any more (uv_udp_open).
  */
-export class Correspondent {
+export class UnconnectedSocket {
   readonly #counts = new SharedCounts();
   readonly #socket: Socket;
   #closed = false;
@@ -29,7 +29,7 @@ export class Correspondent {
     private readonly libc: Libc,
     private readonly fd: number,
     family: 4 | 6,
-    heard: Heard,
+    onMessage: OnMessage,
     /** Reads and counts the socket's error queue. @returns how many errors the network returned */
     private readonly readErrors: () => number,
   ) {
@@ -38,7 +38,7 @@ export class Correspondent {
     if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
     const senders = new Senders();
     this.#socket = createSocket(family === 4 ? 'udp4' : 'udp6');
-    this.#socket.on('message', (bytes, from) => heard(bytes, senders.of(from)));
+    this.#socket.on('message', (bytes, from) => onMessage(bytes, senders.of(from)));
     // An error of receiving, as want of memory is: the next datagram may come all the same. Or one that the network
     // returned: until the error queue is read, epoll(7) reports the socket again and again.
     this.#socket.on('error', () => this.readErrors());

@@ -1,4 +1,4 @@
-import { Gather, type Lease } from 'mproxy-route/gather';
+import { Coalescer, type Lease } from 'mproxy-route/coalescer';
 import { Batch } from 'mproxy-udp';
 import t from 'tap';
 
@@ -12,7 +12,7 @@ interface Passed {
 
 function scene(hold: boolean, frame: 'lines' | 'line' = 'lines') {
   const passed: Passed[] = [];
-  const gather = new Gather(frame, (chunk, datagrams, lease) => {
+  const gather = new Coalescer(frame, (chunk, datagrams, lease) => {
     if (hold) lease.hold();
     passed.push({ chunk, text: chunk.toString('latin1'), datagrams, lease });
   });

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { Gather, type Lease } from 'mproxy-route/gather';
-import { Outlet } from 'mproxy-route/outlet';
+import { Coalescer, type Lease } from 'mproxy-route/coalescer';
+import { OutputQueue } from 'mproxy-route/output-queue';
 import { Batch } from 'mproxy-udp';
 import t from 'tap';
 import { Clock } from '../support/clock.js';
@@ -35,7 +35,7 @@ class Reader extends Writable {
     acknowledge?.();
   }
 
-  async takeAll(outlet: Outlet): Promise<void> {
+  async takeAll(outlet: OutputQueue): Promise<void> {
     await until('all is taken', () => {
       this.take();
       return outlet.queued === 0;
@@ -65,7 +65,7 @@ class CountingLease implements Lease {
 
 t.test('the queue is bounded, and a chunk is taken whole or not at all', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 10 * (KIB.length + RANGE));
+  const outlet = new OutputQueue(reader, 10 * (KIB.length + RANGE));
   const offered = Array.from({ length: 20 }, () => outlet.offer(KIB));
   t.equal(offered.filter(Boolean).length, 10);
   t.equal(outlet.queued, 10 * KIB.length);
@@ -77,7 +77,7 @@ t.test('the queue is bounded, and a chunk is taken whole or not at all', async (
 
 t.test('a chunk larger than the bound goes into an empty queue', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 100);
+  const outlet = new OutputQueue(reader, 100);
   t.ok(outlet.offer(KIB));
   t.notOk(outlet.offer(Buffer.of(1)));
   await reader.takeAll(outlet);
@@ -86,7 +86,7 @@ t.test('a chunk larger than the bound goes into an empty queue', async (t) => {
 
 t.test('chunks stay in order and are not copied', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 1024 * 1024);
+  const outlet = new OutputQueue(reader, 1024 * 1024);
   const chunks = Array.from({ length: 500 }, (_, i) => Buffer.alloc(1000, i));
   for (const chunk of chunks) outlet.offer(chunk);
   await reader.takeAll(outlet);
@@ -95,7 +95,7 @@ t.test('chunks stay in order and are not copied', async (t) => {
 
 t.test('a reader that is behind is handed a window, not the whole queue', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 64 * 1024 * 1024);
+  const outlet = new OutputQueue(reader, 64 * 1024 * 1024);
   for (let i = 0; i < 10_000; i++) outlet.offer(KIB);
   let most = 0;
   for (let i = 0; i < 10; i++) {
@@ -109,7 +109,7 @@ t.test('a reader that is behind is handed a window, not the whole queue', async 
 t.test('it tells since when its reader takes nothing', async (t) => {
   const clock = new Clock(t);
   const reader = new Reader();
-  const outlet = new Outlet(reader, 1024 * 1024);
+  const outlet = new OutputQueue(reader, 1024 * 1024);
   clock.pass(5000);
   outlet.offer(KIB);
   const begin = clock.now;
@@ -124,7 +124,7 @@ t.test('it tells since when its reader takes nothing', async (t) => {
 
 t.test('it tells when there is room', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 1024 * 1024);
+  const outlet = new OutputQueue(reader, 1024 * 1024);
   t.equal(outlet.drained(0), undefined);
   outlet.offer(KIB);
   outlet.offer(KIB);
@@ -144,7 +144,7 @@ t.test('it tells when there is room', async (t) => {
 
 t.test('a reader that is gone takes nothing, and keeps nobody waiting', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 1024 * 1024);
+  const outlet = new OutputQueue(reader, 1024 * 1024);
   outlet.offer(KIB);
   const drained = outlet.drained(0);
   reader.destroy();
@@ -155,7 +155,7 @@ t.test('a reader that is gone takes nothing, and keeps nobody waiting', async (t
 
 t.test('a lease is held until the stream is done with its chunk', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 10 * KIB.length);
+  const outlet = new OutputQueue(reader, 10 * KIB.length);
   const lease = new CountingLease();
   t.ok(outlet.offer(KIB, lease));
   await until('it is being written', () => reader.waits);
@@ -165,7 +165,7 @@ t.test('a lease is held until the stream is done with its chunk', async (t) => {
 });
 
 t.test('a chunk that finds no room holds no lease', async (t) => {
-  const outlet = new Outlet(new Reader(), KIB.length);
+  const outlet = new OutputQueue(new Reader(), KIB.length);
   const lease = new CountingLease();
   outlet.offer(KIB);
   t.notOk(outlet.offer(KIB, lease));
@@ -174,7 +174,7 @@ t.test('a chunk that finds no room holds no lease', async (t) => {
 
 t.test('a reader that is gone abandons what it was handed and what waited', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 10 * KIB.length);
+  const outlet = new OutputQueue(reader, 10 * KIB.length);
   const leases = Array.from({ length: 3 }, () => new CountingLease());
   for (const lease of leases) outlet.offer(KIB, lease);
   await until('one is being written', () => reader.waits);
@@ -188,7 +188,7 @@ t.test('a reader that is gone abandons what it was handed and what waited', asyn
 
 t.test('chunks that lie one behind the other are one range, written in order', async (t) => {
   const reader = new Reader();
-  const outlet = new Outlet(reader, 1024 * 1024);
+  const outlet = new OutputQueue(reader, 1024 * 1024);
   const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i & 255));
   const lease = new CountingLease();
   for (let at = 0; at < 1000; at += 10) t.ok(outlet.offer(bytes.subarray(at, at + 10), lease));
@@ -201,11 +201,11 @@ t.test('chunks that lie one behind the other are one range, written in order', a
 
 t.test('a hundred readers that take nothing hold small datagrams within the limit, once', async (t) => {
   const limit = 8 * 1024 * 1024;
-  const outlets = Array.from({ length: 100 }, () => new Outlet(new Reader(), limit));
+  const outlets = Array.from({ length: 100 }, () => new OutputQueue(new Reader(), limit));
   const datagram = Buffer.from('!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n');
   let taken = 0;
   let refused = 0;
-  const gather = new Gather('lines', (chunk, _datagrams, lease) => {
+  const gather = new Coalescer('lines', (chunk, _datagrams, lease) => {
     for (const outlet of outlets) outlet.offer(chunk, lease) ? taken++ : refused++;
   });
   const batch = new Batch();

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { Batch } from 'mproxy-udp';
+import { BatchSender, type BatchSenderOptions, MOST_FULL_MS } from 'mproxy-udp/linux/batch-sender';
 import { SharedCounts } from 'mproxy-udp/linux/counts';
-import { Dispatch, type DispatchOptions, MOST_FULL_MS } from 'mproxy-udp/linux/dispatch';
 import { MOST_LEFT } from 'mproxy-udp/linux/unsent';
 import t from 'tap';
 import { type Answer, FakeLibc } from './fake-libc.js';
@@ -18,10 +18,10 @@ class Socket {
   /** Errors that were read from the queue. */
   returned = 0;
   readonly counts = new SharedCounts();
-  readonly dispatch: Dispatch;
+  readonly dispatch: BatchSender;
 
   constructor(
-    options: Omit<DispatchOptions, 'readErrors'>,
+    options: Omit<BatchSenderOptions, 'readErrors'>,
     ...answers: (Answer | { errno: number; queues: number })[]
   ) {
     const fake = new FakeLibc();
@@ -39,7 +39,7 @@ class Socket {
       this.returned += queued;
       return queued;
     };
-    this.dispatch = new Dispatch(fake.libc, 3, this.counts, { ...options, readErrors }, () => this.time);
+    this.dispatch = new BatchSender(fake.libc, 3, this.counts, { ...options, readErrors }, () => this.time);
   }
 
   send(...datagrams: (string | [string, segment: number])[]): this {

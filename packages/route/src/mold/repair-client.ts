@@ -1,5 +1,5 @@
 import { headerAlone } from 'mproxy-framing';
-import type { Endpoint, Engine, Exchange, Heard } from 'mproxy-udp';
+import type { Endpoint, Engine, OnMessage, RequestSocket } from 'mproxy-udp';
 import type { Address } from '../address.js';
 import { resolveFirst, scoped } from '../resolve.js';
 import type { RunningClock } from './clock.js';
@@ -12,7 +12,7 @@ const SWEEP_MS = 2;
 
 export interface AskingEvents {
   /** What a request brought, or whatever else came to its socket. */
-  heard: Heard;
+  onMessage: OnMessage;
   /** Everything of a session was delivered, or given up. */
   ended: (session: Session) => void;
   /** What was given up by the clock alone let something be delivered. */
@@ -20,10 +20,10 @@ export interface AskingEvents {
 }
 
 /** Asks for what sessions miss when it is due, by a socket of its own. */
-export class Asking {
+export class RepairClient {
   /** Where all requests go; undefined: where the data of a session comes from. */
   to: Endpoint | undefined;
-  #exchange: Exchange | undefined;
+  #requests: RequestSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #sweptAt = Number.NEGATIVE_INFINITY;
@@ -46,18 +46,18 @@ export class Asking {
       this.to = { address: scoped(answer), port: answer.port };
     }
     const family = (this.to?.address ?? local.address).includes(':') ? 6 : 4;
-    const { heard } = this.events;
-    this.#exchange = await engine.openExchange({ family, receiveBuffer: ANSWER_BUFFER, heard });
+    const { onMessage } = this.events;
+    this.#requests = await engine.openRequestSocket({ family, receiveBuffer: ANSWER_BUFFER, onMessage });
   }
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#exchange?.close();
+    this.#requests?.close();
   }
 
   /** Bytes that may be asked for and not yet come. */
   get room(): number {
-    return (this.#exchange?.receiveBuffer ?? 0) / 4;
+    return (this.#requests?.receiveBuffer ?? 0) / 4;
   }
 
   /** Asks for what is missing and due, and comes back when the next is. */
@@ -99,6 +99,6 @@ export class Asking {
   }
 
   #request({ id, ask }: Session, first: number, count: number): void {
-    this.#exchange?.send(headerAlone(id, first, count), ask);
+    this.#requests?.send(headerAlone(id, first, count), ask);
   }
 }

@@ -8,13 +8,13 @@ import { until } from '../support/wait.js';
 import { ENGINES, noIpv6, open } from './engines.js';
 
 /** Opens an exchange that remembers what it heard. */
-async function openExchange(t: Test, engine: Engine, family: 4 | 6, bind?: Endpoint) {
+async function openRequestSocket(t: Test, engine: Engine, family: 4 | 6, bind?: Endpoint) {
   const heard: [text: string, from: Endpoint][] = [];
-  const exchange = await engine.openExchange({
+  const exchange = await engine.openRequestSocket({
     family,
     ...(bind && { bind }),
     receiveBuffer: 65_536,
-    heard: (bytes, from) => void heard.push([String(bytes), from]),
+    onMessage: (bytes, from) => void heard.push([String(bytes), from]),
   });
   t.teardown(() => exchange.close());
   return { exchange, heard };
@@ -30,9 +30,9 @@ for (const engine of ENGINES) {
       `${engine.name} ${address}: exchanges hear each other, from one port each`,
       { skip },
       async (t) => {
-        const here = await openExchange(t, engine, family);
-        const there = await openExchange(t, engine, family, { address, port: 0 });
-        const third = await openExchange(t, engine, family, { address, port: 0 });
+        const here = await openRequestSocket(t, engine, family);
+        const there = await openRequestSocket(t, engine, family, { address, port: 0 });
+        const third = await openRequestSocket(t, engine, family, { address, port: 0 });
         t.equal(here.exchange.local.address, any);
         t.equal(there.exchange.local.address, address);
         t.ok(here.exchange.local.port > 0 && there.exchange.local.port > 0);
@@ -60,14 +60,14 @@ for (const engine of ENGINES) {
     `${engine.name}: the buffer that was granted is told`,
     { skip: process.platform !== 'linux' && 'others round it' },
     async (t) => {
-      const { exchange } = await openExchange(t, engine, 4);
+      const { exchange } = await openRequestSocket(t, engine, 4);
       t.equal(exchange.receiveBuffer, 65_536);
     },
   );
 
   t.test(`${engine.name}: its port is its own`, async (t) => {
-    const { exchange } = await openExchange(t, engine, 4, { address: '127.0.0.1', port: 0 });
-    await t.rejects(openExchange(t, engine, 4, exchange.local), { code: 'EADDRINUSE' });
+    const { exchange } = await openRequestSocket(t, engine, 4, { address: '127.0.0.1', port: 0 });
+    await t.rejects(openRequestSocket(t, engine, 4, exchange.local), { code: 'EADDRINUSE' });
     await t.rejects(open(t, engine, exchange.local), { code: 'EADDRINUSE' });
     const sharing = createSocket({ type: 'udp4', reuseAddr: true });
     t.teardown(() => sharing.close());
@@ -78,13 +78,13 @@ for (const engine of ENGINES) {
 
   t.test(`${engine.name}: an own address that this host does not have is refused`, async (t) => {
     const bind = { address: '192.0.2.77', port: 0 };
-    await t.rejects(openExchange(t, engine, 4, bind), { code: 'EADDRNOTAVAIL' });
+    await t.rejects(openRequestSocket(t, engine, 4, bind), { code: 'EADDRNOTAVAIL' });
   });
 
   t.test(`${engine.name}: nothing is heard or sent once it is closed`, async (t) => {
     const port = await freeUdpPort();
-    const { exchange, heard } = await openExchange(t, engine, 4, { address: '127.0.0.1', port });
-    const peer = await openExchange(t, engine, 4);
+    const { exchange, heard } = await openRequestSocket(t, engine, 4, { address: '127.0.0.1', port });
+    const peer = await openRequestSocket(t, engine, 4);
     exchange.close();
     exchange.close();
     const later = (await open(t, engine, { port })).run();
@@ -96,8 +96,8 @@ for (const engine of ENGINES) {
   });
 
   t.test(`${engine.name}: what is sent to nobody harms nothing`, async (t) => {
-    const { exchange } = await openExchange(t, engine, 4);
-    const peer = await openExchange(t, engine, 4);
+    const { exchange } = await openRequestSocket(t, engine, 4);
+    const peer = await openRequestSocket(t, engine, 4);
     const nobody = await freeUdpPort();
     exchange.send(Buffer.from('a'), { address: '127.0.0.1', port: nobody });
     exchange.send(Buffer.from('b'), { address: '127.0.0.1', port: 0 });
@@ -116,10 +116,10 @@ for (const engine of ENGINES) {
       import { chooseEngine } from 'mproxy-udp';
       const { engine } = chooseEngine('${engine.name}');
       const heard = () => {};
-      const exchange = await engine.openExchange({ family: 4, receiveBuffer: 65536, heard });
+      const exchange = await engine.openRequestSocket({ family: 4, receiveBuffer: 65536, onMessage: heard });
       const to = { address: '127.0.0.1', port: exchange.local.port };
       const rest = { family: 4, broadcast: false, sendBuffer: 65536, waits: true, notice() {} };
-      const sender = await engine.openSender({ ...to, ...rest, heard });
+      const sender = await engine.openSender({ ...to, ...rest, onMessage: heard });
       sender.reply(Buffer.from('x'), to);
       exchange.send(Buffer.from('x'), { ...to, port: sender.local.port });
       exchange.close();

@@ -14,7 +14,7 @@ const SLOW_MS = 120;
  * time of an answer and four times its mean deviation. The second follows the same time (as LEDBAT does, RFC 6817):
  * loss says nothing of what way and sender can take, as there is loss without any load, but waiting does.
  */
-export class Patience {
+export class RttEstimator {
   #window: number;
   /** Of the time that answers take; 0 until one was timed. */
   #mean = 0;

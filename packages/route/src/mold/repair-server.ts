@@ -61,7 +61,7 @@ export interface RepairCounts {
  * Answers requests: each requester in its turn, a packet at a time, all together at a bounded rate. So a storm of
  * requests costs no more than that rate, and leaves everybody a share of it.
  */
-export class Repairs {
+export class RepairServer {
   readonly counts: RepairCounts = { requests: 0, refused: 0, answers: 0 };
   /** When something was last asked for, by `performance.now()`. */
   askedAt = 0;
@@ -98,7 +98,7 @@ export class Repairs {
   }
 
   /** Takes whatever a sending socket heard. */
-  heard(bytes: Buffer, from: Endpoint, reply: Reply): void {
+  onMessage(bytes: Buffer, from: Endpoint, reply: Reply): void {
     this.counts.requests++;
     const range = this.#read(bytes);
     if (!range || !this.#queue(range, from, reply)) {

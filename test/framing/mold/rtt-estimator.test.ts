@@ -1,11 +1,11 @@
-import { Patience } from 'mproxy-framing';
+import { RttEstimator } from 'mproxy-framing';
 import t from 'tap';
 
 const LEAST = 1000;
 const MOST = 10_000;
 
-function patience(most = () => MOST): Patience {
-  return new Patience(LEAST, most, () => 0);
+function patience(most = () => MOST): RttEstimator {
+  return new RttEstimator(LEAST, most, () => 0);
 }
 
 t.test('until an answer was timed, half a second is waited for one, then up to a second', async (t) => {
@@ -30,7 +30,7 @@ t.test('what answers take decides how long one is waited for', async (t) => {
 });
 
 t.test('waits are spread, so that many receivers do not ask again at once', async (t) => {
-  const most = new Patience(
+  const most = new RttEstimator(
     LEAST,
     () => MOST,
     () => 1,

@@ -19,7 +19,7 @@ const ENTRY = 65_536;
 const MSG_WAITFORONE = 0x10000;
 
 /** The receiving half of a socket: blocks until datagrams are there, and takes up to 64 entries in one system call. */
-export class Inlet {
+export class BatchReceiver {
   /** Everything the kernel is given the address of. */
   readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
   readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + NAME_SPACE));

@@ -1,32 +1,32 @@
 import { closeSync } from 'node:fs';
-import type { Endpoint, Exchange, ExchangeOptions, SendCounts } from '../contract.js';
-import { Correspondent } from './correspondent.js';
+import type { Endpoint, RequestSocket, RequestSocketOptions, SendCounts } from '../contract.js';
 import { ErrorQueue, keepErrors } from './error-queue.js';
 import type { Libc } from './libc.js';
 import { tuneBuffer } from './options.js';
 import { Returns } from './returns.js';
 import { bindSocket, localPort, openSocket } from './socket.js';
+import { UnconnectedSocket } from './unconnected-socket.js';
 
 /** @throws the system's error */
-export function openExchange(libc: Libc, options: ExchangeOptions): Exchange {
+export function openRequestSocket(libc: Libc, options: RequestSocketOptions): RequestSocket {
   const fd = openSocket(libc, options.family);
   try {
-    return new LinuxExchange(libc, fd, options);
+    return new LinuxRequestSocket(libc, fd, options);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 
-class LinuxExchange implements Exchange {
+class LinuxRequestSocket implements RequestSocket {
   readonly local: Endpoint;
   readonly receiveBuffer: number;
-  readonly #correspondent: Correspondent;
+  readonly #unconnected: UnconnectedSocket;
   readonly #returns = new Returns();
   readonly #readErrors: () => number;
   #closed = false;
 
-  constructor(libc: Libc, fd: number, { family, bind, receiveBuffer, heard }: ExchangeOptions) {
+  constructor(libc: Libc, fd: number, { family, bind, receiveBuffer, onMessage }: RequestSocketOptions) {
     this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', receiveBuffer);
     const own = bind ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 };
     bindSocket(libc, fd, own);
@@ -35,20 +35,20 @@ class LinuxExchange implements Exchange {
     const queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
     this.#readErrors = () => queue.read();
     // Last: from here on the descriptor is closed by it.
-    this.#correspondent = new Correspondent(libc, fd, family, heard, this.#readErrors);
+    this.#unconnected = new UnconnectedSocket(libc, fd, family, onMessage, this.#readErrors);
   }
 
   get counts(): SendCounts {
     if (!this.#closed) this.#readErrors();
-    return this.#returns.into(this.#correspondent.counts);
+    return this.#returns.into(this.#unconnected.counts);
   }
 
   send(bytes: Buffer, to: Endpoint): void {
-    this.#correspondent.send(bytes, to);
+    this.#unconnected.send(bytes, to);
   }
 
   close(): void {
     this.#closed = true;
-    this.#correspondent.close();
+    this.#unconnected.close();
   }
 }

@@ -18,7 +18,7 @@ const MOST_TRIES = 16;
  */
 export const MOST_FULL_MS = 2000;
 
-export interface DispatchOptions {
+export interface BatchSenderOptions {
   /**
    * A stream: what the kernel has no room for is left, to be tried again, without limit; and where a datagram is too
    * big, it is sent in smaller pieces. A relay drops and counts.
@@ -38,7 +38,7 @@ export interface DispatchOptions {
 }
 
 /** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
-export class Dispatch {
+export class BatchSender {
   readonly #unsent: Unsent;
   /** Whether the route takes segmented sends; once it refused, none is tried again. */
   offload = true;
@@ -66,7 +66,7 @@ export class Dispatch {
     private readonly libc: Libc,
     readonly fd: number,
     private readonly counts: SharedCounts,
-    private readonly options: DispatchOptions,
+    private readonly options: BatchSenderOptions,
     private readonly now = () => performance.now(),
   ) {
     this.#unsent = new Unsent(options.waits ? Number.POSITIVE_INFINITY : MOST_LEFT);
@@ -239,8 +239,8 @@ export class Dispatch {
   }
 
   /** Another for the same socket and slab, while this one's entries are under way. */
-  #beside(): Dispatch {
-    const beside = new Dispatch(this.libc, this.fd, this.counts, this.options, this.now);
+  #beside(): BatchSender {
+    const beside = new BatchSender(this.libc, this.fd, this.counts, this.options, this.now);
     beside.#slab = this.#slab;
     beside.#slabAddress = this.#slabAddress;
     return beside;

@@ -1,6 +1,6 @@
 const FREE = 0;
 const HELD = 1;
-/** Held, and somebody waits for it. */
+/** ReorderBuffer, and somebody waits for it. */
 const WANTED = 2;
 
 const LOCK = 0;
@@ -22,7 +22,7 @@ const WAIT_MS = 10;
  * the file is and may get, and whether the loop has yet to write what they handed over. As long as it has, nobody else
  * writes: a datagram that the file took a part of is never followed by another.
  */
-export class Arrears {
+export class FileLock {
   readonly #words: Int32Array;
   readonly #sizes: Float64Array;
 

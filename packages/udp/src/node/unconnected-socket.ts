@@ -1,25 +1,25 @@
 import type { Socket } from 'node:dgram';
 import { isIPv4 } from 'node:net';
-import type { Endpoint, Heard, SendCounts } from '../contract.js';
+import type { Endpoint, OnMessage, SendCounts } from '../contract.js';
 import { Senders } from './senders.js';
 
 /** What an unconnected socket hears, and single datagrams from it to anybody. It takes over the closing. */
-export class Correspondent {
+export class UnconnectedSocket {
   readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
   #closed = false;
 
   constructor(
     private readonly socket: Socket,
     private readonly family: 4 | 6,
-    private readonly heard: Heard | undefined,
+    private readonly onMessage: OnMessage | undefined,
   ) {
-    if (!heard) return;
+    if (!onMessage) return;
     const senders = new Senders();
-    socket.on('message', (bytes, from) => heard(bytes, senders.of(from)));
+    socket.on('message', (bytes, from) => onMessage(bytes, senders.of(from)));
   }
 
   send(bytes: Buffer, { address, port }: Endpoint): void {
-    if (!this.heard) throw new Error('a sender that does not hear has nobody to reply to');
+    if (!this.onMessage) throw new Error('a sender that does not hear has nobody to reply to');
     // What libuv holds already waits for room in the kernel.
     if (this.#closed || this.socket.getSendQueueCount() > 0) {
       this.counts.dropped++;

@@ -1,43 +1,43 @@
 import type { Socket } from 'node:dgram';
-import type { Endpoint, Exchange, ExchangeOptions, SendCounts } from '../contract.js';
-import { Correspondent } from './correspondent.js';
+import type { Endpoint, RequestSocket, RequestSocketOptions, SendCounts } from '../contract.js';
 import { bind, localEndpoint, makeSocket, tuneBuffer } from './socket.js';
+import { UnconnectedSocket } from './unconnected-socket.js';
 
-export async function openExchange(options: ExchangeOptions): Promise<Exchange> {
+export async function openRequestSocket(options: RequestSocketOptions): Promise<RequestSocket> {
   const { family, bind: own } = options;
   const socket = makeSocket(family);
   try {
     await bind(socket, own ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 });
-    return new NodeExchange(socket, options);
+    return new NodeRequestSocket(socket, options);
   } catch (error) {
     socket.close();
     throw error;
   }
 }
 
-class NodeExchange implements Exchange {
+class NodeRequestSocket implements RequestSocket {
   readonly local: Endpoint;
   readonly receiveBuffer: number;
   readonly counts: SendCounts;
-  readonly #correspondent: Correspondent;
+  readonly #unconnected: UnconnectedSocket;
   #closed = false;
 
-  constructor(socket: Socket, { family, receiveBuffer, heard }: ExchangeOptions) {
+  constructor(socket: Socket, { family, receiveBuffer, onMessage }: RequestSocketOptions) {
     this.local = localEndpoint(socket);
     this.receiveBuffer = tuneBuffer(socket, 'Recv', receiveBuffer);
     // An error of receiving, as want of memory is: the next datagram may come all the same.
     socket.on('error', () => undefined);
-    this.#correspondent = new Correspondent(socket, family, heard);
-    this.counts = this.#correspondent.counts;
+    this.#unconnected = new UnconnectedSocket(socket, family, onMessage);
+    this.counts = this.#unconnected.counts;
   }
 
   send(bytes: Buffer, to: Endpoint): void {
-    this.#correspondent.send(bytes, to);
+    this.#unconnected.send(bytes, to);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#correspondent.close();
+    this.#unconnected.close();
   }
 }

@@ -20,7 +20,7 @@ const SLAB = 128 * 1024;
 const ENTRY_COST = 256;
 
 /** Messages that wait for what is missing before them, by their first number. */
-export class Held {
+export class ReorderBuffer {
   readonly #entries = new Map<number, Entry>();
   /** Bytes of all slabs in which something is held; the last that was begun. */
   #bytes = 0;

@@ -52,7 +52,7 @@ class Room implements Lease {
  * Coalesces the datagrams of a burst into one chunk, as a frame writes them into a stream. Bursts lie one behind the
  * other in memory, so that a queue that holds many of them can hold them as one range.
  */
-export class Gather {
+export class Coalescer {
   readonly #free: Room[] = [];
   #room = this.#newRoom(ROOM);
   /** Where in the room the burst begins that was not passed on yet. */
