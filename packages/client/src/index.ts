@@ -54,7 +54,7 @@ export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOption
   baud?: number | string;
   /** Pace for each destination, `100Mbps` or `5000pps` of payload; default as fast as the network takes it. */
   rate?: string;
-  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
   /**
    * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:

@@ -25,15 +25,15 @@ export const COMMON_FLAGS: Flag[] = [
   {
     name: '--engine',
     value: 'auto|linux|node',
-    help: 'how sockets are read and written: in batches on Linux, or by Node; default auto',
+    help: 'socket engine: batched system calls on Linux, or Node alone; default auto',
   },
   {
     name: '--stats',
     value: 'TIME',
     optional: true,
-    help: 'print what went in and out to stderr, every second or every TIME',
+    help: 'print the counters of each route to stderr, every second or every TIME',
   },
-  { name: '--quiet', short: '-q', help: 'no notices on stderr; what is lost is still told' },
+  { name: '--quiet', short: '-q', help: 'no notices on stderr; losses are still reported' },
   VERSION_FLAG,
   HELP_FLAG,
 ];
@@ -55,28 +55,32 @@ export const MOLD_SEND_FLAGS: Flag[] = [
   {
     name: '--retain',
     value: 'SIZE',
-    help: 'how much of what was sent is kept to be sent again; default 256MiB',
+    help: 'retransmission buffer size; default 256MiB',
   },
   {
     name: '--repair-rate',
     value: 'RATE',
-    help: 'how fast at most that is, to all who ask, 100Mbps or 5000pps; default --rate, else 1Gbps',
+    help: 'retransmission rate limit, in total, 100Mbps or 5000pps; default --rate, else 1Gbps',
   },
-  { name: '--linger', value: 'TIME', help: 'how long requests are still answered after the end; default 2s' },
+  {
+    name: '--linger',
+    value: 'TIME',
+    help: 'answer retransmission requests this long after the end; default 2s',
+  },
 ];
 
 /** The flags of what receives by `frame=mold`, but `--once`. */
 export const MOLD_RECEIVE_FLAGS: Flag[] = [
-  { name: '--from-start', help: 'ask for each session from its first message' },
+  { name: '--from-start', help: 'request each session from its first message' },
   {
     name: '--repair-timeout',
     value: 'TIME',
-    help: 'give a message up so long after it was first asked for; default 10s',
+    help: 'report a message as lost this long after its first request; default 10s',
   },
   {
     name: '--request-addr',
     value: 'ADDR',
-    help: 'HOST:PORT to ask for what is missing; default where the data comes from',
+    help: 'HOST:PORT to send retransmission requests to; default the source of the data',
   },
 ];
 

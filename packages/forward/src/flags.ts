@@ -26,7 +26,7 @@ export const FLAGS: Record<string, Flag[]> = {
   'TCP upstreams': [
     { name: '--idle-timeout', value: 'TIME', help: 'silence that counts as failure; default 0, never' },
     { name: '--greeting', value: 'TEXT', help: 'send this after every connect; \\n and \\r are understood' },
-    { name: '--greeting-file', value: 'FILE', help: 'send what this file has after every connect' },
+    { name: '--greeting-file', value: 'FILE', help: 'send the contents of this file after every connect' },
     {
       name: '--once',
       help: 'connect each upstream once; end with 0 when all ended, 1 when one failed; so with sessions of frame=mold',
@@ -34,14 +34,14 @@ export const FLAGS: Record<string, Flag[]> = {
     {
       name: '--payload',
       value: 'BYTES',
-      help: 'how full a datagram is made; default what fits the MTU, at most 8096',
+      help: 'maximum UDP payload in bytes; default what fits the MTU, at most 8096',
     },
     FLUSH_AFTER_FLAG,
   ],
   'TLS upstreams': [
     { name: '--tls-ca', value: 'FILE', help: "trust these authorities instead of the system's" },
-    { name: '--tls-cert', value: 'FILE', help: 'show this certificate' },
-    { name: '--tls-key', value: 'FILE', help: 'its key' },
+    { name: '--tls-cert', value: 'FILE', help: 'client certificate to present' },
+    { name: '--tls-key', value: 'FILE', help: 'its private key' },
     { name: '--tls-servername', value: 'NAME', help: "ask for and verify this name instead of the host's" },
     { name: '--tls-insecure', help: 'do not verify the upstream' },
   ],

@@ -44,7 +44,7 @@ export interface ForwardOptions
   greetingFile?: string;
   /** Connect each upstream once, and end when all ended, and all sessions of `frame=mold`. */
   once?: boolean;
-  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
   /**
    * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:

@@ -18,7 +18,7 @@ const CUTTERS = {
 
 /**
  * Makes the cutter of a frame.
- * @param payload how full a datagram is made, in bytes, 1 to 65,507
+ * @param payload maximum UDP payload in bytes, 1 to 65,507
  * @param emit takes each datagram as a range of a buffer that is never written again
  */
 export function createCutter(frame: Frame, payload: number, emit: Emit): Cutter {

@@ -14,18 +14,18 @@ export const FLAGS: Record<string, Flag[]> = {
     {
       name: '--payload',
       value: 'BYTES',
-      help: 'how full a datagram is made; default what fits the MTU, at most 8096',
+      help: 'maximum UDP payload in bytes; default what fits the MTU, at most 8096',
     },
     FLUSH_AFTER_FLAG,
     {
       name: '--max-senders',
       value: 'COUNT',
-      help: 'senders at most on each --tcp-listen-addr; default 1000',
+      help: 'maximum number of senders on each --tcp-listen-addr; default 1000',
     },
     {
       name: '--sender-timeout',
       value: 'TIME',
-      help: 'disconnect a sender that sends nothing for so long; default 0, never',
+      help: 'disconnect a sender that sends nothing for this long; default 0, never',
     },
   ],
   'The group in the middle': [
@@ -42,16 +42,20 @@ export const FLAGS: Record<string, Flag[]> = {
       'accept TCP clients, or tls://HOST:PORT: each gets everything; may repeat',
     ),
     addressFlag('--udp-output-addr', 'send to UDP; may repeat'),
-    { name: '--client-buffer', value: 'SIZE', help: 'queue of a client that does not keep up; default 8MiB' },
+    {
+      name: '--client-buffer',
+      value: 'SIZE',
+      help: 'queue limit of a client that does not keep up; default 8MiB',
+    },
     {
       name: '--client-timeout',
       value: 'TIME',
-      help: 'disconnect a client that takes nothing for so long; default 5m, 0 never',
+      help: 'disconnect a client that accepts nothing for this long; default 5m, 0 never',
     },
     {
       name: '--max-clients',
       value: 'COUNT',
-      help: 'clients at most on each --tcp-output-addr; default 1000',
+      help: 'maximum number of clients on each --tcp-output-addr; default 1000',
     },
   ],
   Access: [

@@ -55,7 +55,7 @@ export interface ReverseOptions
    * the group in the middle delivers is not filtered.
    */
   allow?: string | string[];
-  /** How full a datagram is made, in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
   payload?: number | string;
   /**
    * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:

@@ -33,25 +33,32 @@ interface KeyRule {
 export const KEYS: Record<KeyName, KeyRule> = {
   interface: {
     value: 'NAME|IP',
-    help: "interface of a group, by name or own IP; default the system's choice",
+    help: "interface of a group, by name or local IP; default the system's choice",
     parse: (_name, value) => value,
   },
   source: {
     value: 'IP',
-    help: 'take a group from this sender alone (source-specific multicast, RFC 4607); may repeat',
+    help: 'accept a group from this sender alone (source-specific multicast, RFC 4607); may repeat',
     repeats: true,
     parse: (_name, value) => value,
   },
   ttl: {
     value: 'HOPS',
-    help: 'how many hops a datagram to a group may go, 0 to 255; default 1',
+    help: 'multicast TTL (hop limit), 0 to 255; default 1',
     parse: (name, value) => parseInteger(name, value, 0, 255),
   },
-  loop: { help: "whether this host's own receivers of a group get a copy; default yes", parse: yesOrNo },
-  bind: { value: 'HOST[:PORT]', help: 'own address, and port, to send from', parse: (_name, value) => value },
+  loop: {
+    help: 'multicast loopback: whether receivers on this host get a copy; default yes',
+    parse: yesOrNo,
+  },
+  bind: {
+    value: 'HOST[:PORT]',
+    help: 'local address, and port, to send from',
+    parse: (_name, value) => value,
+  },
   tos: {
     value: 'BYTE',
-    help: 'the DSCP/TOS byte of what is sent, 0 to 255 or 0x00 to 0xff; --engine linux alone can',
+    help: 'DSCP/TOS byte of sent datagrams, 0 to 255 or 0x00 to 0xff; linux engine only',
     parse: (name, value) =>
       parseInteger(name, /^0x[\da-f]{1,2}$/i.test(value) ? Number(value) : value, 0, 255),
   },
@@ -60,7 +67,7 @@ export const KEYS: Record<KeyName, KeyRule> = {
   frame: {
     value: 'FRAME',
     choices: FRAMES,
-    help: `how a stream becomes datagrams, and datagrams a stream: ${FRAMES.join(', ')}; default lines`,
+    help: `how a stream is split into datagrams, and datagrams are joined: ${FRAMES.join(', ')}; default lines`,
     parse: (name, value) => parseFrame(name, value),
   },
   tls: { help: 'TLS, as tls://HOST:PORT', parse: yesOrNo },

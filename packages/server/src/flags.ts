@@ -6,7 +6,7 @@ export const FLAGS: Record<string, Flag[]> = {
     {
       name: '--path',
       value: 'FILE|-',
-      help: 'what to append to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
+      help: 'output, appended to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
     },
     {
       name: '--allow',
@@ -33,7 +33,7 @@ export const FLAGS: Record<string, Flag[]> = {
       value: 'TIME',
       help: 'rotate a file that is not empty by the clock: 1h is on the hour, 24h at midnight',
     },
-    { name: '--keep', value: 'N', help: 'keep so many rotated files of each; default all' },
+    { name: '--keep', value: 'N', help: 'keep this many rotated files of each; default all' },
     { name: '--gzip', help: 'compress rotated files, in the background' },
   ],
   'Nothing lost (--frame mold)': [

@@ -28,7 +28,7 @@ export class Packer {
   /**
    * @param store at least 65,539 bytes
    * @param session as `sessionName` gives it
-   * @param payload how full a packet is made, its headers included, in bytes, 23 to 65,507
+   * @param payload maximum size of a packet, its headers included, in bytes, 23 to 65,507
    * @param emit takes each packet as a range of the store's slab, which stays until the store needs the place again
    */
   constructor(

@@ -8,7 +8,7 @@ import { parseDuration, parseRate, parseSize, type Rate } from '../units.js';
 export interface MoldSendOptions {
   /** The session's name, 1 to 10 printable ASCII characters; default one of its own each run. */
   session?: string;
-  /** How much of what was sent is kept to be sent again; default 256 MiB, at least 1 MiB. */
+  /** Retransmission buffer size; default 256 MiB, at least 1 MiB. */
   retain?: number | string;
   /** How fast at most what is asked for is sent again, in all, `100Mbps` or `5000pps`; default `rate`, else 1 Gbps. */
   repairRate?: string;
