@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readlinkSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { command, start, startProgram } from '../support/command.js';
@@ -16,6 +16,15 @@ const EVERY = Buffer.concat([
 
 const stty = (path: string, ...args: string[]) =>
   execFileSync('stty', ['-F', path, ...args], { encoding: 'utf8' }).trim();
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed meanwhile.
+    return '';
+  }
+}
 
 /** c_ispeed of struct termios2 (TCGETS2, ioctl_tty(2)), which stty does not read. */
 function speed(path: string): number {
@@ -90,16 +99,21 @@ for (const engine of ['linux', 'node']) {
       device.type(`${round}\r\n`);
       expected += `${round}\r\n`;
       t.equal(String(await sink.has(expected.length)), expected);
-      // The next is there before the old one is gone, so that it has another name.
-      const next = await Pty.open(t, 'alone');
+      // Gone first, as a device is that comes back under the same name.
       unlinkSync(path);
       await device.unplug();
-      await client.says(
-        new RegExp(
-          `(following: \\S*: [^\\n]*; waiting for it\\n.*){${expected.split('\n').length - 1}}`,
-          's',
-        ),
+      const gone = () => client.stderr.split('disappeared; waiting for it').length - 1;
+      const times = expected.split('\n').length - 1;
+      await until('it is told', () => gone() === times);
+      const open = readdirSync(`/proc/${client.child.pid}/fd`).map((fd) =>
+        link(`/proc/${client.child.pid}/fd/${fd}`),
       );
+      t.same(
+        open.filter((target) => target.startsWith('/dev/pts')),
+        [],
+        'it is not held open',
+      );
+      const next = await Pty.open(t, 'alone');
       symlinkSync(next.path, path);
       device = next;
     }
@@ -152,4 +166,26 @@ t.test('node: without stty the error says so', { skip: noPty }, async (t) => {
     client.stderr,
     `opening: ${device.path}: stty, which sets its mode, cannot be run (spawnSync stty ENOENT)`,
   );
+});
+
+for (const engine of ['linux', 'node'])
+  t.test(
+    `${engine}: a device gets its mode back where a sink cannot be opened`,
+    { skip: noPty },
+    async (t) => {
+      const device = await Pty.open(t);
+      const mode = stty(device.path, '-g');
+      const to = ['--server-addr', '127.0.0.1:9,bind=192.0.2.1', '--engine', engine];
+      const client = start(t, 'client', ['--path', device.path, ...to]);
+      t.equal(await client.exited, 1);
+      t.equal(stty(device.path, '-g'), mode);
+    },
+  );
+
+t.test('--follow does not keep busy with a device that is at its end', async (t) => {
+  const client = start(t, 'client', ['--path', '/dev/null', '--follow', '--tee', '--stats', '0.5']);
+  await client.says(/stats: [^\n]*reconnects/);
+  t.equal(await client.stop(), 0);
+  const reconnects = Number(/([\d,]+) reconnects/.exec(client.stderr)![1]!.replaceAll(',', ''));
+  t.ok(reconnects <= 20, `${reconnects} times in half a second`);
 });

@@ -1,4 +1,5 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { command, type Name, type Running, startProgram } from '../support/command.js';
@@ -114,7 +115,7 @@ t.test('messages on a stopped terminal keep nobody waiting', { skip: noPty }, as
   }
   pty.go();
   await until('what was left out is told', () =>
-    /mproxy-forward: \d[\d,]* messages not shown: nobody read them\n/.test(String(pty.output)),
+    /mproxy-forward: \d[\d,]* messages not shown: nobody took them\n/.test(String(pty.output)),
   );
   pty.stop();
   await stopsSoon(t, forward);
@@ -124,4 +125,36 @@ t.test('an error is not held up by a stopped terminal', { skip: noPty }, async (
   const args = ['--path', join(t.testdir(), 'none'), '--server-addr', '127.0.0.1:9'];
   const [client] = await startStopped(t, 2, 'client', args);
   t.equal(await client.exited, 1);
+});
+
+t.test('a program whose terminal hung up ends as it is asked to', { skip: noPty }, async (t) => {
+  const path = join(t.testdir(), 'out');
+  const pty = await Pty.open(t, 'plain', 'alone');
+  const args = ['--path', path, '--listen-addr', '127.0.0.1:0', '--tee'];
+  const [file, rest] = onTerminal(pty, 1, command('server', args));
+  const server = startProgram(t, file, rest);
+  const port = await server.port();
+  await pty.unplug();
+  await udpSend(port, ['into the file\n']);
+  await server.says('stdout: closed by its reader');
+  await until('the file has it', () => statSync(path).size === 14);
+  await stopsSoon(t, server);
+});
+
+t.test('messages go on when a full disk has room again', async (t) => {
+  const dir = t.testdir();
+  const said = join(dir, 'said');
+  const args = ['--path', join(dir, 'out'), '--listen-addr', '127.0.0.1:0', '--stats', '0.1'];
+  // A limit of one block for files, as it is of a full disk; the shell ignores the signal that goes with it.
+  const script = 'said=$1; shift; trap "" XFSZ; exec prlimit --fsize=1024: "$@" 2>"$said"';
+  const server = startProgram(t, 'sh', ['-c', script, 'sh', said, ...command('server', args)]);
+  await until('it is full', () => statSync(said).size === 1024);
+  // Calls of write(2), those that fail with them (proc_pid_io(5)).
+  const writes = () =>
+    Number(/^syscw: (\d+)/m.exec(readFileSync(`/proc/${server.child.pid}/io`, 'utf8'))![1]);
+  const before = writes();
+  await until('more was to be said', () => writes() >= before + 10);
+  execFileSync('prlimit', ['--pid', String(server.child.pid), '--fsize=unlimited:']);
+  await until('it says how much was left out', () => /messages? not shown/.test(readFileSync(said, 'utf8')));
+  t.equal(await server.stop(), 0);
 });

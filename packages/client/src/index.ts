@@ -93,14 +93,15 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     const input = open(options, baud, service);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
     const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
+    const tee = options.tee ? service.stdout(frame, true) : undefined;
+    // The service stops it where a sink cannot be opened: a device gets its mode back.
+    source = service.source(new FileSource(options.path, input, { frame, payload, flushAfter, tee }));
     const targets = addresses.map((address, i) => ({ address, answers: [answers[i]!] }));
     if (mold && targets.length > 0) {
       sinks = [await new MoldSink(service, { ...mold, payload, waits: true, pace }).open(targets)];
     } else {
       sinks = await Promise.all(targets.map((to) => openUdpSink(service, to.address, to.answers[0]!, frame)));
     }
-    const tee = options.tee ? service.stdout(frame, true) : undefined;
-    source = new FileSource(options.path, input, { frame, payload, flushAfter, tee });
     if (sinks.length === 0) void tee?.ended.then(() => service.stop());
     service.onEnd(() => failUnsent(service, sinks));
     service.onEnd(() => failDiscarded(service, options.path, source?.counts.discarded ?? 0));

@@ -35,6 +35,8 @@ function progressLine(
   const share = total === 0 ? 1 : Math.min(bytes / total, 1);
   const full = Math.round(share * BAR);
   const left =
-    share === 0 ? '?' : showDuration(1000 * Math.ceil((((total - bytes) / bytes || 0) * elapsed) / 1000));
+    share === 0
+      ? '?'
+      : showDuration(1000 * Math.ceil(((Math.max(0, total - bytes) / bytes || 0) * elapsed) / 1000));
   return `[${'#'.repeat(full)}${'.'.repeat(BAR - full)}] ${Math.floor(share * 100)} %  ${speed}  ETA ${left}`;
 }

@@ -1,3 +1,5 @@
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 // Help must come at once: of the library only what it needs is loaded here.
 import type { CommonOptions, Handle } from 'mproxy-route';
@@ -26,6 +28,8 @@ interface ShellOptions extends CommonOptions {
 
 /** Runs a command with the arguments of this process, and ends the process with its exit status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
+  // At the exit Node gives these their modes back, and aborts where one has hung up (ResetStdio, src/node.cc).
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   const messages = new Messages(spec.name);
   // An unhandled rejection comes here, too (Node: process, --unhandled-rejections).
   process.on('uncaughtException', (error) => abortWith(spec.name, error));
@@ -38,6 +42,7 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
     process.exitCode = error.exitStatus;
   }
   await messages.shown();
+  for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
   process.exit();
 }
 

@@ -1,3 +1,4 @@
+import { fstatSync, writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { standardStream } from 'mproxy-route/terminal';
 import { showCount } from 'mproxy-route/units';
@@ -19,12 +20,19 @@ export class Messages {
   readonly #stream = standardStream(2);
   #dropped = 0;
   #gone = false;
+  /** A file, which never waits. */
+  readonly #isFile: boolean;
+  /** The file took a part of a line. */
+  #cut = false;
 
   constructor(private readonly command: string) {
     // A reader of the messages that went away (2>&1 | head) ends the messages, not the program.
     this.#stream.on('error', () => {
       this.#gone = true;
     });
+    // Not by numbers: realpathSync of Node 20 takes the last status by numbers for that of a folder that it knows, and
+    // ends at a pipe (lib/fs.js, statValues); modules would then be loaded twice, under two names.
+    this.#isFile = fstatSync(2, { bigint: true }).isFile();
   }
 
   /** Says a line of text. */
@@ -35,7 +43,7 @@ export class Messages {
     }
     const dropped = this.#dropped;
     this.#dropped = 0;
-    if (dropped > 0) this.#line(`${showCount(dropped, 'message')} not shown: nobody read them`);
+    if (dropped > 0) this.#line(`${showCount(dropped, 'message')} not shown: nobody took them`);
     this.#line(text);
   };
 
@@ -65,6 +73,20 @@ export class Messages {
   }
 
   #write(text: string): void {
-    if (!this.#gone) this.#stream.write(text);
+    if (this.#isFile) this.#append(text);
+    else if (!this.#gone) this.#stream.write(text);
+  }
+
+  /** A full disk may have room again: what it did not take is counted. Node's stream would take nothing ever after. */
+  #append(text: string): void {
+    const bytes = Buffer.from(this.#cut ? `\n${text}` : text);
+    let at = 0;
+    try {
+      while (at < bytes.length) at += writeSync(2, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      this.#dropped++;
+    }
+    if (at > 0) this.#cut = at < bytes.length;
   }
 }

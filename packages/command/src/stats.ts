@@ -80,12 +80,19 @@ function moldReceived(mold: NonNullable<SourceCounts['mold']>): string[] {
   ];
 }
 
-function moldSent({ messages, requests, refused, answers }: NonNullable<SinkCounts['mold']>): string[] {
+function moldSent({
+  messages,
+  requests,
+  refused,
+  answers,
+  unsent,
+}: NonNullable<SinkCounts['mold']>): string[] {
   return [
     showCount(messages, 'message'),
     ...some(requests, 'request'),
     ...some(refused, 'refused request'),
     ...some(answers, 'packet sent again', 'packets sent again'),
+    ...some(unsent, 'of them not sent', 'of them not sent'),
   ];
 }
 

@@ -49,8 +49,11 @@ export interface SinkCounts {
   refused: number;
   /** Clients disconnected because they took nothing for the client timeout. */
   timedOut: number;
-  /** Of `frame=mold`: messages sent, requests heard, those that were refused, and packets sent again. */
-  mold?: { messages: number; requests: number; refused: number; answers: number };
+  /**
+   * Of `frame=mold`: messages sent, requests received, those that were refused, packets sent again, and those of them
+   * that the kernel did not take.
+   */
+  mold?: { messages: number; requests: number; refused: number; answers: number; unsent: number };
 }
 
 export interface RouteStats {
@@ -72,7 +75,11 @@ export function sinkCounts(): SinkCounts {
 }
 
 /** Datagrams of a UDP sink that the kernel did not take: a refusal, and what the network returned, came afterwards. */
-export function unsent({ dropped, errors, returned }: SinkCounts): number {
+export function unsent({
+  dropped,
+  errors,
+  returned,
+}: Pick<SinkCounts, 'dropped' | 'errors' | 'returned'>): number {
   const { ECONNREFUSED: _refused, ...counts } = errors;
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const later = Object.entries(returned).filter(([key]) => !key.startsWith('ECONNREFUSED '));

@@ -5,7 +5,7 @@ import { type MproxyError, reason } from './errors.js';
 import { FollowedFile } from './followed-file.js';
 import { BREAK, FileInput, type Input, openInput } from './input.js';
 import type { Service } from './service.js';
-import { DeviceGone } from './terminal-input.js';
+import { DeviceGone, isGone } from './terminal-input.js';
 import { showCount } from './units.js';
 
 /** How often a file that is at its end is looked at, where the system does not tell of its changes. */
@@ -61,13 +61,19 @@ export class FollowedInput implements Input {
 
   /** A FIFO until its writers closed it, or a device until it is gone. */
   async *#stream(input: Input): AsyncGenerator<Buffer | typeof BREAK> {
+    let delivered = false;
     try {
-      yield* input.chunks();
+      for await (const chunk of input.chunks()) {
+        delivered = true;
+        yield chunk;
+      }
     } catch (error) {
-      if (!(error instanceof DeviceGone)) throw error;
-      this.#waitsFor(error);
-      await this.#pause();
+      if (!isGone(error) || !input.stat?.isCharacterDevice()) throw error;
+      this.#waitsFor(new DeviceGone());
+      delivered = false;
     }
+    // One that is at its end as soon as it is opened, as /dev/null is, must not keep the program busy.
+    if (!delivered) await this.#pause();
   }
 
   /** One file, until another has taken its name. */

@@ -80,6 +80,9 @@ async function syncDirectory(path: string): Promise<void> {
   const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await directory.sync();
+  } catch (error) {
+    // Some file systems know no such thing (fsync(2)).
+    if (!['EINVAL', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   } finally {
     await directory.close();
   }

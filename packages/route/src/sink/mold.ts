@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-framing';
 import { Batch, type Deliver, type OnMessage, type OwnSender } from 'mproxy-udp';
-import { type SinkCounts, sinkCounts } from '../counts.js';
+import { type SinkCounts, sinkCounts, unsent } from '../counts.js';
 import type { Resolved } from '../loops.js';
 import { RunningClock } from '../mold/clock.js';
 import { takeMemory } from '../mold/memory.js';
@@ -105,8 +105,10 @@ export class MoldSink implements Sink {
   }
 
   get counts(): SinkCounts {
-    const sum = { ...sinkCounts(), mold: { ...this.#repairServer.counts, messages: this.#packer.next - 1 } };
-    for (const { counts } of this.#sinks) {
+    const mold = { ...this.#repairServer.counts, messages: this.#packer.next - 1, unsent: 0 };
+    const sum = { ...sinkCounts(), mold };
+    for (const { counts, replies } of this.#sinks) {
+      mold.unsent += unsent(replies);
       sum.datagrams += counts.datagrams;
       sum.bytes += counts.bytes;
       sum.dropped += counts.dropped;

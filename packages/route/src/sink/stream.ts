@@ -6,6 +6,7 @@ import type { Frame } from 'mproxy-framing';
 import type { Batch } from 'mproxy-udp';
 import { Coalescer, type Lease } from '../coalescer.js';
 import { sinkCounts } from '../counts.js';
+import { reason } from '../errors.js';
 import { OutputQueue } from '../output-queue.js';
 import type { Service } from '../service.js';
 import type { Sink } from '../sink.js';
@@ -24,6 +25,8 @@ export class StreamSink implements Sink {
   readonly ended: Promise<void>;
   readonly #coalescer: Coalescer;
   readonly #queue: OutputQueue;
+  /** An error ended it, not its reader. */
+  #broken = false;
 
   constructor(
     private readonly service: Service,
@@ -62,7 +65,7 @@ export class StreamSink implements Sink {
     if (this.#queue.offer(chunk, lease)) {
       this.counts.datagrams += datagrams;
       this.counts.bytes += chunk.length;
-    } else if (!this.#queue.gone) this.counts.dropped += datagrams;
+    } else if (this.#broken || !this.#queue.gone) this.counts.dropped += datagrams;
   }
 
   room(): Promise<void> | undefined {
@@ -84,8 +87,15 @@ export class StreamSink implements Sink {
 
   #failed(error: NodeJS.ErrnoException): void {
     this.stream.destroy();
-    if (error.code === 'EPIPE') this.service.notice(`${this.name}: closed by its reader`);
-    else this.service.fail('MPROXY_WRITE', 'writing', this.name, error);
+    // A terminal that hung up is a reader that is gone, too.
+    const left = error.code === 'EPIPE' || (error.code === 'EIO' && this.stream instanceof TerminalStream);
+    if (left) {
+      this.service.notice(`${this.name}: closed by its reader`);
+      return;
+    }
+    this.#broken = true;
+    this.service.fail('MPROXY_WRITE', 'writing', this.name, error);
+    this.service.loss(`writing: ${this.name}: ${reason(error)}; what follows for it is dropped`);
   }
 }
 

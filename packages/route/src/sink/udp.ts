@@ -133,6 +133,11 @@ export class UdpSink implements Sink {
     this.sender.reply(bytes, to);
   }
 
+  /** What became of the replies, which are not in {@link counts}. */
+  get replies(): SendCounts {
+    return this.sender.replies;
+  }
+
   flush(): void {}
 
   room(): Promise<void> | undefined {

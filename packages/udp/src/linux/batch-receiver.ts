@@ -35,6 +35,8 @@ export class BatchReceiver {
   emptyOffset = 0;
   /** Datagrams of the last batch that were dropped because their sender is not allowed. */
   refused = 0;
+  /** Bytes of all that came with the last call, those that are not delivered with them. */
+  bytes = 0;
 
   constructor(
     private readonly libc: Libc,
@@ -64,6 +66,7 @@ export class BatchReceiver {
     this.#used = count;
     this.empty = 0;
     this.refused = 0;
+    this.bytes = 0;
     batch.reset(this.#slab);
     batch.lent = true;
     let came = 0;
@@ -86,6 +89,7 @@ export class BatchReceiver {
     const at = i * MMSGHDR.size;
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
+    this.bytes += length;
     if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);

@@ -76,7 +76,7 @@ function drain(): void {
     const passed = performance.now() - start;
     const came = receive(MSG_DONTWAIT, passed > DRAIN_MS);
     if (came === 0 || passed > 2 * DRAIN_MS) return;
-    held -= batch.bytes + came * ENTRY_MEMORY;
+    held -= receiver.bytes + came * ENTRY_MEMORY;
   } while (held > 0);
 }
 
