@@ -1,5 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { standardStream } from 'mproxy-route/terminal';
 import { showCount } from 'mproxy-route/units';
 
@@ -16,7 +17,7 @@ const CLEAR = '\r\x1b[K';
  */
 export class Messages {
   /** Whether a person sees it. */
-  readonly terminal = process.stderr.isTTY === true;
+  readonly terminal = isatty(2);
   readonly #stream = standardStream(2);
   #dropped = 0;
   #gone = false;

@@ -1,15 +1,13 @@
 import { BATCH_CAPACITY, type Batch } from '../batch.js';
 import type { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
+import { MOST_TRIES } from './error-queue.js';
 import { encodeSegment, IOVEC, MMSGHDR, SEGMENT_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
 import { type Left, MOST_LEFT, Unsent } from './unsent.js';
 
 /** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
-
-/** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
-const MOST_TRIES = 16;
 
 /**
  * How long a stream waits, in milliseconds, while the interface's queue takes nothing (ENOBUFS). A full one takes the

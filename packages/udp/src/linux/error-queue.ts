@@ -16,6 +16,8 @@ import { interfaceName } from './socket.js';
 const ENTRIES = 16;
 /** Errors that are read at once at most: a host that answers everything with one must not hold up the reader. */
 const MOST = 4096;
+/** How often a send is tried again at most, where errors of earlier datagrams are reported in place of its own result. */
+export const MOST_TRIES = 16;
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
 

@@ -4,13 +4,12 @@ import { throwInternal } from '../internal.js';
 import { Senders } from '../node/senders.js';
 import { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
+import { MOST_TRIES } from './error-queue.js';
 import type { Libc } from './libc.js';
 import { getOption, setOption, trySetOption } from './options.js';
 import { endpointBytes } from './socket.js';
 
 const MSG_DONTWAIT = 0x40;
-/** Errors of earlier datagrams that are reported in place of one send's own result, at most. */
-const MOST_TRIES = 16;
 
 /**
  * What an unconnected socket hears, and single datagrams from it to anybody. OnMessage by the event loop, since both
