@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addAbortSignal, Readable } from 'node:stream';
-import { showBytes } from 'mproxy-route/units';
+import { showBytes } from 'mproxy-base';
 import { fleetFeed } from './ais.js';
 
 /** What is sent through the chain. */

@@ -1,4 +1,4 @@
-import { showBytes } from 'mproxy-route/units';
+import { showBytes } from 'mproxy-base';
 import type { Chain, HopName } from './chain.js';
 import type { Reader } from './reader.js';
 

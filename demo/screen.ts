@@ -1,4 +1,4 @@
-import { showBytes } from 'mproxy-route/units';
+import { showBytes } from 'mproxy-base';
 import type { Chain } from './chain.js';
 import type { Hop } from './hop.js';
 import { type Part, picture, type Row } from './picture.js';

@@ -1,6 +1,6 @@
+import { VERSION } from 'mproxy-base';
 import { type About, type Flag, flagGroups, fullSummary, UNITS } from 'mproxy-command';
-import { KEYS } from 'mproxy-route/keys';
-import { VERSION } from 'mproxy-route/version';
+import { KEYS } from 'mproxy-net/keys';
 import {
   ADDRESSES,
   DESCRIPTION,

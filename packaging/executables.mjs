@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, wr
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { RESOLVER } from '../packages/route/dist/resolver/start.js';
+import { RESOLVER } from '../packages/net/dist/resolver/start.js';
 
 const root = new URL('../', import.meta.url);
 const out = new URL('dist/', root);
@@ -34,12 +34,12 @@ export async function buildAll(say) {
   writeFileSync(new URL('LICENSES', out), texts.join('\n'));
   mkdirSync(work, { recursive: true });
   const node = stripped(carried, say);
-  const library = createRequire(new URL('packages/udp/', root)).resolve(
+  const library = createRequire(new URL('packages/net/', root)).resolve(
     `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
   );
   const assets = {
     'koffi.node': library,
-    'worker.js': await bundle(part('udp/dist/linux/worker.js'), 'worker.js'),
+    'worker.js': await bundle(part('net/dist/linux/worker.js'), 'worker.js'),
   };
   for (const name of ['client', 'server', 'forward', 'reverse']) {
     const main = await bundle(entry(name), `${name}.js`);
@@ -51,10 +51,10 @@ export async function buildAll(say) {
 
 const part = (file) => `require(${JSON.stringify(path(new URL(`packages/${file}`, root)))});`;
 
-/** A program, and its resolver process where it started itself to be that (carried.ts of packages/route). */
+/** A program, and its resolver process where it started itself to be that (carried.ts of packages/net). */
 function entry(name) {
   const isResolver = `process.env.${RESOLVER} && process.send`;
-  return `if (${isResolver}) ${part('route/dist/resolver/child.js')} else ${part(`${name}/dist/cli.js`)}`;
+  return `if (${isResolver}) ${part('net/dist/resolver/child.js')} else ${part(`${name}/dist/cli.js`)}`;
 }
 
 /** One script of a program and all that it imports. */

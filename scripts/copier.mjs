@@ -1,9 +1,9 @@
-// Makes packages/framing/src/mold/copier.wasm.ts of copier.wat. With --check it only says whether that is needed.
+// Makes packages/mold/src/copier.wasm.ts of copier.wat. With --check it only says whether that is needed.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import makeWabt from 'wabt';
 
-const at = (name) => fileURLToPath(new URL(`../packages/framing/src/mold/${name}`, import.meta.url));
+const at = (name) => fileURLToPath(new URL(`../packages/mold/src/${name}`, import.meta.url));
 const wabt = await makeWabt();
 const { buffer } = wabt
   .parseWat('copier.wat', readFileSync(at('copier.wat'), 'utf8'), { simd: true })

@@ -11,11 +11,11 @@ const TAP = 'node_modules/.bin/tap';
 /** The official build that the executables carry. */
 const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
 /** These load the machine, or time themselves: their files run one after the other. */
-const ALONE = ['client', 'mold', 'server', 'udp'];
+const ALONE = ['client', 'delivery', 'server', 'net'];
 /** What moves data, by the real commands. */
 const PROGRAMS = ['chain', 'client', 'forward', 'reverse', 'server'];
 /** Elsewhere, what depends on the engine and does not choose it itself. */
-const ON_BOTH = /^(mold\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
+const ON_BOTH = /^(delivery\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
 
 const SUITES = {
   test() {
@@ -38,7 +38,7 @@ const SUITES = {
       ...packaged,
       only: (file) => ['chain', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file),
     });
-    const inner = ['framing', 'framing/mold', 'route', 'udp', 'tls', ...PROGRAMS];
+    const inner = ['base', 'framing', 'mold', 'net', 'flow', 'tls', ...PROGRAMS];
     run('test', { node: NODE_24, note: ' under Node 24', only: (file) => inner.includes(folderOf(file)) });
   },
   long() {

@@ -13,7 +13,7 @@ const names = readdirSync(new URL('packages', root));
 const files = {
   ...Object.fromEntries(names.map((name) => [`packages/${name}/package.json`, manifest(name)])),
   'package-lock.json': lockfile(),
-  'packages/route/src/version.ts': read('packages/route/src/version.ts').replace(/'.*'/, `'${version}'`),
+  'packages/base/src/version.ts': read('packages/base/src/version.ts').replace(/'.*'/, `'${version}'`),
   'CHANGELOG.md': changelog(),
 };
 const different = Object.keys(files).filter((path) => files[path] !== read(path));

@@ -5,8 +5,8 @@ import { type Name, start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
 import { tcpClient, tcpServer, udpSend } from '../support/net.js';
 
-const stream = import.meta.resolve('mproxy-route/stream');
-const service = import.meta.resolve('mproxy-route/service');
+const stream = import.meta.resolve('mproxy-flow/stream/framed-stream');
+const program = import.meta.resolve('mproxy-flow/program');
 
 /** A mistake that is put into a command before it runs. */
 const THROW = "throw new TypeError('a mistake of ours')";
@@ -63,9 +63,9 @@ t.test('a mistake while a file is read is not the failure of the file', async (t
 });
 
 t.test('a mistake while certificates are read again', async (t) => {
-  const code = `import { Service } from '${service}';
-    const { onReload } = Service.prototype;
-    Service.prototype.onReload = function () { onReload.call(this, () => { ${THROW}; }); };`;
+  const code = `import { Program } from '${program}';
+    const { onReload } = Program.prototype;
+    Program.prototype.onReload = function () { onReload.call(this, () => { ${THROW}; }); };`;
   const file = join(t.testdir(), 'out');
   const server = startWith(t, code, 'server', ['--path', file, '--listen-addr', '127.0.0.1:0']);
   await server.port();

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:tls';
-import { reason } from 'mproxy-route';
+import { reason } from 'mproxy-base';
 import t from 'tap';
 import { Authority } from '../support/certificates.js';
 import { start } from '../support/command.js';

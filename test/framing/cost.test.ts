@@ -1,4 +1,5 @@
-import { createCutter, FRAMES, type Frame } from 'mproxy-framing';
+import { createCutter } from 'mproxy-framing';
+import { FRAMES, type Frame } from 'mproxy-framing/frame';
 import t from 'tap';
 
 const SHORT = 4000;

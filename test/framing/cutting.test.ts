@@ -1,4 +1,5 @@
-import { createCutter, endsEveryDatagram, FRAMES, type Frame, isFrame } from 'mproxy-framing';
+import { createCutter } from 'mproxy-framing';
+import { endsEveryDatagram, FRAMES, type Frame, isFrame } from 'mproxy-framing/frame';
 import t from 'tap';
 
 type Step = string | Buffer | 'FLUSH' | 'BREAK';

@@ -1,4 +1,5 @@
-import { createCutter, delimiterOf, FRAMES, type Frame } from 'mproxy-framing';
+import { createCutter } from 'mproxy-framing';
+import { delimiterOf, FRAMES, type Frame } from 'mproxy-framing/frame';
 import t from 'tap';
 import { Random } from '../support/random.js';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, statSync, writeFileSync } from 'node:fs';
-import { VERSION } from 'mproxy-route';
+import { VERSION } from 'mproxy-base';
 import t from 'tap';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';

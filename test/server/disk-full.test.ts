@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Feed, receive } from '../mold/feed.js';
+import { Feed, receive } from '../delivery/feed.js';
 import { start } from '../support/command.js';
 import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';

@@ -1,41 +1,39 @@
+import { parseInteger, parseRate, type Rate, showBytes, showCount, usage } from 'mproxy-base';
 import {
-  type AddressRule,
   type CommonOptions,
   choosePayload,
-  type Deliver,
   FileSource,
   FollowedInput,
-  type Frame,
   type Handle,
   type Input,
-  type KeyOptions,
-  keyDefaults,
   type MoldSendOptions,
   MoldSink,
   openInput,
   openUdpSink,
   type Pace,
   Pacer,
-  parseAddresses,
+  type Program,
   parseFlushAfter,
-  parseFrame,
-  parseInteger,
   parsePayload,
-  parseRate,
-  type Rate,
   readMoldSending,
-  resolveFirst,
-  type Service,
   type Sink,
-  showBytes,
-  showCount,
-  startService,
+  startProgram,
+  stdoutSink,
   unsent,
-  usage,
-} from 'mproxy-route';
+} from 'mproxy-flow';
+import type { Frame } from 'mproxy-framing';
+import type { AddressRule } from 'mproxy-net';
+import {
+  type Deliver,
+  type KeyOptions,
+  keyDefaults,
+  parseAddresses,
+  parseFrame,
+  resolveFirst,
+} from 'mproxy-net';
 
-export type { Handle, Notice, Stats } from 'mproxy-route';
-export { MproxyError } from 'mproxy-route';
+export { MproxyError } from 'mproxy-base';
+export type { Handle, Notice, Stats } from 'mproxy-flow';
 
 /** The options of mproxy-client: its flags, in camelCase. */
 export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOptions {
@@ -86,27 +84,27 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
   let source: FileSource | undefined;
   let sinks: Sink[] = [];
   let total: number | undefined;
-  const handle = startService(options, signal, async (service) => {
+  const handle = startProgram(options, signal, async (program) => {
     const { frame, addresses, rate, flushAfter, asked, mold, baud } = readOptions(options);
-    const answers = await Promise.all(addresses.map((address) => resolveFirst(address, service.stopping)));
+    const answers = await Promise.all(addresses.map((address) => resolveFirst(address, program.stopping)));
     const payload = await choosePayload(asked, answers);
-    const input = open(options, baud, service);
+    const input = open(options, baud, program);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
-    const pace: Pace | undefined = rate && ((deliver) => paced(service, rate, deliver));
-    const tee = options.tee ? service.stdout(frame, true) : undefined;
-    // The service stops it where a sink cannot be opened: a device gets its mode back.
-    source = service.source(new FileSource(options.path, input, { frame, payload, flushAfter, tee }));
+    const pace: Pace | undefined = rate && ((deliver) => paced(program, rate, deliver));
+    const tee = options.tee ? stdoutSink(program, frame, true) : undefined;
+    // The program stops it where a sink cannot be opened: a device gets its mode back.
+    source = program.source(new FileSource(options.path, input, { frame, payload, flushAfter, tee }));
     const targets = addresses.map((address, i) => ({ address, answers: [answers[i]!] }));
     if (mold && targets.length > 0) {
-      sinks = [await new MoldSink(service, { ...mold, payload, waits: true, pace }).open(targets)];
+      sinks = [await new MoldSink(program, { ...mold, payload, waits: true, pace }).open(targets)];
     } else {
-      sinks = await Promise.all(targets.map((to) => openUdpSink(service, to.address, to.answers[0]!, frame)));
+      sinks = await Promise.all(targets.map((to) => openUdpSink(program, to.address, to.answers[0]!, frame)));
     }
-    if (sinks.length === 0) void tee?.ended.then(() => service.stop());
-    service.onEnd(() => failUnsent(service, sinks));
-    service.onEnd(() => failDiscarded(service, options.path, source?.counts.discarded ?? 0));
+    if (sinks.length === 0) void tee?.ended.then(() => program.stop());
+    program.onEnd(() => failUnsent(program, sinks));
+    program.onEnd(() => failDiscarded(program, options.path, source?.counts.discarded ?? 0));
     // What is paced of a session are its packets.
-    service.route(source, sinks, { pace: mold ? undefined : pace });
+    program.route(source, sinks, { pace: mold ? undefined : pace });
   });
   // What has left, by the slowest destination; with a tee alone, what was read.
   const sent = () =>
@@ -140,32 +138,32 @@ function readOptions(options: ClientOptions) {
   };
 }
 
-function open(options: ClientOptions, baud: number | undefined, service: Service): Input {
+function open(options: ClientOptions, baud: number | undefined, program: Program): Input {
   const { path, follow, fromEnd = false } = options;
-  const { engine } = service;
-  if (follow) return new FollowedInput(path, fromEnd, service, baud);
+  const { engine } = program;
+  if (follow) return new FollowedInput(path, fromEnd, program, baud);
   return openInput(path, { engine, baud, lends: engine.sendsAtOnce });
 }
 
-function paced(service: Service, rate: Rate, deliver: Deliver): Pacer {
-  const pacer = new Pacer(rate, deliver, service.stopping);
-  service.onEnd(() => {
+function paced(program: Program, rate: Rate, deliver: Deliver): Pacer {
+  const pacer = new Pacer(rate, deliver, program.stopping);
+  program.onEnd(() => {
     if (pacer.unsent > 0)
-      service.loss(`stopped: ${showBytes(pacer.unsent)} that were read were not sent any more`);
+      program.loss(`stopped: ${showBytes(pacer.unsent)} that were read were not sent any more`);
   });
   return pacer;
 }
 
 /** What receivers and networks refuse is reported, no failure; what the kernel did not take is one, unless stopped. */
-function failUnsent(service: Service, sinks: Sink[]): void {
-  if (service.stopping.aborted) return;
+function failUnsent(program: Program, sinks: Sink[]): void {
+  if (program.stopping.aborted) return;
   for (const { name, counts } of sinks) {
     const lost = unsent(counts);
-    if (lost > 0) service.fail('MPROXY_SEND', 'sending', name, `${showCount(lost, 'datagram')} not sent`);
+    if (lost > 0) program.fail('MPROXY_SEND', 'sending', name, `${showCount(lost, 'datagram')} not sent`);
   }
 }
 
-function failDiscarded(service: Service, path: string, discarded: number): void {
+function failDiscarded(program: Program, path: string, discarded: number): void {
   if (discarded > 0)
-    service.fail('MPROXY_FILE', 'reading', path, `${showCount(discarded, 'message')} discarded`);
+    program.fail('MPROXY_FILE', 'reading', path, `${showCount(discarded, 'message')} discarded`);
 }

@@ -1,5 +1,5 @@
+import { showBytes, showDuration } from 'mproxy-base';
 import type { Messages } from 'mproxy-command';
-import { showBytes, showDuration } from 'mproxy-route/units';
 import type { ClientHandle } from './index.js';
 
 const PERIOD_MS = 200;

@@ -1,11 +1,9 @@
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
+import { MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // Help must come at once: of the library only what it needs is loaded here.
-import type { CommonOptions, Handle } from 'mproxy-route';
-import { MproxyError } from 'mproxy-route/errors';
-import { parseDuration } from 'mproxy-route/units';
-import { VERSION } from 'mproxy-route/version';
+import type { CommonOptions, Handle } from 'mproxy-flow';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { abortWith } from './internal-error.js';

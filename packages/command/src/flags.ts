@@ -1,4 +1,4 @@
-import { KEYS, type KeyName } from 'mproxy-route/keys';
+import { KEYS, type KeyName } from 'mproxy-net/keys';
 
 /** One flag of a command: what its help, its parser, its man page and its completions are made of. */
 export interface Flag {

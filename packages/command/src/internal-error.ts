@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { reopenTerminal } from 'mproxy-route/terminal';
+import { reopenTerminal } from 'mproxy-flow/endpoints/file/terminal';
 
 /** The longest that a full pipe or a stopped terminal behind stderr is waited for, in milliseconds. */
 const LONGEST_MS = 500;

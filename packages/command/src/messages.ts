@@ -1,8 +1,8 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { standardStream } from 'mproxy-route/terminal';
-import { showCount } from 'mproxy-route/units';
+import { showCount } from 'mproxy-base';
+import { standardStream } from 'mproxy-flow/endpoints/file/terminal';
 
 /** What waits for a reader of stderr at most, in bytes: then messages are counted instead. */
 const QUEUE_LIMIT = 64 * 1024;

@@ -1,4 +1,4 @@
-import type { Handle } from 'mproxy-route';
+import type { Handle } from 'mproxy-flow';
 
 const ON_WINDOWS = process.platform === 'win32';
 /** On Windows Ctrl-C, Ctrl-Break and the end of the console; SIGTERM ends a process there at once (Node: process, signal events). */

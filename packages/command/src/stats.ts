@@ -1,5 +1,5 @@
-import type { Handle, RouteStats, SinkCounts, SourceCounts } from 'mproxy-route';
-import { showBytes, showCount, showNumber } from 'mproxy-route/units';
+import { showBytes, showCount, showNumber } from 'mproxy-base';
+import type { Handle, RouteStats, SinkCounts, SourceCounts } from 'mproxy-flow';
 
 /** Prints a line a route every period, and once more at the end. */
 export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {

@@ -1,8 +1,8 @@
-import type { Handle } from 'mproxy-route';
-import { reason } from 'mproxy-route/errors';
+import { reason } from 'mproxy-base';
+import type { Handle } from 'mproxy-flow';
 
 /**
- * Tells the service manager that started this process when it is ready, that it is alive and that it is stopping, as
+ * Tells the program manager that started this process when it is ready, that it is alive and that it is stopping, as
  * far as it wants to know (sd_notify(3), sd_watchdog_enabled(3)).
  * @returns ends it
  */
@@ -44,7 +44,7 @@ export async function tellManager(
 
 /** Loaded only where there is somebody to tell. */
 async function openSender(path: string): Promise<(text: string) => void> {
-  const { loadLibc } = await import('mproxy-udp/linux/libc');
-  const { unixSender } = await import('mproxy-udp/linux/unix');
+  const { loadLibc } = await import('mproxy-net/linux/libc');
+  const { unixSender } = await import('mproxy-net/linux/unix');
   return unixSender(loadLibc(), path);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runCommand } from 'mproxy-command';
 import { ABOUT } from './about.js';
-import type { ForwardOptions } from './index.js';
+import type { ForwardOptions } from './options.js';
 
 void runCommand({
   ...ABOUT,

@@ -1,32 +1,28 @@
+import { usage } from 'mproxy-base';
 import {
-  type Address,
   choosePayload,
-  clientContext,
-  type Frame,
   forbidLoops,
   forbidTwins,
   type Handle,
-  isMold,
-  listOf,
   MoldSink,
-  type OwnSender,
   openUdpSink,
   openUdpSources,
+  type Program,
   type Resolved,
-  resolveAll,
-  resolveFirst,
-  type Service,
   Sessions,
   type Sink,
-  startService,
+  startProgram,
+  stdoutSink,
   TcpConnectSource,
   type UdpSink,
-  usage,
-} from 'mproxy-route';
+} from 'mproxy-flow';
+import type { Frame } from 'mproxy-framing';
+import type { Address } from 'mproxy-net';
+import { clientContext, isMold, listOf, type OwnSender, resolveAll, resolveFirst } from 'mproxy-net';
 import { type ForwardOptions, readOptions } from './options.js';
 
-export type { Handle, Notice, Stats } from 'mproxy-route';
-export { MproxyError } from 'mproxy-route';
+export { MproxyError } from 'mproxy-base';
+export type { Handle, Notice, Stats } from 'mproxy-flow';
 export type { ForwardOptions } from './options.js';
 
 /**
@@ -35,7 +31,7 @@ export type { ForwardOptions } from './options.js';
  * `done` rejects with `MPROXY_UPSTREAM` when an upstream failed, with `once`.
  */
 export function startForward(options: ForwardOptions, signal?: AbortSignal): Handle {
-  return startService(options, signal, (service) => new Forward(service, options).open());
+  return startProgram(options, signal, (program) => new Forward(program, options).open());
 }
 
 class Forward {
@@ -43,15 +39,15 @@ class Forward {
   readonly #sessions: Sessions;
 
   constructor(
-    private readonly service: Service,
+    private readonly program: Program,
     private readonly options: ForwardOptions,
   ) {
     this.#read = readOptions(options);
-    this.#sessions = new Sessions(service, this.#read.receiving);
+    this.#sessions = new Sessions(program, this.#read.receiving);
   }
 
   async open(): Promise<void> {
-    const { stopping } = this.service;
+    const { stopping } = this.program;
     const [listens, downstreams] = await Promise.all([
       resolved(this.#read.listens, (address) => resolveAll(address, stopping)),
       resolved(this.#read.downstreams, async (address) => [await resolveFirst(address, stopping)]),
@@ -63,7 +59,7 @@ class Forward {
     forbidLoops(listens, downstreams);
     // Only the first listener knows what came from this command.
     if (group) forbidLoops(listens.slice(1), [group]);
-    forbidTwins(this.service.engine, listens, downstreams);
+    forbidTwins(this.program.engine, listens, downstreams);
     const payload = await choosePayload(
       this.#read.payload,
       [...downstreams, ...listOf(group)].flatMap(({ answers }) => answers),
@@ -82,7 +78,7 @@ class Forward {
   async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
     const molds = targets.filter(({ address }) => isMold(address));
     if (molds.length === 0) return undefined;
-    return new MoldSink(this.service, { ...this.#read.sending, payload, waits: false }).open(molds);
+    return new MoldSink(this.program, { ...this.#read.sending, payload, waits: false }).open(molds);
   }
 
   /** @returns the sockets that send to the command's own group */
@@ -92,7 +88,7 @@ class Forward {
     payload: number,
     session: MoldSink | undefined,
   ): Promise<OwnSender[]> {
-    const { service } = this;
+    const { program } = this;
     const { upstreams, flushAfter, idleTimeout, greeting, once } = this.#read;
     const common = { payload, flushAfter, idleTimeout, greeting, once };
     const tls = this.#tls();
@@ -103,14 +99,14 @@ class Forward {
     for (const address of upstreams) {
       const { frame = 'lines' } = address.keys;
       const secure = address.keys.tls ? tls : undefined;
-      const source = new TcpConnectSource(service, address, { ...common, frame, tls: secure });
+      const source = new TcpConnectSource(program, address, { ...common, frame, tls: secure });
       const sinks = await this.#openSinks(downstreams, frame);
       const toGroup = await this.#openSinks(plainGroup, frame);
       own.push(...toGroup.map((sink) => sink.own));
       const to = [...sinks, ...toGroup, ...listOf(session), ...listOf(moldGroup), ...this.#tee()];
-      runs.push(service.route(source, to));
+      runs.push(program.route(source, to));
     }
-    if (once && upstreams.length > 0) void Promise.allSettled(runs).then(() => service.end());
+    if (once && upstreams.length > 0) void Promise.allSettled(runs).then(() => program.end());
     return own;
   }
 
@@ -120,14 +116,14 @@ class Forward {
     session: MoldSink | undefined,
     own: OwnSender[],
   ): Promise<void> {
-    const { service } = this;
+    const { program } = this;
     const { allow } = this.#read;
     const others = listens.flatMap(({ answers }) => answers);
     for (const [i, { address, answers }] of listens.entries()) {
-      for (const source of await openUdpSources(service, address, answers, others, { allow })) {
+      for (const source of await openUdpSources(program, address, answers, others, { allow })) {
         if (i === 0) for (const sender of own) source.ignore(sender);
         const sinks = [...(await this.#openSinks(downstreams)), ...listOf(session), ...this.#tee()];
-        service.route(this.#sessions.source(source), sinks);
+        program.route(this.#sessions.source(source), sinks);
       }
     }
   }
@@ -136,20 +132,20 @@ class Forward {
   #openSinks(targets: Resolved[], frame?: Frame): Promise<UdpSink[]> {
     const plain = targets.filter(({ address }) => !isMold(address));
     return Promise.all(
-      plain.map(({ address, answers }) => openUdpSink(this.service, address, answers[0]!, frame)),
+      plain.map(({ address, answers }) => openUdpSink(this.program, address, answers[0]!, frame)),
     );
   }
 
   #tee(): Sink[] {
     const { tee } = this.#read;
-    return tee ? [this.service.stdout(tee.frame, false)] : [];
+    return tee ? [stdoutSink(this.program, tee.frame, false)] : [];
   }
 
   #tls() {
     const { tlsServername: servername, tlsInsecure: insecure = false } = this.options;
     if (!this.#read.upstreams.some(({ keys }) => keys.tls)) return undefined;
     if (insecure)
-      this.service.loss('tls: --tls-insecure: upstreams are not verified; anyone can pose as them');
+      this.program.loss('tls: --tls-insecure: upstreams are not verified; anyone can pose as them');
     return { context: clientContext(this.options), servername, insecure };
   }
 }

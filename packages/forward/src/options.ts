@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs';
+import { failure, parseDuration, usage } from 'mproxy-base';
 import {
-  type AddressRule,
   type CommonOptions,
-  failure,
-  forbidTlsOptions,
-  isMold,
-  type KeyOptions,
-  keyDefaults,
-  listOf,
   type MoldReceiveOptions,
   type MoldSendOptions,
-  parseAddresses,
-  parseDuration,
   parseFlushAfter,
   parseNetworks,
   parsePayload,
   readMoldReceiving,
   readMoldSending,
+} from 'mproxy-flow';
+import type { AddressRule } from 'mproxy-net';
+import {
+  forbidTlsOptions,
+  isMold,
+  type KeyOptions,
+  keyDefaults,
+  listOf,
+  parseAddresses,
   type TlsClientOptions,
-  usage,
-} from 'mproxy-route';
+} from 'mproxy-net';
 
 /** The options of mproxy-forward: its flags, in camelCase. */
 export interface ForwardOptions

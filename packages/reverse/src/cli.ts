@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runCommand } from 'mproxy-command';
 import { ABOUT } from './about.js';
-import type { ReverseOptions } from './index.js';
+import type { ReverseOptions } from './options.js';
 
 void runCommand({
   ...ABOUT,

@@ -1,36 +1,32 @@
+import { failure } from 'mproxy-base';
 import {
-  type Address,
-  type Answer,
   ClientsSink,
   choosePayload,
-  failure,
   forbidLoops,
   forbidTwins,
   type Handle,
-  isMold,
-  listOf,
   MoldSink,
   openUdpSink,
   openUdpSources,
+  type Program,
   type Resolved,
-  resolveAll,
-  resolveFirst,
-  type Service,
   Sessions,
   type Sink,
-  startService,
+  startProgram,
+  stdoutSink,
   TcpListenSource,
-  TlsIdentities,
-} from 'mproxy-route';
+} from 'mproxy-flow';
+import type { Address } from 'mproxy-net';
+import { type Answer, isMold, listOf, resolveAll, resolveFirst, TlsIdentities } from 'mproxy-net';
 import { type ReverseOptions, readOptions } from './options.js';
 
-export type { Handle, Notice, Stats } from 'mproxy-route';
-export { MproxyError } from 'mproxy-route';
+export { MproxyError } from 'mproxy-base';
+export type { Handle, Notice, Stats } from 'mproxy-flow';
 export type { ReverseOptions } from './options.js';
 
 /** Takes TCP, TLS and UDP into a multicast group, and gives what the group delivers to TCP, TLS and UDP consumers. */
 export function startReverse(options: ReverseOptions, signal?: AbortSignal): Handle {
-  return startService(options, signal, (service) => new Reverse(service, options).open());
+  return startProgram(options, signal, (program) => new Reverse(program, options).open());
 }
 
 class Reverse {
@@ -39,24 +35,24 @@ class Reverse {
   readonly #identities: TlsIdentities | undefined;
 
   constructor(
-    private readonly service: Service,
+    private readonly program: Program,
     options: ReverseOptions,
   ) {
     this.#read = readOptions(options);
-    this.#sessions = new Sessions(service, this.#read.receiving);
+    this.#sessions = new Sessions(program, this.#read.receiving);
     const { tcpListens, tcpOutputs } = this.#read;
     if (![...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls)) return;
     const identities = new TlsIdentities(options);
     this.#identities = identities;
-    service.onReload(() => {
+    program.onReload(() => {
       identities.reload();
-      service.notice('tls: certificates read again');
+      program.notice('tls: certificates read again');
     });
   }
 
   async open(): Promise<void> {
     const { readsGroup, udpListens, tcpListens, udpOutputs, tcpOutputs } = this.#read;
-    const { stopping } = this.service;
+    const { stopping } = this.program;
     const first = (address: Address) => resolveFirst(address, stopping);
     const every = (address: Address) => resolveAll(address, stopping);
     const [group, inputs, outputs, senders, clients] = await Promise.all([
@@ -78,7 +74,7 @@ class Reverse {
     }
     forbidLoops(inputs, [group, ...outputs]);
     forbidLoops([group], outputs);
-    forbidTwins(this.service.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
+    forbidTwins(this.program.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
     const tcp = [...senders, ...clients].flatMap(({ answers }) => answers);
     const payload = await choosePayload(this.#read.payload, group.answers);
     const session = this.#read.hasInputs ? await this.#openSession([group], payload) : undefined;
@@ -94,21 +90,21 @@ class Reverse {
     clients: Resolved[],
     tcp: Answer[],
   ): Promise<void> {
-    const { service } = this;
+    const { program } = this;
     const sinks: Sink[] = [];
     for (const { address, answers } of clients) {
-      const sink = new ClientsSink(service, address, { ...this.#read.limits, ...this.#access(address) });
-      sinks.push(service.sink(sink));
+      const sink = new ClientsSink(program, address, { ...this.#read.limits, ...this.#access(address) });
+      sinks.push(program.sink(sink));
       await sink.open(answers, tcp);
     }
     for (const { address, answers } of outputs.filter(({ address }) => !isMold(address))) {
-      sinks.push(await openUdpSink(service, address, answers[0]!));
+      sinks.push(await openUdpSink(program, address, answers[0]!));
     }
     const out = outputs.flatMap(({ answers }) => answers);
     sinks.push(...listOf(await this.#openSession(outputs, await choosePayload(this.#read.payload, out))));
     if (!this.#read.hasInputs) sinks.push(...this.#tee());
-    for (const source of await openUdpSources(service, group.address, group.answers, [])) {
-      service.route(this.#sessions.source(source), sinks, { last: true });
+    for (const source of await openUdpSources(program, group.address, group.answers, [])) {
+      program.route(this.#sessions.source(source), sinks, { last: true });
     }
   }
 
@@ -116,7 +112,7 @@ class Reverse {
   async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
     const molds = targets.filter(({ address }) => isMold(address));
     if (molds.length === 0) return undefined;
-    return new MoldSink(this.service, { ...this.#read.sending, payload, waits: false }).open(molds);
+    return new MoldSink(this.program, { ...this.#read.sending, payload, waits: false }).open(molds);
   }
 
   async #openSenders(
@@ -126,16 +122,16 @@ class Reverse {
     payload: number,
     session: MoldSink | undefined,
   ): Promise<void> {
-    const { service } = this;
+    const { program } = this;
     const { flushAfter, limits } = this.#read;
     for (const { address, answers } of senders) {
       const { frame = 'lines' } = address.keys;
-      const sink = session ?? (await openUdpSink(service, group.address, group.answers[0]!, frame));
-      const source = new TcpListenSource(service, address, {
+      const sink = session ?? (await openUdpSink(program, group.address, group.answers[0]!, frame));
+      const source = new TcpListenSource(program, address, {
         ...{ payload, flushAfter, ...limits },
         ...this.#access(address),
       });
-      service.route(source, [sink, ...this.#tee()]);
+      program.route(source, [sink, ...this.#tee()]);
       await source.open(answers, tcp);
     }
   }
@@ -144,16 +140,16 @@ class Reverse {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
       const allowed = { allow: this.#read.networks };
-      for (const source of await openUdpSources(this.service, address, answers, others, allowed)) {
-        const sink = session ?? (await openUdpSink(this.service, group.address, group.answers[0]!));
-        this.service.route(this.#sessions.source(source), [sink, ...this.#tee()]);
+      for (const source of await openUdpSources(this.program, address, answers, others, allowed)) {
+        const sink = session ?? (await openUdpSink(this.program, group.address, group.answers[0]!));
+        this.program.route(this.#sessions.source(source), [sink, ...this.#tee()]);
       }
     }
   }
 
   #tee(): Sink[] {
     const { tee } = this.#read;
-    return tee ? [this.service.stdout(tee.frame, false)] : [];
+    return tee ? [stdoutSink(this.program, tee.frame, false)] : [];
   }
 
   /** Who may connect to a TCP listener, how, and how its bytes become datagrams or datagrams its bytes. */

@@ -1,27 +1,26 @@
+import { parseDuration, parseInteger, parseSize, usage } from 'mproxy-base';
+import {
+  type CommonOptions,
+  type MoldReceiveOptions,
+  type MoldSendOptions,
+  parseAllow,
+  parseFlushAfter,
+  parseNetworks,
+  parsePayload,
+  readMoldReceiving,
+  readMoldSending,
+} from 'mproxy-flow';
 import {
   type AddressRule,
-  type CommonOptions,
   forbidTlsOptions,
   isMold,
   type KeyOptions,
   keyDefaults,
   listOf,
-  type MoldReceiveOptions,
-  type MoldSendOptions,
   parseAddress,
   parseAddresses,
-  parseAllow,
-  parseDuration,
-  parseFlushAfter,
-  parseInteger,
-  parseNetworks,
-  parsePayload,
-  parseSize,
-  readMoldReceiving,
-  readMoldSending,
   type TlsServerOptions,
-  usage,
-} from 'mproxy-route';
+} from 'mproxy-net';
 
 /** The options of mproxy-reverse: its flags, in camelCase. */
 export interface ReverseOptions

@@ -1,32 +1,28 @@
+import { usage } from 'mproxy-base';
 import {
-  type Address,
-  type AddressRule,
   type CommonOptions,
   forbidTwins,
   type Handle,
   isRegular,
-  type KeyOptions,
-  keyDefaults,
-  listOf,
   type MoldReceiveOptions,
   openPathSink,
   openUdpSources,
-  parseAddresses,
+  type Program,
   parseNetworks,
   type Rotation,
   type RotationOptions,
   readMoldReceiving,
   readRotation,
-  resolveAll,
-  type Service,
   Sessions,
   type Sink,
-  startService,
-  usage,
-} from 'mproxy-route';
+  startProgram,
+  stdoutSink,
+} from 'mproxy-flow';
+import type { Address, AddressRule } from 'mproxy-net';
+import { type KeyOptions, keyDefaults, listOf, parseAddresses, resolveAll } from 'mproxy-net';
 
-export type { Handle, Notice, Stats } from 'mproxy-route';
-export { MproxyError } from 'mproxy-route';
+export { MproxyError } from 'mproxy-base';
+export type { Handle, Notice, Stats } from 'mproxy-flow';
 
 /** The options of mproxy-server: its flags, in camelCase. */
 export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOptions, RotationOptions {
@@ -57,25 +53,25 @@ const LINE_ADVICE =
  * `done` rejects with `MPROXY_WRITE` when something that was received could not be written.
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
-  return startService(options, signal, async (service) => {
+  return startProgram(options, signal, async (program) => {
     // SIGHUP never stops a server: not before its files are open, nor where it writes to stdout.
-    service.onReload(() => undefined);
+    program.onReload(() => undefined);
     const { addresses, paths, teeFrame, mold, rotation, allow, fileMode } = readOptions(options);
-    const sessions = new Sessions(service, mold);
-    const answers = await Promise.all(addresses.map((address) => resolveAll(address, service.stopping)));
+    const sessions = new Sessions(program, mold);
+    const answers = await Promise.all(addresses.map((address) => resolveAll(address, program.stopping)));
     forbidTwins(
-      service.engine,
+      program.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
-    const unterminated = () => service.noticeChange('frame', LINE_ADVICE);
-    const sinks = openSinks(service, addresses, paths, rotation, fileMode);
+    const unterminated = () => program.noticeChange('frame', LINE_ADVICE);
+    const sinks = openSinks(program, addresses, paths, rotation, fileMode);
     for (const [i, address] of addresses.entries()) {
-      const tee = options.tee ? [service.stdout(teeFrame, false)] : [];
+      const tee = options.tee ? [stdoutSink(program, teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       const lines = (address.keys.frame ?? 'lines') === 'lines';
       const watched = { allow, unterminated: lines ? unterminated : undefined };
-      for (const source of await openUdpSources(service, address, answers[i]!, answers.flat(), watched)) {
-        service.route(sessions.source(source), to);
+      for (const source of await openUdpSources(program, address, answers[i]!, answers.flat(), watched)) {
+        program.route(sessions.source(source), to);
       }
     }
   });
@@ -144,7 +140,7 @@ function fileName(text: string): string {
 
 /** A sink for each address; one for all that write to the same path. */
 function openSinks(
-  service: Service,
+  program: Program,
   addresses: Address[],
   paths: string[],
   rotation?: Rotation,
@@ -155,8 +151,8 @@ function openSinks(
     const path = paths[i]!;
     const known = opened.get(path);
     if (known) return known;
-    const sink = openPathSink(service, path, keys.frame ?? 'lines', rotation, fileMode);
-    service.notice(`writing: ${path === '-' ? 'stdout' : path}`);
+    const sink = openPathSink(program, path, keys.frame ?? 'lines', rotation, fileMode);
+    program.notice(`writing: ${path === '-' ? 'stdout' : path}`);
     opened.set(path, sink);
     return sink;
   });

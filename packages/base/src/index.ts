@@ -1,0 +1,16 @@
+export { type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
+export { throwInternal } from './internal.js';
+export { type SocketAddress, showAddress } from './socket-address.js';
+export {
+  parseDuration,
+  parseInteger,
+  parseRate,
+  parseSize,
+  type Rate,
+  showBytes,
+  showCount,
+  showDuration,
+  showMemory,
+  showNumber,
+} from './units.js';
+export { VERSION } from './version.js';

@@ -1,0 +1,54 @@
+import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { failure } from 'mproxy-base';
+import type { Frame } from 'mproxy-framing';
+import type { Program } from '../../program.js';
+import type { Rotation } from './rotation/options.js';
+import { FileSink } from './sink.js';
+import { openStreamSink, type StreamSink, stdoutSink } from './stream-sink.js';
+
+/** Whether a path is a file, or will be: then several listeners get a file each. @throws MPROXY_FILE */
+export function isRegular(path: string): boolean {
+  if (path === '-') return false;
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
+    return stat === undefined || stat.isFile();
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
+}
+
+/**
+ * Opens what a path names, to append to: a file, a device, a FIFO, a terminal, or `-` for stdout. Only a file rotates.
+ * @param mode of files that are made, 0 to 0o777; default 0666 less the umask
+ * @throws MPROXY_FILE
+ */
+export function openPathSink(
+  program: Program,
+  path: string,
+  frame: Frame,
+  rotation?: Rotation,
+  mode?: number,
+): FileSink | StreamSink {
+  if (path === '-') return stdoutSink(program, frame, false);
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (rotation && stat && !stat.isFile() && !stat.isDirectory())
+      throw new Error('only a file can be rotated');
+    if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
+      return openStreamSink(program, path, frame);
+    return program.sink(new FileSink(program, path, frame, rotation, mode));
+  } catch (error) {
+    throw failure('MPROXY_FILE', 'opening', path, error);
+  }
+}
+
+function isTerminal(path: string): boolean {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    return isatty(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

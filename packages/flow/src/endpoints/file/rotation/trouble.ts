@@ -1,0 +1,31 @@
+import { reason } from 'mproxy-base';
+import type { Program } from '../../../program.js';
+
+/** Something that fails again and again, and is told once until it works again. */
+export class Trouble {
+  #error: Error | undefined;
+
+  constructor(
+    private readonly program: Program,
+    private readonly what: string,
+    private readonly path: string,
+    private readonly advice: string,
+  ) {}
+
+  failed(error: unknown): void {
+    const { what, path, advice } = this;
+    const why = reason(error);
+    if (!this.#error || reason(this.#error) !== why) this.program.loss(`${what}: ${path}: ${why}; ${advice}`);
+    this.#error = error as Error;
+  }
+
+  over(): void {
+    if (this.#error) this.program.notice(`${this.what}: ${this.path}: goes on`);
+    this.#error = undefined;
+  }
+
+  /** The program ends with it, where it still is. */
+  conclude(): void {
+    if (this.#error) this.program.fail('MPROXY_WRITE', this.what, this.path, this.#error);
+  }
+}

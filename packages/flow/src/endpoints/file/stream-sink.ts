@@ -1,0 +1,122 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { reason } from 'mproxy-base';
+import type { Batch, Frame } from 'mproxy-framing';
+import { sinkCounts } from '../../counts.js';
+import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
+import { Coalescer, type Lease } from '../../stream/coalescer.js';
+import { OutputQueue } from '../../stream/output-queue.js';
+import { standardStream, TerminalStream } from './terminal.js';
+
+/** Bytes kept for a reader that is slow; beyond it whole datagrams are dropped. */
+const QUEUE_LIMIT = 8 * 1024 * 1024;
+/** Bytes queued at which a stream source waits. */
+const WAIT_AT = 1024 * 1024;
+
+/** stdout, a FIFO or a terminal: a reader that may be slow, and may go away. */
+export class StreamSink implements Sink {
+  readonly counts = sinkCounts();
+  readonly dropReason = 'its reader did not keep up';
+  /** Resolves when the reader is gone. */
+  readonly ended: Promise<void>;
+  readonly #coalescer: Coalescer;
+  readonly #queue: OutputQueue;
+  /** An error ended it, not its reader. */
+  #broken = false;
+
+  constructor(
+    private readonly program: Pick<Program, 'fail' | 'loss' | 'notice'>,
+    readonly name: string,
+    private readonly stream: Writable,
+    frame: Frame,
+    /** Whether the source waits when the reader is slow, instead of dropping. */
+    private readonly waits: boolean,
+  ) {
+    this.#coalescer = new Coalescer(frame, (...chunk) => this.#pass(...chunk));
+    this.#queue = new OutputQueue(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
+    this.ended = new Promise((resolve) => {
+      stream.once('error', (error) => {
+        this.#failed(error);
+        resolve();
+      });
+      stream.once('close', resolve);
+    });
+  }
+
+  write(batch: Batch): void {
+    this.#coalescer.add(batch);
+  }
+
+  /** Bytes of a stream, which are no datagrams: the client's tee. */
+  writeBytes(chunk: Buffer): Promise<void> | undefined {
+    if (this.#queue.offer(chunk)) this.counts.bytes += chunk.length;
+    return this.room();
+  }
+
+  flush(): void {
+    this.#coalescer.flush();
+  }
+
+  #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
+    if (this.#queue.offer(chunk, lease)) {
+      this.counts.datagrams += datagrams;
+      this.counts.bytes += chunk.length;
+    } else if (this.#broken || !this.#queue.gone) this.counts.dropped += datagrams;
+  }
+
+  room(): Promise<void> | undefined {
+    return this.waits ? this.#queue.drained(WAIT_AT) : undefined;
+  }
+
+  abortPending(): void {
+    this.#queue.abortPending();
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    await this.#queue.drained(0);
+    if (this.#queue.queued > 0 && !this.#queue.gone) {
+      this.program.loss(`${this.name}: its reader did not take the last ${this.#queue.queued} bytes`);
+    }
+    if (this.stream !== process.stdout) this.stream.destroy();
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    this.stream.destroy();
+    // A terminal that hung up is a reader that is gone, too.
+    const left = error.code === 'EPIPE' || (error.code === 'EIO' && this.stream instanceof TerminalStream);
+    if (left) {
+      this.program.notice(`${this.name}: closed by its reader`);
+      return;
+    }
+    this.#broken = true;
+    this.program.fail('MPROXY_WRITE', 'writing', this.name, error);
+    this.program.loss(`writing: ${this.name}: ${reason(error)}; what follows for it is dropped`);
+  }
+}
+
+/**
+ * Opens a FIFO or terminal to write to. A FIFO is opened for reading too, so that it opens before its reader does
+ * and outlives it (fifo(7)); neither is opened through the thread pool, which could not be left while it waits.
+ */
+export function openStreamSink(program: Program, path: string, frame: Frame): StreamSink {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const stream = isatty(fd) ? new TerminalStream(fd) : new Socket({ fd, readable: false, writable: true });
+    return program.sink(new StreamSink(program, path, stream, frame, false));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** The one writer to stdout. */
+export function stdoutSink(program: Program, frame: Frame, waits: boolean): StreamSink {
+  return program.sharedSink(
+    'stdout',
+    () => new StreamSink(program, 'stdout', standardStream(1), frame, waits),
+  );
+}

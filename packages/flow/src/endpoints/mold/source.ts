@@ -1,0 +1,219 @@
+import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
+import type { Batch } from 'mproxy-framing';
+import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
+import type { Deliver } from 'mproxy-net';
+import type { SourceCounts } from '../../counts.js';
+import { type Event, NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+import type { Source } from '../../source.js';
+import type { UdpSource } from '../udp/source.js';
+import { RunningClock } from './clock.js';
+import { Messages } from './messages.js';
+import type { MoldReceiving } from './options.js';
+import { RepairClient } from './repair-client.js';
+import type { Session } from './session.js';
+import { type SessionEvents, SessionTable } from './session-table.js';
+
+/** A sender is gone after so many milliseconds without a packet; it sends a heartbeat every second. */
+const SILENCE_MS = 5000;
+const CHECK_MS = 500;
+
+const ENDED: Event = ['session ended', 'sessions ended'];
+const SILENT: Event = ['session without an end', 'sessions without an end'];
+const AGAIN: Event = ['session heard again', 'sessions heard again'];
+const STRAY: Event = ['session answered from elsewhere', 'sessions answered from elsewhere'];
+
+/** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
+export class MoldSource implements Source {
+  readonly #messages = new Messages();
+  readonly #notices: NoticeLimit;
+  readonly #sessions: SessionTable;
+  readonly #repairClient: RepairClient;
+  readonly #clock = new RunningClock(2 * CHECK_MS);
+  readonly #stopping = new AbortController();
+  #answers: NodeJS.Immediate | undefined;
+  /** Whether the UDP source runs. */
+  #opened = false;
+  #malformed = 0;
+
+  constructor(
+    private readonly program: Program,
+    private readonly udp: UdpSource,
+    private readonly options: MoldReceiving,
+    private readonly events: SessionEvents,
+  ) {
+    this.#notices = new NoticeLimit(`receiving: ${this.name}`, program);
+    const { name } = this;
+    const { fromStart, repairTimeout } = options;
+    this.#sessions = new SessionTable(
+      {
+        ...{ name, fromStart, repairTimeout, notices: this.#notices },
+        requests: () => this.#repairClient,
+        deliver: (bytes, offset, length, count) => this.#messages.add(bytes, offset, length, count),
+      },
+      events,
+    );
+    this.#repairClient = new RepairClient(this.#sessions, this.#clock, {
+      onMessage: (bytes, from) => this.#answered(bytes, from),
+      ended: (session) => this.#end(session),
+      passed: () => this.#messages.pass(),
+    });
+  }
+
+  get name(): string {
+    return this.udp.name;
+  }
+
+  get advice(): string {
+    return this.udp.advice;
+  }
+
+  get counts(): SourceCounts {
+    return { ...this.udp.counts, mold: { ...this.#sessions.counts, malformed: this.#malformed } };
+  }
+
+  get lost(): string {
+    return [...this.#sessions.values()].flatMap((session) => session.lost ?? []).join('; ');
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    this.#messages.deliver = deliver;
+    await this.#openRepairClient();
+    this.#opened = true;
+    const check = setInterval(() => this.#checkSilence(), CHECK_MS);
+    try {
+      const run = this.udp.run((batch) => this.#take(batch));
+      if (this.#stopping.signal.aborted) this.udp.stop();
+      await run;
+    } finally {
+      clearInterval(check);
+      clearImmediate(this.#answers);
+      this.#repairClient.close();
+      // What was buffered goes out; what is missing before it is lost.
+      for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
+      this.#messages.pass();
+    }
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    // One that does not run yet would not deliver what the kernel has.
+    if (this.#opened) this.udp.stop();
+  }
+
+  /** Without requests, a source that is stopped meanwhile still delivers what it received. */
+  async #openRepairClient(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#repairClient.open(this.program.engine, this.options.requestAddr, this.udp.local, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** The hot path: every packet that was not requested. */
+  #take(batch: Batch): undefined {
+    const now = this.#clock.now();
+    for (let i = 0; i < batch.count; i++) {
+      const from = batch.from[i];
+      const end = batch.offset[i]! + batch.length[i]!;
+      const step = batch.segment[i]! || batch.length[i]! || 1;
+      for (let at = batch.offset[i]!; from && at < end; at += step)
+        this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
+    }
+    this.#repairClient.ask(now);
+    this.#messages.passSoon();
+  }
+
+  #packet(bytes: Buffer, offset: number, length: number, from: SocketAddress, now: number): void {
+    if (!this.#isPacket(bytes, offset, length)) return;
+    const session = this.#sessions.find(bytes, offset, from);
+    if (!session) return;
+    session.heardAt = now;
+    if (session.over && !session.tracker.ended) this.#revive(session);
+    session.tracker.packet(bytes, offset, length, now);
+    if (session.tracker.ended && !session.over) this.#end(session);
+  }
+
+  /** Takes the answer to a request: one that comes from where the request went, of a session that is known. */
+  #answered(bytes: Buffer, from: SocketAddress): void {
+    if (!this.#isPacket(bytes, 0, bytes.length)) return;
+    const now = this.#clock.now();
+    const id = sessionOf(bytes, 0);
+    for (const session of this.#sessions.values()) {
+      const { ask, tracker } = session;
+      if (session.id !== id) continue;
+      if (ask.port !== from.port || ask.address !== from.address) {
+        if (ask.port === from.port && tracker.waits) this.#stray(session, from);
+        continue;
+      }
+      session.heardAt = now;
+      const number = sequenceOf(bytes, 0);
+      // A heartbeat with a past number: the sender no longer has what is before it.
+      if (countOf(bytes, 0) === HEARTBEAT && number < tracker.known) tracker.gone(number);
+      else tracker.packet(bytes, 0, bytes.length, now);
+      if (tracker.ended && !session.over) this.#end(session);
+    }
+    this.#answers ??= setImmediate(() => this.#afterAnswers());
+  }
+
+  /** A host of several addresses may answer from another than the request went to (ip(7)); so may a forger. */
+  #stray(session: Session, from: SocketAddress): void {
+    if (session.strayed) return;
+    session.strayed = true;
+    const [asked, came] = [showAddress(session.ask), showAddress(from)];
+    const what = `${session.name}: asked at ${asked}, and answered from ${came}, which is not taken`;
+    const advice = `give --request-addr ${came}, or the sender --bind`;
+    this.#notices.loss(STRAY, `receiving: ${this.name}: ${what}; ${advice}`);
+  }
+
+  /** All answers that the kernel had were taken. */
+  #afterAnswers(): void {
+    this.#answers = undefined;
+    this.#repairClient.ask(this.#clock.now());
+    this.#messages.passSoon();
+  }
+
+  #isPacket(bytes: Buffer, offset: number, length: number): boolean {
+    try {
+      checkPacket(bytes, offset, length);
+      return true;
+    } catch (error) {
+      if (!(error instanceof MoldError)) throw error;
+      this.#malformed++;
+      return false;
+    }
+  }
+
+  #end(session: Session): void {
+    session.over = true;
+    this.#messages.pass();
+    this.#notices.notice(ENDED, `ended: ${this.name}: ${session.summary}`);
+    this.events.over(this.name, session.lost);
+  }
+
+  #checkSilence(): void {
+    const now = this.#clock.now();
+    this.#sessions.forgetOld(now);
+    for (const session of this.#sessions.values()) {
+      const silence = now - session.heardAt;
+      if (session.over || silence < Math.max(SILENCE_MS, this.options.repairTimeout)) continue;
+      session.tracker.abandon();
+      if (session.tracker.ended) {
+        this.#end(session);
+        continue;
+      }
+      session.over = true;
+      this.#messages.pass();
+      const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
+      this.#notices.loss(SILENT, `receiving: ${this.name}: ${session.name}: ${why}`);
+      this.events.over(this.name, `${session.name}: ${why}`);
+    }
+  }
+
+  /** A session that was silent goes on. */
+  #revive(session: Session): void {
+    session.over = false;
+    this.#notices.notice(AGAIN, `receiving: ${this.name}: ${session.name}: heard again`);
+  }
+}

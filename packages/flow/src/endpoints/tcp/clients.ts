@@ -1,0 +1,150 @@
+import type { BlockList, Socket } from 'node:net';
+import { reason, showDuration } from 'mproxy-base';
+import type { Batch, Frame } from 'mproxy-framing';
+import type { Address, Answer, TlsIdentities } from 'mproxy-net';
+import { sinkCounts } from '../../counts.js';
+import { type Event, NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
+import { Coalescer, type Lease } from '../../stream/coalescer.js';
+import { OutputQueue } from '../../stream/output-queue.js';
+import { Listener } from './listener.js';
+
+/** The longest that stopping waits for clients to take what is queued for them. */
+const CLOSE_MS = 1000;
+/** With more clients than this a write to each costs more than a moment's wait: bursts are gathered for so long. */
+const MANY = 16;
+const GATHER_MS = 2;
+
+const CONNECTED: Event = ['client connected', 'clients connected'];
+const FAILED: Event = ['client failed', 'clients failed'];
+const LEFT: Event = ['client left', 'clients left'];
+
+export interface ClientsOptions {
+  frame: Frame;
+  /** Bytes queued at most for one client. */
+  clientBuffer: number;
+  /** Milliseconds without progress after which a client is disconnected; 0: never. */
+  clientTimeout: number;
+  maxClients: number;
+  allow: BlockList | undefined;
+  identities: TlsIdentities | undefined;
+}
+
+/**
+ * A TCP or TLS listener whose every client gets every datagram from the moment it connected. A burst is put into
+ * one chunk, once for all; a client holds only its place in line, and what does not fit its queue is dropped for it
+ * alone, by whole chunks and so by whole datagrams.
+ */
+export class ClientsSink implements Sink {
+  readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
+  readonly dropReason = 'clients did not keep up; see --client-buffer';
+  readonly #clients = new Set<OutputQueue>();
+  readonly #coalescer: Coalescer;
+  readonly #listener: Listener;
+  readonly #notices: NoticeLimit;
+  #timer: NodeJS.Timeout | undefined;
+  #later: NodeJS.Timeout | undefined;
+
+  constructor(
+    program: Program,
+    private readonly address: Address,
+    private readonly options: ClientsOptions,
+  ) {
+    this.#coalescer = new Coalescer(options.frame, (...chunk) => this.#pass(...chunk));
+    this.#notices = new NoticeLimit(`clients: ${this.name}`, program);
+    this.#listener = new Listener(program, address, {
+      allow: options.allow,
+      identities: options.identities,
+      most: options.maxClients,
+      mostFlag: '--max-clients',
+      notices: this.#notices,
+      refused: () => {
+        this.counts.refused++;
+      },
+      accepted: (socket, peer) => this.#add(socket, peer),
+    });
+    if (options.identities) program.onReload(() => this.#listener.reload());
+    if (options.clientTimeout === 0) return;
+    this.#timer = setInterval(() => this.#disconnectIdle(), Math.min(options.clientTimeout / 4, 1000));
+    this.#timer.unref();
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  open(answers: Answer[], others: Answer[]): Promise<void> {
+    return this.#listener.open(answers, others);
+  }
+
+  write(batch: Batch): void {
+    if (this.#clients.size > 0) this.#coalescer.add(batch);
+  }
+
+  flush(): void {
+    if (this.#clients.size <= MANY) this.#coalescer.flush();
+    else this.#later ??= setTimeout(() => this.#flushLate(), GATHER_MS);
+  }
+
+  #flushLate(): void {
+    this.#later = undefined;
+    this.#coalescer.flush();
+  }
+
+  #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    for (const client of this.#clients) {
+      if (client.offer(chunk, lease)) {
+        this.counts.datagrams += datagrams;
+        this.counts.bytes += chunk.length;
+      } else this.counts.dropped += datagrams;
+    }
+  }
+
+  room(): undefined {
+    return undefined;
+  }
+
+  abortPending(): void {}
+
+  async close(): Promise<void> {
+    clearTimeout(this.#later);
+    this.#coalescer.flush();
+    clearInterval(this.#timer);
+    this.#listener.close();
+    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+    const drained = [...this.#clients].map((client) => client.drained(0));
+    await Promise.race([Promise.all(drained), late]);
+    const ended = [...this.#clients].map(({ stream }) => new Promise<void>((resolve) => stream.end(resolve)));
+    await Promise.race([Promise.all(ended), late]);
+    this.#listener.destroySockets();
+  }
+
+  #add(socket: Socket, peer: string): void {
+    this.#coalescer.flush();
+    const client = new OutputQueue(socket, this.options.clientBuffer);
+    this.#clients.add(client);
+    this.counts.clients.now++;
+    this.counts.clients.ever++;
+    this.#notices.notice(CONNECTED, `client: ${peer} connected to ${this.name}`);
+    socket.resume();
+    socket.on('error', (error) => this.#notices.notice(FAILED, `client: ${peer}: ${reason(error)}`));
+    socket.once('close', () => {
+      this.#clients.delete(client);
+      this.counts.clients.now--;
+      this.#notices.notice(LEFT, `client: ${peer} left ${this.name}`);
+    });
+  }
+
+  #disconnectIdle(): void {
+    const { clientTimeout } = this.options;
+    const now = performance.now();
+    for (const { queued, progressAt, stream } of this.#clients) {
+      if (queued === 0 || now - progressAt < clientTimeout) continue;
+      this.counts.timedOut++;
+      stream.destroy(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
+    }
+  }
+}

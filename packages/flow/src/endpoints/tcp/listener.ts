@@ -1,0 +1,193 @@
+import { BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { failure, reason, showAddress, usage } from 'mproxy-base';
+import type { Answer, Network, TlsIdentities } from 'mproxy-net';
+import {
+  type Address,
+  canonicalIp,
+  descriptorLimit,
+  isMissing,
+  listenFailure,
+  takesReserve,
+} from 'mproxy-net';
+import type { Event, NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+
+export interface ListenerOptions {
+  allow: BlockList | undefined;
+  /** Given for `tls://`. */
+  identities: TlsIdentities | undefined;
+  /** Connections at most, those that are in their TLS handshake included, and the flag that sets it. */
+  most: number;
+  mostFlag: string;
+  /** For what peers cause. */
+  notices: NoticeLimit;
+  /** A connection was closed at once. */
+  refused: () => void;
+  /** Takes a connection that is ready, with the name of its peer. */
+  accepted: (socket: Socket, peer: string) => void;
+}
+
+/** Accepts TCP or TLS connections on every answer of one address. */
+export class Listener {
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #descriptors = descriptorLimit();
+
+  constructor(
+    private readonly program: Program,
+    private readonly address: Address,
+    private readonly options: ListenerOptions,
+  ) {}
+
+  /**
+   * @param others the answers of all TCP listeners of the command
+   * @throws MPROXY_LISTEN
+   */
+  async open(answers: Answer[], others: Answer[]): Promise<void> {
+    let { port } = this.address;
+    const twin = (ip: string) =>
+      ip === '::' && others.some((other) => other.ip === '0.0.0.0' && other.port === this.address.port);
+    for (const { ip, zone } of answers) {
+      const server = this.#create();
+      const host = zone === undefined ? ip : `${ip}%${zone}`;
+      try {
+        await listen(server, { host, port, ipv6Only: twin(ip) });
+      } catch (error) {
+        const missing = isMissing(error) && answers.length > 1;
+        if (!missing) throw listenFailure(this.address, error);
+        this.program.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
+        continue;
+      }
+      // Accepting failed (Node: net, onconnection).
+      server.on('error', (error) => this.#report(['failed accept'], reason(error)));
+      port = (server.address() as { port: number }).port;
+      this.#servers.push(server);
+      const local = { address: host, port };
+      this.program.listening(`${this.options.identities ? 'tls' : 'tcp'} ${showAddress(local)}`, local);
+    }
+    if (this.#servers.length > 0) return;
+    throw failure(
+      'MPROXY_LISTEN',
+      'listening',
+      this.address.text,
+      'none of its answers is an address of this host',
+    );
+  }
+
+  /** New connections get the certificates as they are now. */
+  reload(): void {
+    const { identities } = this.options;
+    for (const server of this.#servers)
+      if (identities) (server as TlsServer).setSecureContext(identities.firstPair);
+  }
+
+  /** Takes no more connections. */
+  close(): void {
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Ends those that are open. */
+  destroySockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #create(): Server {
+    const { identities } = this.options;
+    const options = { allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: 60_000, noDelay: true };
+    const server = identities
+      ? createTlsServer({ ...options, ...identities.serverOptions })
+      : createServer(options);
+    // Those of a TLS server begin the handshake: only for connections that are served.
+    const handshakes = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      if (!this.#admit(socket)) return;
+      if (!identities) this.#accept(socket);
+      for (const handshake of handshakes) handshake.call(server, socket);
+    });
+    server.on('secureConnection', (socket: Socket) => this.#accept(socket));
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
+      this.#report(['failed TLS handshake'], `a client's TLS handshake failed: ${reason(error)}`);
+      socket.destroy();
+    });
+    return server;
+  }
+
+  /** Closes a connection that is not to be served, before the handshake. @returns whether it is served */
+  #admit(socket: Socket): boolean {
+    const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
+    const refusal = this.#refusal(socket, peer);
+    if (!refusal) {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      return true;
+    }
+    this.options.refused();
+    const event: Event = [`connection refused (${refusal.by})`, `connections refused (${refusal.by})`];
+    this.#report(event, `${peer ?? 'a client'} refused: ${refusal.why}`);
+    socket.destroy();
+    return false;
+  }
+
+  /** What a connection is refused by, and why; undefined: it is served. */
+  #refusal(socket: Socket, peer: string | undefined): { by: string; why: string } | undefined {
+    const { allow, most, mostFlag } = this.options;
+    if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
+      return { by: '--allow', why: '--allow does not name it' };
+    const { size } = this.#sockets;
+    if (size >= most) return { by: mostFlag, why: `there are ${size} already (${mostFlag})` };
+    const limit = this.#descriptors;
+    if (!takesReserve(socket, limit)) return undefined;
+    return {
+      by: 'descriptors',
+      why: `this process has its last descriptors of ${limit}; raise the limit (ulimit -n, LimitNOFILE=)`,
+    };
+  }
+
+  #accept(socket: Socket): void {
+    if (socket.destroyed) return;
+    const { remoteAddress = '', remotePort = 0 } = socket;
+    const address = canonicalIp(remoteAddress) ?? remoteAddress;
+    this.options.accepted(socket, showAddress({ address, port: remotePort }));
+  }
+
+  #report(event: Event, text: string): void {
+    this.options.notices.notice(event, `listening: ${this.address.text}: ${text}`);
+  }
+}
+
+/** Reads `--allow`. @throws MPROXY_USAGE */
+export function parseAllow(cidrs: string[] | undefined): BlockList | undefined {
+  const networks = parseNetworks(cidrs);
+  if (!networks) return undefined;
+  const list = new BlockList();
+  for (const { address, prefix } of networks)
+    list.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6');
+  return list;
+}
+
+/** Reads `--allow` for UDP inputs; undefined: everyone is allowed. @throws MPROXY_USAGE */
+export function parseNetworks(cidrs: string[] | undefined): Network[] | undefined {
+  if (!cidrs || cidrs.length === 0) return undefined;
+  return cidrs.map((cidr) => {
+    const [ip, length, rest] = cidr.split('/');
+    const address = canonicalIp(ip!);
+    const most = address && isIPv4(address) ? 32 : 128;
+    const prefix = length === undefined ? most : /^\d+$/.test(length) ? Number(length) : Number.NaN;
+    if (!address || !(prefix <= most) || rest !== undefined) {
+      throw usage('--allow', cidr, 'not a network like 192.168.0.0/16 or fd00::/8');
+    }
+    return { address, prefix };
+  });
+}
+
+function listen(server: Server, options: { host: string; port: number; ipv6Only: boolean }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...options, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

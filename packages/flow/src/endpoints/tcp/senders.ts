@@ -1,0 +1,144 @@
+import type { BlockList, Socket } from 'node:net';
+import { reason, showDuration, throwInternal } from 'mproxy-base';
+import type { Frame } from 'mproxy-framing';
+import type { Address, Answer, TlsIdentities } from 'mproxy-net';
+import { type Deliver, untilQuiet } from 'mproxy-net';
+import { sourceCounts } from '../../counts.js';
+import { type Event, NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+import type { Source } from '../../source.js';
+import { FramedStream } from '../../stream/framed-stream.js';
+import { Listener } from './listener.js';
+
+const CONNECTED: Event = ['sender connected', 'senders connected'];
+const LEFT: Event = ['sender left', 'senders left'];
+
+export interface TcpListenOptions {
+  frame: Frame;
+  payload: number;
+  flushAfter: number | undefined;
+  maxSenders: number;
+  /** Milliseconds of silence after which a sender is disconnected; 0: never. */
+  senderTimeout: number;
+  allow: BlockList | undefined;
+  identities: TlsIdentities | undefined;
+}
+
+/** A TCP or TLS listener whose every connection is a stream of its own: lines of two never mix. */
+export class TcpListenSource implements Source {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, timedOut: 0 };
+  readonly #listener: Listener;
+  readonly #notices: NoticeLimit;
+  readonly #streams = new Map<Socket, Promise<void>>();
+  #stopped = false;
+  #deliver: Deliver = () => undefined;
+  #ended!: () => void;
+  /** A mistake of this program, met by one of the streams. */
+  #broken!: (error: unknown) => void;
+  readonly #end = new Promise<void>((resolve, reject) => {
+    this.#ended = resolve;
+    this.#broken = reject;
+  });
+
+  constructor(
+    program: Program,
+    private readonly address: Address,
+    private readonly options: TcpListenOptions,
+  ) {
+    this.#notices = new NoticeLimit(`senders: ${this.name}`, program);
+    this.#listener = new Listener(program, address, {
+      allow: options.allow,
+      identities: options.identities,
+      most: options.maxSenders,
+      mostFlag: '--max-senders',
+      notices: this.#notices,
+      refused: () => {
+        this.counts.refused++;
+      },
+      accepted: (socket, peer) => {
+        if (this.#stopped) socket.destroy();
+        else this.#streams.set(socket, this.#read(socket, peer).catch(this.#broken));
+      },
+    });
+    if (options.identities) program.onReload(() => this.#listener.reload());
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  open(answers: Answer[], others: Answer[]): Promise<void> {
+    return this.#listener.open(answers, others);
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    this.#deliver = deliver;
+    await this.#end;
+    await Promise.all(this.#streams.values());
+  }
+
+  /** Reads what the kernel already holds before the connections are closed. */
+  stop(): void {
+    this.#stopped = true;
+    this.#listener.close();
+    void untilQuiet(() => this.counts.bytes).then(() => {
+      this.#listener.destroySockets();
+      this.#ended();
+    });
+  }
+
+  async #read(socket: Socket, peer: string): Promise<void> {
+    const { counts, options } = this;
+    counts.connections.now++;
+    counts.connections.ever++;
+    this.#notices.notice(CONNECTED, `sender: ${peer} connected to ${this.name}`);
+    let waits = 0;
+    const stream = new FramedStream({
+      ...options,
+      counts,
+      deliver: (batch) => {
+        const room = this.#deliver(batch);
+        if (!room) return undefined;
+        waits++;
+        return room.finally(() => waits--);
+      },
+    });
+    this.#limitSilence(socket, () => waits > 0);
+    const why = await readAll(socket, stream);
+    if (await stream.breakOff()) counts.brokenLines++;
+    socket.end();
+    counts.connections.now--;
+    this.#streams.delete(socket);
+    this.#notices.notice(LEFT, `sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
+  }
+
+  /** @param waits whether the sinks are full: then it is this side that does not read */
+  #limitSilence(socket: Socket, waits: () => boolean): void {
+    const { senderTimeout } = this.options;
+    if (senderTimeout === 0) return;
+    socket.setTimeout(senderTimeout);
+    socket.on('timeout', () => {
+      if (waits()) {
+        socket.setTimeout(senderTimeout);
+        return;
+      }
+      this.counts.timedOut++;
+      const text = `sent nothing for ${showDuration(senderTimeout)}: disconnected (--sender-timeout)`;
+      socket.destroy(Object.assign(new Error(text), { code: 'MPROXY_SILENT' }));
+    });
+  }
+}
+
+/** Pushes all that a socket brings into a stream, waiting while the sinks are full. @returns why it broke, if it did */
+export async function readAll(socket: Socket, stream: FramedStream): Promise<Error | undefined> {
+  try {
+    for await (const chunk of socket) await stream.push(chunk as Buffer);
+    return undefined;
+  } catch (error) {
+    throwInternal(error);
+    // A socket that this program destroys was not broken by anyone.
+    return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
+      ? undefined
+      : (error as Error);
+  }
+}

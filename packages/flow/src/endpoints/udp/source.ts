@@ -1,0 +1,197 @@
+import { failure, reason, type SocketAddress, showAddress, showCount } from 'mproxy-base';
+import type { Deliver, Network, OwnSender, Receiver, ThreadSinks } from 'mproxy-net';
+import {
+  type Address,
+  type Answer,
+  bufferAdvice,
+  isMissing,
+  isWildcard,
+  listenFailure,
+  scoped,
+} from 'mproxy-net';
+import { type SourceCounts, sourceCounts } from '../../counts.js';
+import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
+import type { Source } from '../../source.js';
+
+/** Asked of the kernel unless the user says otherwise, in bytes. */
+const RECEIVE_BUFFER = 8 * 1024 * 1024;
+/** More empty datagrams in a second are a flood; another one is reported when there was none for a minute. */
+const FLOOD = 1000;
+const SECOND_MS = 1000;
+const REPEAT_MS = 60_000;
+
+/** A UDP socket that listens: on an address of this host, or on a group. */
+export class UdpSource implements Source {
+  readonly #counts = sourceCounts();
+  readonly #inThread: ThreadSinks = { sockets: [], files: [] };
+  #delivers = true;
+  /** Empty datagrams when they were last looked at, and when there last was a flood of them. */
+  #empty = 0;
+  #floodAt = Number.NEGATIVE_INFINITY;
+
+  /**
+   * @param unterminated called when a datagram without a newline at its end was seen, every second from then on and at
+   * the end
+   */
+  constructor(
+    private readonly program: Program,
+    readonly address: Address,
+    private readonly receiver: Receiver,
+    private readonly unterminated: () => void = () => undefined,
+  ) {}
+
+  get counts(): SourceCounts {
+    return { ...this.#counts, ...this.receiver.counts };
+  }
+
+  get local(): SocketAddress {
+    return this.receiver.local;
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  /** What would have spared the drops. */
+  get advice(): string {
+    return bufferAdvice(this.address.keys.rcvbuf ?? RECEIVE_BUFFER, this.receiver.receiveBuffer);
+  }
+
+  takeOver(sinks: readonly Sink[]): Sink[] {
+    if (!this.receiver.threaded) return [];
+    const taken = sinks.filter((sink) => {
+      const { sockets = [], files = [] } = sink.inThread?.() ?? {};
+      this.#inThread.sockets.push(...sockets);
+      this.#inThread.files.push(...files);
+      return sockets.length + files.length > 0;
+    });
+    this.#delivers = taken.length < sinks.length;
+    return taken;
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    const watch = setInterval(() => this.#watch(), SECOND_MS).unref();
+    try {
+      await this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
+    } catch (error) {
+      throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
+    } finally {
+      clearInterval(watch);
+      this.#watch();
+    }
+  }
+
+  #watch(): void {
+    this.#watchEmpty();
+    if (this.receiver.unterminated) this.unterminated();
+  }
+
+  /** Reports a flood of empty datagrams, which are forwarded as all others. */
+  #watchEmpty(): void {
+    const { counts, emptyFrom } = this.receiver;
+    const came = counts.empty - this.#empty;
+    this.#empty = counts.empty;
+    if (came <= FLOOD) return;
+    const now = performance.now();
+    const known = now - this.#floodAt < REPEAT_MS;
+    this.#floodAt = now;
+    if (known) return;
+    const from = emptyFrom ? `, the last from ${showAddress(emptyFrom)}` : '';
+    this.program.loss(
+      `receiving: ${this.name}: ${showCount(came, 'empty datagram')} in a second${from}; an mproxy 0.1.8 reverse sends these after its TCP sender closed: restart it`,
+    );
+  }
+
+  stop(): void {
+    this.receiver.stop();
+  }
+
+  ignore(from: OwnSender): void {
+    this.receiver.ignore(from);
+  }
+}
+
+export interface UdpSourceOptions {
+  /** Networks whose datagrams are accepted; default all. */
+  allow?: Network[] | undefined;
+  /** As {@link UdpSource} has it. */
+  unterminated?: (() => void) | undefined;
+}
+
+/**
+ * Opens the sockets of one address to listen on: one for every answer of its name. An answer that is not this
+ * host's is skipped with a notice, as long as one is left. Port 0 becomes one port for all.
+ * @param others the other answers that the command listens on
+ * @throws MPROXY_LISTEN, MPROXY_INTERFACE
+ */
+export async function openUdpSources(
+  program: Program,
+  address: Address,
+  answers: Answer[],
+  others: Answer[],
+  { allow, unterminated }: UdpSourceOptions = {},
+): Promise<UdpSource[]> {
+  const sources: UdpSource[] = [];
+  let port = address.port;
+  for (const answer of answers) {
+    try {
+      const receiver = await openReceiver(program, address, { ...answer, port }, others, allow);
+      port = receiver.local.port;
+      sources.push(program.source(new UdpSource(program, address, receiver, unterminated)));
+    } catch (error) {
+      const missing = isMissing(error) && answers.length > 1;
+      if (!missing) throw listenFailure(address, error, answer.interface && answer.family);
+      program.notice(`listening: ${address.text}: skipping ${answer.ip}: ${reason(error)}`);
+    }
+  }
+  if (sources.length === 0)
+    throw failure(
+      'MPROXY_LISTEN',
+      'listening',
+      address.text,
+      'none of its answers is an address of this host',
+    );
+  return sources;
+}
+
+async function openReceiver(
+  program: Program,
+  address: Address,
+  answer: Answer,
+  others: Answer[],
+  allow?: Network[],
+): Promise<Receiver> {
+  const { family, ip, port, interface: on } = answer;
+  const { keys } = address;
+  const asked = keys.rcvbuf ?? RECEIVE_BUFFER;
+  const wildcardToo = others.some((other) => other.ip === '0.0.0.0' && other.port === port);
+  const receiver = await program.engine.openReceiver({
+    address: on ? ip : scoped(answer),
+    port,
+    family,
+    ipv6Only: ip === '::' && wildcardToo,
+    ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
+    receiveBuffer: asked,
+    tellsSenders: keys.frame === 'mold',
+    ...(allow && { allow }),
+    notice: program.notice,
+  });
+  announce(program, address, answer, receiver);
+  return receiver;
+}
+
+function announce(program: Program, address: Address, answer: Answer, receiver: Receiver): void {
+  const { ip, interface: on } = answer;
+  const { keys } = address;
+  const local = showAddress({ address: on ? ip : scoped(answer), port: receiver.local.port });
+  const where = on ? `group ${local} on interface ${on.name}` : `udp ${local}`;
+  const groupsToo = isWildcard(ip) && !program.engine.exactGroups;
+  program.listening(
+    `${where}${groupsToo ? ' (groups that this host joined on that port arrive too)' : ''}`,
+    receiver.local,
+  );
+  if (keys.rcvbuf !== undefined && receiver.receiveBuffer < keys.rcvbuf) {
+    program.notice(`rcvbuf: ${address.text}: ${bufferAdvice(keys.rcvbuf, receiver.receiveBuffer)}`);
+  }
+}

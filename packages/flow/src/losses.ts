@@ -1,0 +1,76 @@
+import { reason, showCount } from 'mproxy-base';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+
+/** Addresses that one line names at most. */
+const MOST_PEERS = 4;
+
+/** How much was lost, in any way, and how one says it. */
+export interface Losses {
+  /** Grows with every loss. */
+  total: number;
+  text: string;
+}
+
+/** Everything that these sources and sinks lost since they were opened. */
+export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses {
+  const parts: string[] = [];
+  let total = 0;
+  const lost = (count: number, text: string) => {
+    if (count > 0) parts.push(text);
+    total += count;
+  };
+  for (const { name, counts, advice, lost: lostMessages = '' } of sources) {
+    const {
+      kernelDropped = 0,
+      dropped: overrun,
+      brokenLines,
+      discarded,
+      mold,
+      refused,
+      connections,
+    } = counts;
+    const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
+    const late = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
+    // The listener of a TCP source reports its refused connections.
+    if (!connections)
+      lost(refused, `${name}: dropped ${showCount(refused, 'datagram')}: --allow does not name their sender`);
+    // What is missing of a session is asked for again.
+    if (!mold) {
+      lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
+      lost(overrun, late);
+    }
+    lost(
+      mold?.lost ?? 0,
+      `${name}: ${lostMessages}; the sender can keep more (--retain), this side wait longer (--repair-timeout)`,
+    );
+    lost(
+      discarded,
+      `${name}: ${showCount(discarded, 'message')} discarded: longer than 65,507 bytes, or cut short by a disconnect`,
+    );
+    lost(brokenLines, `${name}: ${showCount(brokenLines, 'line')} cut short by a disconnect`);
+  }
+  for (const sink of sinks) {
+    const { name, dropReason } = sink;
+    const { dropped, errors, returned, timedOut } = sink.counts;
+    lost(dropped, `${name}: dropped ${showCount(dropped, 'datagram')}: ${dropReason}`);
+    lost(timedOut, `${name}: disconnected ${showCount(timedOut, 'client')} that took nothing`);
+    for (const [code, count] of Object.entries(errors)) {
+      const why = reason(Object.assign(new Error(code), { code }));
+      const failed = `${name}: ${why}${peers(name, code, returned)}, ${showCount(count, 'time')}`;
+      const advice = sink.errorAdvice?.(code);
+      lost(count, advice ? `${failed}; ${advice}` : failed);
+    }
+  }
+  return { total, text: parts.join('; ') };
+}
+
+/** The destinations for which the network returned an error, where the sink's name does not say it already. */
+function peers(name: string, code: string, returned: Record<string, number>): string {
+  const all = Object.keys(returned).flatMap((key) => {
+    const [returnedCode, to = ''] = key.split(' ');
+    return returnedCode === code && !name.startsWith(to) ? [to] : [];
+  });
+  if (all.length === 0) return '';
+  return ` (for ${all.slice(0, MOST_PEERS).join(', ')}${all.length > MOST_PEERS ? ', ...' : ''})`;
+}

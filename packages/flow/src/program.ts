@@ -1,0 +1,257 @@
+import { type ErrorCode, failure, MproxyError, reason, type SocketAddress, usage } from 'mproxy-base';
+import { chooseEngine, type Engine } from 'mproxy-net';
+import type { Stats } from './counts.js';
+import { LossReport } from './loss-report.js';
+import { type Pace, Route } from './route.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+
+/** How long a program that is stopping waits for slow readers, in milliseconds. */
+const GRACE_MS = 500;
+
+/** What every program's options have. */
+export interface CommonOptions {
+  /** A copy of the data on stdout. */
+  tee?: boolean;
+  /** `auto` (default), `linux` or `node`. */
+  engine?: string;
+  /** Given: a notice names the engine, and why it is not the preferred one. */
+  stats?: unknown;
+  onNotice?: (notice: Notice) => void;
+}
+
+export interface Notice {
+  /** `loss`: something was lost, or is about to be. */
+  kind: 'info' | 'loss';
+  text: string;
+}
+
+export interface RouteOptions {
+  pace?: Pace | undefined;
+  /** Stop it after the others, whose output it receives. */
+  last?: boolean;
+}
+
+/** A running program: what its sources and sinks share, and its life from opening to the end. */
+export class Program {
+  engine!: Engine;
+  readonly #routes: Route[] = [];
+  readonly #last = new Set<Route>();
+  readonly #runs = new Map<Route, Promise<void>>();
+  readonly #opened: Source[] = [];
+  readonly #sinks: Sink[] = [];
+  readonly #named = new Map<string, Sink>();
+  readonly #closes = new Map<Sink, Promise<void>>();
+  readonly #reloads: (() => void)[] = [];
+  readonly #ends: (() => void)[] = [];
+  readonly #listening: SocketAddress[] = [];
+  readonly #stopping = new AbortController();
+  readonly #losses = new LossReport(
+    () => this.#routes.map(({ source }) => source),
+    () => this.#sinks,
+    (text) => this.loss(text),
+  );
+  readonly #said = new Map<string, string>();
+  /** Routes that have not ended. */
+  #running = 0;
+  /** A bug of this program, met by a route: it ends the program at once. */
+  #broken!: (error: unknown) => void;
+  readonly #bug = new Promise<never>((_resolve, reject) => {
+    this.#broken = reject;
+  });
+  #ended = false;
+  /** Whether it was stopped from outside. */
+  #stopped = false;
+  #failure: MproxyError | undefined;
+
+  constructor(private readonly options: CommonOptions) {
+    this.#bug.catch(() => undefined);
+  }
+
+  /** Aborted when the program stops. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  readonly notice = (text: string): void => this.options.onNotice?.({ kind: 'info', text });
+
+  /** Gives a notice, unless it is the last one that was given of the subject. */
+  noticeChange(subject: string, text: string): void {
+    if (this.#said.get(subject) === text) return;
+    this.#said.set(subject, text);
+    this.notice(text);
+  }
+
+  readonly loss = (text: string): void => this.options.onNotice?.({ kind: 'loss', text });
+
+  listening(where: string, local: SocketAddress): void {
+    this.#listening.push(local);
+    this.notice(`listening: ${where}`);
+  }
+
+  /** Records a failure that does not end the program now; `done` rejects with the first. */
+  fail(code: ErrorCode, what: string, which: string, why: unknown): void {
+    this.#failure ??= failure(code, what, which, why);
+  }
+
+  /** Registers a sink: it is closed at the end, after all routes. */
+  sink<S extends Sink>(sink: S): S {
+    this.#sinks.push(sink);
+    if (this.#ended) void this.#close([sink]);
+    return sink;
+  }
+
+  /** The one sink of a name, opened and registered by its first user. */
+  sharedSink<S extends Sink>(name: string, open: () => S): S {
+    const known = this.#named.get(name) ?? this.sink(open());
+    this.#named.set(name, known);
+    return known as S;
+  }
+
+  /** Registers a source: it is stopped if the program fails before the source runs. */
+  source<S extends Source>(source: S): S {
+    this.#opened.push(source);
+    return source;
+  }
+
+  /** Runs a route from now on. */
+  route(source: Source, sinks: Sink[], { pace, last = false }: RouteOptions = {}): Promise<void> {
+    const route = new Route(source, sinks, pace);
+    this.#routes.push(route);
+    if (last) this.#last.add(route);
+    const run = route.run();
+    this.#running++;
+    run.then(
+      () => this.#running--,
+      (error: unknown) => this.#routeFailed(error),
+    );
+    this.#runs.set(route, run);
+    if (this.stopping.aborted) route.stop();
+    return run;
+  }
+
+  /** The other routes go on. Without others the program ends with the error, which is its report. */
+  #routeFailed(error: unknown): void {
+    this.#running--;
+    if (!(error instanceof MproxyError)) this.#broken(error);
+    else if (this.#running > 0) {
+      error.reported = true;
+      this.loss(`${error.message}; the others go on`);
+    }
+  }
+
+  /** Registers a check of the outcome; it runs after all sinks are closed. */
+  onEnd(check: () => void): void {
+    this.#ends.push(check);
+  }
+
+  onReload(reload: () => void): void {
+    this.#reloads.push(reload);
+  }
+
+  /** @returns whether anything is registered by {@link onReload} */
+  reload(): boolean {
+    for (const reload of this.#reloads) {
+      try {
+        reload();
+      } catch (error) {
+        this.loss(`${reason(error)}; going on as before`);
+      }
+    }
+    return this.#reloads.length > 0;
+  }
+
+  stats(): Stats {
+    return { routes: this.#routes.map((route) => route.stats()) };
+  }
+
+  /** Stops from outside: what slow readers have not taken within {@link GRACE_MS} is dropped. */
+  async stop(): Promise<void> {
+    if (!this.#stopped) setTimeout(() => this.#abortPending(this.#sinks), GRACE_MS).unref();
+    this.#stopped = true;
+    await this.end();
+  }
+
+  /**
+   * Stops the sources, then the sinks. A program that ends by itself, because no more data will come, waits for slow
+   * readers without limit.
+   */
+  async end(): Promise<void> {
+    if (this.stopping.aborted) return;
+    this.#stopping.abort();
+    await this.#stopRoutes(this.#routes.filter((route) => !this.#last.has(route)));
+    await this.#stopRoutes([...this.#last]);
+  }
+
+  async #stopRoutes(routes: Route[]): Promise<void> {
+    const others = this.#routes.filter((route) => !routes.includes(route)).flatMap(({ sinks }) => sinks);
+    const sinks = this.#sinks.filter((sink) => !others.includes(sink));
+    const grace = setTimeout(() => this.#abortPending(sinks), GRACE_MS);
+    for (const route of routes) route.stop();
+    await Promise.allSettled(routes.map((route) => this.#runs.get(route)));
+    await this.#close(sinks);
+    clearTimeout(grace);
+  }
+
+  async open(open: (program: Program) => Promise<void>): Promise<{ listening: SocketAddress[] }> {
+    try {
+      this.engine = this.#chooseEngine(this.options.engine ?? 'auto');
+      await open(this);
+      return { listening: this.#listening };
+    } catch (error) {
+      for (const source of this.#opened) source.stop();
+      await this.stop();
+      await this.#end();
+      // A name whose resolution was cancelled by the stop.
+      if (error === this.stopping.reason) return { listening: this.#listening };
+      throw error;
+    }
+  }
+
+  async finish(): Promise<Stats> {
+    const ends = await Promise.race([Promise.allSettled(this.#runs.values()), this.#bug]);
+    await this.#end();
+    this.#losses.finish();
+    for (const check of this.#ends) check();
+    const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as MproxyError] : []));
+    const failed = failures.find(({ reported }) => !reported) ?? this.#failure ?? failures[0];
+    if (failed) throw failed;
+    return this.stats();
+  }
+
+  /** Closes what is still open, also what was opened while the program was stopping. */
+  async #end(): Promise<void> {
+    this.#losses.stop();
+    this.#ended = true;
+    const grace = setTimeout(() => {
+      if (this.stopping.aborted) this.#abortPending(this.#sinks);
+    }, GRACE_MS);
+    await this.#close(this.#sinks);
+    clearTimeout(grace);
+  }
+
+  #abortPending(sinks: Sink[]): void {
+    if (this.#stopped) for (const sink of sinks) sink.abortPending();
+  }
+
+  async #close(sinks: Iterable<Sink>): Promise<void> {
+    for (const sink of sinks) if (!this.#closes.has(sink)) this.#closes.set(sink, sink.close());
+    await Promise.all(this.#closes.values());
+  }
+
+  #chooseEngine(name: string): Engine {
+    if (!isEngineName(name)) throw usage('--engine', name, 'no such engine', 'use auto, linux or node');
+    try {
+      const { engine, instead } = chooseEngine(name);
+      const why = instead === undefined ? '' : `, as linux does not load: ${instead}`;
+      if (this.options.stats) this.notice(`engine: ${engine.name}${why}`);
+      return engine;
+    } catch (error) {
+      throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');
+    }
+  }
+}
+
+function isEngineName(name: string): name is 'auto' | 'linux' | 'node' {
+  return ['auto', 'linux', 'node'].includes(name);
+}

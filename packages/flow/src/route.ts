@@ -1,0 +1,65 @@
+import type { Batch } from 'mproxy-framing';
+import type { Deliver } from 'mproxy-net';
+import type { RouteStats } from './counts.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+
+/** Stands between a source and its sinks, and holds back what is not due yet. */
+export type Pace = (deliver: Deliver) => { send: Deliver };
+
+/** One source with its sinks: the unit of everything. It has its own counters and its own end. */
+export class Route {
+  #flushing = false;
+
+  constructor(
+    readonly source: Source,
+    readonly sinks: readonly Sink[],
+    private readonly pace?: Pace,
+  ) {}
+
+  /** Moves data until the source ends. The sinks stay open: another route may share them. */
+  async run(): Promise<void> {
+    const ends = this.sinks.map(({ ended }) => ended);
+    if (ends.length > 0 && ends.every((ended) => ended !== undefined))
+      void Promise.all(ends).then(() => this.source.stop());
+    const taken = this.source.takeOver?.(this.sinks) ?? [];
+    const here = this.sinks.filter((sink) => !taken.includes(sink));
+    const deliver: Deliver = (batch) => this.#deliver(batch, here);
+    const pacer = this.pace?.(deliver);
+    await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver);
+    this.#flush(here);
+  }
+
+  stop(): void {
+    this.source.stop();
+  }
+
+  stats(): RouteStats {
+    const { source, sinks } = this;
+    return {
+      source: { name: source.name, ...source.counts },
+      sinks: sinks.map((sink) => ({ name: sink.name, ...sink.counts })),
+    };
+  }
+
+  /** The hot path: every datagram that no thread moves by itself passes here, in its batch. */
+  #deliver(batch: Batch, sinks: Sink[]): Promise<void> | undefined {
+    const rooms: Promise<void>[] = [];
+    for (const sink of sinks) {
+      sink.write(batch);
+      const room = sink.room();
+      if (room) rooms.push(room);
+    }
+    if (!this.#flushing) {
+      this.#flushing = true;
+      // After this turn's reads: one write for all that was there to be read.
+      setImmediate(() => this.#flush(sinks));
+    }
+    return rooms.length > 0 ? Promise.all(rooms).then(() => undefined) : undefined;
+  }
+
+  #flush(sinks: Sink[]): void {
+    this.#flushing = false;
+    for (const sink of sinks) sink.flush();
+  }
+}

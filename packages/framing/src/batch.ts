@@ -1,0 +1,125 @@
+import type { SocketAddress } from 'mproxy-base';
+
+/** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
+export const BATCH_CAPACITY = 64;
+
+const MOST_SEGMENTS = 64;
+const MOST_JOINED = 65_487;
+const NEWLINE = 0x0a;
+
+/**
+ * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
+ * An entry is one datagram, or several of equal size (the last may be shorter) where its segment size says so,
+ * as UDP_GRO hands them over and UDP_SEGMENT takes them (udp(7)).
+ *
+ * The batch itself is lent to a sink for the call; of its bytes a sink that needs them longer asks {@link keep}.
+ */
+export class Batch {
+  /** Entries that fit. */
+  static readonly capacity = BATCH_CAPACITY;
+  slab: Buffer = Buffer.alloc(0);
+  /** Whether the slab will be filled again: then what is kept must be copied. */
+  lent = false;
+  /** Whether the entries are whole lines of a stream, and no datagrams that somebody made. */
+  lines = false;
+  count = 0;
+  readonly offset = new Uint32Array(BATCH_CAPACITY);
+  readonly length = new Uint32Array(BATCH_CAPACITY);
+  /** Bytes of each datagram of an entry; 0 where the entry is one datagram. */
+  readonly segment = new Uint16Array(BATCH_CAPACITY);
+  /**
+   * Who sent each entry, where the receiver fills it (`tellsSenders`). Equal senders in a row are one object.
+   */
+  readonly from: (SocketAddress | undefined)[] = new Array(BATCH_CAPACITY).fill(undefined);
+
+  /**
+   * Given where the batch is a single entry, of datagrams of any lengths one behind the other, as many as {@link sized}:
+   * their lengths. What made the batch fills it again.
+   */
+  sizes: Uint16Array | undefined;
+  sized = 0;
+
+  get full(): boolean {
+    return this.count === BATCH_CAPACITY;
+  }
+
+  /** Empties the batch and points it at a slab. */
+  reset(slab: Buffer): void {
+    this.slab = slab;
+    this.count = 0;
+    this.sizes = undefined;
+  }
+
+  add(offset: number, length: number, segment = 0): void {
+    if (this.full) throw new RangeError('the batch is full');
+    const i = this.count++;
+    this.offset[i] = offset;
+    this.length[i] = length;
+    this.segment[i] = segment;
+  }
+
+  /**
+   * Adds datagrams of one length that lie one behind the other, as one entry. UDP_SEGMENT takes at most 64 segments
+   * (UDP_MAX_SEGMENTS, linux/udp.h) and, with the headers, an IP packet's 65,535 bytes.
+   * @returns how many of the `count` it took
+   */
+  addRun(offset: number, length: number, count: number): number {
+    const fit = length === 0 ? 1 : Math.max(1, Math.floor(MOST_JOINED / length));
+    const taken = Math.min(count, MOST_SEGMENTS, fit);
+    this.add(offset, taken * length, taken > 1 ? length : 0);
+    return taken;
+  }
+
+  /** Makes the batch a single entry, of `count` datagrams of these lengths. */
+  setSized(offset: number, length: number, sizes: Uint16Array, count: number): void {
+    this.count = 0;
+    this.add(offset, length);
+    this.sizes = sizes;
+    this.sized = count;
+  }
+
+  /** Bytes in all entries. */
+  get bytes(): number {
+    let bytes = 0;
+    for (let i = 0; i < this.count; i++) bytes += this.length[i]!;
+    return bytes;
+  }
+
+  /** Datagrams in all entries; an empty datagram is one too. */
+  get datagrams(): number {
+    if (this.sizes) return this.sized;
+    let datagrams = 0;
+    for (let i = 0; i < this.count; i++) {
+      const segment = this.segment[i]!;
+      datagrams += segment === 0 ? 1 : Math.ceil(this.length[i]! / segment);
+    }
+    return datagrams;
+  }
+
+  /** Whether the last datagram has bytes, and no newline at its end. */
+  get unterminated(): boolean {
+    const last = this.count - 1;
+    const length = last < 0 ? 0 : this.length[last]!;
+    return length > 0 && this.slab[this.offset[last]! + length - 1] !== NEWLINE;
+  }
+
+  /** Calls back with each datagram's range of the slab, in order. */
+  each(visit: (offset: number, length: number) => void): void {
+    if (this.sizes) {
+      for (let i = 0, at = this.offset[0]!; i < this.sized; at += this.sizes[i++]!) visit(at, this.sizes[i]!);
+      return;
+    }
+    for (let i = 0; i < this.count; i++) {
+      const end = this.offset[i]! + this.length[i]!;
+      const step = this.segment[i]! || this.length[i]!;
+      if (step === 0) visit(this.offset[i]!, 0);
+      else for (let at = this.offset[i]!; at < end; at += step) visit(at, Math.min(step, end - at));
+    }
+  }
+
+  /** The bytes of a range, to stay valid as long as the caller holds them. */
+  keep(offset: number, length: number): Buffer {
+    const range = this.slab.subarray(offset, offset + length);
+    return this.lent ? Buffer.from(range) : range;
+  }
+}

@@ -1,0 +1,146 @@
+import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import { Allowed, MAPPED } from '../allowed.js';
+import type { Network, OwnSender } from '../datagrams.js';
+import {
+  AF_INET,
+  addressBytes,
+  CONTROL_SIZE,
+  decodeAddress,
+  decodeSegment,
+  IOVEC,
+  MMSGHDR,
+  NAME_SIZE,
+  NAME_SPACE,
+} from './layout.js';
+import type { Libc } from './libc.js';
+
+/** Room for one entry: a datagram of any size, or all that UDP_GRO puts together (udp(7): at most 64 KiB). */
+const ENTRY = 65_536;
+const MSG_WAITFORONE = 0x10000;
+
+/** The receiving half of a socket: blocks until datagrams are there, and takes up to 64 entries in one system call. */
+export class BatchReceiver {
+  /** Everything the kernel is given the address of. */
+  readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
+  readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + NAME_SPACE));
+  readonly #address: bigint;
+  readonly #lengths: Uint32Array;
+  readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
+  readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
+  readonly #ignored: { port: number; addresses: Buffer[] }[];
+  readonly #allowed: Allowed | undefined;
+  #used = BATCH_CAPACITY;
+  /** Empty datagrams of the last batch, and the offset of the last of them. */
+  empty = 0;
+  emptyOffset = 0;
+  /** Datagrams of the last batch that were dropped because their sender is not allowed. */
+  refused = 0;
+  /** Bytes of all that came with the last call, those that are not delivered with them. */
+  bytes = 0;
+
+  constructor(
+    private readonly libc: Libc,
+    readonly fd: number,
+    ignored: OwnSender[] = [],
+    allow?: Network[],
+  ) {
+    this.#ignored = ignored.map(({ port, addresses }) => ({ port, addresses: addresses.map(addressBytes) }));
+    if (allow) this.#allowed = new Allowed(allow);
+    this.#address = libc.address(this.#arena);
+    this.#lengths = new Uint32Array(this.#arena.buffer, this.#arena.byteOffset, this.#arena.length / 4);
+    this.#layOut(libc.address(this.#slab));
+  }
+
+  /**
+   * Fills the batch with what is there, waiting for the first datagram. The batch's bytes stay until the next call.
+   * @returns how many entries came, those that are not delivered with them; negative: an errno
+   */
+  receive(batch: Batch, flags = MSG_WAITFORONE): number {
+    this.#reset();
+    const count = this.libc.recvmmsg(this.fd, this.#address, BATCH_CAPACITY, flags, null);
+    if (count < 0) {
+      const errno = this.libc.errno();
+      this.#used = 0;
+      return -errno;
+    }
+    this.#used = count;
+    this.empty = 0;
+    this.refused = 0;
+    this.bytes = 0;
+    batch.reset(this.#slab);
+    batch.lent = true;
+    let came = 0;
+    for (let i = 0; i < count; i++) if (this.#take(i, batch)) came++;
+    return came;
+  }
+
+  /** Holds the socket address of who sent each entry of the last batch. */
+  get names(): Uint32Array {
+    return this.#lengths;
+  }
+
+  /** Where in {@link names} that of an entry is, in words; told by the entry's offset. */
+  nameOf(offset: number): number {
+    return (this.#nameAt + (offset / ENTRY) * NAME_SPACE) >> 2;
+  }
+
+  /** @returns false when the entry is none: after shutdown(2) a receive answers with nothing from nobody */
+  #take(i: number, batch: Batch): boolean {
+    const at = i * MMSGHDR.size;
+    const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
+    if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
+    this.bytes += length;
+    if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
+    const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
+    const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
+    if (this.#allowed && !this.#isAllowed(i, this.#allowed)) {
+      // What UDP_GRO puts together is of one sender (udp_gro_receive_segment, net/ipv4/udp_offload.c).
+      this.refused += segment > 0 && segment < length ? Math.ceil(length / segment) : 1;
+      return true;
+    }
+    if (length === 0) {
+      this.empty++;
+      this.emptyOffset = i * ENTRY;
+    }
+    batch.add(i * ENTRY, length, segment < length ? segment : 0);
+    return true;
+  }
+
+  /** Reads struct sockaddr_in (the address at byte 4) or sockaddr_in6 (at byte 8). */
+  #isAllowed(i: number, allowed: Allowed): boolean {
+    const words = this.#lengths;
+    const at = (this.#nameAt + i * NAME_SPACE) >> 2;
+    if ((words[at]! & 0xffff) === AF_INET) return allowed.has(0, 0, MAPPED, words[at + 1]!);
+    return allowed.has(words[at + 2]!, words[at + 3]!, words[at + 4]!, words[at + 5]!);
+  }
+
+  #isIgnored(i: number): boolean {
+    const { port, address } = decodeAddress(this.#arena, this.#nameAt + i * NAME_SPACE);
+    return this.#ignored.some((own) => own.port === port && own.addresses.some((one) => one.equals(address)));
+  }
+
+  /** The kernel overwrote the lengths of those entries that it used. */
+  #reset(): void {
+    for (let i = 0; i < this.#used; i++) {
+      const at = (i * MMSGHDR.size) >> 2;
+      this.#lengths[at + (MMSGHDR.controlLength >> 2)] = CONTROL_SIZE;
+      this.#lengths[at + (MMSGHDR.nameLength >> 2)] = NAME_SIZE;
+    }
+  }
+
+  #layOut(slab: bigint): void {
+    const arena = this.#arena;
+    for (let i = 0; i < BATCH_CAPACITY; i++) {
+      const header = i * MMSGHDR.size;
+      const iov = BATCH_CAPACITY * MMSGHDR.size + i * IOVEC.size;
+      const pointer = (value: number, at: number) =>
+        arena.writeBigUInt64LE(this.#address + BigInt(value), at);
+      pointer(this.#nameAt + i * NAME_SPACE, header + MMSGHDR.name);
+      pointer(iov, header + MMSGHDR.iov);
+      arena.writeBigUInt64LE(1n, header + MMSGHDR.iovCount);
+      pointer(this.#controlAt + i * CONTROL_SIZE, header + MMSGHDR.control);
+      arena.writeBigUInt64LE(slab + BigInt(i * ENTRY), iov + IOVEC.base);
+      arena.writeBigUInt64LE(BigInt(ENTRY), iov + IOVEC.length);
+    }
+  }
+}

@@ -1,0 +1,289 @@
+import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { SharedCounts } from './counts.js';
+import { ERRNO } from './errno.js';
+import { MOST_TRIES } from './error-queue.js';
+import { encodeSegment, IOVEC, MMSGHDR, SEGMENT_SPACE } from './layout.js';
+import type { Libc } from './libc.js';
+import { type Left, MOST_LEFT, Unsent } from './unsent.js';
+
+/** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
+const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
+
+/**
+ * How long a stream waits, in milliseconds, while the interface's queue takes nothing (ENOBUFS). A full one takes the
+ * next packet when it has sent one; a driver that refuses a packet for good answers the same, as veth(4) does one that
+ * is larger than its peer's MTU.
+ */
+export const MOST_FULL_MS = 2000;
+
+export interface BatchSenderOptions {
+  /**
+   * A stream: what the kernel has no room for is left, to be tried again, without limit; and where a datagram is too
+   * big, it is sent in smaller pieces. A relay drops and counts.
+   */
+  waits: boolean;
+  /** As {@link SenderOptions.cutAfter}. */
+  cutAfter?: number | false;
+  /**
+   * The call blocks while the socket's buffer is full, for SO_SNDTIMEO at most: for a relay on a thread of its own.
+   * Without it, a relay leaves {@link MOST_LEFT} bytes, to be tried again.
+   */
+  blocks?: boolean;
+  /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+  readErrors: () => number;
+  /** The destination, where the socket is not connected. */
+  name?: Buffer | undefined;
+}
+
+/** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
+export class BatchSender {
+  readonly #unsent: Unsent;
+  /** Whether the route takes segmented sends; once it refused, none is tried again. */
+  offload = true;
+  /** Everything the kernel is given the address of, the slab of the batch under way with it. */
+  readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + SEGMENT_SPACE));
+  #slab: Buffer = Buffer.alloc(0);
+  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  #slabAddress = 0;
+  readonly #words: Uint32Array;
+  readonly #longs: BigUint64Array;
+  readonly #address: bigint;
+  readonly #offset = new Uint32Array(BATCH_CAPACITY);
+  readonly #length = new Uint32Array(BATCH_CAPACITY);
+  readonly #segment = new Uint16Array(BATCH_CAPACITY);
+  #count = 0;
+  /** The entry that was sent again after an error, and how often. */
+  #again = -1;
+  #tries = 0;
+  /** Since when ENOBUFS was the only answer; undefined after any other. */
+  #fullSince: number | undefined;
+  /** The call before took fewer than it was given. */
+  #short = false;
+
+  constructor(
+    private readonly libc: Libc,
+    readonly fd: number,
+    private readonly counts: SharedCounts,
+    private readonly options: BatchSenderOptions,
+    private readonly now = () => performance.now(),
+  ) {
+    this.#unsent = new Unsent(options.waits ? Number.POSITIVE_INFINITY : MOST_LEFT);
+    const { buffer, byteOffset, length } = this.#arena;
+    this.#words = new Uint32Array(buffer, byteOffset, length / 4);
+    this.#longs = new BigUint64Array(buffer, byteOffset, length / 8);
+    this.#address = libc.address(this.#arena);
+    this.#layOut(options.name);
+  }
+
+  /** Datagrams that the kernel had no room for, in order. */
+  get left(): readonly Left[] {
+    return this.#unsent.entries;
+  }
+
+  /** Sends a batch; when it returns, the kernel has taken or refused every datagram. */
+  send(batch: Batch): void {
+    if (this.#slab !== batch.slab) {
+      this.#slab = batch.slab;
+      this.#slabAddress = Number(this.libc.address(batch.slab));
+    }
+    for (let i = 0; i < batch.count; i++) this.#put(batch.offset[i]!, batch.length[i]!, batch.segment[i]!);
+    this.#flush();
+  }
+
+  /** Sends what is left, as far as there is room. */
+  retry(): void {
+    const waiting = this.#unsent.take();
+    for (const [i, { bytes, segment }] of waiting.entries()) {
+      if (this.left.length > 0) {
+        this.#unsent.addAll(waiting.slice(i));
+        return;
+      }
+      this.#slab = bytes;
+      this.#slabAddress = Number(this.libc.address(bytes));
+      this.#put(0, bytes.length, segment);
+      this.#flush();
+    }
+  }
+
+  #put(offset: number, length: number, segment: number): void {
+    if (this.left.length > 0) {
+      this.#leave(offset, length, segment);
+      return;
+    }
+    if (segment > 0 && !this.offload) {
+      const end = offset + length;
+      for (let at = offset; at < end; at += segment) this.#put(at, Math.min(segment, end - at), 0);
+      return;
+    }
+    if (this.#count === BATCH_CAPACITY) {
+      this.#flush();
+      this.#put(offset, length, segment);
+      return;
+    }
+    const i = this.#count++;
+    this.#offset[i] = offset;
+    this.#length[i] = length;
+    this.#segment[i] = segment;
+    const iov = (IOVS + i * IOVEC.size) >> 2;
+    const address = this.#slabAddress + offset;
+    this.#words[iov] = address;
+    this.#words[iov + 1] = address / 2 ** 32;
+    this.#words[iov + 2] = length;
+    const control = segment > 0 ? SEGMENT_SPACE : 0;
+    this.#words[(i * MMSGHDR.size + MMSGHDR.controlLength) >> 2] = control;
+    if (control > 0) this.#arena.writeUInt16LE(segment, CONTROLS + i * SEGMENT_SPACE + 16);
+  }
+
+  #flush(): void {
+    const count = this.#count;
+    this.#count = 0;
+    this.#again = -1;
+    for (let at = 0; at < count; ) {
+      const messages = this.#address + BigInt(at * MMSGHDR.size);
+      const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.blocks ? 0 : MSG_DONTWAIT);
+      if (sent > 0) {
+        this.#fullSince = undefined;
+        // It stopped at an error that it did not tell; as this call succeeds, that was one of an earlier datagram.
+        if (this.#short) this.options.readErrors();
+        this.#short = sent < count - at;
+        for (let i = at; i < at + sent; i++) this.#sent(i);
+        at += sent;
+        continue;
+      }
+      const errno = sendError(this.libc.errno());
+      this.#short = false;
+      if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.#waitsForQueue())) {
+        this.#noRoom(at, count);
+        return;
+      }
+      if (errno === ERRNO.EINTR || this.#isEarlier(at, errno)) continue;
+      if (this.#segment[at]! > 0 && NO_OFFLOAD.has(errno)) {
+        this.#withoutOffload(at, count);
+        return;
+      }
+      this.#failed(at, errno);
+      at++;
+    }
+  }
+
+  /** Whether a queue of the interface that is full is worth another try, later. */
+  #waitsForQueue(): boolean {
+    if (!this.options.waits) return false;
+    const now = this.now();
+    this.#fullSince ??= now;
+    return now - this.#fullSince < MOST_FULL_MS;
+  }
+
+  /**
+   * Whether an error may be that of an earlier datagram, which a send reports in place of its own result (IP_RECVERR,
+   * ip(7)): then this one was not sent, and is sent again. Another reader may have emptied the queue meanwhile, so
+   * that an empty one proves nothing for those errors that networks return.
+   */
+  #isEarlier(at: number, errno: number): boolean {
+    if (this.#again !== at) this.#tries = 0;
+    this.#again = at;
+    const returned = this.options.readErrors();
+    const most = returned > 0 || errno === ERRNO.ECONNREFUSED ? MOST_TRIES : 1;
+    return (returned > 0 || !OWN_ERRORS.has(errno)) && this.#tries++ < most;
+  }
+
+  #sent(i: number): void {
+    const segment = this.#segment[i]!;
+    this.counts.moved(segment === 0 ? 1 : Math.ceil(this.#length[i]! / segment), this.#length[i]!);
+  }
+
+  #failed(at: number, errno: number): void {
+    const { waits, cutAfter = NEWLINE } = this.options;
+    const segment = this.#segment[at]!;
+    if (errno === ERRNO.EMSGSIZE && segment > 0) {
+      // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
+      this.#sendOneByOne(at);
+      return;
+    }
+    if (waits && cutAfter !== false && errno === ERRNO.EMSGSIZE && this.#length[at]! > 1) {
+      this.#sendHalves(this.#offset[at]!, this.#length[at]!, cutAfter);
+      return;
+    }
+    this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
+  }
+
+  /** Sends on from the first unsent entry, datagram by datagram. */
+  #withoutOffload(at: number, count: number): void {
+    this.offload = false;
+    const left = Array.from({ length: count - at }, (_, i) => at + i).map(
+      (i) => [this.#offset[i]!, this.#length[i]!, this.#segment[i]!] as const,
+    );
+    for (const [offset, length, segment] of left) this.#put(offset, length, segment);
+    this.#flush();
+  }
+
+  /** Sends a datagram that is too large in two. */
+  #sendHalves(offset: number, length: number, cutAfter: number): void {
+    const half = length >> 1;
+    const cut = this.#slab.subarray(offset, offset + half).lastIndexOf(cutAfter) + 1 || half;
+    const pieces = this.#beside();
+    pieces.#put(offset, cut, 0);
+    pieces.#put(offset + cut, length - cut, 0);
+    pieces.#flush();
+    this.#unsent.addAll(pieces.left);
+  }
+
+  #sendOneByOne(at: number): void {
+    const single = this.#beside();
+    single.offload = false;
+    single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
+    single.#flush();
+    this.#unsent.addAll(single.left);
+  }
+
+  /** Another for the same socket and slab, while this one's entries are under way. */
+  #beside(): BatchSender {
+    const beside = new BatchSender(this.libc, this.fd, this.counts, this.options, this.now);
+    beside.#slab = this.#slab;
+    beside.#slabAddress = this.#slabAddress;
+    return beside;
+  }
+
+  /** The socket's buffer is full: the rest is left for later, or dropped where the thread has waited already. */
+  #noRoom(at: number, count: number): void {
+    for (let i = at; i < count; i++) {
+      const [offset, length, segment] = [this.#offset[i]!, this.#length[i]!, this.#segment[i]!];
+      if (this.options.blocks) this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+      else this.#leave(offset, length, segment);
+    }
+  }
+
+  #leave(offset: number, length: number, segment: number): void {
+    if (this.#unsent.add(this.#slab.subarray(offset, offset + length), segment)) return;
+    this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
+  }
+
+  #layOut(name: Buffer | undefined): void {
+    for (let i = 0; i < BATCH_CAPACITY; i++) {
+      const header = (i * MMSGHDR.size) >> 3;
+      this.#longs[header + (MMSGHDR.iov >> 3)] = this.#address + BigInt(IOVS + i * IOVEC.size);
+      this.#longs[header + (MMSGHDR.iovCount >> 3)] = 1n;
+      this.#longs[header + (MMSGHDR.control >> 3)] = this.#address + BigInt(CONTROLS + i * SEGMENT_SPACE);
+      encodeSegment(this.#arena, CONTROLS + i * SEGMENT_SPACE, 0);
+      if (!name) continue;
+      this.#longs[header + (MMSGHDR.name >> 3)] = this.libc.address(name);
+      this.#words[(i * MMSGHDR.size + MMSGHDR.nameLength) >> 2] = name.length;
+    }
+  }
+}
+
+/**
+ * Errors that count as a send's own when the queue is empty: networks hardly ever return them for a datagram, and
+ * segmented sends meet them often.
+ */
+const OWN_ERRORS = new Set([...NO_OFFLOAD, ERRNO.EMSGSIZE, ERRNO.ENOBUFS, ERRNO.EPERM]);
+
+/** A socket that could not be connected again, for want of a route, has no destination. */
+function sendError(errno: number): number {
+  return errno === ERRNO.EDESTADDRREQ ? ERRNO.ENETUNREACH : errno;
+}
+
+const IOVS = BATCH_CAPACITY * MMSGHDR.size;
+const CONTROLS = IOVS + BATCH_CAPACITY * IOVEC.size;
+const MSG_DONTWAIT = 0x40;
+const NEWLINE = 0x0a;

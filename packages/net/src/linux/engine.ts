@@ -1,0 +1,29 @@
+import { endianness } from 'node:os';
+import type { Engine } from '../datagrams.js';
+import { loadLibc } from './libc.js';
+import { populate } from './memory.js';
+import { openReceiver } from './receiver.js';
+import { openRequestSocket } from './request-socket.js';
+import { openSender } from './sender.js';
+import { makeRaw } from './termios.js';
+
+/** The engine for Linux: batched system calls through an FFI. @throws where that does not load */
+export function linuxEngine(): Engine {
+  // The layouts are those of 64-bit little-endian Linux.
+  if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64'].includes(process.arch)) {
+    throw new Error(`it is for Linux on x64 and arm64, and this is ${process.platform} on ${process.arch}`);
+  }
+  const libc = loadLibc();
+  return {
+    name: 'linux',
+    exactGroups: true,
+    setsTos: true,
+    sendsAtOnce: true,
+    openReceiver: async (options) => openReceiver(libc, options),
+    openSender: async (options) => openSender(libc, options),
+    openRequestSocket: async (options) => openRequestSocket(libc, options),
+    redirect: (from, to) => void libc.dup2(from, to),
+    makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
+    populate: (memory) => populate(libc, memory),
+  };
+}

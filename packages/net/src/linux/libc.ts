@@ -1,0 +1,74 @@
+import { loadKoffi } from '#native';
+import type { Koffi } from './koffi.js';
+
+/** The system calls that Node does not have, by a foreign function interface. Pointers are Buffers or addresses. */
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Buffer, length: number): number;
+  connect(fd: number, address: Buffer, length: number): number;
+  getsockname(fd: number, address: Buffer, length: Buffer): number;
+  setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
+  recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
+  sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  sendto(
+    fd: number,
+    bytes: Buffer,
+    length: number,
+    flags: number,
+    address: Buffer,
+    addressLength: number,
+  ): number;
+  writev(fd: number, iovs: bigint, count: number): number;
+  madvise(address: bigint, length: bigint, advice: number): number;
+  shutdown(fd: number, how: number): number;
+  /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
+  dup2(from: number, to: number): number;
+  /** Of the requests that take a pointer (ioctl(2)). */
+  ioctl(fd: number, request: number, argument: Buffer): number;
+  if_nametoindex(name: string): number;
+  if_indextoname(index: number, name: Buffer): unknown;
+  close(fd: number): number;
+  /** The error of the call before; read it at once. */
+  errno(): number;
+  /**
+   * Where a Buffer's bytes are. Whoever gives an address to the kernel keeps the Buffer in a field as long: V8 frees
+   * what only an address points to.
+   */
+  address(buffer: Buffer): bigint;
+}
+
+const PROTOTYPES = {
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, void *, unsigned int)',
+  connect: 'int connect(int, void *, unsigned int)',
+  getsockname: 'int getsockname(int, void *, void *)',
+  setsockopt: 'int setsockopt(int, int, int, void *, unsigned int)',
+  getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, void *)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  sendto: 'int64_t sendto(int, void *, size_t, int, void *, unsigned int)',
+  writev: 'int64_t writev(int, uintptr_t, int)',
+  madvise: 'int madvise(uintptr_t, size_t, int)',
+  shutdown: 'int shutdown(int, int)',
+  dup2: 'int dup2(int, int)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
+  if_nametoindex: 'unsigned int if_nametoindex(const char *)',
+  if_indextoname: 'void *if_indextoname(unsigned int, void *)',
+  close: 'int close(int)',
+};
+
+let loaded: Libc | undefined;
+
+/** Loads the interface once a thread. @throws when the library is not there or does not know this machine */
+export function loadLibc(): Libc {
+  loaded ??= bindLibc(loadKoffi());
+  return loaded;
+}
+
+function bindLibc(koffi: Koffi): Libc {
+  const library = koffi.load(null);
+  const calls = Object.entries(PROTOTYPES).map(([name, prototype]) => [name, library.func(prototype)]);
+  const { errno, address } = koffi;
+  return { ...(Object.fromEntries(calls) as Omit<Libc, 'errno' | 'address'>), errno, address };
+}

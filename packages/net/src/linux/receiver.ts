@@ -1,0 +1,188 @@
+import { closeSync } from 'node:fs';
+import type { SocketAddress } from 'mproxy-base';
+import type {
+  Deliver,
+  Membership,
+  OwnSender,
+  ReceiveCounts,
+  Receiver,
+  ReceiverOptions,
+  ThreadSinks,
+} from '../datagrams.js';
+import { findInterface, type NetInterface } from '../interfaces.js';
+import { keepUp } from '../upkeep.js';
+import { decodeSocketAddress } from './layout.js';
+import type { Libc } from './libc.js';
+import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
+import { bindSocket, interfaceIndex, interfaceName, localPort, openSocket } from './socket.js';
+import { ReceivingThread } from './thread.js';
+
+/** A receive buffer that holds what comes during a pause of the thread. */
+const ROOMY = 1024 * 1024;
+
+/** @throws the system's error */
+export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
+  return new LinuxReceiver(libc, openBound(libc, options), options);
+}
+
+/** A socket that is bound and, for a group, has joined it. */
+function openBound(libc: Libc, options: ReceiverOptions): number {
+  const fd = openSocket(libc, options.family);
+  try {
+    bindAndJoin(libc, fd, options);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function bindAndJoin(libc: Libc, fd: number, options: ReceiverOptions): void {
+  const { address, port, family, membership, ipv6Only } = options;
+  if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
+  // Kernels before 5.0 do not have it: then every datagram comes alone.
+  trySetOption(libc, fd, 'UDP_GRO', 1);
+  // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
+  setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
+  if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
+  if (membership) setOption(libc, fd, 'SO_REUSEADDR', 1);
+  tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
+  const zone = family === 6 && membership ? `%${membership.interface.name}` : '';
+  bindSocket(libc, fd, { address: `${address}${zone}`, port });
+  if (membership) join(libc, fd, options, membership);
+}
+
+/** A socket that a thread of its own receives from. */
+class LinuxReceiver implements Receiver {
+  readonly local: SocketAddress;
+  readonly receiveBuffer: number;
+  readonly threaded = true;
+  readonly #ignored: OwnSender[] = [];
+  readonly #stopUpkeep: () => void = () => {};
+  #thread: ReceivingThread | undefined;
+  #stopped = false;
+  #closed = false;
+  /** Dropped from this socket and those whose place it took; and what the kernel said of this one last. */
+  #dropped = 0;
+  #lastDrops = 0;
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly fd: number,
+    private readonly options: ReceiverOptions,
+  ) {
+    const { address, port, membership, notice } = options;
+    this.local = { address, port: localPort(libc, fd) };
+    this.receiveBuffer = tuneBuffer(libc, fd, 'RCV', options.receiveBuffer);
+    if (membership) {
+      const user = {
+        use: (current: NetInterface) => join(libc, fd, options, { ...membership, interface: current }),
+        renew: async (current: NetInterface) => this.#renew({ ...membership, interface: current }),
+      };
+      this.#stopUpkeep = keepUp(membership.interface, user, `group ${address}:${port}`, notice);
+    } else {
+      const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+      const user = { use: () => false, renew: async () => this.#rebind() };
+      if (on) this.#stopUpkeep = keepUp(on, user, `udp [${address}]:${port}`, notice);
+    }
+  }
+
+  get counts(): ReceiveCounts {
+    const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
+    const empty = this.#thread?.counts.empty ?? 0;
+    const refused = this.#thread?.counts.refused ?? 0;
+    return { datagrams, bytes, empty, refused, dropped, kernelDropped: this.#countDrops() };
+  }
+
+  get emptyFrom(): SocketAddress | undefined {
+    const name = this.#thread?.counts.emptyFrom;
+    return name && decodeSocketAddress(name, 0, (index) => interfaceName(this.libc, index));
+  }
+
+  get unterminated(): boolean {
+    return this.#thread?.counts.unterminated ?? false;
+  }
+
+  /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */
+  #countDrops(): number {
+    const now = this.#closed ? undefined : kernelDrops(this.libc, this.fd);
+    if (now !== undefined) {
+      this.#dropped += (now - this.#lastDrops) >>> 0;
+      this.#lastDrops = now;
+    }
+    return this.#dropped;
+  }
+
+  async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
+    if (this.#stopped) return;
+    const { tellsSenders = false, allow } = this.options;
+    const roomy = this.receiveBuffer >= ROOMY;
+    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
+    this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
+    try {
+      await this.#thread.ended;
+    } finally {
+      this.#close();
+    }
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (this.#thread) this.#thread.stop();
+    else this.#close();
+  }
+
+  ignore(from: OwnSender): void {
+    this.#ignored.push(from);
+  }
+
+  #close(): void {
+    this.#stopUpkeep();
+    this.#countDrops();
+    this.#closed = true;
+    closeSync(this.fd);
+  }
+
+  /**
+   * Joins on an interface that came back, by a new socket in the old one's place: the old one's bind to a link-local
+   * group is to the old index, and what it joined hides that the kernel forgot it.
+   */
+  #renew(membership: Membership): void {
+    const { family, address } = this.options;
+    const index = interfaceIndex(this.libc, membership.interface.name);
+    // Where the index is the same, closing the old socket later would take the new one's membership away.
+    leaveGroup(this.libc, this.fd, { family, group: address, index });
+    const fresh = openBound(this.libc, { ...this.options, port: this.local.port, membership });
+    this.#replace(fresh);
+  }
+
+  /** Binds a link-local address to its interface's new index; not yet where the thread still holds the old socket. */
+  #rebind(): void {
+    this.#replace(openSocket(this.libc, this.options.family));
+    if (!this.#stopped) bindAndJoin(this.libc, this.fd, { ...this.options, port: this.local.port });
+  }
+
+  /** Puts a socket in the old one's place, unless it is too late. */
+  #replace(fresh: number): void {
+    if (!this.#stopped) {
+      this.#thread?.wake();
+      this.#countDrops();
+      this.#lastDrops = 0;
+      this.libc.dup2(fresh, this.fd);
+    }
+    closeSync(fresh);
+  }
+}
+
+/** Joins the group; @returns false when the socket was a member already */
+function join(
+  libc: Libc,
+  fd: number,
+  { address, family }: ReceiverOptions,
+  { interface: on, sources }: Membership,
+) {
+  const group = { family, group: address, index: interfaceIndex(libc, on.name) };
+  if (sources.length === 0) return joinGroup(libc, fd, group);
+  return sources.map((source) => joinGroup(libc, fd, { ...group, source })).includes(true);
+}

@@ -1,0 +1,206 @@
+import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { FileTarget, HandedOver } from '../datagrams.js';
+import { SharedCounts } from './counts.js';
+import { FileLock, next } from './file-lock.js';
+import { IOVEC } from './layout.js';
+import type { Libc } from './libc.js';
+
+/** Buffers that one writev(2) takes (IOV_MAX, <limits.h>). */
+const IOV_MAX = 1024;
+/** A full batch of datagrams as small as UDP_GRO puts together, 128 an entry, each with a newline. */
+const MOST = BATCH_CAPACITY * 128 * 2;
+const NEWLINE = 0x0a;
+
+/**
+ * Writes batches to a file, a batch a system call. What the file does not take at once (a full disk), or may not (a
+ * file that is to be rotated), is handed over to the event loop, and all that follows too, until the loop has written
+ * it: so the order stays.
+ */
+export class FileWriter {
+  readonly #iovs = Buffer.alloc(MOST * IOVEC.size);
+  readonly #words: Uint32Array;
+  readonly #newline = Buffer.alloc(64, NEWLINE);
+  readonly #newlineAddress: number;
+  readonly #address: bigint;
+  readonly #counts: SharedCounts;
+  readonly #fileLock: FileLock;
+  #slab: Buffer = Buffer.alloc(0);
+  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  #slabAddress = 0;
+  #count = 0;
+  #bytes = 0;
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly file: FileTarget,
+    private readonly handOver: (piece: HandedOver) => void,
+  ) {
+    this.#words = new Uint32Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 4);
+    this.#address = libc.address(this.#iovs);
+    this.#newlineAddress = Number(libc.address(this.#newline));
+    this.#counts = new SharedCounts(file.counts);
+    this.#fileLock = new FileLock(file.lock);
+  }
+
+  write(batch: Batch): void {
+    if (this.#slab !== batch.slab) {
+      this.#slab = batch.slab;
+      this.#slabAddress = Number(this.libc.address(batch.slab));
+    }
+    if (this.file.endsLines) batch.each((offset, length) => this.#line(offset, length));
+    else
+      for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    this.#fileLock.lock(bytes);
+    const taken = this.#fileLock.any || bytes > this.#fileLock.room ? 0 : this.#flush();
+    // Where it wrote nothing, the event loop may be changing it.
+    if (taken > 0) this.#fileLock.size += taken;
+    const ticket = taken < bytes ? this.#fileLock.hand(bytes - taken) : undefined;
+    this.#fileLock.unlock();
+    this.#count = 0;
+    if (taken === bytes) this.#counts.moved(batch.datagrams, bytes);
+    else if (ticket === undefined) this.#counts.dropped += batch.datagrams;
+    else this.#rest(batch, taken, bytes - taken, ticket);
+  }
+
+  #line(offset: number, length: number): void {
+    this.#add(this.#slabAddress + offset, length);
+    if (length > 0 && this.#slab[offset + length - 1] !== NEWLINE) this.#add(this.#newlineAddress, 1);
+  }
+
+  #add(address: number, length: number): void {
+    if (length === 0) return;
+    if (this.#count === MOST) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
+    const at = (this.#count++ * IOVEC.size) >> 2;
+    this.#words[at] = address;
+    this.#words[at + 1] = address / 2 ** 32;
+    this.#words[at + 2] = length;
+    this.#bytes += length;
+  }
+
+  /** @returns bytes that the file took */
+  #flush(): number {
+    let taken = 0;
+    for (let at = 0; at < this.#count; at += IOV_MAX) {
+      const count = Math.min(IOV_MAX, this.#count - at);
+      const wrote = Number(this.libc.writev(this.file.fd, this.#address + BigInt(at * IOVEC.size), count));
+      if (wrote < 0) break;
+      taken += wrote;
+      // What comes after a part that was not taken whole must not be written before its rest.
+      if (at + count < this.#count && wrote < this.#length(at, count)) break;
+    }
+    return taken;
+  }
+
+  /** Bytes of so many buffers. */
+  #length(at: number, count: number): number {
+    let length = 0;
+    for (let i = at; i < at + count; i++) length += this.#words[(i * IOVEC.size + IOVEC.length) >> 2]!;
+    return length;
+  }
+
+  /** Hands over what is left of a batch after the bytes that were taken. */
+  #rest(batch: Batch, taken: number, left: number, ticket: number): void {
+    // A buffer of its own: one of the pool would take the whole pool with it to the other thread.
+    const rest = Buffer.allocUnsafeSlow(left);
+    const ends: number[] = [];
+    let begun = taken > 0;
+    let at = -taken;
+    const add = (from: Buffer, offset: number, length: number) => {
+      const skip = Math.max(0, -at);
+      if (skip < length) from.copy(rest, at + skip, offset + skip, offset + length);
+      at += length;
+    };
+    batch.each((offset, length) => {
+      add(batch.slab, offset, length);
+      if (this.file.endsLines && length > 0 && batch.slab[offset + length - 1] !== NEWLINE)
+        add(this.#newline, 0, 1);
+      if (at > 0) ends.push(at);
+      else begun = at < 0;
+    });
+    this.#counts.moved(batch.datagrams - ends.length, taken);
+    this.handOver({ bytes: rest, ends, begun, ticket });
+  }
+}
+
+/** The event loop's side of a file that threads write to. */
+export class ThreadFile {
+  readonly #fileLock = new FileLock();
+  readonly #counts: SharedCounts[] = [];
+  /** What came before something that was handed over earlier, by another thread. */
+  readonly #early = new Map<number, HandedOver>();
+  #taken = 0;
+
+  /** How one more thread writes to it. */
+  target(fd: number, endsLines: boolean): FileTarget {
+    const counts = new SharedCounts();
+    this.#counts.push(counts);
+    return { fd, endsLines, counts: counts.buffer, lock: this.#fileLock.buffer };
+  }
+
+  /** Bytes in the file, which the event loop changes while {@link waiting}, or in its turn. */
+  get size(): number {
+    return this.#fileLock.size;
+  }
+
+  set size(bytes: number) {
+    this.#fileLock.size = bytes;
+  }
+
+  /** Bytes that the threads make the file at most; 0: any number. */
+  set limit(bytes: number) {
+    this.#fileLock.limit = bytes;
+  }
+
+  get room(): number {
+    return this.#fileLock.room;
+  }
+
+  /** Whether the threads wait for the event loop to write. */
+  get waiting(): boolean {
+    return this.#fileLock.any;
+  }
+
+  /** Does something between two writes of the threads. @returns false where one is writing: then nothing is done */
+  inTurn(act: () => void): boolean {
+    if (!this.#fileLock.tryLock()) return false;
+    try {
+      act();
+    } finally {
+      this.#fileLock.unlock();
+    }
+    return true;
+  }
+
+  /** What the threads wrote themselves, and what they dropped. */
+  get counts(): { datagrams: number; bytes: number; dropped: number } {
+    const sum = { datagrams: 0, bytes: 0, dropped: 0 };
+    for (const counts of this.#counts) {
+      const { datagrams, bytes, dropped } = counts.read();
+      sum.datagrams += datagrams;
+      sum.bytes += bytes;
+      sum.dropped += dropped;
+    }
+    return sum;
+  }
+
+  /** Takes a piece that was handed over. @returns what is to be written now, in its order */
+  take(piece: HandedOver): HandedOver[] {
+    this.#fileLock.arrived(piece.bytes.length);
+    this.#early.set(piece.ticket, piece);
+    const due: HandedOver[] = [];
+    for (let ticket = next(this.#taken); ; ticket = next(ticket)) {
+      const one = this.#early.get(ticket);
+      if (!one) return due;
+      this.#early.delete(ticket);
+      this.#taken = ticket;
+      due.push(one);
+    }
+  }
+
+  /** All that was taken is in the file: unless more was handed over, the threads go on by themselves. */
+  allWritten(): void {
+    this.#fileLock.writtenUpTo(this.#taken);
+  }
+}

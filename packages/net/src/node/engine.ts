@@ -1,0 +1,17 @@
+import type { Engine } from '../datagrams.js';
+import { openReceiver } from './receiver.js';
+import { openRequestSocket } from './request-socket.js';
+import { openSender } from './sender.js';
+import { makeRaw } from './stty.js';
+
+/** The engine for every platform: node:dgram alone. */
+export const nodeEngine: Engine = {
+  name: 'node',
+  exactGroups: false,
+  setsTos: false,
+  sendsAtOnce: false,
+  openReceiver,
+  openSender,
+  openRequestSocket,
+  makeRaw,
+};

@@ -1,0 +1,274 @@
+import type { RemoteInfo, Socket } from 'node:dgram';
+import type { SocketAddress } from 'mproxy-base';
+import { throwInternal } from 'mproxy-base';
+import { Batch } from 'mproxy-framing';
+import { Allowed } from '../allowed.js';
+import type {
+  Deliver,
+  Membership,
+  OwnSender,
+  ReceiveCounts,
+  Receiver,
+  ReceiverOptions,
+} from '../datagrams.js';
+import { findInterface, type NetInterface } from '../interfaces.js';
+import { untilQuiet } from '../quiet.js';
+import { type InterfaceUser, keepUp } from '../upkeep.js';
+import { KernelDrops } from './drops.js';
+import { Senders } from './senders.js';
+import { bind, dgramInterface, localAddressOf, makeSocket, plainAddress, tuneBuffer } from './socket.js';
+
+/** Less than the kernel counts for a datagram beside its bytes (SKB_TRUESIZE, <linux/skbuff.h>). */
+const DATAGRAM_MEMORY = 512;
+
+export async function openReceiver(options: ReceiverOptions): Promise<Receiver> {
+  return new NodeReceiver(await openSocket(options), options);
+}
+
+/** A socket that is bound and, for a group, has joined it. */
+interface Opened {
+  socket: Socket;
+  drops: KernelDrops;
+  receiveBuffer: number;
+}
+
+async function openSocket(options: ReceiverOptions): Promise<Opened> {
+  const { family, membership, address } = options;
+  const socket = makeSocket(family, {
+    reuseAddr: membership !== undefined,
+    ipv6Only: options.ipv6Only ?? false,
+  });
+  try {
+    const drops = new KernelDrops(family);
+    await bind(socket, membership ? groupEndpoint(options, membership) : options);
+    drops.attach(localAddressOf(socket));
+    const receiveBuffer = tuneBuffer(socket, 'Recv', options.receiveBuffer);
+    if (membership) join(socket, address, family, membership.sources, membership.interface);
+    return { socket, drops, receiveBuffer };
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/**
+ * Bound to the group itself, a socket gets no other group of its port. Windows binds to own addresses only; a
+ * link-local group needs its zone.
+ */
+function groupEndpoint(
+  { address, port, family }: ReceiverOptions,
+  { interface: on }: Membership,
+): SocketAddress {
+  if (process.platform === 'win32') return { address: family === 4 ? '0.0.0.0' : '::', port };
+  return { address: family === 6 ? `${address}%${on.name}` : address, port };
+}
+
+class NodeReceiver implements Receiver {
+  readonly local: SocketAddress;
+  readonly receiveBuffer: number;
+  readonly threaded = false;
+  readonly #moved = { datagrams: 0, bytes: 0, empty: 0 };
+  #emptyFrom: RemoteInfo | undefined;
+  #unterminated = false;
+  readonly #batch = new Batch();
+  readonly #ignored: OwnSender[] = [];
+  #deliver: Deliver | undefined;
+  /** What came between the bind and the run, its memory, and what had no room. */
+  #early: [message: Buffer, from: RemoteInfo][] = [];
+  #earlyMemory = 0;
+  #dropped = 0;
+  #refused = 0;
+  readonly #allowed: Allowed | undefined;
+  readonly #senders: Senders | undefined;
+  /** Memory that the kernel held for what came. */
+  #heard = 0;
+  /** Undefined while the interface of the group is being waited for. */
+  #opened: Opened | undefined;
+  /** Dropped by the kernel from sockets that are closed. */
+  #droppedBefore: number | undefined;
+  #stopped = false;
+  #ended!: () => void;
+  readonly #end = new Promise<void>((resolve) => {
+    this.#ended = resolve;
+  });
+  readonly #stopUpkeep: () => void;
+
+  constructor(
+    opened: Opened,
+    private readonly options: ReceiverOptions,
+  ) {
+    this.local = localAddressOf(opened.socket);
+    this.receiveBuffer = opened.receiveBuffer;
+    if (options.allow) this.#allowed = new Allowed(options.allow);
+    if (options.tellsSenders) this.#senders = new Senders();
+    this.#listen(opened);
+    this.#stopUpkeep = this.#keepUp();
+  }
+
+  run(deliver: Deliver | undefined): Promise<void> {
+    this.#deliver = deliver ?? (() => undefined);
+    for (const [message, from] of this.#early) this.#pass(message, from, this.#deliver);
+    this.#early = [];
+    this.#earlyMemory = 0;
+    return this.#end;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#stopUpkeep();
+    void this.#close().then(this.#ended);
+  }
+
+  ignore(from: OwnSender): void {
+    this.#ignored.push(from);
+  }
+
+  get counts(): ReceiveCounts {
+    return {
+      ...this.#moved,
+      kernelDropped: this.#kernelDropped,
+      dropped: this.#dropped,
+      refused: this.#refused,
+    };
+  }
+
+  get emptyFrom(): SocketAddress | undefined {
+    const from = this.#emptyFrom;
+    return from && { address: plainAddress(from.address), port: from.port };
+  }
+
+  get unterminated(): boolean {
+    return this.#unterminated;
+  }
+
+  get #kernelDropped(): number | undefined {
+    const now = this.#opened?.drops.read();
+    return now === undefined ? this.#droppedBefore : (this.#droppedBefore ?? 0) + now;
+  }
+
+  #listen(opened: Opened): void {
+    const { address, port } = this.local;
+    this.#opened = opened;
+    opened.socket.on('error', (error) => this.options.notice(`udp ${address}:${port}: ${error.message}`));
+    opened.socket.on('message', (message, from) => this.#take(message, from));
+  }
+
+  /** A group is on an interface, and so is a link-local address. */
+  #keepUp(): () => void {
+    const { address, port, family, membership, notice } = this.options;
+    if (!membership) {
+      const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+      const user = { use: () => false, renew: () => this.#reopen() };
+      return on ? keepUp(on, user, `udp [${address}]:${port}`, notice) : () => {};
+    }
+    const { interface: on, sources } = membership;
+    const user: InterfaceUser = {
+      use: (current) =>
+        this.#opened !== undefined && join(this.#opened.socket, address, family, sources, current),
+      lose: (last) => this.#opened && leave(this.#opened.socket, address, family, last),
+      renew: (current) => this.#reopen({ interface: current, sources }),
+    };
+    return keepUp(on, user, `group ${address}:${port}`, notice);
+  }
+
+  /**
+   * Takes a new socket on an interface that came back: a bind to a link-local address or group ties the old one to
+   * the old interface's index, and where the index is the same, its membership hides that the kernel forgot it.
+   */
+  async #reopen(membership?: Membership): Promise<void> {
+    // The old one first: its close takes one off the count of an interface's members, also off the new one's.
+    await this.#close();
+    const opened = await openSocket({
+      ...this.options,
+      port: this.local.port,
+      ...(membership && { membership }),
+    });
+    if (this.#stopped) opened.socket.close();
+    else this.#listen(opened);
+  }
+
+  /** Reads what the kernel still holds, and closes. */
+  async #close(): Promise<void> {
+    // The kernel counts twice of what it granted (socket(7)).
+    await untilQuiet(() => this.#heard, 2 * (this.#opened?.receiveBuffer ?? 0));
+    this.#droppedBefore = this.#kernelDropped;
+    this.#opened?.socket.close();
+    this.#opened = undefined;
+  }
+
+  #take(message: Buffer, from: RemoteInfo): void {
+    this.#heard += message.length + DATAGRAM_MEMORY;
+    if (this.#ignored.length > 0 && this.#isIgnored(from)) return;
+    if (this.#allowed && !this.#allowed.hasAddress(plainAddress(from.address).replace(/%.*/, ''))) {
+      this.#refused++;
+      return;
+    }
+    if (this.#deliver) this.#pass(message, from, this.#deliver);
+    else this.#keep(message, from);
+  }
+
+  /** Until the run the process takes the place of the kernel's buffer, and of its limit: node:dgram always reads. */
+  #keep(message: Buffer, from: RemoteInfo): void {
+    this.#earlyMemory += message.length + DATAGRAM_MEMORY;
+    if (this.#earlyMemory <= this.receiveBuffer) this.#early.push([message, from]);
+    else this.#dropped++;
+  }
+
+  #pass(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
+    this.#moved.datagrams++;
+    this.#moved.bytes += message.length;
+    if (message.length === 0) {
+      this.#moved.empty++;
+      this.#emptyFrom = from;
+    }
+    this.#batch.reset(message);
+    this.#batch.add(0, message.length);
+    this.#unterminated ||= this.#batch.unterminated;
+    if (this.#senders) this.#batch.from[0] = this.#senders.of(from);
+    deliver(this.#batch);
+  }
+
+  #isIgnored({ address, port }: RemoteInfo): boolean {
+    const plain = plainAddress(address).replace(/%.*/, '');
+    return this.#ignored.some((own) => own.port === port && own.addresses.includes(plain));
+  }
+}
+
+/** Joins; @returns false when the socket was a member already. */
+function join(
+  socket: Socket,
+  group: string,
+  family: 4 | 6,
+  sources: string[],
+  current: NetInterface,
+): boolean {
+  const on = dgramInterface(family, current);
+  const attempts = sources.length > 0 ? sources : [undefined];
+  return attempts.map((source) => joinOnce(socket, group, source, on)).includes(true);
+}
+
+function joinOnce(socket: Socket, group: string, source: string | undefined, on: string): boolean {
+  try {
+    if (source === undefined) socket.addMembership(group, on);
+    else socket.addSourceSpecificMembership(source, group, on);
+    return true;
+  } catch (error) {
+    // ip_mc_join_group and ip_mc_source (linux/net/ipv4/igmp.c) answer so for what is joined already.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE' || (source !== undefined && code === 'EADDRNOTAVAIL')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Leaves a group on an interface that is gone, joined with sources or without: a socket holds no more than
+ * 20 memberships (net.ipv4.igmp_max_memberships), stale ones counted.
+ */
+function leave(socket: Socket, group: string, family: 4 | 6, last: NetInterface): void {
+  try {
+    socket.dropMembership(group, dgramInterface(family, last));
+  } catch (error) {
+    throwInternal(error);
+    // The kernel forgot the membership together with the interface: that is what was wanted.
+  }
+}

@@ -1,0 +1,159 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
+import { failure, usage } from 'mproxy-base';
+import { listOf } from './options.js';
+
+/** The flags of TLS listeners. */
+export interface TlsServerOptions {
+  /** Certificate files (PEM, the chain after the certificate); the n-th goes with the n-th key. */
+  tlsCert?: string | string[];
+  tlsKey?: string | string[];
+  /** Certificates of the authorities that a client's certificate must come from (PEM); given, clients need one. */
+  tlsClientCa?: string;
+}
+
+/** The flags of TLS upstreams. */
+export interface TlsClientOptions {
+  /** Authorities to trust instead of the system's and Node's (PEM). */
+  tlsCa?: string;
+  /** Certificate to show (PEM), with its key. */
+  tlsCert?: string;
+  tlsKey?: string;
+  /** The name to ask for and to verify instead of the host's. */
+  tlsServername?: string;
+  /** Do not verify the peer. */
+  tlsInsecure?: boolean;
+}
+
+/** Where distributions keep their bundle: Debian and Alpine, Fedora and RHEL, openSUSE, FreeBSD and macOS. */
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
+
+/** A certificate with its key and what clients' certificates must come from, as files and ready to be used. */
+interface Identity {
+  certificate: X509Certificate;
+  pem: { cert: Buffer; key: Buffer; ca?: string };
+  context: SecureContext;
+}
+
+/** The certificates of all TLS listeners of a command, selected by the name that a client asks for (SNI). */
+export class TlsIdentities {
+  readonly #certs: string[];
+  readonly #keys: string[];
+  /** Read and checked as a whole; never changed, only replaced. */
+  #identities: readonly Identity[];
+
+  /** @throws MPROXY_USAGE when certificates and keys do not pair; MPROXY_TLS when one is bad */
+  constructor(private readonly options: TlsServerOptions) {
+    this.#certs = listOf(options.tlsCert);
+    this.#keys = listOf(options.tlsKey);
+    if (this.#certs.length === 0) {
+      throw usage('--tls-cert', 'missing', 'a tls:// listener needs a certificate and its key');
+    }
+    if (this.#certs.length !== this.#keys.length) {
+      throw usage(
+        '--tls-key',
+        'missing or too many',
+        `${this.#certs.length} --tls-cert need as many --tls-key`,
+      );
+    }
+    this.#identities = this.#read();
+  }
+
+  /** Reads all files again. Connections go on with what they have. @throws MPROXY_TLS; then nothing changes */
+  reload(): void {
+    this.#identities = this.#read();
+  }
+
+  /** Options for `tls.createServer`. */
+  get serverOptions(): TlsOptions {
+    return {
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: 10_000,
+      requestCert: this.options.tlsClientCa !== undefined,
+      rejectUnauthorized: this.options.tlsClientCa !== undefined,
+      SNICallback: (name, callback) => callback(null, this.#choose(name)),
+      // A client that names nothing gets the first; after a reload as well, by `setSecureContext`.
+      ...this.firstPair,
+    };
+  }
+
+  /** The first pair, for `setSecureContext`. */
+  get firstPair() {
+    return this.#identities[0]!.pem;
+  }
+
+  #choose(name: string): SecureContext {
+    return (this.#identities.find(({ certificate }) => certificate.checkHost(name)) ?? this.#identities[0]!)
+      .context;
+  }
+
+  #read(): Identity[] {
+    const { tlsClientCa } = this.options;
+    const authorities = tlsClientCa === undefined ? {} : { ca: readAuthorities(tlsClientCa) };
+    return this.#certs.map((file, i) => {
+      try {
+        const pem = { cert: readFileSync(file), key: readFileSync(this.#keys[i]!), ...authorities };
+        const certificate = new X509Certificate(pem.cert);
+        return { certificate, pem, context: createSecureContext({ minVersion: 'TLSv1.2', ...pem }) };
+      } catch (error) {
+        throw failure('MPROXY_TLS', 'certificate', `${file} with ${this.#keys[i]}`, error);
+      }
+    });
+  }
+}
+
+/**
+ * What TLS upstreams need to connect.
+ * @throws MPROXY_TLS when a file is bad, MPROXY_USAGE when a certificate comes without its key
+ */
+export function clientContext(options: TlsClientOptions): SecureContext {
+  const { tlsCa, tlsCert, tlsKey } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw usage(tlsCert ? '--tls-key' : '--tls-cert', 'missing', '--tls-cert and --tls-key go together');
+  }
+  const files = [tlsCert, tlsKey].filter((file) => file !== undefined);
+  const ca = tlsCa === undefined ? systemRoots() : readAuthorities(tlsCa);
+  try {
+    return createSecureContext({
+      minVersion: 'TLSv1.2',
+      ca,
+      ...(tlsCert !== undefined && { cert: readFileSync(tlsCert), key: readFileSync(tlsKey!) }),
+    });
+  } catch (error) {
+    throw failure('MPROXY_TLS', 'certificate', files.join(', '), error);
+  }
+}
+
+/**
+ * Certificates of authorities (PEM). A context takes a file without any and then trusts nobody.
+ * @throws MPROXY_TLS
+ */
+function readAuthorities(file: string): string {
+  try {
+    const pem = readFileSync(file, 'latin1');
+    new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    throw failure('MPROXY_TLS', 'certificate', file, error);
+  }
+}
+
+/** The system's authorities, where a bundle is found, and those that Node carries. */
+function systemRoots(): string[] {
+  const named = process.env.SSL_CERT_FILE;
+  if (named) return [...rootCertificates, readAuthorities(named)];
+  for (const bundle of BUNDLES) {
+    try {
+      return [...rootCertificates, readFileSync(bundle, 'latin1')];
+    } catch {
+      // Not this distribution's place.
+    }
+  }
+  return [...rootCertificates];
+}
