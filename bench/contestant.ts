@@ -1,10 +1,10 @@
 import type { Load } from './loads.js';
 
-/** Where a contestant takes its input and puts its output. */
+/** Ports and file of a contestant. */
 export interface Place {
   in: number;
   out: number;
-  /** What a client reads, or what a server writes. */
+  /** Input of a client, output of a server. */
   file: string;
 }
 
@@ -12,24 +12,24 @@ export interface Command {
   argv: string[];
   stdin?: string;
   stdout?: string;
-  /** UDP sockets that it has once all its TCP clients are connected; default 1. */
+  /** Number of UDP sockets once all TCP clients are connected; default 1. */
   sockets?: number;
-  /** Whether it, the generator and the readers run in a network namespace where the group's route is the loopback interface. */
+  /** Whether it runs with generator and readers in a network namespace that routes the group to loopback. */
   isolated?: boolean;
 }
 
 export interface Contestant {
   name: string;
-  /** Of the original alone; undefined where it is not known. */
+  /** Only of the original; undefined if unknown. */
   version?: string;
   kind: 'ours' | 'node' | 'twin' | 'loop' | 'peer';
-  /** @returns undefined where it has no part in this work */
+  /** @returns undefined if it does not support this load */
   command(load: Load, place: Place): Command | undefined;
 }
 
-/** A group of the administratively scoped block (RFC 2365), only ever used on the loopback interface. */
+/** An administratively scoped group (RFC 2365), used only on loopback. */
 export const GROUP = '239.77.0.1';
-/** The name under which the Rust program takes part. */
+/** Name of the Rust program in the report. */
 export const ORIGINAL = 'original (Rust)';
 
 export const HOST = '127.0.0.1';

@@ -6,10 +6,10 @@ import { original } from './original.js';
 import { REPAIRERS } from './repair.js';
 
 const TS_PACKET = 188;
-/** As much as mproxy asks for, in the way that it does: root may go beyond net.core.rmem_max (SO_RCVBUFFORCE, socket(7)). */
+/** mproxy's receive buffer. Root may exceed net.core.rmem_max (SO_RCVBUFFORCE, socket(7)). */
 const BUFFER = process.getuid?.() === 0 ? 'setsockopt-listen=1:33:i8388608' : 'rcvbuf=8388608';
 
-/** @throws an Error where MPROXY_RS names a folder that does not hold the original */
+/** @throws an Error if MPROXY_RS names a folder without the original */
 export function contestants(): Contestant[] {
   const found: Contestant[] = [
     { name: 'mproxy', kind: 'ours', command: ours([]) },
@@ -24,7 +24,7 @@ export function contestants(): Contestant[] {
   return [...found.map(withoutRepair), ...REPAIRERS];
 }
 
-/** What `npm run package` made, beside the same code under the Node that it carries. */
+/** The executables of `npm run package`, and the same code under the Node version that they contain. */
 export function executables(): Contestant[] {
   const packaged = (name: string) => [join(ROOT, 'dist', `mproxy-${name}`)];
   const node = join(ROOT, 'packaging', 'node_modules', `node-linux-${process.arch}`, 'bin', 'node');
@@ -38,7 +38,7 @@ export function executables(): Contestant[] {
   return found.map(withoutRepair);
 }
 
-/** Repair has contestants of its own. */
+/** Repair has its own contestants. */
 function withoutRepair({ command, ...rest }: Contestant): Contestant {
   return { ...rest, command: (load, place) => (load.role === 'repair' ? undefined : command(load, place)) };
 }
@@ -51,7 +51,7 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
       const cut = {
         lines: load.told ? size : [],
         raw: ['--frame', 'raw', ...size],
-        // Nobody will ask for anything again.
+        // No receiver requests retransmission.
         mold: ['--frame', 'mold', '--linger', '0', ...size],
       }[load.frame];
       return run('client', '--path', place.file, '--server-addr', `${HOST}:${place.out}`, ...cut);
@@ -66,12 +66,12 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
   };
 }
 
-/** How much mold costs is asked of the other engine alone. */
+/** The cost of mold is measured only with the default engine. */
 function nodeEngine(load: Load, place: Place): Command | undefined {
   return cutsLines(load) ? undefined : ours(['--engine', 'node'])(load, place);
 }
 
-/** Whether a client is to cut between lines at a length that it is told: what only ours can. */
+/** Whether a client must pack whole lines into datagrams of a given size, which only mproxy supports. */
 function cutsLines({ role, frame, told }: Load): boolean {
   return role === 'client' && frame !== 'raw' && told;
 }
@@ -90,7 +90,7 @@ function loop(load: Load, place: Place): Command | undefined {
   return { argv: [native('loop-relay'), ...at] };
 }
 
-/** A process a TCP client, each with a socket of its own in the group, is how socat serves many. */
+/** socat forks a process per TCP client, each with its own socket in the group. */
 function socat(load: Load, place: Place): Command | undefined {
   if (cutsLines(load)) return undefined;
   const listen = `UDP4-RECV:${place.in},bind=${HOST},${BUFFER}`;
@@ -108,7 +108,7 @@ function socat(load: Load, place: Place): Command | undefined {
   return { argv: ['socat', '-u', '-b', '65536', listen, send] };
 }
 
-/** Its broker takes TCP alone, so it has no part in serving a group; and it cannot be told how long a datagram is. */
+/** ncat's broker supports only TCP, so it cannot serve a group. It has no option for the datagram size. */
 function ncat(load: Load, place: Place): Command | undefined {
   const listen = ['ncat', '-u', '-l', HOST, `${place.in}`];
   if (load.role === 'group' || (load.role === 'client' && load.told)) return undefined;
@@ -118,10 +118,7 @@ function ncat(load: Load, place: Place): Command | undefined {
   return { argv: [...listen, '--sh-exec', `exec ncat -u ${HOST} ${place.out}`] };
 }
 
-/**
- * It knows no TCP, moves whole packets of an MPEG transport stream alone, and reads no file without a clock file
- * beside it, which only it writes.
- */
+/** multicat has no TCP, moves only whole MPEG TS packets, and reads only files with its own clock file. */
 function multicat(load: Load, place: Place): Command | undefined {
   if (load.role === 'group' || load.role === 'client' || load.size % TS_PACKET) return undefined;
   const to = load.role === 'server' ? place.file : `${HOST}:${place.out}`;

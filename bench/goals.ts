@@ -8,7 +8,7 @@ export interface Verdict {
   met: boolean;
 }
 
-/** What the project wants of itself, and what became of it; a goal whose work was not measured is left out. */
+/** The project's goals and their results. Goals that were not measured are omitted. */
 export function verdicts(results: Results, startup: number): Verdict[] {
   const found: Verdict[] = [];
   const judge = (work: string, goal: string, measured: string, met: boolean) =>
@@ -46,7 +46,7 @@ export function verdicts(results: Results, startup: number): Verdict[] {
       const part = to.ours('delivered') * 100;
       judge(work, '100.00 % delivered', `${part.toFixed(2)} %`, part >= 99.995);
     } else if (load.role === 'client' && load.frame === 'mold') {
-      const part = to.ours('mbps') / beside(results, load, 'mbps');
+      const part = to.ours('mbps') / linesFigure(results, load, 'mbps');
       judge(work, 'Mbps >= 0.7 of those of lines', `${short(part)} of those of lines`, part >= 0.7);
     } else if (load.role === 'client' && load.frame === 'lines' && !load.told) {
       const speed = to.peers('mbps', false);
@@ -66,13 +66,13 @@ export function verdicts(results: Results, startup: number): Verdict[] {
       if (Number.isFinite(most)) judge(work, "p99 <= 2 of socat's", short(most), most <= 2);
     }
   }
-  const rss = Math.max(...results.all.filter(isSmall).map((result) => median(result, 'rss') || 0)) / 1e6;
+  const rss = Math.max(...results.all.filter(hasRssGoal).map((result) => median(result, 'rss') || 0)) / 1e6;
   if (rss > 0) judge('all of these but mold', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
   judge('any command with --help', 'under 100 ms', `at most ${short(startup)} ms`, startup < 100);
   return found;
 }
 
-/** Every figure in which another program is ahead of ours by more than the noise of one run. */
+/** Figures in which another program beats mproxy by more than the noise of one run. */
 export function defeats(results: Results): string[] {
   const noise = 1.03;
   return results.all.filter(isOurs).flatMap(({ load, ...ours }) => {
@@ -89,8 +89,8 @@ export function defeats(results: Results): string[] {
   });
 }
 
-/** What ours does with the same file and size in lines. */
-function beside(results: Results, { size, bytes }: Load, metric: Metric): number {
+/** mproxy's figure for the same file and size with `lines`. */
+function linesFigure(results: Results, { size, bytes }: Load, metric: Metric): number {
   const lines = results.all
     .filter(isOurs)
     .find(({ load }) => load.frame === 'lines' && load.told && load.size === size && load.bytes === bytes);
@@ -101,8 +101,8 @@ function percent(part: number): string {
   return `${(part * 100).toFixed(2)} %`;
 }
 
-/** What mold has sent it keeps (`--retain`): that is another matter. */
-function isSmall(result: Result): boolean {
+/** Mold retains sent messages (`--retain`), so its memory has no goal. */
+function hasRssGoal(result: Result): boolean {
   return isOurs(result) && result.load.frame !== 'mold';
 }
 
@@ -116,7 +116,7 @@ function others(results: Results, load: Load): Result[] {
     .filter(({ contestant }) => contestant.kind === 'loop' || contestant.kind === 'peer');
 }
 
-/** Ours at one load, in proportion to the others. */
+/** mproxy's figures at one load, as ratios to the others. */
 function compare(results: Results, load: Load) {
   const rows = results.of(load);
   const ours = (metric: Metric) => median(rows.find(isOurs), metric);

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 
-/** Of their own, so that nothing that is sent in them leaves them. */
-const NAME = `mpbench${process.pid}-`;
-const made = new Set<string>();
+/** Prefix of the network namespaces. */
+const PREFIX = `mpbench${process.pid}-`;
+const namespaces = new Set<string>();
 
-/** Why no hosts can be made here; undefined where they can. */
+/** Why hosts cannot be created here; undefined if they can. */
 export function noHosts(...tools: string[]): string | undefined {
   if (process.platform !== 'linux') return 'network namespaces are Linux';
   if (process.getuid?.() !== 0) return 'making network namespaces needs root';
@@ -19,25 +19,25 @@ export function noHosts(...tools: string[]): string | undefined {
 }
 
 /**
- * Hosts on one bridge: network namespaces, host n with eth0 at 10.77.0.n, n from 1. The bridge stands in a namespace of
- * its own, and floods groups to all its ports.
+ * Network namespaces as hosts on one bridge: host n, from 1, has eth0 with 10.77.0.n. The bridge has its own
+ * namespace and floods multicast to all ports.
  */
 export class Hosts {
   readonly #bridge: string;
   readonly #names: string[];
 
   constructor(count: number) {
-    this.#bridge = make('0');
+    this.#bridge = addNamespace('0');
     ip('-n', this.#bridge, 'link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
-    this.#names = Array.from({ length: count }, (_, i) => this.#plug(i + 1));
+    this.#names = Array.from({ length: count }, (_, i) => this.#attach(i + 1));
   }
 
-  /** Makes a command one that runs on host n. */
+  /** The command line that runs a command on host n. */
   on(n: number, argv: string[]): string[] {
     return ['ip', 'netns', 'exec', this.#name(n), ...argv];
   }
 
-  /** Has a host lose a part of all UDP that it receives, and of all that it sends; 0 to 1. */
+  /** Drops a part of the UDP datagrams that a host receives and sends; 0 to 1. */
   lose(n: number, part: number): void {
     for (const chain of part > 0 ? ['INPUT', 'OUTPUT'] : []) {
       const random = ['-m', 'statistic', '--mode', 'random', '--probability', `${part}`];
@@ -45,7 +45,7 @@ export class Hosts {
     }
   }
 
-  /** Bytes that a host has sent, Ethernet headers with them. */
+  /** Bytes that a host has sent, with Ethernet headers. */
   sent(n: number): number {
     return Number(this.#run(n, 'cat', '/sys/class/net/eth0/statistics/tx_bytes'));
   }
@@ -57,7 +57,7 @@ export class Hosts {
   }
 
   remove(): void {
-    for (const name of [this.#bridge, ...this.#names]) remove(name);
+    for (const name of [this.#bridge, ...this.#names]) deleteNamespace(name);
   }
 
   #name(n: number): string {
@@ -69,8 +69,8 @@ export class Hosts {
     return execFileSync(file!, args, { encoding: 'utf8' });
   }
 
-  #plug(n: number): string {
-    const name = make(`${n}`);
+  #attach(n: number): string {
+    const name = addNamespace(`${n}`);
     const peer = ['peer', 'name', `port${n}`, 'netns', this.#bridge];
     ip('-n', name, 'link', 'add', 'eth0', 'type', 'veth', ...peer);
     ip('-n', this.#bridge, 'link', 'set', `port${n}`, 'master', 'br0', 'up');
@@ -81,12 +81,12 @@ export class Hosts {
 }
 
 /**
- * A network namespace without any interface but loopback, which is the route to a group: there a program that joins the
- * group on the interface of the route (INADDR_ANY, ip(7)) joins it on loopback.
+ * A network namespace with only a loopback interface, which is the route to a group: a program that joins the
+ * group with INADDR_ANY (ip(7)) then joins on loopback.
  */
 export class LoopbackHost {
-  readonly #name = make('lo');
-  /** What a command line starts with to run there. */
+  readonly #name = addNamespace('lo');
+  /** Command prefix that runs a program in it. */
   readonly prefix = ['ip', 'netns', 'exec', this.#name];
 
   constructor(group: string) {
@@ -94,25 +94,25 @@ export class LoopbackHost {
   }
 
   remove(): void {
-    remove(this.#name);
+    deleteNamespace(this.#name);
   }
 }
 
-/** Removes all hosts that are still there. */
+/** Removes all remaining namespaces. */
 export function removeHosts(): void {
-  for (const name of made) remove(name);
+  for (const name of namespaces) deleteNamespace(name);
 }
 
-function make(suffix: string): string {
-  const name = `${NAME}${suffix}`;
+function addNamespace(suffix: string): string {
+  const name = `${PREFIX}${suffix}`;
   ip('netns', 'add', name);
-  made.add(name);
+  namespaces.add(name);
   ip('-n', name, 'link', 'set', 'lo', 'up');
   return name;
 }
 
-function remove(name: string): void {
-  if (made.delete(name)) ip('netns', 'del', name);
+function deleteNamespace(name: string): void {
+  if (namespaces.delete(name)) ip('netns', 'del', name);
 }
 
 function ip(...args: string[]): string {

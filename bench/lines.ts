@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs';
 
-/** A sentence of the length that AIS receivers print. */
+/** An AIS sentence of typical length. */
 const LINE = '!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n';
-/** Bytes of a line. */
 export const LINE_BYTES = LINE.length;
 
-/** A file of sentences. */
+/** Writes a file of AIS sentences. */
 export function writeLines(path: string, bytes: number): void {
   const block = Buffer.from(LINE.repeat(20_000));
   writeFileSync(path, '');

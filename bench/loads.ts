@@ -1,30 +1,30 @@
 export const ROLES = ['relay', 'server', 'client', 'group', 'latency', 'repair'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** One piece of work that every contestant of a role is given. */
+/** A load that all contestants of a role get. */
 export interface Load {
   role: Role;
   name: string;
   /** Bytes of a datagram. */
   size: number;
-  /** Datagrams a second; 0 is as fast as the generator can. */
+  /** Datagrams per second; 0 is the generator's maximum. */
   rate: number;
   seconds: number;
-  /** Whether the generator hands the kernel up to 64 datagrams at once (UDP_SEGMENT). */
+  /** Whether the generator sends up to 64 datagrams per call (UDP_SEGMENT). */
   segmented: boolean;
   /** TCP clients of a group. */
   clients: number;
-  /** What a client reads and how it cuts it. */
+  /** Size of a client's input, and its frame. */
   bytes: number;
   frame: 'lines' | 'raw' | 'mold';
-  /** Whether it is told how long its datagrams are to be; else it chooses. */
+  /** Whether the client gets `size` as a flag; otherwise it uses its default. */
   told: boolean;
-  /** Of a repair: the part that each receiver loses of all that it receives and sends, and the pace. */
+  /** Repair only: loss of each receiver in both directions, 0 to 1, and the sending rate. */
   loss: number;
   mbps: number;
 }
 
-const plain = {
+const defaults = {
   rate: 0,
   seconds: 0,
   segmented: false,
@@ -36,10 +36,10 @@ const plain = {
   mbps: 0,
 } as const;
 
-/** Seven packets of an MPEG transport stream, as they usually travel. */
+/** Seven packets of an MPEG transport stream, the usual datagram. */
 const TS = 1316;
 
-/** What an Ethernet's 1,500 bytes leave, with the headers of IPv6 and UDP. */
+/** UDP payload of an Ethernet frame with IPv6: 1,500 - 48 bytes. */
 const ETHERNET = 1452;
 
 export function fullLoads(): Load[] {
@@ -79,31 +79,31 @@ export function quickLoads(): Load[] {
   ];
 }
 
-/** A load that costs little is kept up longer: else how the code is compiled would be measured. */
-const LIGHT_TIMES = 4;
+/** Light loads run longer, so that JIT compilation does not dominate. */
+const LIGHT_FACTOR = 4;
 
-/** Only a million a second needs segmented sends: one by one, no generator gets there. */
+/** Only a million per second needs segmented sends: no generator reaches it one by one. */
 function udp(role: 'relay' | 'server', seconds: number, ...loads: [size: number, rate: number][]): Load[] {
   return loads.map(([size, rate]) => {
     const segmented = rate >= 1e6;
     const pace = rate ? `${thousands(rate)}/s` : 'flood';
     return {
-      ...plain,
+      ...defaults,
       role,
       name: `${size} B, ${pace}${segmented ? ', segmented' : ''}`,
       size,
       rate,
-      seconds: segmented ? seconds * LIGHT_TIMES : seconds,
+      seconds: segmented ? seconds * LIGHT_FACTOR : seconds,
       segmented,
     };
   });
 }
 
 function file(frame: Load['frame'], size: number, bytes: number): Load {
-  return { ...plain, role: 'client', name: `${frame}, ${size} B, ${bytes / 1e6} MB`, size, bytes, frame };
+  return { ...defaults, role: 'client', name: `${frame}, ${size} B, ${bytes / 1e6} MB`, size, bytes, frame };
 }
 
-/** With default flags: on the loopback interface lines fill datagrams of 8,096 bytes. */
+/** Default flags: on loopback, lines are packed into datagrams of up to 8,096 bytes. */
 function lines(bytes: number): Load {
   const name = `lines, default flags, ${bytes / 1e6} MB`;
   return { ...file('lines', 8096, bytes), name, told: false };
@@ -112,24 +112,24 @@ function lines(bytes: number): Load {
 function group(size: number, rate: number, clients: number, seconds: number): Load {
   const who = clients === 1 ? '1 client' : `${clients} clients`;
   const name = `${size} B, ${thousands(rate)}/s, ${who}`;
-  return { ...plain, role: 'group', name, size, rate, seconds, clients };
+  return { ...defaults, role: 'group', name, size, rate, seconds, clients };
 }
 
 function probe(size: number, rate: number, seconds: number): Load {
   return {
-    ...plain,
+    ...defaults,
     role: 'latency',
     name: `${size} B, ${thousands(rate)}/s`,
     size,
     rate,
-    seconds: seconds * LIGHT_TIMES,
+    seconds: seconds * LIGHT_FACTOR,
   };
 }
 
 function repair(bytes: number, loss: number): Load {
   const mbps = 400;
   const name = `${bytes / 1e6} MB, ${mbps} Mbps, ${loss * 100} % lost`;
-  return { ...plain, role: 'repair', name, size: 0, bytes, loss, mbps };
+  return { ...defaults, role: 'repair', name, size: 0, bytes, loss, mbps };
 }
 
 function thousands(n: number): string {

@@ -6,7 +6,7 @@ import { type Contestant, ORIGINAL } from './contestant.js';
 import { ROOT } from './native.js';
 import { named } from './original.js';
 
-/** The machine and the programs that a run was made with, a line each. */
+/** The machine and the programs of a run, one per line. */
 export function machine(contestants: Contestant[]): string[] {
   const names = contestants.map(({ name }) => name);
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
@@ -34,7 +34,7 @@ function limit(name: string): string {
   return readFileSync(`/proc/sys/net/core/${name}`, 'utf8').trim();
 }
 
-/** What a program says of itself, whatever its status. */
+/** Output of a program, regardless of its exit status. */
 function output(file: string, args: string[]): string {
   const { stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: 5000 });
   return `${stdout}${stderr}`;

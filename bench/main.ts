@@ -16,7 +16,7 @@ import { killAll } from './program.js';
 import { report } from './report.js';
 import { headline, median, type Result, Results, short } from './results.js';
 
-const FLOOD_TIMES = 2;
+const FLOOD_FACTOR = 2;
 
 const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--executables] [--out DIR]
 
@@ -49,27 +49,27 @@ async function main(): Promise<number> {
   const options = readOptions();
   if (typeof options === 'number') return options;
   const work = workFolder();
-  const leave = () => {
+  const cleanUp = () => {
     killAll();
     removeHosts();
     rmSync(work, { recursive: true, force: true });
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
-      leave();
+      cleanUp();
       process.exit(1);
     });
   try {
     buildNative();
     const begin = performance.now();
-    const results = await race(options.field, options.loads, options.rounds, work);
+    const results = await runAll(options.field, options.loads, options.rounds, work);
     write(options.out, results, options.rounds, (performance.now() - begin) / 60_000, options.skipped);
     return 0;
   } catch (error) {
     console.error(`bench: ${(error as Error).message}`);
     return 1;
   } finally {
-    leave();
+    cleanUp();
   }
 }
 
@@ -104,8 +104,8 @@ function readOptions() {
     if (whyNot !== undefined) skipped.push(`The original is left out of group: ${whyNot}.`);
     for (const line of skipped) console.error(`bench: ${line}`);
     const loads = all.filter(({ role }) => why === undefined || role !== 'repair');
-    const whole = !values.quick && !values.role && !values.executables;
-    const out = resolve(values.out ?? join(ROOT, whole ? 'bench/results' : 'build/bench/results'));
+    const full = !values.quick && !values.role && !values.executables;
+    const out = resolve(values.out ?? join(ROOT, full ? 'bench/results' : 'build/bench/results'));
     return { field, loads, rounds, out, skipped };
   } catch (error) {
     console.error(`bench: ${(error as Error).message}; npm run bench -- --help lists the options`);
@@ -113,8 +113,8 @@ function readOptions() {
   }
 }
 
-/** Everyone's turns, one contestant after the other within each round. */
-async function race(field: Contestant[], loads: Load[], rounds: number, work: string): Promise<Results> {
+/** Runs all turns. Within a round the contestants alternate. */
+async function runAll(field: Contestant[], loads: Load[], rounds: number, work: string): Promise<Results> {
   const results = new Results();
   const place = { in: 1, out: 1, file: '' };
   const rows = loads.map((load) =>
@@ -122,28 +122,28 @@ async function race(field: Contestant[], loads: Load[], rounds: number, work: st
   );
   const turns = rows.flatMap((row) => {
     const back = row.toReversed();
-    const times = rounds * (isFlood(row[0]?.load) ? FLOOD_TIMES : 1);
+    const times = rounds * (isFlood(row[0]?.load) ? FLOOD_FACTOR : 1);
     return Array.from({ length: times }, (_, round) => (round % 2 ? back : row)).flat();
   });
   const begin = performance.now();
   for (const [i, result] of turns.entries()) {
     const before = `[${`${i + 1}`.padStart(`${turns.length}`.length)}/${turns.length}]`;
-    const said = await turn(result, work);
+    const summary = await turn(result, work);
     const left = Math.round(((performance.now() - begin) / (i + 1) / 1000) * (turns.length - i - 1));
-    const work_ = `${result.load.role}, ${result.load.name}`.padEnd(38);
+    const label = `${result.load.role}, ${result.load.name}`.padEnd(38);
     console.error(
-      `${before} ${work_} ${result.contestant.name.padEnd(20)} ${said.padEnd(36)} ${left} s left`,
+      `${before} ${label} ${result.contestant.name.padEnd(20)} ${summary.padEnd(36)} ${left} s left`,
     );
   }
   return results;
 }
 
-/** A flood depends on who gets in whose way, and differs most from turn to turn. */
+/** A flood depends on scheduling, so it varies most between turns. */
 function isFlood(load: Load | undefined): boolean {
   return (load?.role === 'relay' || load?.role === 'server') && load.rate === 0;
 }
 
-/** @returns what came of it, for the eye */
+/** @returns a summary for display */
 async function turn(result: Result, work: string): Promise<string> {
   try {
     const sample = await measure(result.contestant, result.load, work);
@@ -177,7 +177,7 @@ function write(out: string, results: Results, rounds: number, minutes: number, s
   console.error(`report: ${join(out, 'README.md')}`);
 }
 
-/** Milliseconds from the start to the end of `--help`: of each command the best turn, of these the slowest. */
+/** Run time of `--help` in milliseconds: the best turn of the slowest command. */
 function slowestHelp(rounds: number): number {
   const times = ['client', 'server', 'forward', 'reverse'].map((name) => {
     const turns = Array.from({ length: rounds + 2 }, () => {
@@ -190,7 +190,7 @@ function slowestHelp(rounds: number): number {
   return Math.max(...times);
 }
 
-/** In memory where there is room, so that no disk is measured. */
+/** In memory if possible, so that the disk is not measured. */
 function workFolder(): string {
   try {
     accessSync('/dev/shm', constants.W_OK);

@@ -14,18 +14,18 @@ import type { Sample } from './sample.js';
 
 const IDLE_MS = 300;
 const POLL_MS = 10;
-/** Time to finish what follows its opening of sockets, such as starting threads. */
+/** Time for a program to finish starting after it opened its sockets, such as its threads. */
 const SETTLE_MS = 150;
-/** Datagrams before a latency is measured. */
-const WARM = 200;
-/** A flood ends by time; this bounds what a server writes, and the numbers that the counter keeps. */
-const MOST_BYTES = 3e9;
-const MOST_DATAGRAMS = 8e6;
+/** Datagrams sent before latency is measured. */
+const WARM_UP = 200;
+/** A flood ends by time; these limit the server's file and the counter's memory. */
+const MAX_BYTES = 3e9;
+const MAX_DATAGRAMS = 8e6;
 
 const NO_LATENCY = { p50: Number.NaN, p99: Number.NaN };
 const NO_REPAIR = { seconds: Number.NaN, wire: Number.NaN };
 
-/** @returns undefined where the contestant has no part in this work */
+/** @returns undefined if the contestant does not support this load */
 export async function measure(contestant: Contestant, load: Load, work: string): Promise<Sample | undefined> {
   if (load.role === 'repair') return await repair(contestant, load, work);
   const place = {
@@ -42,9 +42,9 @@ export async function measure(contestant: Contestant, load: Load, work: string):
   const program = new Program({ ...command, argv: [...prefix, ...command.argv] });
   try {
     const ended = () => !program.alive && `it ended: ${program.lastWords}`;
-    const door = () =>
+    const isOpen = () =>
       load.role === 'group' ? isListening(place.out, program.pid) : udpSockets(place.in, program.pid) > 0;
-    await until('open socket', door, ended);
+    await until('open socket', isOpen, ended);
     await sleep(SETTLE_MS);
     return await { relay, server, group, latency }[load.role](program, load, place, command, prefix);
   } finally {
@@ -114,7 +114,7 @@ async function group(
 
 async function latency(program: Program, load: Load, place: Place): Promise<Sample> {
   const count = load.rate * load.seconds;
-  const probe = new Helper(native('probe'), place.in, place.out, load.size, count, load.rate, WARM);
+  const probe = new Helper(native('probe'), place.in, place.out, load.size, count, load.rate, WARM_UP);
   const got = await probe.findings;
   const sent = { sent: got.sent!, seconds: got.sent! / load.rate };
   const all = sample(program, 0, load, sent, got.received!, sent.seconds);
@@ -124,7 +124,7 @@ async function latency(program: Program, load: Load, place: Place): Promise<Samp
 async function client(command: Command, load: Load, place: Place): Promise<Sample> {
   if (statSync(place.file, { throwIfNoEntry: false })?.size !== load.bytes)
     writeLines(place.file, load.bytes);
-  // Packets of mold are more bytes than their messages: the counter waits until nothing more comes.
+  // Mold packets have more bytes than their messages: the counter waits for silence.
   const expected = load.frame === 'mold' ? Number.MAX_SAFE_INTEGER : load.bytes;
   const sink = new Helper(native('count'), HOST, place.out, 0, expected, IDLE_MS);
   const cost = `${place.file}.cost`;
@@ -156,25 +156,25 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
   }
 }
 
-/** What lines there were in packets of MoldUDP64: these have headers of 20 bytes, and 2 for each message. */
+/** Bytes of lines in MoldUDP64 packets, which have a 20-byte header and 2 bytes per message. */
 function messageBytes(bytes: number, packets: number): number {
   return ((bytes - 20 * packets) * LINE_BYTES) / (LINE_BYTES + 2);
 }
 
-/** @param prefix what runs it in a network namespace */
+/** @param prefix command prefix that enters a network namespace */
 function generate(
   load: Load,
   host: string,
   port: number,
   prefix: string[] = [],
 ): Promise<Record<string, number>> {
-  const count = expected(load) / load.size || Math.min(MOST_DATAGRAMS, Math.floor(MOST_BYTES / load.size));
+  const count = expected(load) / load.size || Math.min(MAX_DATAGRAMS, Math.floor(MAX_BYTES / load.size));
   const seconds = load.rate ? load.seconds * 2 : load.seconds;
   const how = [host, port, load.size, count, load.rate, seconds, Number(load.segmented)];
   return new Helper(...prefix, native('load'), ...how).findings;
 }
 
-/** The bytes of a paced load; 0 for a flood, whose counter waits for silence. */
+/** Bytes of a paced load; 0 for a flood, whose counter waits for silence. */
 function expected(load: Load): number {
   return Math.round(load.rate * load.seconds) * load.size;
 }

@@ -15,10 +15,7 @@ export function native(name: Native): string {
   return join(BUILT, name);
 }
 
-/**
- * Compiles what generates loads and counts what arrives, and the bare loops. These must be faster than what they measure,
- * so there is no other version of them for a machine without a compiler.
- */
+/** Compiles the generators, counters and bare loops, which must be faster than what they measure. */
 export function buildNative(): void {
   mkdirSync(BUILT, { recursive: true });
   for (const name of [...PROGRAMS, ...LOOPS]) {

@@ -3,7 +3,7 @@ import { named } from './original.js';
 import { compared, median, type Results, short } from './results.js';
 import { table } from './table.js';
 
-/** What was measured of mproxy and of the original on the same loads, and the ratios, as paragraphs of Markdown. */
+/** Figures of mproxy and the original on the same loads, with ratios, as Markdown. */
 export function besideOriginal(results: Results): string[] {
   const measured = results.all.filter(
     ({ contestant, samples }) => contestant.name === ORIGINAL && samples.length > 0,

@@ -11,9 +11,8 @@ const REMEDY = 'name the folder with the four executables of the Rust original';
 
 /**
  * The Rust program of the same name.
- *
- * @param folder where its executables are
- * @throws an Error where it does not hold all four, or they are another program
+ * @param folder with its executables
+ * @throws an Error if one is missing or is another program
  */
 export function original(folder: string): Contestant {
   const version = checkOriginal(folder);
@@ -32,12 +31,10 @@ export function named({ name, version }: Contestant): string {
 }
 
 /**
- * Checks that a folder holds the original. Its `--help` identifies it: 0.1.8 has no `--version`, and takes one for an
- * unused argument.
- *
- * @returns the version that `cargo install` recorded in the folder's parent (.crates.toml; The Cargo Book, Cargo Home),
- * several where its programs differ, undefined where one has no record
- * @throws an Error that says what is missing
+ * Checks that a folder holds the original. `--help` identifies it: 0.1.8 has no `--version`, and ignores it.
+ * @returns the version that `cargo install` recorded in the parent folder (.crates.toml; The Cargo Book,
+ * Cargo Home), several if the programs differ, undefined if one is not recorded
+ * @throws an Error that names the problem
  */
 export function checkOriginal(folder: string): string | undefined {
   const wrong = problem(folder);
@@ -77,7 +74,7 @@ function recorded(file: string): Map<string, string> {
   return new Map([...lines].map(([, name, version]) => [name!, version!]));
 }
 
-/** It sends lines alone, and binds the port of a group once for each TCP client, without SO_REUSEADDR: one client at most. */
+/** Sends only lines, and binds the group's port per TCP client, without SO_REUSEADDR: one client at most. */
 function command(folder: string, load: Load, place: Place): Command | undefined {
   const run = (name: string, ...rest: string[]) => ({ argv: [join(folder, `mproxy-${name}`), ...rest] });
   if (load.role === 'client') {

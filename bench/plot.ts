@@ -9,10 +9,10 @@ const GAP = 25;
 const ROW = 20;
 const BAR = 14;
 const TOP = 66;
-/** Room right of the longest bar, for its figure. */
+/** Space for the figure right of the longest bar. */
 const FIGURE = 62;
-/** A bar more than so many times as long as the one of the C loop, or else ours, is cut off, so that the others can be seen. */
-const MOST = 6;
+/** A bar longer than this multiple of the C loop's, or else mproxy's, is cut off. */
+const MAX_RATIO = 6;
 
 const COLOURS: Record<Contestant['kind'], string> = {
   ours: '#1a66c9',
@@ -78,10 +78,10 @@ function block(rows: Result[], panels: Panel[], y: number): string[] {
 }
 
 function scale(rows: Result[], values: number[]): number {
-  const yardstick = rows.findIndex(({ contestant }) => contestant.kind === 'loop');
-  const base = values[Math.max(yardstick, 0)]!;
+  const loop = rows.findIndex(({ contestant }) => contestant.kind === 'loop');
+  const base = values[Math.max(loop, 0)]!;
   const longest = Math.max(...values.filter(Number.isFinite), 0);
-  return Number.isFinite(base) && base > 0 ? Math.min(longest, base * MOST) : longest;
+  return Number.isFinite(base) && base > 0 ? Math.min(longest, base * MAX_RATIO) : longest;
 }
 
 function bar(x: number, y: number, value: number, longest: number, colour: string): string[] {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const PATIENCE_MS = 5000;
+const TIMEOUT_MS = 5000;
 const LISTENING = '0A';
 
 export async function freeUdpPort(): Promise<number> {
@@ -26,9 +26,8 @@ export async function freeTcpPort(): Promise<number> {
 }
 
 /**
- * How many UDP sockets are bound to a port of IPv4 (proc_pid_net(5)).
- *
- * @param pid a process in whose network namespace they are; default this one
+ * Number of UDP sockets bound to an IPv4 port (proc_pid_net(5)).
+ * @param pid process whose network namespace is examined; default this one
  */
 export function udpSockets(port: number, pid?: number): number {
   return sockets('udp', port, pid).length;
@@ -36,8 +35,7 @@ export function udpSockets(port: number, pid?: number): number {
 
 /**
  * Whether a TCP port has a listener that has accepted all connections.
- *
- * @param pid a process in whose network namespace it is; default this one
+ * @param pid process whose network namespace is examined; default this one
  */
 export function isListening(port: number, pid?: number): boolean {
   const listener = sockets('tcp', port, pid).find(({ state }) => state === LISTENING);
@@ -59,7 +57,7 @@ function sockets(protocol: 'udp' | 'tcp', port: number, pid?: number): { state: 
     }));
 }
 
-/** Empty for a process that has ended: a zombie has no network namespace. */
+/** Empty for an ended process: a zombie has no network namespace. */
 function table(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -69,17 +67,17 @@ function table(file: string): string {
   }
 }
 
-/** Waits for a condition; `failed` ends it early. */
+/** Waits for a condition. A reason from `failed` ends the wait early. */
 export async function until(
   what: string,
   condition: () => boolean,
   failed?: () => string | false,
 ): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + TIMEOUT_MS;
   while (!condition()) {
     const why = failed?.();
     if (why) throw new Error(why);
-    if (performance.now() > end) throw new Error(`no ${what} within ${PATIENCE_MS / 1000} s`);
+    if (performance.now() > end) throw new Error(`no ${what} within ${TIMEOUT_MS / 1000} s`);
     await sleep(10);
   }
 }

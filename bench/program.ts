@@ -6,15 +6,15 @@ import type { Command } from './contestant.js';
 const GRACE_MS = 3000;
 const running = new Set<Program>();
 
-/** What a process and its children have used. */
+/** Resources used by a process and its children. */
 export interface Usage {
   /** Seconds of CPU. */
   cpu: number;
-  /** Bytes of memory at their peaks (VmHWM). */
+  /** Peak memory in bytes (VmHWM). */
   rss: number;
 }
 
-/** A process that leads a group of its own, so that it ends with all its children. */
+/** A process in its own process group, so that it is killed with its children. */
 export class Program {
   readonly #child: ChildProcess;
   readonly ended: Promise<unknown>;
@@ -33,7 +33,7 @@ export class Program {
     running.add(this);
   }
 
-  /** undefined where it could not be started. */
+  /** undefined if it could not be started. */
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -42,7 +42,7 @@ export class Program {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The last line that it said. */
+  /** The last line of its stderr. */
   get lastWords(): string {
     return this.#last;
   }
@@ -56,12 +56,12 @@ export class Program {
         total.rss += Number(peak ?? 0) * 1024;
         for (const thread of readdirSync(`/proc/${pid}/task`)) {
           const at = `/proc/${pid}/task/${thread}`;
-          // Its first figure is nanoseconds on a CPU; those of `stat` are hundredths of a second.
+          // The first field is CPU time in nanoseconds; `stat` has only hundredths of a second.
           total.cpu += Number(readFileSync(`${at}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
           left.push(...readFileSync(`${at}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
         }
       } catch (error) {
-        // It ended meanwhile.
+        // It has ended.
         if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
       }
     }
@@ -70,13 +70,13 @@ export class Program {
 
   async stop(): Promise<void> {
     this.#signal('SIGTERM');
-    const late = setTimeout(() => this.#signal('SIGKILL'), GRACE_MS);
+    const killTimer = setTimeout(() => this.#signal('SIGKILL'), GRACE_MS);
     if (this.alive) await this.ended;
-    clearTimeout(late);
+    clearTimeout(killTimer);
     this.kill();
   }
 
-  /** Ends what is left of the group. */
+  /** Kills the remaining processes of the group. */
   kill(): void {
     this.#signal('SIGKILL');
     running.delete(this);
@@ -93,30 +93,30 @@ export class Program {
   }
 }
 
-/** Ends every process that is still there. */
+/** Kills all remaining processes. */
 export function killAll(): void {
   for (const program of running) program.kill();
 }
 
-/** One of the bench's own programs, which tells its findings as the last line of its stdout. */
+/** One of the bench's own programs, whose last line of stdout is its result as JSON. */
 export class Helper {
   readonly #child: ChildProcess;
   readonly findings: Promise<Record<string, number>>;
-  #said = '';
+  #stdout = '';
 
   constructor(...argv: (string | number)[]) {
     const [file, ...args] = argv.map(String);
     this.#child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child.stdout?.on('data', (chunk: Buffer) => {
-      this.#said += chunk;
+      this.#stdout += chunk;
     });
     this.findings = this.#finish(argv.join(' '));
-    // Looked at later, or never when the measurement failed for another reason.
+    // Awaited later, or never if the measurement failed for another reason.
     this.findings.catch(() => undefined);
   }
 
   says(what: string): boolean {
-    return this.#said.includes(what);
+    return this.#stdout.includes(what);
   }
 
   kill(): void {
@@ -125,7 +125,7 @@ export class Helper {
 
   async #finish(what: string): Promise<Record<string, number>> {
     await once(this.#child, 'close');
-    const line = this.#said.trim().split('\n').at(-1);
+    const line = this.#stdout.trim().split('\n').at(-1);
     if (this.#child.exitCode !== 0 || !line) throw new Error(`${what}: failed`);
     return JSON.parse(line);
   }

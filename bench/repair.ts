@@ -9,20 +9,20 @@ import { until } from './ports.js';
 import { Program } from './program.js';
 import type { Sample } from './sample.js';
 
-/** A group that leaves none of the hosts that the bench makes. */
+/** An administratively scoped group, used only between the bench's hosts. */
 const GROUP = '239.77.0.2';
 const PORT = 9922;
 const SENDER = 1;
 const RECEIVERS = [2, 3, 4];
-/** As much as mproxy asks for. */
+/** Same as mproxy's receive buffer. */
 const BUFFER = '8388608';
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
-/** How a program sends a file to many; each of them ends when its part is done, or is ended. */
+/** How a program sends a file to many receivers. Processes that do not end by themselves are stopped. */
 interface Repairer {
   receive: (host: number, folder: string, input: string) => { argv: string[]; file: string };
   send: (input: string, mbps: number) => string[];
-  /** Whose end says that everybody has the file. */
+  /** Whose end means that all receivers have the file. */
   ends: 'receivers' | 'sender';
 }
 
@@ -37,20 +37,20 @@ const repairers: Record<string, Repairer> = {
       ours('client', '--path', input, '--server-addr', group(), '--frame', 'mold', '--rate', `${mbps}Mbps`),
     ends: 'receivers',
   },
-  /** Takes whoever registers, within its time for that: who is there is known to it as little as to mproxy. */
+  /** Accepts any receiver that registers in time; like mproxy, it has no list of receivers. */
   uftp: uftp([]),
-  /** Is told whom to wait for, and so does not wait for others. */
+  /** Has a list of receivers, and waits for no others. */
   'uftp -H': uftp(['-H', RECEIVERS.map(uid).join(',')]),
 };
 
-/** Those who can send a file to many and repair what was lost. Their commands are made with the hosts. */
+/** Programs that multicast a file with repair. Their commands are built once the hosts exist. */
 export const REPAIRERS: Contestant[] = Object.keys(repairers).map((name) => ({
   name,
   kind: name === 'mproxy' ? 'ours' : 'peer',
   command: (load) => (load.role === 'repair' ? { argv: [] } : undefined),
 }));
 
-/** Sends a file to three hosts that lose a part of everything. Throws unless all three have it. */
+/** Sends a file to three lossy hosts. @throws unless all three receive it in full */
 export async function repair({ name }: Contestant, load: Load, work: string): Promise<Sample> {
   const { receive, send, ends } = repairers[name]!;
   const input = join(work, `input-${load.bytes}`);
@@ -75,16 +75,16 @@ export async function repair({ name }: Contestant, load: Load, work: string): Pr
     const before = hosts.sent(SENDER);
     const begin = performance.now();
     const sender = run(SENDER, send(input, load.mbps));
-    const those = ends === 'sender' ? [sender] : receivers.map(({ program }) => program);
-    await inTime(Promise.all(those.map(({ ended }) => ended)));
+    const awaited = ends === 'sender' ? [sender] : receivers.map(({ program }) => program);
+    await withTimeout(Promise.all(awaited.map(({ ended }) => ended)));
     const seconds = (performance.now() - begin) / 1000;
     const wire = (hosts.sent(SENDER) - before) / load.bytes;
-    await inTime(sender.ended);
+    await withTimeout(sender.ended);
     const content = readFileSync(input);
     const whole = receivers.filter(({ file }) => readFileSync(file).equals(content)).length;
     if (whole < RECEIVERS.length)
       throw new Error(`${whole} of ${RECEIVERS.length} got it: ${sender.lastWords}`);
-    return { ...NOTHING, delivered: 1, mbps: (load.bytes * 8) / seconds / 1e6, seconds, wire };
+    return { ...NOT_MEASURED, delivered: 1, mbps: (load.bytes * 8) / seconds / 1e6, seconds, wire };
   } finally {
     for (const program of programs) await program.stop();
     hosts.remove();
@@ -92,7 +92,7 @@ export async function repair({ name }: Contestant, load: Load, work: string): Pr
   }
 }
 
-const NOTHING = { offered: NaN, rate: NaN, cpu: NaN, rss: NaN, p50: NaN, p99: NaN };
+const NOT_MEASURED = { offered: NaN, rate: NaN, cpu: NaN, rss: NaN, p50: NaN, p99: NaN };
 
 function uftp(more: string[]): Repairer {
   const where = ['-I', 'eth0', '-M', GROUP, '-p', `${PORT}`, '-B', BUFFER];
@@ -118,10 +118,10 @@ function uid(host: number): string {
   return `0x${host.toString(16).padStart(8, '0')}`;
 }
 
-async function inTime(done: Promise<unknown>): Promise<void> {
+async function withTimeout(done: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done in ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
+    timer = setTimeout(() => reject(new Error(`not done in ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
   });
   await Promise.race([done, late]).finally(() => clearTimeout(timer));
 }

@@ -6,7 +6,7 @@ import { type Metric, median, type Result, type Results, short } from './results
 import { table } from './table.js';
 
 export interface Run {
-  /** What was left out, and why. */
+  /** What was skipped, and why. */
   skipped: string[];
   machine: string[];
   rounds: number;
@@ -40,7 +40,7 @@ const NOTES: Record<Role, string> = {
     'Microseconds from the send to the receipt of the same datagram at the other side; the probe sends by the clock, whatever is still under way.',
 };
 
-/** The report as Markdown, with pictures that lie beside it. */
+/** The report as Markdown; its pictures are in the same folder. */
 export function report(results: Results, run: Run): string {
   const roles = ROLES.filter((role) => results.loads(role).length > 0);
   const failures = results.all.filter(({ failure }) => failure !== undefined);

@@ -7,7 +7,6 @@ export interface Result {
   load: Load;
   contestant: Contestant;
   samples: Sample[];
-  /** Why a turn failed. */
   failure?: string;
 }
 
@@ -31,7 +30,7 @@ export class Results {
   }
 }
 
-/** The middle of all turns; each metric on its own. NaN where nothing was measured. */
+/** Median of one metric over all turns; NaN if there are none. */
 export function median(result: Result | undefined, metric: Metric): number {
   const values = (result?.samples ?? []).map((sample) => sample[metric]).sort((a, b) => a - b);
   const middle = values.length / 2;
@@ -39,7 +38,7 @@ export function median(result: Result | undefined, metric: Metric): number {
   return values.length % 2 ? values[Math.floor(middle)]! : (values[middle - 1]! + values[middle]!) / 2;
 }
 
-/** What a role is about: the metric of its first picture, and whether less of it is better. */
+/** The main metric of a role, and whether less is better. */
 export function headline(role: Role): { metric: Metric; title: string; less: boolean } {
   if (role === 'latency') return { metric: 'p50', title: 'median latency, us', less: true };
   if (role === 'repair') return { metric: 'seconds', title: 'seconds until all have it', less: true };
@@ -47,7 +46,7 @@ export function headline(role: Role): { metric: Metric; title: string; less: boo
   return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
 }
 
-/** The metrics by which two programs are compared in a role, the headline first, each with whether less is better. */
+/** The metrics for comparing two programs in a role, the headline first, and whether less is better. */
 export function compared(role: Role): { metric: Metric; title: string; less: boolean }[] {
   const first = headline(role);
   if (role === 'repair') return [first, { metric: 'wire', title: 'times the file on the wire', less: true }];
@@ -59,7 +58,7 @@ export function compared(role: Role): { metric: Metric; title: string; less: boo
   ];
 }
 
-/** A number with three digits that matter. */
+/** A number with three significant digits. */
 export function short(n: number): string {
   if (!Number.isFinite(n)) return '-';
   if (Math.abs(n) >= 100) return Math.round(n).toLocaleString('en');

@@ -1,20 +1,20 @@
-/** What one contestant did with one load. */
+/** Result of one contestant at one load. */
 export interface Sample {
-  /** Datagrams a second that the kernel took from the generator. */
+  /** Datagrams per second that the kernel accepted from the generator. */
   offered: number;
-  /** The part that arrived whole, 0 to 1. */
+  /** The part that arrived intact, 0 to 1. */
   delivered: number;
-  /** Datagrams a second that arrived; at a group's clients, all of theirs. */
+  /** Datagrams per second that arrived; for a group, the sum of all clients. */
   rate: number;
   mbps: number;
-  /** Seconds of CPU for 1e9 bytes delivered. */
+  /** CPU seconds per 1e9 bytes delivered. */
   cpu: number;
   /** Bytes. */
   rss: number;
   /** Microseconds. */
   p50: number;
   p99: number;
-  /** Of a repair: until everybody has the file, and times the file that the sender put on its wire. */
+  /** Repair only: time until all receivers have the file, and bytes sent divided by its size. */
   seconds: number;
   wire: number;
 }

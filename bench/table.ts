@@ -1,7 +1,6 @@
 /**
- * A table of Markdown.
- *
- * @param words how many of the first columns hold words, which stand at the left
+ * A Markdown table.
+ * @param words number of leading text columns, which are left-aligned
  */
 export function table(heads: string[], rows: string[][], words = heads.length): string {
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`;

@@ -1,55 +1,55 @@
-/** A position report of class A equipment (ITU-R M.1371, message 1), in the units that people use. */
+/** A class A position report (ITU-R M.1371, message 1), in common units. */
 export interface PositionReport {
-  /** Nine digits that name the ship; the first three its country. */
+  /** Nine digits; the first three are the country. */
   mmsi: number;
   /** 0 under way using engine, 1 at anchor, 5 moored. */
   status: number;
-  /** Rate of turn as the message has it, -128 to 127; -128 is unknown. */
+  /** Rate of turn as encoded, -128 to 127; -128 is unknown. */
   turn: number;
   /** Knots over ground. */
   speed: number;
-  /** Whether the position is good to 10 m. */
+  /** Whether the position is accurate to 10 m. */
   accurate: boolean;
   /** Degrees, east and north positive. */
   longitude: number;
   latitude: number;
   /** Degrees over ground. */
   course: number;
-  /** Degrees that the bow points to; 511 is unknown. */
+  /** Degrees; 511 is unknown. */
   heading: number;
   /** Second of the minute. */
   second: number;
-  /** State of the radio link, as the message has it. */
+  /** Radio link state as encoded. */
   radio: number;
 }
 
-/** The sentence that an AIS receiver prints for a report, without its line end. */
+/** The NMEA sentence of a report, without line end. */
 export function positionSentence(report: PositionReport, channel: 'A' | 'B'): string {
   const body = `AIVDM,1,1,,${channel},${armour(positionBits(report))},0`;
   return `!${body}*${checksum(body)}`;
 }
 
-/** NMEA 0183: the exclusive or of all that stands between `!` and `*`, as two hexadecimal digits. */
+/** NMEA 0183: exclusive or of the bytes between `!` and `*`, as two hexadecimal digits. */
 export function checksum(body: string): string {
   let sum = 0;
   for (const byte of Buffer.from(body)) sum ^= byte;
   return sum.toString(16).toUpperCase().padStart(2, '0');
 }
 
-/** What a receiver hears of a fleet: `count` sentences, each ship in turn, every ten seconds of its journey. */
+/** `count` sentences of a fleet: each ship reports in turn, every ten seconds of its journey. */
 export function fleetFeed(ships: number, count: number): Buffer {
-  const fleet = Array.from({ length: ships }, (_, i) => launch(i));
+  const fleet = Array.from({ length: ships }, (_, i) => createShip(i));
   const lines: string[] = [];
   for (let i = 0; i < count; i++) {
     const ship = fleet[i % ships]!;
     const second = Math.floor((i / ships) * PERIOD) % 60;
     lines.push(`${positionSentence(report(ship, second), i % 2 ? 'B' : 'A')}\r\n`);
-    sail(ship, PERIOD);
+    moveShip(ship, PERIOD);
   }
   return Buffer.from(lines.join(''));
 }
 
-/** Seconds between two reports of a ship; what class A sends at up to 14 knots. */
+/** Seconds between two reports of a ship: the class A interval at up to 14 knots. */
 const PERIOD = 10;
 
 interface Ship {
@@ -58,14 +58,14 @@ interface Ship {
   longitude: number;
   latitude: number;
   course: number;
-  /** Degrees a minute, to starboard. */
+  /** Degrees per minute, to starboard. */
   turning: number;
 }
 
-/** Puts ship number i somewhere in the German Bight: the same ship in the same place every time. */
-function launch(i: number): Ship {
+/** Places ship number i in the German Bight, reproducibly. */
+function createShip(i: number): Ship {
   const countries = [211, 219, 220, 232, 235, 244, 245, 257, 265, 538];
-  // Multiples of an irrational number, less their whole part, are spread evenly.
+  // The fractional parts of the multiples of an irrational number are spread evenly.
   const spread = (factor: number) => ((i + 1) * factor) % 1;
   const anchored = i % 10 === 9;
   return {
@@ -78,9 +78,9 @@ function launch(i: number): Ship {
   };
 }
 
-function sail(ship: Ship, seconds: number): void {
+function moveShip(ship: Ship, seconds: number): void {
   const radians = (ship.course * Math.PI) / 180;
-  // A knot is a minute of latitude an hour.
+  // A knot is one minute of latitude per hour.
   const degrees = ((ship.speed / 60) * seconds) / 3600;
   ship.latitude += degrees * Math.cos(radians);
   ship.longitude += (degrees * Math.sin(radians)) / Math.cos((ship.latitude * Math.PI) / 180);
@@ -104,7 +104,7 @@ function report(ship: Ship, second: number): PositionReport {
   };
 }
 
-/** The fields of message 1 in their order: 168 bits. */
+/** The fields of message 1 in order: 168 bits. */
 function positionBits(report: PositionReport): number[] {
   const bits: number[] = [];
   const put = (width: number, value: number) => {
@@ -128,7 +128,7 @@ function positionBits(report: PositionReport): number[] {
   return bits;
 }
 
-/** Six bits a character: 0 to 39 are `0` to `W`, 40 to 63 are `` ` `` to `w`. */
+/** Six bits per character: 0 to 39 are `0` to `W`, 40 to 63 are `` ` `` to `w`. */
 function armour(bits: number[]): string {
   let text = '';
   for (let at = 0; at < bits.length; at += 6) {

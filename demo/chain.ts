@@ -11,19 +11,19 @@ import { Hop } from './hop.js';
 import { connectReader, fileReader, type Reader, Tally } from './reader.js';
 import { until } from './until.js';
 
-/** How long readers may get nothing new before nothing more is expected. */
-const SILENCE_MS = 2_000;
-/** How much longer than its pace says the client may take. */
-const LATE_MS = 8_000;
-/** As datagrams are on Ethernet, not as large as loopback takes them. */
+/** Silence after which readers expect no more data. */
+const IDLE_MS = 2_000;
+/** How much longer than its rate implies the client may take. */
+const CLIENT_GRACE_MS = 8_000;
+/** UDP payload of an Ethernet frame; loopback would allow more. */
 const PAYLOAD = ['--payload', '1472'];
 
 /** The names of the hops, in the direction of the data. */
 export type HopName = 'client' | 'forward' | 'reverse A' | 'reverse B' | 'server';
 
 /**
- * Client, forward, a group, two reverses; from them to TCP and TLS readers, and to a server with its file. It is
- * built from its end, so that whatever is sent has somebody who waits for it.
+ * Client, forward, a group and two reverses, which serve TCP and TLS readers and a server with its file. It
+ * is started from its end, so that every datagram has a receiver.
  */
 export class Chain {
   readonly sent = new Tally();
@@ -36,13 +36,13 @@ export class Chain {
   readonly #folder = mkdtempSync(join(tmpdir(), 'mproxy-demo-'));
   #closed = false;
 
-  /** @param started is told of every hop that runs */
+  /** @param started called for every started hop */
   constructor(
     readonly feed: Feed,
     private readonly started: (hop: Hop) => void,
   ) {}
 
-  /** Starts everything; the client has nothing to send yet. */
+  /** Starts all programs; the client has no input yet. */
   async open(): Promise<void> {
     const authority = await this.#makeCertificate();
     this.group = `239.255.${randomInt(256)}.${randomInt(1, 255)}:${await freePort()}`;
@@ -57,7 +57,7 @@ export class Chain {
     const b = this.#start('reverse B', ['--multicast-addr', group, ...tcp, ...tls]);
     const downstream = ['--udp-downstream-addr', group];
     const forward = this.#start('forward', ['--udp-listen-addr', '127.0.0.1:0', ...downstream]);
-    // The last address that a reverse listens on is the group.
+    // The last address in a reverse's notices is the group.
     const [[plainA], [plainB, secureB], [entry]] = await Promise.all([
       a.listening(2),
       b.listening(3),
@@ -77,19 +77,19 @@ export class Chain {
     this.#start('client', ['--path', '-', '--server-addr', this.entry, ...pace]);
   }
 
-  /** Sends the feed, and waits until everybody has what is coming. */
+  /** Sends the feed and waits until all readers have received it. */
   async run(): Promise<void> {
-    const [client, forward, a, b, server] = ORDER.map((name) => this.hops.get(name)!) as FiveHops;
+    const [client, forward, a, b, server] = HOP_ORDER.map((name) => this.hops.get(name)!) as FiveHops;
     await this.#send(client.input);
     const seconds = (this.sent.bytes * 8) / this.feed.rate;
-    await until(() => !client.running, seconds * 1000 + LATE_MS);
+    await until(() => !client.running, seconds * 1000 + CLIENT_GRACE_MS);
     await client.stop();
-    await this.#arrival();
-    // Each writes out what it holds before the next one is asked to end.
+    await this.#waitForReaders();
+    // Each flushes its data before the next one is stopped.
     await forward.stop();
     await Promise.all([a.stop(), b.stop()]);
     await server.stop();
-    await until(() => this.readers.every((reader) => reader.ended()), SILENCE_MS);
+    await until(() => this.readers.every((reader) => reader.ended()), IDLE_MS);
     this.poll();
   }
 
@@ -97,7 +97,7 @@ export class Chain {
     for (const reader of this.readers) reader.poll();
   }
 
-  /** Ends and removes whatever is there. */
+  /** Stops all programs and removes their files. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const reader of this.readers) reader.close();
@@ -122,13 +122,13 @@ export class Chain {
       }
     };
     await pipeline(this.feed.stream, counted, input).catch((error: NodeJS.ErrnoException) => {
-      // A client that ended cannot be written to; how it ended is told with the verdict.
+      // Writing fails after the client ended; its failure is reported with the result.
       if (!['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) throw error;
     });
   }
 
-  /** Waits until every reader has as much as was sent, or nothing comes any more. */
-  async #arrival(): Promise<void> {
+  /** Waits until every reader has received all bytes, or none receives more. */
+  async #waitForReaders(): Promise<void> {
     const received = () => {
       this.poll();
       return this.readers.reduce((sum, { tally }) => sum + tally.bytes, 0);
@@ -136,10 +136,10 @@ export class Chain {
     const complete = () => this.readers.every(({ tally }) => tally.bytes >= this.sent.bytes);
     let before: number;
     do before = received();
-    while (!complete() && (await until(() => received() > before, SILENCE_MS)));
+    while (!complete() && (await until(() => received() > before, IDLE_MS)));
   }
 
-  /** @returns the certificate, which is its own authority */
+  /** @returns a self-signed certificate */
   async #makeCertificate(): Promise<string> {
     const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
       keyType: 'ec',
@@ -152,7 +152,7 @@ export class Chain {
   }
 }
 
-const ORDER: HopName[] = ['client', 'forward', 'reverse A', 'reverse B', 'server'];
+const HOP_ORDER: HopName[] = ['client', 'forward', 'reverse A', 'reverse B', 'server'];
 type FiveHops = [Hop, Hop, Hop, Hop, Hop];
 
 /** The name of the interface that has 127.0.0.1: `lo`, `lo0`, ... */
@@ -163,7 +163,7 @@ function loopback(): string {
   return found[0];
 }
 
-/** A UDP port that nobody has on any address: the group's. */
+/** A UDP port that is free on all addresses. */
 async function freePort(): Promise<number> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, resolve));

@@ -4,36 +4,31 @@ import { addAbortSignal, Readable } from 'node:stream';
 import { showBytes } from 'mproxy-base';
 import { fleetFeed } from './ais.js';
 
-/** What is sent through the chain. */
+/** The input of the chain. */
 export interface Feed {
-  /** What it is, for a person. */
   title: string;
-  /** Bytes, where that is known. */
+  /** Bytes, if known. */
   size: number | undefined;
-  /** Bits a second. */
+  /** Bits per second. */
   rate: number;
-  /** Ends by itself. */
   stream: Readable;
 }
 
-/** How long sending should take, and the most that it may. */
+/** Intended and maximum duration of sending. */
 const SECONDS = 8;
-const LONGEST = 10;
+const MAX_SECONDS = 10;
 /**
- * Nothing holds a datagram back once it is sent: what a program does not read at once must fit into its receive
- * buffer, 208 KiB where nobody raised it. At this pace a program may be late by a twentieth of a second or more.
+ * Bits per second. UDP has no flow control: unread datagrams must fit into the receive buffer, by default 208
+ * KiB. At the maximum rate a program may pause for at least 50 ms.
  */
-const FASTEST = 12_000_000;
-const SLOWEST = 400_000;
-const MOST = (FASTEST / 8) * LONGEST;
+const MAX_RATE = 12_000_000;
+const MIN_RATE = 400_000;
+const MAX_BYTES = (MAX_RATE / 8) * MAX_SECONDS;
 
 const SHIPS = 200;
 const REPORTS = 20_000;
 
-/**
- * Opens what the user asked for.
- * @param path a file, `-` for stdin, or undefined for the feed of a fleet
- */
+/** @param path a file, `-` for stdin, or undefined for a generated feed */
 export async function openFeed(path: string | undefined): Promise<Feed> {
   if (path === undefined) return fleet();
   return path === '-' ? stdin() : file(path);
@@ -48,21 +43,21 @@ function fleet(): Feed {
 async function file(path: string): Promise<Feed> {
   const found = await stat(path);
   if (!found.isFile()) throw new Error(`not a regular file: ${path}; pipe it in, with --path -`);
-  const size = Math.min(found.size, MOST);
-  const title = found.size > MOST ? `the first ${showBytes(MOST)} of ${path}` : path;
-  // Not one byte more, even when the file grows: the sizes on the screen are of what was there.
+  const size = Math.min(found.size, MAX_BYTES);
+  const title = found.size > MAX_BYTES ? `the first ${showBytes(MAX_BYTES)} of ${path}` : path;
+  // Read no more than this size even if the file grows: the screen shows it as the total.
   const stream = size === 0 ? Readable.from([]) : createReadStream(path, { end: size - 1 });
   return { title, size, rate: rateFor(size), stream };
 }
 
 function stdin(): Feed {
-  const title = `stdin, until its end, at most ${LONGEST} s or ${showBytes(MOST)}`;
-  return { title, size: undefined, rate: FASTEST, stream: Readable.from(readStdin()) };
+  const title = `stdin, until its end, at most ${MAX_SECONDS} s or ${showBytes(MAX_BYTES)}`;
+  return { title, size: undefined, rate: MAX_RATE, stream: Readable.from(readStdin()) };
 }
 
 async function* readStdin(): AsyncGenerator<Buffer> {
-  const signal = AbortSignal.timeout(LONGEST * 1000);
-  let left = MOST;
+  const signal = AbortSignal.timeout(MAX_SECONDS * 1000);
+  let left = MAX_BYTES;
   try {
     for await (const chunk of addAbortSignal(signal, process.stdin) as AsyncIterable<Buffer>) {
       yield chunk.subarray(0, left);
@@ -74,7 +69,7 @@ async function* readStdin(): AsyncGenerator<Buffer> {
   }
 }
 
-/** The pace at which so many bytes take about the time that they should. */
+/** The rate that sends `size` bytes in about the intended time. */
 function rateFor(size: number): number {
-  return Math.round(Math.min(FASTEST, Math.max(SLOWEST, (size * 8) / SECONDS)));
+  return Math.round(Math.min(MAX_RATE, Math.max(MIN_RATE, (size * 8) / SECONDS)));
 }

@@ -5,33 +5,33 @@ import { until } from './until.js';
 
 const START_MS = 15_000;
 const STOP_MS = 5_000;
-/** How often a hop tells its counters. */
+/** Report interval of the counters, in seconds. */
 const STATS = ['--stats', '0.2'];
 
 const UNITS: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
 
-/** One of the four commands, running, with what it says of itself on stderr. */
+/** One of the four commands as a process; its state is read from its stderr. */
 export class Hop {
-  /** The command as one would type it. */
+  /** Command line, for display. */
   readonly command: string;
   datagrams = 0;
-  /** To the two or more digits that the command shows. */
+  /** Rounded as the command displays it. */
   bytes = 0;
-  /** TCP and TLS clients connected. */
+  /** Connected TCP and TLS clients. */
   clients = 0;
   /** Notices of loss, without the command's name. */
   readonly losses: string[] = [];
-  /** How it ended, unless by itself or because it was asked to. */
+  /** How it ended, unless with status 0. */
   failure: string | undefined;
   readonly #child: ChildProcessByStdio<Writable, null, Readable>;
   readonly #ended: Promise<void>;
   #running = true;
-  #said = '';
+  #notices = '';
   #line = '';
 
   /**
    * @param name `client`, `server`, `forward` or `reverse`
-   * @param folder where it runs, and its files are
+   * @param folder working directory
    */
   constructor(
     readonly name: string,
@@ -45,7 +45,7 @@ export class Hop {
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     const kill = () => this.#child.kill('SIGKILL');
-    // Whatever ends this program, the hops do not outlive it.
+    // The hops must not outlive this program.
     process.once('exit', kill);
     this.#child.stdin.on('error', () => undefined);
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => this.#read(text));
@@ -69,42 +69,40 @@ export class Hop {
     return this.#running;
   }
 
-  /** The last notice that it gave. */
   get lastWords(): string {
-    return this.#said.trimEnd().split('\n').at(-1)!;
+    return this.#notices.trimEnd().split('\n').at(-1)!;
   }
 
-  /** What goes into it, when it reads stdin. */
   get input(): Writable {
     return this.#child.stdin;
   }
 
-  /** Waits until it listens on so many addresses. @returns their ports, in the order of its notices */
+  /** Waits until it listens on `count` addresses. @returns their ports, in the order of the notices */
   async listening(count: number): Promise<number[]> {
     const ports = () =>
-      [...this.#said.matchAll(/listening: .*?:(\d+)(?=\s)/g)].map(([, port]) => Number(port));
+      [...this.#notices.matchAll(/listening: .*?:(\d+)(?=\s)/g)].map(([, port]) => Number(port));
     await until(() => ports().length >= count || !this.#running, START_MS);
     if (ports().length >= count) return ports();
-    throw new Error(`${this.command}: ${this.#said.trim() || 'it did not come up in time'}`);
+    throw new Error(`${this.command}: ${this.#notices.trim() || 'it did not come up in time'}`);
   }
 
-  /** Waits until so many clients are connected to it. */
+  /** Waits until `count` clients are connected. */
   async served(count: number): Promise<void> {
     if (await until(() => this.clients >= count, START_MS)) return;
     throw new Error(`${this.command}: only ${this.clients} of ${count} readers were accepted in time`);
   }
 
-  /** Waits until it ended by itself. */
+  /** Waits up to `ms` for it to end. */
   async end(ms: number): Promise<void> {
     await until(() => !this.#running, ms);
   }
 
-  /** Has it write out what it holds and end; insists where it does not. */
+  /** Sends SIGTERM, on which it flushes its data and ends; SIGKILL after a timeout. */
   async stop(): Promise<void> {
     if (this.#running) this.#child.kill('SIGTERM');
-    const patience = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+    const killTimer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
     await this.#ended;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
   }
 
   #read(text: string): void {
@@ -113,7 +111,7 @@ export class Hop {
     for (const line of lines) {
       const [, topic, rest = ''] = /^mproxy-\w+: (\w+): (.*)$/.exec(line) ?? [];
       if (topic === 'stats') this.#count(rest);
-      else this.#said += `${line}\n`;
+      else this.#notices += `${line}\n`;
       if (topic === 'lost') this.losses.push(rest);
     }
   }

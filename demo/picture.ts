@@ -2,23 +2,23 @@ import { showBytes } from 'mproxy-base';
 import type { Chain, HopName } from './chain.js';
 import type { Reader } from './reader.js';
 
-/** One place of the chain, with its numbers. */
+/** A hop or reader with its counters. */
 export interface Row {
-  /** What stands before the name in the picture. */
+  /** Tree branch before the name. */
   branch: string;
   name: string;
   bytes: number;
-  /** Hops alone count them. */
+  /** Counted only by hops. */
   datagrams?: number;
   note: string;
-  /** What the note is: in order, out of order, or neither. */
+  /** Whether the note is a success, a failure, or neither. */
   mood: 'good' | 'bad' | 'plain';
 }
 
 /** A row, or a line of text between rows. */
 export type Part = Row | string;
 
-/** What is where, top to bottom: the data flows down. */
+/** The chain from top to bottom, in the direction of the data. */
 export function picture(chain: Chain, finished: boolean): Part[] {
   const hop = (branch: string, name: HopName) => hopRow(chain, branch, name);
   const reader = (branch: string, i: number) => readerRow(chain, branch, chain.readers[i]!, finished);

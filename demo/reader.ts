@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** Every byte that went by somewhere: how many, what they were, and the last whole line of them. */
+/** Counts and hashes bytes, and keeps their last complete line. */
 export class Tally {
   bytes = 0;
   lastLine = '';
@@ -13,18 +13,18 @@ export class Tally {
   add(chunk: Buffer): void {
     this.bytes += chunk.length;
     this.#hash.update(chunk);
-    // A line that is longer than what a screen shows needs no more of it.
+    // A screen shows no more than this of a line.
     const lines = (this.#rest + chunk.toString('latin1')).split('\n');
     this.#rest = lines.pop()!.slice(0, 200);
     this.lastLine = lines.pop()?.slice(0, 200) ?? this.lastLine;
   }
 
-  /** The SHA-256 of all of it, so far. */
+  /** SHA-256 so far. */
   get digest(): string {
     return this.#hash.copy().digest('hex');
   }
 
-  /** How this differs from what was sent; undefined when it is the same, byte for byte. */
+  /** How this differs from the sent bytes; undefined if they are identical. */
   difference(sent: Tally): string | undefined {
     const missing = sent.bytes - this.bytes;
     if (missing !== 0)
@@ -33,20 +33,20 @@ export class Tally {
   }
 }
 
-/** Who reads at the end of the chain. */
+/** A reader at the end of the chain. */
 export interface Reader {
   readonly name: string;
   readonly tally: Tally;
-  /** Takes in what came, where that does not happen by itself. */
+  /** Reads new data, if that is not event-driven. */
   poll(): void;
-  /** Whether nothing more can come. */
+  /** Whether no more data can arrive. */
   ended(): boolean;
   close(): void;
 }
 
 /**
  * Connects, and reads until the other side ends. Resolves once connected.
- * @param authority the certificate to trust, for TLS
+ * @param authority certificate to trust; without it the connection is plain TCP
  */
 export async function connectReader(name: string, port: number, authority?: string): Promise<Reader> {
   const to = { port, host: '127.0.0.1' };
@@ -65,7 +65,7 @@ export async function connectReader(name: string, port: number, authority?: stri
   return { name, tally, poll: () => undefined, ended: () => ended, close: () => socket.destroy() };
 }
 
-/** Reads a file that grows. */
+/** Reads a growing file. */
 export function fileReader(name: string, path: string): Reader {
   const tally = new Tally();
   const file = openSync(path, 'r');

@@ -3,22 +3,22 @@ import type { Chain } from './chain.js';
 import type { Hop } from './hop.js';
 import { type Part, picture, type Row } from './picture.js';
 
-/** What is shown of a running chain. */
+/** Display of a running chain. */
 export interface Screen {
-  /** A hop was started. */
+  /** Shows the command of a started hop. */
   hop(hop: Hop): void;
-  /** The chain stands: from now on it is shown. */
+  /** Starts displaying the chain. */
   show(chain: Chain): void;
-  /** Shows it for the last time, with what every reader got, where there is that to tell. */
+  /** Shows the final state; if finished, with the result of every reader. */
   end(finished: boolean): void;
 }
 
-/** A picture redrawn in place on a terminal with room for it; else lines, once a second. */
+/** A picture redrawn in place on a large enough terminal; otherwise lines, once per second. */
 export function openScreen(output: NodeJS.WriteStream): Screen {
   const { isTTY, columns = 0, rows = 0 } = output;
-  const roomy = isTTY && columns >= 72 && rows >= 20 && process.env.TERM !== 'dumb';
+  const fits = isTTY && columns >= 72 && rows >= 20 && process.env.TERM !== 'dumb';
   const paint = isTTY && !process.env.NO_COLOR ? COLOURS : NO_COLOURS;
-  return new Live(output, paint, roomy);
+  return new LiveScreen(output, paint, fits);
 }
 
 type Paint = Record<'bold' | 'dim' | 'good' | 'bad' | 'flow', (text: string) => string>;
@@ -28,13 +28,13 @@ const same = (text: string) => text;
 const COLOURS: Paint = { bold: sgr(1), dim: sgr(2), good: sgr(32), bad: sgr(31), flow: sgr(36) };
 const NO_COLOURS: Paint = { bold: same, dim: same, good: same, bad: same, flow: same };
 
-/** No cursor, and lines that are cut at the right edge instead of wrapped; and back. */
-const QUIET = '\x1b[?25l\x1b[?7l';
-const NORMAL = '\x1b[?7h\x1b[?25h';
+/** Hides the cursor and disables line wrapping; and the reverse. */
+const START_DRAWING = '\x1b[?25l\x1b[?7l';
+const STOP_DRAWING = '\x1b[?7h\x1b[?25h';
 
 const TITLE = 'The four programs as one chain, on the loopback interface alone:';
 
-class Live implements Screen {
+class LiveScreen implements Screen {
   #chain: Chain | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hops = 0;
@@ -44,7 +44,7 @@ class Live implements Screen {
   constructor(
     private readonly output: NodeJS.WriteStream,
     private readonly paint: Paint,
-    /** Whether the picture is drawn again and again. */
+    /** Whether the picture is redrawn in place. */
     private readonly redraws: boolean,
   ) {}
 
@@ -57,7 +57,7 @@ class Live implements Screen {
     this.#chain = chain;
     this.#started = performance.now();
     this.output.write('\n');
-    if (this.redraws) this.output.write(QUIET);
+    if (this.redraws) this.output.write(START_DRAWING);
     this.#timer = setInterval(() => this.#update(), this.redraws ? 100 : 1000);
   }
 
@@ -65,7 +65,7 @@ class Live implements Screen {
     clearInterval(this.#timer);
     if (!this.#chain) return;
     if (this.redraws || finished) this.#draw(this.#chain, finished);
-    if (this.redraws) this.output.write(NORMAL);
+    if (this.redraws) this.output.write(STOP_DRAWING);
     this.#chain = undefined;
   }
 
@@ -75,7 +75,7 @@ class Live implements Screen {
     else this.#list(this.#chain!);
   }
 
-  /** A line for every hop. */
+  /** Writes a line for every hop and reader. */
   #list(chain: Chain): void {
     const at = `${this.#seconds.toFixed(0)} s`.padStart(5);
     const rows = picture(chain, false).filter((part) => typeof part !== 'string');
@@ -106,7 +106,7 @@ class Live implements Screen {
   #heading(): string {
     const time = `${this.#seconds.toFixed(1)} s`;
     return this.paint.dim(
-      `${time.padEnd(NAME + 1 + this.#bar)}${'datagrams'.padStart(COUNT)}${'bytes'.padStart(COUNT)}`,
+      `${time.padEnd(NAME_WIDTH + 1 + this.#bar)}${'datagrams'.padStart(COUNT_WIDTH)}${'bytes'.padStart(COUNT_WIDTH)}`,
     );
   }
 
@@ -115,26 +115,26 @@ class Live implements Screen {
     if (typeof part === 'string') return part.startsWith('│') ? paint.dim(part) : paint.bold(part);
     const { branch, name, bytes, datagrams, note, mood } = part;
     const label = paint.dim(branch) + (datagrams === undefined ? name : paint.bold(name));
-    const gap = ' '.repeat(Math.max(1, NAME + 1 - branch.length - name.length));
-    const counts = `${count(datagrams).padStart(COUNT)}${showBytes(bytes).padStart(COUNT)}`;
+    const gap = ' '.repeat(Math.max(1, NAME_WIDTH + 1 - branch.length - name.length));
+    const counts = `${count(datagrams).padStart(COUNT_WIDTH)}${showBytes(bytes).padStart(COUNT_WIDTH)}`;
     const mark = { good: '✔ ', bad: '✘ ', plain: '' }[mood];
-    const told = mood === 'plain' ? note : paint[mood](mark + note);
-    return `${label}${gap}${this.#gauge(part, total)}${counts}  ${told}`.trimEnd();
+    const remark = mood === 'plain' ? note : paint[mood](mark + note);
+    return `${label}${gap}${this.#gauge(part, total)}${counts}  ${remark}`.trimEnd();
   }
 
   #gauge({ bytes, mood }: Row, total: number): string {
     const share = total === 0 ? 1 : Math.min(1, bytes / total);
-    // What a command shows is rounded.
+    // Byte counts shown by a command are rounded.
     const full = share > 0.995 ? this.#bar : Math.floor(share * this.#bar);
     const { flow, good, bad, dim } = this.paint;
     const colour = { good, bad, plain: flow }[mood];
     return colour('━'.repeat(full)) + dim('╌'.repeat(this.#bar - full));
   }
 
-  /** Wide enough to be seen, narrow enough that the notes fit beside it. */
+  /** Width of a bar, which leaves room for the notes. */
   get #bar(): number {
     const { columns = 100 } = this.output;
-    return Math.max(8, Math.min(32, columns - 2 - NAME - 1 - 2 * COUNT - 2 - NOTE));
+    return Math.max(8, Math.min(32, columns - 2 - NAME_WIDTH - 1 - 2 * COUNT_WIDTH - 2 - NOTE_WIDTH));
   }
 
   get #seconds(): number {
@@ -142,16 +142,16 @@ class Live implements Screen {
   }
 }
 
-/** Columns for the branches with the names, for a number, and for what there is to say. */
-const NAME = 20;
-const COUNT = 10;
-const NOTE = 24;
+/** Widths of branch and name, of a number, and of a note, in columns. */
+const NAME_WIDTH = 20;
+const COUNT_WIDTH = 10;
+const NOTE_WIDTH = 24;
 
 function count(datagrams: number | undefined): string {
   return datagrams === undefined ? '' : datagrams.toLocaleString('en');
 }
 
-/** Text that does nothing to a terminal. */
+/** Removes control characters, which must not reach the terminal. */
 function printable(text: string): string {
   return text
     .replace(/\r$/, '')

@@ -41,10 +41,10 @@ async function demonstrate(chain: Chain, screen: Screen): Promise<number> {
   screen.show(chain);
   await chain.run();
   screen.end(true);
-  return tell(chain);
+  return reportResult(chain);
 }
 
-function tell({ sent, readers, hops }: Chain): number {
+function reportResult({ sent, readers, hops }: Chain): number {
   const failed = [...hops].filter(([, { failure }]) => failure);
   for (const [name, { failure, lastWords }] of failed)
     console.log(`\n  mproxy-${name} ${failure}; it said last: ${lastWords}`);
@@ -60,7 +60,7 @@ function tell({ sent, readers, hops }: Chain): number {
   return good ? 0 : 1;
 }
 
-/** Resolves when somebody wants this to end, or nobody looks any more. */
+/** Resolves on a signal, or when the output is closed. */
 function interruption(): Promise<number> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve(1));

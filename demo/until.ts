@@ -1,4 +1,4 @@
-/** Waits until a condition holds, at most so long. @returns whether it does */
+/** Waits up to `ms` for a condition. @returns whether it holds */
 export async function until(condition: () => boolean, ms: number): Promise<boolean> {
   const deadline = performance.now() + ms;
   while (!condition()) {

@@ -33,7 +33,7 @@ complete -F ${call} ${name}
 
 function valueCase(flag: Flag): string {
   const values = valuesOf(flag);
-  // The next word may be a flag, where the value may be left out.
+  // With an optional value, the next word may be a flag.
   const orFlags = flag.optional ? ' $flags' : '';
   const does: Record<typeof values.kind, string> = {
     none: '',

@@ -13,14 +13,14 @@ ${flags.map((flag) => `${start} ${options(flag).join(' ')}\n`).join('')}`;
 function options(flag: Flag): string[] {
   const { name, short, optional, help } = flag;
   const values = valuesOf(flag);
-  // -x: a value and no file; -F: files, too. A value that may be left out is completed after the = alone.
-  const needs = optional ? [] : ['-x'];
+  // -x: a required value, no files; -F: files too. An optional value is completed only after =.
+  const required = optional ? [] : ['-x'];
   const completes: Record<typeof values.kind, string[]> = {
     none: [],
-    text: needs,
+    text: required,
     file: ['-r', '-F'],
-    interface: [...needs, '-a', quote('(ls /sys/class/net 2>/dev/null)')],
-    words: values.kind === 'words' ? [...needs, '-a', quote(values.words.join(' '))] : [],
+    interface: [...required, '-a', quote('(ls /sys/class/net 2>/dev/null)')],
+    words: values.kind === 'words' ? [...required, '-a', quote(values.words.join(' '))] : [],
   };
   const names = [...(short ? ['-s', short.slice(1)] : []), '-l', name.slice(2)];
   return [...names, ...completes[values.kind], '-d', quote(help)];

@@ -1,4 +1,4 @@
-// Lays the man page, the completions and the systemd unit of each command into its package, where npm pack finds them.
+// Writes the man page, completions and systemd unit of each command into its package for npm pack.
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,6 @@ for (const about of abouts) {
     writeFileSync(file, text);
   }
   const unit = `systemd/${about.name}@.service`;
-  // A client ends with its input: it is no service.
+  // A client ends with its input, so it is not a service.
   if (about.name !== 'mproxy-client') cpSync(join(root, 'packaging', unit), join(folder, unit));
 }

@@ -12,7 +12,7 @@ import {
 } from './manual.js';
 import { namesOf } from './values.js';
 
-/** A man page in man(7). */
+/** A man page in man(7) format. */
 export function manPage(about: About, others: string[], date: string): string {
   const { name, summary, hangup, examples } = about;
   const flags = flagGroups(about).flatMap(([, group]) => group);
@@ -70,7 +70,7 @@ function reference(name: string, part: number): string {
   return `\\fB${roff(name)}\\fR(${part})`;
 }
 
-/** Text as roff takes it literally (groff_char(7)). */
+/** Escapes text for roff (groff_char(7)). */
 function roff(text: string): string {
   const marks: Record<string, string> = {
     '\\': '\\e',
@@ -83,7 +83,7 @@ function roff(text: string): string {
   return text.replace(/[\\\-'`^~]/g, (mark) => marks[mark]!);
 }
 
-/** The same in lines of 80 bytes at most; a stop at the beginning of one would be a request. */
+/** Escapes and wraps text to 80 bytes. A period at the start of a line would be a request. */
 function prose(text: string): string {
   return roff(text)
     .replace(/(.{1,78})(?: |$)/g, '$1\n')

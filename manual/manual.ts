@@ -1,4 +1,4 @@
-/** What the man pages of all four say beside what their --help says. */
+/** Text of the man pages of all four commands that is not in --help. */
 export type Item = readonly [what: string, text: string];
 
 export const DESCRIPTION = [
@@ -34,7 +34,7 @@ export const ENVIRONMENT: Item[] = [
   ],
 ];
 
-/** For what connects by TLS. */
+/** For commands that connect by TLS. */
 export const TLS_ENVIRONMENT: Item[] = [
   ['SSL_CERT_FILE', "The authorities to trust where the system's are elsewhere, without --tls-ca."],
 ];

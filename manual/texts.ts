@@ -4,7 +4,7 @@ import { fishCompletions } from './fish.js';
 import { manPage } from './man.js';
 import { zshCompletions } from './zsh.js';
 
-/** What is told of the four commands. */
+/** Loads the descriptions of the four commands. */
 export function readAbouts(): Promise<About[]> {
   return Promise.all(
     ['client', 'server', 'forward', 'reverse'].map(async (name) => {
@@ -14,7 +14,7 @@ export function readAbouts(): Promise<About[]> {
   );
 }
 
-/** The files that are made of a command's flags, by their paths in its package. */
+/** The files generated for a command, by path in its package. */
 export function texts(about: About, all: About[]): Record<string, string> {
   const { name } = about;
   const others = all.map((other) => other.name).filter((other) => other !== name);
@@ -26,7 +26,7 @@ export function texts(about: About, all: About[]): Record<string, string> {
   };
 }
 
-/** A build that is to come out the same again says when it was (reproducible-builds.org, SOURCE_DATE_EPOCH). */
+/** Reproducible builds set the date (reproducible-builds.org, SOURCE_DATE_EPOCH). */
 function buildDate(): string {
   const { SOURCE_DATE_EPOCH } = process.env;
   const date = SOURCE_DATE_EPOCH ? new Date(Number(SOURCE_DATE_EPOCH) * 1000) : new Date();

@@ -1,6 +1,6 @@
 import type { Flag } from 'mproxy-command';
 
-/** What can be completed of a flag's value. */
+/** How a flag's value is completed. */
 export type Values = { kind: 'none' | 'text' | 'file' | 'interface' } | { kind: 'words'; words: string[] };
 
 export function valuesOf({ name, value, choices }: Flag): Values {
@@ -12,7 +12,7 @@ export function valuesOf({ name, value, choices }: Flag): Values {
   return { kind: 'text' };
 }
 
-/** The names that a flag goes by, the short one first. */
+/** The names of a flag, the short one first. */
 export function namesOf({ name, short }: Flag): string[] {
   return short === undefined ? [name] : [short, name];
 }

@@ -1,7 +1,7 @@
 import { type About, type Flag, flagGroups } from 'mproxy-command';
 import { namesOf, valuesOf } from './values.js';
 
-/** Completions for zsh: one line of _arguments (zshcompsys(1)) a flag. */
+/** Completions for zsh: one argument of _arguments (zshcompsys(1)) per flag. */
 export function zshCompletions(about: About): string {
   const flags = flagGroups(about).flatMap(([, group]) => group);
   return `#compdef ${about.name}
@@ -13,7 +13,7 @@ ${flags.map((flag) => `  ${argument(flag)}`).join(' \\\n')}
 
 function argument(flag: Flag): string {
   const names = namesOf(flag);
-  // =- wants the = : the next word may be a flag, where the value may be left out.
+  // =- requires the =, since with an optional value the next word may be a flag.
   const takes = flag.value === undefined ? '' : flag.optional ? '=-' : '=';
   const text = `[${flag.help.replace(/[[\]\\]/g, '\\$&')}]${value(flag)}`;
   if (flag.repeats) return quote(`*${flag.name}${takes}${text}`);

@@ -115,7 +115,7 @@ t.test('messages on a stopped terminal keep nobody waiting', { skip: noPty }, as
   }
   pty.go();
   await until('what was left out is told', () =>
-    /mproxy-forward: \d[\d,]* messages not shown: nobody took them\n/.test(String(pty.output)),
+    /mproxy-forward: \d[\d,]* messages not shown: stderr was blocked\n/.test(String(pty.output)),
   );
   pty.stop();
   await stopsSoon(t, forward);

@@ -79,6 +79,6 @@ t.test('a sender that is killed is told, and its successor followed', async (t) 
   const words = ['first', 'second', 'third'];
   t.equal(String(server.stdout), words.map((word) => numbered(1, 1000, word)).join(''));
   const [gone] = server.stderr.match(/^.*its sender is gone.*$/m)!;
-  t.match(gone, new RegExp(`session ${names[0]} of 127\\.0\\.0\\.1:\\d+: nothing heard for \\d`));
+  t.match(gone, new RegExp(`session ${names[0]} of 127\\.0\\.0\\.1:\\d+: nothing received for \\d`));
   t.equal(server.stderr.match(/its sender is gone/g)?.length, 1, 'the others ended');
 });

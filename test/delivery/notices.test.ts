@@ -30,6 +30,6 @@ t.test('the notices of many sessions are summed up', async (t) => {
   t.equal(summary.length, 1);
   t.match(
     summary[0],
-    /^mproxy-server: receiving: 127\.0\.0\.1:0,frame=mold: in \d+ seconds? also 95 sessions heard, 95 sessions ended$/,
+    /^mproxy-server: receiving: 127\.0\.0\.1:0,frame=mold: in \d+ seconds? also 95 sessions received, 95 sessions ended$/,
   );
 });

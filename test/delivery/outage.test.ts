@@ -54,7 +54,7 @@ t.test('a sender that was taken for gone, and is heard again, is followed', asyn
   feed.send(1000);
   await server.says('its sender is gone', 30_000);
   relay.cut = false;
-  await server.says('heard again');
+  await server.says('received again');
   feed.send(1000);
   await has(server, 'line 3000\n');
   t.equal(await feed.end(), 0, feed.client.stderr);

@@ -11,7 +11,7 @@ export const noPython: string | false = (() => {
   return status === 0 ? false : 'python3 is older than 3.8';
 })();
 
-const PROGRAM = fileURLToPath(new URL('../../../test/mold/peer.py', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../test/delivery/peer.py', import.meta.url));
 
 /** Starts the peer in one of its roles, and waits until its sockets are open. */
 export async function startPeer(

@@ -12,7 +12,7 @@ t.test('answers from another address than was asked are told, with what helps', 
   await feed.client.says('sending: session');
   const listen = ['--listen-addr', `127.0.0.1:${port}`, '--path', '-', '--from-start', '--once'];
   const server = receive(t, 'server', [...listen, '--request-addr', `127.0.0.2:${own}`]);
-  const told = `asked at 127.0.0.2:${own}, and answered from 127.0.0.1:${own}, which is not taken`;
+  const told = `requested from 127.0.0.2:${own}, answered from 127.0.0.1:${own}: ignored`;
   await server.port();
   feed.send(100);
   await server.says(`${told}; give --request-addr 127.0.0.1:${own}`);

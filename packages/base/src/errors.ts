@@ -2,8 +2,8 @@ import { getSystemErrorMap } from 'node:util';
 import { throwInternal } from './internal.js';
 
 /**
- * Every error that mproxy throws or rejects with carries one of these codes; they do not change. The number is the
- * exit status of a command that ends with it: 2 where the command line is wrong, 1 where it ran and failed.
+ * Every error that mproxy throws or rejects with has one of these stable codes. The number is the exit status
+ * of a command that ends with it: 2 for an invalid command line, 1 for a failure at run time.
  */
 export const ERRORS = {
   /** An argument that cannot be read, is missing, or contradicts another. */
@@ -12,11 +12,11 @@ export const ERRORS = {
   MPROXY_LOOP: 2,
   /** A name that does not resolve. */
   MPROXY_RESOLVE: 1,
-  /** A socket that cannot be bound: port in use, privileged port, address that is not this host's. */
+  /** A socket that cannot be bound: port in use, privileged port, or not an address of this host. */
   MPROXY_LISTEN: 1,
   /** An interface that does not exist, or that cannot carry the group. */
   MPROXY_INTERFACE: 1,
-  /** An address that must be a group and is not, or a group that cannot be kept apart. */
+  /** An address that must be a group and is not, or a group that the engine cannot isolate from others. */
   MPROXY_GROUP: 1,
   /** A file that cannot be opened or read. */
   MPROXY_FILE: 1,
@@ -26,11 +26,11 @@ export const ERRORS = {
   MPROXY_ENGINE: 1,
   /** Memory for `frame=mold` that the system does not grant, or a processor without vectors. */
   MPROXY_MEMORY: 1,
-  /** Data that could not be written where it was to go. */
+  /** Data that could not be written. */
   MPROXY_WRITE: 1,
-  /** Datagrams that the kernel did not take. */
+  /** Datagrams that the kernel did not accept. */
   MPROXY_SEND: 1,
-  /** Messages of `frame=mold` that could not be had, with `once`. */
+  /** Lost messages of `frame=mold`, with `once`. */
   MPROXY_LOST: 1,
   /** An upstream that failed, with `once`. */
   MPROXY_UPSTREAM: 1,
@@ -40,7 +40,7 @@ export type ErrorCode = keyof typeof ERRORS;
 
 export class MproxyError extends Error {
   override readonly name = 'MproxyError';
-  /** Whether a notice has reported it already. */
+  /** Whether a notice already reported it. */
   reported = false;
   constructor(
     readonly code: ErrorCode,
@@ -57,7 +57,7 @@ export class MproxyError extends Error {
 
 /**
  * An error in the form `what: which address or file: why; what to do`.
- * @throws `why` itself, where that is a mistake of this program
+ * @throws `why` itself, if it is an internal error
  */
 export function failure(
   code: ErrorCode,
@@ -74,8 +74,8 @@ export function usage(what: string, which: string, why: string, advice = ''): Mp
   return failure('MPROXY_USAGE', what, which, why, advice);
 }
 
-/** The system's errors in words; what is not here is told as the system tells it. */
-const WORDS: Record<string, string> = {
+/** Texts for error codes; for others the system's text is used. */
+const TEXTS: Record<string, string> = {
   EACCES: 'permission denied',
   EADDRINUSE: 'port already in use',
   EADDRNOTAVAIL: 'not an address of this host',
@@ -115,8 +115,8 @@ const WORDS: Record<string, string> = {
   ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'it has no certificate for the name; see --tls-servername',
 };
 
-/** What OpenSSL says when a person has another question. */
-const TLS_WORDS: Record<string, string> = {
+/** Clearer texts for reasons that OpenSSL gives. */
+const TLS_TEXTS: Record<string, string> = {
   'peer did not return a certificate': 'it showed no certificate, and --tls-client-ca wants one',
   'tlsv13 alert certificate required': 'it wants a certificate: --tls-cert and --tls-key',
   'wrong version number': 'it does not speak TLS',
@@ -127,23 +127,23 @@ const TLS_WORDS: Record<string, string> = {
 };
 
 /**
- * Why something failed, in words for a person.
- * @throws the error itself, where it is a mistake of this program: it is never taken for the failure of another
+ * The reason of a failure, for users.
+ * @throws the error itself if it is internal, which is never reported as the failure of something else
  */
 export function reason(why: unknown): string {
   if (!(why instanceof Error)) return String(why);
   throwInternal(why);
   const { code = '', reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
-  if (Object.hasOwn(WORDS, code)) return WORDS[code]!;
-  // OpenSSL's own words stand apart from its file names and line numbers (Node: errors, OpenSSL errors).
-  if (code.startsWith('ERR_') && typeof tls === 'string') return `${TLS_WORDS[tls] ?? tls}`;
+  if (Object.hasOwn(TEXTS, code)) return TEXTS[code]!;
+  // OpenSSL's reason, without its file names and line numbers (Node: errors, OpenSSL errors).
+  if (code.startsWith('ERR_') && typeof tls === 'string') return `${TLS_TEXTS[tls] ?? tls}`;
   const described = systemDescription(code);
   return described
     ? `${described} (${code})`
     : why.message.replace(/\s+/g, ' ').trim() || code || 'unknown error';
 }
 
-/** What the system calls an error: `not enough memory` for ENOMEM; undefined where the name is not one of its errors. */
+/** The system's text of an error: `not enough memory` for ENOMEM; undefined if it is not a system error. */
 function systemDescription(code: string): string | undefined {
   for (const [name, description] of getSystemErrorMap().values()) if (name === code) return description;
   return undefined;

@@ -14,7 +14,7 @@ const SIZES: Record<string, number> = {
 const RATES: Record<string, number> = { bps: 1, kbps: 1e3, Mbps: 1e6, Gbps: 1e9, pps: 1 };
 const RATE_HELP = 'a rate like 100Mbps or 5000pps: bps, kbps, Mbps, Gbps or pps';
 
-/** A pace: payload bits a second, or datagrams a second. */
+/** A rate: payload bits or datagrams per second. */
 export interface Rate {
   unit: 'bits' | 'datagrams';
   perSecond: number;
@@ -22,21 +22,21 @@ export interface Rate {
 
 /** @returns milliseconds. A bare number is seconds. */
 export function parseDuration(flag: string, value: string | number): number {
-  const { amount } = measure(flag, value, DURATIONS, 'a duration like 500ms, 10s, 5m or 1h');
-  // A timer that is asked for more fires at once (Node: timers, setTimeout).
+  const { amount } = quantity(flag, value, DURATIONS, 'a duration like 500ms, 10s, 5m or 1h');
+  // A longer timer fires at once (Node: timers, setTimeout).
   if (amount < 2 ** 31) return amount;
   throw usage(flag, String(value), 'more than 596h');
 }
 
 /** @returns bytes. A bare number is bytes. */
 export function parseSize(flag: string, value: string | number): number {
-  const { amount } = measure(flag, value, SIZES, 'a size like 4096, 64KiB, 8MiB or 1GB');
+  const { amount } = quantity(flag, value, SIZES, 'a size like 4096, 64KiB, 8MiB or 1GB');
   if (!Number.isInteger(amount)) throw usage(flag, String(value), 'not a whole number of bytes');
   return amount;
 }
 
 export function parseRate(flag: string, value: string): Rate {
-  const { amount, unit } = measure(flag, value, RATES, RATE_HELP);
+  const { amount, unit } = quantity(flag, value, RATES, RATE_HELP);
   if (amount <= 0) throw usage(flag, value, 'must be more than 0');
   return { unit: unit === 'pps' ? 'datagrams' : 'bits', perSecond: amount };
 }
@@ -47,40 +47,40 @@ export function parseInteger(flag: string, value: string | number, least: number
   throw usage(flag, String(value), `not a whole number from ${least} to ${most}`);
 }
 
-function measure(flag: string, value: string | number, units: Record<string, number>, expected: string) {
+function quantity(flag: string, value: string | number, units: Record<string, number>, expected: string) {
   const [, digits, unit] = /^(\d+(?:\.\d+)?|\.\d+) ?([A-Za-z]*)$/.exec(String(value)) ?? [];
   const factor = unit === undefined || !Object.hasOwn(units, unit) ? undefined : units[unit];
   if (digits === undefined || factor === undefined) throw usage(flag, String(value), `not ${expected}`);
   return { amount: Number(digits) * factor, unit };
 }
 
-/** Bytes for a person: `1.5 MB`. */
+/** Formats bytes: `1.5 MB`. */
 export function showBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   const power = Math.min(Math.floor(Math.log10(bytes) / 3), 4);
   return `${(bytes / 1000 ** power).toFixed(1)} ${['', 'kB', 'MB', 'GB', 'TB'][power]}`;
 }
 
-/** Memory for a person, in the units that kernels count in: `416 KiB`. */
+/** Formats memory in the units of the kernel: `416 KiB`. */
 export function showMemory(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   const power = bytes < 2 ** 20 ? 1 : bytes < 2 ** 30 ? 2 : 3;
   return `${Number((bytes / 1024 ** power).toFixed(1))} ${['', 'KiB', 'MiB', 'GiB'][power]}`;
 }
 
-/** A duration for a person: `500 ms`, `30 s`, `5 m`. */
+/** Formats a duration: `500 ms`, `30 s`, `5 m`. */
 export function showDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 120_000) return `${Number((ms / 1000).toFixed(1))} s`;
   return `${Number((ms / 60_000).toFixed(1))} m`;
 }
 
-/** A whole number for a person: `1,234`. toLocaleString would load 8 MB of the world's ways to write it. */
+/** Formats a whole number: `1,234`. toLocaleString would load 8 MB of locale data. */
 export function showNumber(number: number): string {
   return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-/** A count with its word: `1,234 datagrams`, `1 line`. @param words what several are called */
+/** Formats a count with its noun: `1,234 datagrams`, `1 line`. @param words the plural */
 export function showCount(count: number, word: string, words = `${word}s`): string {
   return `${showNumber(count)} ${count === 1 ? word : words}`;
 }

@@ -1,2 +1,2 @@
-/** The version of mproxy: one for all packages, which a test holds to it. */
+/** The version of all packages of mproxy; a test checks it. */
 export const VERSION = '0.2.0';

@@ -35,39 +35,36 @@ import {
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
 
-/** The options of mproxy-client: its flags, in camelCase. */
+/** The flags of mproxy-client, in camelCase. */
 export interface ClientOptions extends CommonOptions, KeyOptions, MoldSendOptions {
   /** A file, FIFO or device; `-` is stdin. */
   path: string;
-  /** `HOST:PORT[,KEY...]` to send to; may be left out with `tee`. */
+  /** `HOST:PORT[,KEY...]` to send to; optional with `tee`. */
   serverAddr?: string | string[];
-  /** Go on at the end of the file, as `tail -F` does. */
+  /** Continue after the end of the file, like `tail -F`. */
   follow?: boolean;
   /** With `follow`: begin at the end of the file. */
   fromEnd?: boolean;
   /**
-   * The speed of a serial device, in baud, 1 to 100,000,000; default as it is set. A device or terminal opened by its
-   * path is set raw: it is read byte for byte, and nothing is echoed.
+   * Speed of a serial device in baud, 1 to 100,000,000; default its present speed. A device or terminal
+   * opened by its path is set raw, without echo.
    */
   baud?: number | string;
-  /** Pace for each destination, `100Mbps` or `5000pps` of payload; default as fast as the network takes it. */
+  /** Rate limit of each destination, in payload: `100Mbps` or `5000pps`; default none. */
   rate?: string;
-  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default the MTU less headers, at most 8096. */
   payload?: number | string;
-  /**
-   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
-   * 50 ms for `raw`; a line waits for its newline.
-   */
+  /** Sends an unfinished line or `raw` piece this long after its first byte; default 50 ms for `raw` only. */
   flushAfter?: number | string;
 }
 
 export interface ClientHandle extends Handle {
-  /** Bytes sent so far, and bytes in all where the input is a regular file. */
+  /** Bytes sent so far; the total for a regular file. */
   progress(): { bytes: number; total: number | undefined };
 }
 
-/** More than any serial line has. */
-const MOST_BAUD = 100_000_000;
+/** Above the speed of any serial line. */
+const MAX_BAUD = 100_000_000;
 
 export const SERVER_ADDR: AddressRule = {
   flag: '--server-addr',
@@ -78,21 +75,21 @@ export const SERVER_ADDR: AddressRule = {
 /**
  * Streams a file, pipe or device to UDP destinations.
  *
- * `done` rejects with `MPROXY_SEND` when the kernel did not take everything, a refusing receiver excepted.
+ * `done` rejects with `MPROXY_SEND` if the kernel did not accept all datagrams, refusals by receivers aside.
  */
 export function startClient(options: ClientOptions, signal?: AbortSignal): ClientHandle {
   let source: FileSource | undefined;
   let sinks: Sink[] = [];
   let total: number | undefined;
   const handle = startProgram(options, signal, async (program) => {
-    const { frame, addresses, rate, flushAfter, asked, mold, baud } = readOptions(options);
+    const { frame, addresses, rate, flushAfter, payloadOption, mold, baud } = readOptions(options);
     const answers = await Promise.all(addresses.map((address) => resolveFirst(address, program.stopping)));
-    const payload = await choosePayload(asked, answers);
+    const payload = await choosePayload(payloadOption, answers);
     const input = open(options, baud, program);
     if (input.stat?.isFile() && !options.follow) total = input.stat.size;
-    const pace: Pace | undefined = rate && ((deliver) => paced(program, rate, deliver));
+    const pace: Pace | undefined = rate && ((deliver) => createPacer(program, rate, deliver));
     const tee = options.tee ? stdoutSink(program, frame, true) : undefined;
-    // The program stops it where a sink cannot be opened: a device gets its mode back.
+    // If a sink cannot be opened, the program stops the source, which restores a device's mode.
     source = program.source(new FileSource(options.path, input, { frame, payload, flushAfter, tee }));
     const targets = addresses.map((address, i) => ({ address, answers: [answers[i]!] }));
     if (mold && targets.length > 0) {
@@ -103,10 +100,10 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     if (sinks.length === 0) void tee?.ended.then(() => program.stop());
     program.onEnd(() => failUnsent(program, sinks));
     program.onEnd(() => failDiscarded(program, options.path, source?.counts.discarded ?? 0));
-    // What is paced of a session are its packets.
+    // A session paces its packets itself.
     program.route(source, sinks, { pace: mold ? undefined : pace });
   });
-  // What has left, by the slowest destination; with a tee alone, what was read.
+  // Bytes sent to the slowest destination; bytes read with only a tee.
   const sent = () =>
     sinks.length > 0 ? Math.min(...sinks.map(({ counts }) => counts.bytes)) : source?.bytesRead;
   return { ...handle, progress: () => ({ bytes: sent() ?? 0, total }) };
@@ -120,7 +117,7 @@ function readOptions(options: ClientOptions) {
     throw usage('--server-addr', 'missing', 'there is nowhere to send', 'or use --tee');
   if (follow && path === '-') throw usage('--follow', '-', 'stdin cannot be followed', 'give its path');
   if (baud !== undefined && path === '-') throw usage('--baud', '-', 'stdin keeps its mode', 'give its path');
-  if (fromEnd && !follow) throw usage('--from-end', 'given', 'means nothing without --follow');
+  if (fromEnd && !follow) throw usage('--from-end', 'given', 'it needs --follow');
   const frames = new Set<Frame>(addresses.map(({ keys }) => keys.frame ?? 'lines'));
   if (frames.size > 1)
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
@@ -131,9 +128,9 @@ function readOptions(options: ClientOptions) {
     addresses,
     frame,
     rate: pace,
-    baud: baud === undefined ? undefined : parseInteger('--baud', baud, 1, MOST_BAUD),
+    baud: baud === undefined ? undefined : parseInteger('--baud', baud, 1, MAX_BAUD),
     mold: frame === 'mold' ? sending : undefined,
-    asked: parsePayload(options.payload, frame === 'mold'),
+    payloadOption: parsePayload(options.payload, frame === 'mold'),
     flushAfter: parseFlushAfter(options.flushAfter, [frame]),
   };
 }
@@ -145,7 +142,7 @@ function open(options: ClientOptions, baud: number | undefined, program: Program
   return openInput(path, { engine, baud, lends: engine.sendsAtOnce });
 }
 
-function paced(program: Program, rate: Rate, deliver: Deliver): Pacer {
+function createPacer(program: Program, rate: Rate, deliver: Deliver): Pacer {
   const pacer = new Pacer(rate, deliver, program.stopping);
   program.onEnd(() => {
     if (pacer.unsent > 0)
@@ -154,7 +151,7 @@ function paced(program: Program, rate: Rate, deliver: Deliver): Pacer {
   return pacer;
 }
 
-/** What receivers and networks refuse is reported, no failure; what the kernel did not take is one, unless stopped. */
+/** Datagrams that the kernel did not accept are a failure, unless stopped. Refusals are only reported. */
 function failUnsent(program: Program, sinks: Sink[]): void {
   if (program.stopping.aborted) return;
   for (const { name, counts } of sinks) {

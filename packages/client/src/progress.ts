@@ -3,17 +3,17 @@ import type { Messages } from 'mproxy-command';
 import type { ClientHandle } from './index.js';
 
 const PERIOD_MS = 200;
-const BAR = 30;
+const BAR_WIDTH = 30;
 
 /**
- * Shows how far the input was sent, on stderr: a bar with the time left where its size is known.
- * @param asked whether the user asked for it; else it is shown for a regular file on a terminal
- * @returns ends it, with a last line
+ * Shows the progress on stderr: a bar with the remaining time if the size is known.
+ * @param requested by a flag; the default is to show it for a regular file on a terminal
+ * @returns a function that prints the last line and stops
  */
-export function showProgress(handle: ClientHandle, asked: boolean, messages: Messages): () => void {
+export function showProgress(handle: ClientHandle, requested: boolean, messages: Messages): () => void {
   const started = performance.now();
   const { terminal } = messages;
-  const shown = () => asked || (terminal && handle.progress().total !== undefined);
+  const shown = () => requested || (terminal && handle.progress().total !== undefined);
   const draw = () => {
     if (shown()) messages.draw(progressLine(handle.progress(), performance.now() - started));
   };
@@ -33,10 +33,10 @@ function progressLine(
   const speed = `${showBytes(bytes)}  ${((perSecond * 8) / 1e6).toFixed(1)} Mbps  ${showDuration(elapsed)}`;
   if (total === undefined) return speed;
   const share = total === 0 ? 1 : Math.min(bytes / total, 1);
-  const full = Math.round(share * BAR);
+  const full = Math.round(share * BAR_WIDTH);
   const left =
     share === 0
       ? '?'
       : showDuration(1000 * Math.ceil(((Math.max(0, total - bytes) / bytes || 0) * elapsed) / 1000));
-  return `[${'#'.repeat(full)}${'.'.repeat(BAR - full)}] ${Math.floor(share * 100)} %  ${speed}  ETA ${left}`;
+  return `[${'#'.repeat(full)}${'.'.repeat(BAR_WIDTH - full)}] ${Math.floor(share * 100)} %  ${speed}  ETA ${left}`;
 }

@@ -1,18 +1,18 @@
 import { COMMON_FLAGS, type Flag } from './flags.js';
 
-/** What is told of a command: its help, its man page and its completions are made of it. */
+/** The description of a command, the source of its help, man page and completions. */
 export interface About {
   name: string;
   summary: string;
-  /** What SIGHUP does, in a command that it does not stop: `SIGHUP ...`. */
+  /** The effect of SIGHUP, if it does not stop the command: `SIGHUP ...`. */
   hangup?: string;
-  /** Groups of flags under their headings, in the order of the help. */
+  /** Groups of flags by heading, in the order of the help. */
   flags: Record<string, Flag[]>;
-  /** Command lines; one that begins with blanks goes on with the one before. */
+  /** Command lines; one that begins with blanks continues the previous one. */
   examples: string[];
 }
 
-/** How values are written. */
+/** The syntax of values. */
 export const UNITS =
   'TIME is 500ms, 10s, 5m or 1h, a bare number seconds; SIZE is bytes, or 64KiB, 8MiB, 1GB.';
 
@@ -21,7 +21,7 @@ export function flagGroups({ flags }: About): [heading: string, Flag[]][] {
   return Object.entries({ ...flags, 'Common options': COMMON_FLAGS });
 }
 
-/** The summary with what a user must know of signals. */
+/** The summary, with the effect of SIGHUP. */
 export function fullSummary({ summary, hangup }: About): string {
   return hangup === undefined ? summary : `${summary} SIGHUP ${hangup}.`;
 }

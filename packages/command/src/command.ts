@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { MproxyError, parseDuration, VERSION } from 'mproxy-base';
-// Help must come at once: of the library only what it needs is loaded here.
+// The help must appear at once: only the necessary part of the library is loaded here.
 import type { CommonOptions, Handle } from 'mproxy-flow';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
 import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
@@ -10,26 +10,26 @@ import { abortWith } from './internal-error.js';
 import { Messages } from './messages.js';
 import { Signals } from './signals.js';
 
-/** What makes a command: what is told of it, and the library function that it starts. */
+/** A command: its description, and the library function that it starts. */
 export interface CommandSpec extends About {
-  /** Loaded only when the command runs, so that help comes at once. */
+  /** Loads the library only when the command runs, so that help appears at once. */
   start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
-  /** Shows progress while it runs; returns what ends it. */
+  /** Shows progress while it runs; returns a function that ends it. */
   progress?(handle: Handle, options: never, messages: Messages): () => void;
 }
 
-/** Options that the command line alone has. */
+/** Options of the command line only. */
 interface ShellOptions extends CommonOptions {
   quiet?: boolean;
   stats?: string | true;
 }
 
-/** Runs a command with the arguments of this process, and ends the process with its exit status. */
+/** Runs a command with the arguments of this process, and exits with its status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
-  // At the exit Node gives these their modes back, and aborts where one has hung up (ResetStdio, src/node.cc).
+  // At exit Node restores the modes of terminals, and aborts if one has hung up (ResetStdio, src/node.cc).
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   const messages = new Messages(spec.name);
-  // An unhandled rejection comes here, too (Node: process, --unhandled-rejections).
+  // Unhandled rejections arrive here, too (Node: process, --unhandled-rejections).
   process.on('uncaughtException', (error) => abortWith(spec.name, error));
   try {
     const options = parse(spec, process.argv.slice(2));
@@ -115,7 +115,7 @@ function option(flag: Flag): Option {
   return made;
 }
 
-/** A flag as the help shows it, and commander takes it: `-t, --tee`, `--stats [TIME]`. */
+/** A flag as shown in the help and passed to commander: `-t, --tee`, `--stats [TIME]`. */
 function usage({ name, short, value, optional }: Flag): string {
   const shape = value === undefined ? '' : optional ? ` [${value}]` : ` <${value}>`;
   return `${short ? `${short}, ` : ''}${name}${shape}`;

@@ -1,16 +1,16 @@
 import { KEYS, type KeyName } from 'mproxy-net/keys';
 
-/** One flag of a command: what its help, its parser, its man page and its completions are made of. */
+/** A flag of a command, the source of its help, parser, man page and completions. */
 export interface Flag {
   /** `--path` */
   name: string;
   /** `-t` */
   short?: string;
-  /** What its value looks like, `FILE|-`. None: a switch. */
+  /** Placeholder of its value, `FILE|-`. None: a switch. */
   value?: string;
-  /** All values that there are; by default those of `value` where it lists words in lower case, `auto|linux`. */
+  /** All values; by default those in `value` if it lists words in lower case, `auto|linux`. */
   choices?: readonly string[];
-  /** Whether the value may be left out. */
+  /** Whether the value may be omitted. */
   optional?: true;
   /** Whether it may be given more than once. */
   repeats?: true;
@@ -38,14 +38,14 @@ export const COMMON_FLAGS: Flag[] = [
   HELP_FLAG,
 ];
 
-/** The flag of what makes datagrams of a stream. */
+/** The flag of commands that split a stream into datagrams. */
 export const FLUSH_AFTER_FLAG: Flag = {
   name: '--flush-after',
   value: 'TIME',
   help: 'send an unfinished line or raw piece this long after its first byte; default raw 50ms, lines never',
 };
 
-/** The flags of what sends by `frame=mold`. */
+/** The flags of commands that send with `frame=mold`. */
 export const MOLD_SEND_FLAGS: Flag[] = [
   {
     name: '--session',
@@ -69,7 +69,7 @@ export const MOLD_SEND_FLAGS: Flag[] = [
   },
 ];
 
-/** The flags of what receives by `frame=mold`, but `--once`. */
+/** The flags of commands that receive with `frame=mold`, except `--once`. */
 export const MOLD_RECEIVE_FLAGS: Flag[] = [
   { name: '--from-start', help: 'request each session from its first message' },
   {

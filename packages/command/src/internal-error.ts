@@ -1,27 +1,27 @@
 import { writeSync } from 'node:fs';
 import { reopenTerminal } from 'mproxy-flow/endpoints/file/terminal';
 
-/** The longest that a full pipe or a stopped terminal behind stderr is waited for, in milliseconds. */
-const LONGEST_MS = 500;
+/** How long to retry at a full pipe or a stopped terminal, in milliseconds. */
+const MAX_MS = 500;
 const RETRY_MS = 10;
 
-/** Ends the process by SIGABRT, after the stack of a mistake of this program. */
+/** Ends the process by SIGABRT, after writing the stack of an internal error. */
 export function abortWith(command: string, error: unknown): never {
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   writeAll(`${command}: internal error; please report it with these lines:\n${stack}\n`);
   process.abort();
 }
 
-/** Writes to stderr at once: nothing runs after this. */
+/** Writes to stderr synchronously: nothing runs after this. */
 function writeAll(text: string): void {
   const bytes = Buffer.from(text);
-  const until = performance.now() + LONGEST_MS;
+  const until = performance.now() + MAX_MS;
   const stderr = reopenTerminal(2) ?? 2;
   for (let at = 0; at < bytes.length && performance.now() < until; ) {
     try {
       at += writeSync(stderr, bytes, at);
     } catch (error) {
-      // Whoever read it is gone.
+      // The reader is gone.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }

@@ -4,39 +4,39 @@ import { isatty } from 'node:tty';
 import { showCount } from 'mproxy-base';
 import { standardStream } from 'mproxy-flow/endpoints/file/terminal';
 
-/** What waits for a reader of stderr at most, in bytes: then messages are counted instead. */
+/** Maximum bytes queued for a reader of stderr; beyond it messages are only counted. */
 const QUEUE_LIMIT = 64 * 1024;
-/** How long the last messages wait for their reader, in milliseconds. */
-const PATIENCE_MS = 250;
-/** To the start of the line, which is cleared (ECMA-48: CR, EL). */
+/** How long to wait at exit until the last messages are read, in milliseconds. */
+const FLUSH_MS = 250;
+/** Returns to the start of the line and clears it (ECMA-48: CR, EL). */
 const CLEAR = '\r\x1b[K';
 
 /**
- * What a command says, on stderr. Nothing ever waits for its reader: not for a terminal that is stopped (Ctrl-S), nor for
- * a pipe that nobody reads.
+ * Messages of a command on stderr. Nothing waits for the reader: a stopped terminal (Ctrl-S), or an unread
+ * pipe.
  */
 export class Messages {
-  /** Whether a person sees it. */
+  /** Whether stderr is a terminal. */
   readonly terminal = isatty(2);
   readonly #stream = standardStream(2);
   #dropped = 0;
-  #gone = false;
-  /** A file, which never waits. */
+  #closed = false;
+  /** Whether stderr is a file, to which writes never block. */
   readonly #isFile: boolean;
-  /** The file took a part of a line. */
-  #cut = false;
+  /** Whether the file has an incomplete line. */
+  #partial = false;
 
   constructor(private readonly command: string) {
-    // A reader of the messages that went away (2>&1 | head) ends the messages, not the program.
+    // If the reader goes away (2>&1 | head), the messages end, not the program.
     this.#stream.on('error', () => {
-      this.#gone = true;
+      this.#closed = true;
     });
-    // Not by numbers: realpathSync of Node 20 takes the last status by numbers for that of a folder that it knows, and
-    // ends at a pipe (lib/fs.js, statValues); modules would then be loaded twice, under two names.
+    // bigint, since realpathSync of Node 20 takes the last numeric status for that of a directory it has
+    // cached, and stops at a pipe (lib/fs.js, statValues): modules would be loaded twice, under two names.
     this.#isFile = fstatSync(2, { bigint: true }).isFile();
   }
 
-  /** Says a line of text. */
+  /** Prints a line of text. */
   readonly say = (text: string): void => {
     if (this.#stream.writableLength > QUEUE_LIMIT) {
       this.#dropped++;
@@ -44,43 +44,43 @@ export class Messages {
     }
     const dropped = this.#dropped;
     this.#dropped = 0;
-    if (dropped > 0) this.#line(`${showCount(dropped, 'message')} not shown: nobody took them`);
+    if (dropped > 0) this.#line(`${showCount(dropped, 'message')} not shown: stderr was blocked`);
     this.#line(text);
   };
 
-  /** Draws over the line that was drawn before. Left out while its reader is behind: the next one tells more. */
+  /** Draws over the previously drawn line. Skipped while the reader is behind. */
   draw(text: string): void {
     if (this.#stream.writableLength > 0) return;
-    // A line that wraps could not be drawn over.
+    // A wrapped line could not be drawn over.
     const fits = text.slice(0, (process.stderr.columns ?? 80) - 1);
     this.#write(this.terminal ? `${CLEAR}${fits}` : `${text}\n`);
   }
 
-  /** Ends what was drawn. */
+  /** Ends the drawn line. */
   drawn(): void {
     if (this.terminal) this.#write('\n');
   }
 
-  /** Resolves when everything was shown, or its reader had its time. */
+  /** Resolves when everything was written, or after {@link FLUSH_MS}. */
   async shown(): Promise<void> {
     if (this.#stream.writableLength === 0) return;
     const written = new Promise((resolve) => this.#stream.write('', resolve));
-    await Promise.race([written, wait(PATIENCE_MS)]);
+    await Promise.race([written, wait(FLUSH_MS)]);
   }
 
   #line(text: string): void {
-    // On a terminal a progress bar may stand on the line.
+    // On a terminal the line may contain a progress bar.
     this.#write(`${this.terminal ? CLEAR : ''}${this.command}: ${text}\n`);
   }
 
   #write(text: string): void {
     if (this.#isFile) this.#append(text);
-    else if (!this.#gone) this.#stream.write(text);
+    else if (!this.#closed) this.#stream.write(text);
   }
 
-  /** A full disk may have room again: what it did not take is counted. Node's stream would take nothing ever after. */
+  /** A full disk may have room again later: refused messages are counted. Node's stream would stay failed. */
   #append(text: string): void {
-    const bytes = Buffer.from(this.#cut ? `\n${text}` : text);
+    const bytes = Buffer.from(this.#partial ? `\n${text}` : text);
     let at = 0;
     try {
       while (at < bytes.length) at += writeSync(2, bytes, at);
@@ -88,6 +88,6 @@ export class Messages {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
       this.#dropped++;
     }
-    if (at > 0) this.#cut = at < bytes.length;
+    if (at > 0) this.#partial = at < bytes.length;
   }
 }

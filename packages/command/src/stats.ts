@@ -1,7 +1,7 @@
 import { showBytes, showCount, showNumber } from 'mproxy-base';
 import type { Handle, RouteStats, SinkCounts, SourceCounts } from 'mproxy-flow';
 
-/** Prints a line a route every period, and once more at the end. */
+/** Prints one line per route in every period, and once more at the end. */
 export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {
   const print = () => {
     for (const route of handle.stats().routes) say(`stats: ${routeLine(route)}`);
@@ -14,11 +14,11 @@ export function printStats(handle: Handle, period: number, say: (text: string) =
 }
 
 function routeLine({ source, sinks }: RouteStats): string {
-  const to = sinks.map((sink) => ` -> ${sink.name}: ${[moved(sink), ...sinkExtras(sink)].join(', ')}`);
-  return `${source.name}: ${[moved(source), ...sourceExtras(source)].join(', ')}${to.join('')}`;
+  const to = sinks.map((sink) => ` -> ${sink.name}: ${[totals(sink), ...sinkExtras(sink)].join(', ')}`);
+  return `${source.name}: ${[totals(source), ...sourceExtras(source)].join(', ')}${to.join('')}`;
 }
 
-function moved({ datagrams, bytes }: { datagrams: number; bytes: number }): string {
+function totals({ datagrams, bytes }: { datagrams: number; bytes: number }): string {
   return `${showCount(datagrams, 'datagram')} ${showBytes(bytes)}`;
 }
 
@@ -35,15 +35,15 @@ function sourceExtras({
   mold,
 }: SourceCounts): string[] {
   return [
-    ...some(empty, 'empty datagram'),
-    ...people('connection', connections),
-    ...some(reconnects, 'reconnect'),
-    ...some(refused, connections ? 'refused connection' : 'refused datagram'),
-    ...some(timedOut, 'timed-out sender'),
-    ...some(brokenLines, 'broken line'),
-    ...some(discarded, 'discarded message'),
-    ...some(kernelDropped, 'kernel drop'),
-    ...some(dropped, 'dropped datagram'),
+    ...ifAny(empty, 'empty datagram'),
+    ...nowAndEver('connection', connections),
+    ...ifAny(reconnects, 'reconnect'),
+    ...ifAny(refused, connections ? 'refused connection' : 'refused datagram'),
+    ...ifAny(timedOut, 'timed-out sender'),
+    ...ifAny(brokenLines, 'broken line'),
+    ...ifAny(discarded, 'discarded message'),
+    ...ifAny(kernelDropped, 'kernel drop'),
+    ...ifAny(dropped, 'dropped datagram'),
     ...(mold ? moldReceived(mold) : []),
   ];
 }
@@ -58,11 +58,11 @@ function sinkExtras({
   mold,
 }: SinkCounts): string[] {
   return [
-    ...people('client', clients),
-    ...some(refused, 'refused client'),
-    ...some(timedOut, 'timed-out client'),
-    ...some(rotations, 'rotation'),
-    ...some(dropped, 'dropped datagram'),
+    ...nowAndEver('client', clients),
+    ...ifAny(refused, 'refused client'),
+    ...ifAny(timedOut, 'timed-out client'),
+    ...ifAny(rotations, 'rotation'),
+    ...ifAny(dropped, 'dropped datagram'),
     ...Object.entries(errors).map(([code, count]) => `${code} ${count}`),
     ...(mold ? moldSent(mold) : []),
   ];
@@ -72,11 +72,11 @@ function moldReceived(mold: NonNullable<SourceCounts['mold']>): string[] {
   const { gaps, asked, repaired, duplicates, lost, malformed } = mold;
   return [
     showCount(gaps, 'gap'),
-    ...some(asked, 'request'),
-    ...some(repaired, 'message repaired', 'messages repaired'),
-    ...some(duplicates, 'duplicate'),
-    ...some(lost, 'message lost', 'messages lost'),
-    ...some(malformed, 'malformed packet'),
+    ...ifAny(asked, 'request'),
+    ...ifAny(repaired, 'message repaired', 'messages repaired'),
+    ...ifAny(duplicates, 'duplicate'),
+    ...ifAny(lost, 'message lost', 'messages lost'),
+    ...ifAny(malformed, 'malformed packet'),
   ];
 }
 
@@ -89,17 +89,17 @@ function moldSent({
 }: NonNullable<SinkCounts['mold']>): string[] {
   return [
     showCount(messages, 'message'),
-    ...some(requests, 'request'),
-    ...some(refused, 'refused request'),
-    ...some(answers, 'packet sent again', 'packets sent again'),
-    ...some(unsent, 'of them not sent', 'of them not sent'),
+    ...ifAny(requests, 'request'),
+    ...ifAny(refused, 'refused request'),
+    ...ifAny(answers, 'packet sent again', 'packets sent again'),
+    ...ifAny(unsent, 'of them not sent', 'of them not sent'),
   ];
 }
 
-function people(word: string, count: { now: number; ever: number } | undefined): string[] {
+function nowAndEver(word: string, count: { now: number; ever: number } | undefined): string[] {
   return count ? [`${showCount(count.now, word)} now ${showNumber(count.ever)} ever`] : [];
 }
 
-function some(count: number, ...words: [one: string, many?: string]): string[] {
+function ifAny(count: number, ...words: [one: string, many?: string]): string[] {
   return count > 0 ? [showCount(count, ...words)] : [];
 }

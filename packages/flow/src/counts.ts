@@ -1,26 +1,26 @@
-/** What a source took in. */
+/** What a source received. */
 export interface SourceCounts {
   datagrams: number;
   bytes: number;
-  /** Those of the datagrams that came in without bytes. */
+  /** Those of the datagrams without payload. */
   empty: number;
-  /** Datagrams that the kernel dropped for want of receive buffer; undefined where the platform does not tell. */
+  /** Datagrams dropped with the receive buffer full; undefined where the platform does not report it. */
   kernelDropped?: number | undefined;
-  /** Datagrams dropped because the program itself did not keep up. */
+  /** Datagrams dropped because this program did not keep up. */
   dropped: number;
   /** Lines that got a newline because their stream ended inside them. */
   brokenLines: number;
-  /** Messages of `octet-counted` that are longer than a datagram, or that their stream ended inside of. */
+  /** Messages of `octet-counted` that are longer than a datagram or cut off by the end of their stream. */
   discarded: number;
-  /** Times that an upstream was connected again, or a followed file opened again. */
+  /** Times that an upstream was reconnected, or a followed file reopened. */
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
-  /** Refused by `--allow`: datagrams of a UDP source. Of a TCP source connections, also by `--max-senders` and where no descriptors are left. */
+  /** Refused by `--allow`: datagrams. TCP: connections, also by `--max-senders` or without descriptors. */
   refused: number;
-  /** Senders disconnected because they sent nothing for the sender timeout. */
+  /** Senders disconnected after the sender timeout. */
   timedOut?: number;
-  /** Of `frame=mold`; messages, but for `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
+  /** Of `frame=mold`: messages, except `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
   mold?: {
     gaps: number;
     asked: number;
@@ -31,27 +31,27 @@ export interface SourceCounts {
   };
 }
 
-/** What a sink passed on. */
+/** What a sink sent. */
 export interface SinkCounts {
   datagrams: number;
   bytes: number;
-  /** Datagrams dropped because the sink, or one of its clients, did not keep up or could not be written to. */
+  /** Datagrams dropped because the sink or one of its clients was too slow or could not be written to. */
   dropped: number;
   /** Errors by name (`ECONNREFUSED`, `ENOSPC`, ...). All but ECONNREFUSED cost a UDP sink the datagram. */
   errors: Record<string, number>;
-  /** Those of `errors` that the network returned for datagrams already sent, by name and destination (linux engine). */
+  /** Those of `errors` that the network returned later, by name and destination (linux engine). */
   returned: Record<string, number>;
   /** TCP clients now, and since the start. */
   clients?: { now: number; ever: number };
-  /** Times that a file was rotated, where it is. */
+  /** Times that a file was rotated, if rotation is on. */
   rotations?: number;
-  /** Clients closed at once: `--allow`, `--max-clients`, or no descriptors left. */
+  /** Clients refused: `--allow`, `--max-clients`, or no descriptors left. */
   refused: number;
-  /** Clients disconnected because they took nothing for the client timeout. */
+  /** Clients disconnected after the client timeout. */
   timedOut: number;
   /**
-   * Of `frame=mold`: messages sent, requests received, those that were refused, packets sent again, and those of them
-   * that the kernel did not take.
+   * Of `frame=mold`: messages sent, requests received, requests refused, packets retransmitted, and those of
+   * them that the kernel did not take.
    */
   mold?: { messages: number; requests: number; refused: number; answers: number; unsent: number };
 }
@@ -74,7 +74,7 @@ export function sinkCounts(): SinkCounts {
   return { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {}, refused: 0, timedOut: 0 };
 }
 
-/** Datagrams of a UDP sink that the kernel did not take: a refusal, and what the network returned, came afterwards. */
+/** Datagrams that the kernel did not take; ECONNREFUSED and `returned` concern datagrams that it took. */
 export function unsent({
   dropped,
   errors,
@@ -82,6 +82,6 @@ export function unsent({
 }: Pick<SinkCounts, 'dropped' | 'errors' | 'returned'>): number {
   const { ECONNREFUSED: _refused, ...counts } = errors;
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const later = Object.entries(returned).filter(([key]) => !key.startsWith('ECONNREFUSED '));
-  return dropped + all - later.reduce((sum, [, count]) => sum + count, 0);
+  const returnedLater = Object.entries(returned).filter(([key]) => !key.startsWith('ECONNREFUSED '));
+  return dropped + all - returnedLater.reduce((sum, [, count]) => sum + count, 0);
 }

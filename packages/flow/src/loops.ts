@@ -9,15 +9,15 @@ import {
   listInterfaces,
 } from 'mproxy-net';
 
-/** An address of the command line with what it resolved to. */
+/** An address of the command line with its resolved answers. */
 export interface Resolved {
   address: Address;
   answers: Answer[];
 }
 
 /**
- * Refuses a command whose output feeds its own input: equal ports, and an input that is the output's address, or a
- * wildcard where the output is a group, a broadcast address or an address of this host.
+ * Refuses a command whose output feeds its own input: the ports are equal, and the input is the output's
+ * address, or a wildcard where the output is a group, a broadcast address or an address of this host.
  * @throws MPROXY_LOOP, naming both
  */
 export function forbidLoops(inputs: Resolved[], outputs: Resolved[]): void {
@@ -33,8 +33,8 @@ export function forbidLoops(inputs: Resolved[], outputs: Resolved[]): void {
 }
 
 /**
- * Refuses one group and port on two interfaces where the engine would give each listener the datagrams of both,
- * those that the command itself sends with them.
+ * Refuses one group and port on two interfaces where the engine would deliver the datagrams of both, the
+ * command's own included, to each listener.
  * @throws MPROXY_GROUP
  */
 export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolved[] = []): void {
@@ -43,10 +43,10 @@ export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolve
   for (const { address, answers } of [...inputs, ...outputs]) {
     for (const { ip, port, interface: on } of answers.filter((answer) => answer.interface)) {
       const group = `${ip} ${port}`;
-      const heard = inputs.some((input) =>
+      const received = inputs.some((input) =>
         input.answers.some((into) => into.ip === ip && into.port === port),
       );
-      if (heard && seen.has(group) && seen.get(group) !== on?.name) {
+      if (received && seen.has(group) && seen.get(group) !== on?.name) {
         const why = `one group and port on two interfaces: the ${engine.name} engine cannot keep them apart`;
         throw failure('MPROXY_GROUP', 'group', address.text, why, 'this needs --engine linux');
       }
@@ -61,11 +61,11 @@ function feeds(output: Answer, input: Answer): boolean {
   if (output.ip === input.ip) {
     return (output.interface?.name ?? output.zone) === (input.interface?.name ?? input.zone);
   }
-  // What is sent to a wildcard address goes to this host itself (ip(7): INADDR_ANY; RFC 1122, 3.2.1.3).
+  // A datagram to a wildcard address goes to this host (ip(7): INADDR_ANY; RFC 1122, 3.2.1.3).
   if (isWildcard(output.ip) && !isWildcard(input.ip))
     return output.family === input.family && reachesThisHost(input.ip);
   if (!isWildcard(input.ip)) return false;
-  // [::] takes IPv4 too; 0.0.0.0 takes no IPv6.
+  // [::] receives IPv4 too; 0.0.0.0 does not receive IPv6.
   if (output.family === 6 && input.family === 4) return false;
   return isGroup(output.ip) || reachesThisHost(output.ip);
 }

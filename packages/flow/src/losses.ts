@@ -2,17 +2,17 @@ import { reason, showCount } from 'mproxy-base';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 
-/** Addresses that one line names at most. */
-const MOST_PEERS = 4;
+/** Limit on addresses listed in a report. */
+const MAX_PEERS = 4;
 
-/** How much was lost, in any way, and how one says it. */
+/** How much was lost in all, and the text of its report. */
 export interface Losses {
   /** Grows with every loss. */
   total: number;
   text: string;
 }
 
-/** Everything that these sources and sinks lost since they were opened. */
+/** All losses of these sources and sinks since they were opened. */
 export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses {
   const parts: string[] = [];
   let total = 0;
@@ -30,15 +30,15 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
       refused,
       connections,
     } = counts;
-    const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')} for want of receive buffer`;
-    const late = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
+    const dropped = `${name}: the kernel dropped ${showCount(kernelDropped, 'datagram')}: its receive buffer was full`;
+    const overrunText = `${name}: dropped ${showCount(overrun, 'datagram')}: this program did not keep up`;
     // The listener of a TCP source reports its refused connections.
     if (!connections)
       lost(refused, `${name}: dropped ${showCount(refused, 'datagram')}: --allow does not name their sender`);
-    // What is missing of a session is asked for again.
+    // Missing messages of a session are requested again.
     if (!mold) {
       lost(kernelDropped, advice ? `${dropped}; ${advice}` : dropped);
-      lost(overrun, late);
+      lost(overrun, overrunText);
     }
     lost(
       mold?.lost ?? 0,
@@ -65,12 +65,12 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
   return { total, text: parts.join('; ') };
 }
 
-/** The destinations for which the network returned an error, where the sink's name does not say it already. */
+/** The destinations of returned errors, unless the sink's name already says it. */
 function peers(name: string, code: string, returned: Record<string, number>): string {
   const all = Object.keys(returned).flatMap((key) => {
     const [returnedCode, to = ''] = key.split(' ');
     return returnedCode === code && !name.startsWith(to) ? [to] : [];
   });
   if (all.length === 0) return '';
-  return ` (for ${all.slice(0, MOST_PEERS).join(', ')}${all.length > MOST_PEERS ? ', ...' : ''})`;
+  return ` (for ${all.slice(0, MAX_PEERS).join(', ')}${all.length > MAX_PEERS ? ', ...' : ''})`;
 }

@@ -1,27 +1,27 @@
 import { showCount } from 'mproxy-base';
 import type { Program } from './program.js';
 
-/** Notices given in one period; the others are counted in the summary at its end. */
-const MOST = 10;
+/** Limit on notices in a period; a summary at its end counts the others. */
+const MAX_NOTICES = 10;
 const PERIOD_MS = 10_000;
 
-/** What happened, for the summary: `client connected`, and its plural where that is not made by an s. */
+/** An event in the summary: `client connected`, and its plural where that is not formed with an s. */
 export type Event = readonly [one: string, many?: string];
 
 /**
- * Notices of one address that its peers can cause without limit: the first ten in ten seconds are given as they are, and
- * the first of each kind, which may hold a remedy. Then one line says how many more there were of each kind. The last
- * summary comes when the program ends.
+ * Limits the notices about one address that its peers cause. The first ten in ten seconds are given, and the
+ * first of each kind, which may hold a remedy. One line then counts the others by kind; the last one when the
+ * program ends.
  */
 export class NoticeLimit {
   #given = 0;
-  /** Of each kind in this period: how many were counted and not given. */
-  readonly #held = new Map<string, { event: Event; count: number }>();
-  #holdsLoss = false;
+  /** For each kind in this period, the number of notices that were withheld. */
+  readonly #withheld = new Map<string, { event: Event; count: number }>();
+  #withholdsLoss = false;
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
 
-  /** @param where begins the summary: `clients: 127.0.0.1:9921` */
+  /** @param where prefix of the summary: `clients: 127.0.0.1:9921` */
   constructor(
     private readonly where: string,
     private readonly program: Pick<Program, 'notice' | 'loss' | 'onEnd'>,
@@ -33,39 +33,39 @@ export class NoticeLimit {
     if (this.#allows(event)) this.program.notice(text);
   }
 
-  /** As {@link notice}, for what must reach a person. */
+  /** Like {@link notice}, for a notice of kind `loss`. */
   loss(event: Event, text: string): void {
     if (this.#allows(event)) this.program.loss(text);
-    else this.#holdsLoss = true;
+    else this.#withholdsLoss = true;
   }
 
-  /** Gives the summary of what was held back; a new period begins with the next event. */
+  /** Gives the summary of withheld notices; the next event begins a new period. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#given = 0;
-    const held = [...this.#held.values()].filter(({ count }) => count > 0);
-    this.#held.clear();
-    if (held.length === 0) return;
-    const parts = held.map(({ event, count }) => showCount(count, ...event));
+    const withheld = [...this.#withheld.values()].filter(({ count }) => count > 0);
+    this.#withheld.clear();
+    if (withheld.length === 0) return;
+    const parts = withheld.map(({ event, count }) => showCount(count, ...event));
     const seconds = Math.max(1, Math.round((performance.now() - this.#since) / 1000));
     const text = `${this.where}: in ${showCount(seconds, 'second')} also ${parts.join(', ')}`;
-    if (this.#holdsLoss) this.program.loss(text);
+    if (this.#withholdsLoss) this.program.loss(text);
     else this.program.notice(text);
-    this.#holdsLoss = false;
+    this.#withholdsLoss = false;
   }
 
-  /** @returns whether the event is reported by itself; else it is counted */
+  /** @returns whether the event is reported by itself; otherwise it is counted */
   #allows(event: Event): boolean {
     if (this.#timer === undefined) {
       this.#since = performance.now();
       this.#timer = setTimeout(() => this.flush(), PERIOD_MS);
       this.#timer.unref();
     }
-    const held = this.#held.get(event[0]);
-    if (!held) this.#held.set(event[0], { event, count: 0 });
-    if (this.#given++ < MOST || !held) return true;
-    held.count++;
+    const withheld = this.#withheld.get(event[0]);
+    if (!withheld) this.#withheld.set(event[0], { event, count: 0 });
+    if (this.#given++ < MAX_NOTICES || !withheld) return true;
+    withheld.count++;
     return false;
   }
 }

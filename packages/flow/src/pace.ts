@@ -3,15 +3,15 @@ import type { Rate } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import type { Deliver } from 'mproxy-net';
 
-/** How far behind the schedule is caught up; beyond it (a suspended machine) the schedule starts anew. */
+/** Lateness that is caught up, ms; beyond it (a suspended machine) the schedule starts anew. */
 const CATCH_UP_MS = 100;
-/** A gap between two batches that is longer is a pause of the input. */
+/** A longer gap between two batches is a pause of the input, ms. */
 const PAUSE_MS = 5;
-/** A schedule that is behind is caught up with in turns with the event loop: so long at a time, ms. */
-const TURN_MS = 1;
+/** While catching up, the pacer yields to the event loop after this long, ms. */
+const YIELD_MS = 1;
 
-/** A batch that waits for its time. */
-interface ReorderBuffer {
+/** A batch that is not due yet. */
+interface HeldBatch {
   slab: Buffer;
   lent: boolean;
   lines: boolean;
@@ -21,11 +21,11 @@ interface ReorderBuffer {
 }
 
 /**
- * Sends on a schedule that is counted from a monotonic start, so that the lateness of timers never adds up. A pause
- * of the input starts the schedule anew: it earns no burst.
+ * Sends on a schedule counted from a monotonic start: delays of timers do not add up. A pause of the input
+ * starts the schedule anew, without a burst after it.
  */
 export class Pacer {
-  /** Bytes that were read, and not sent because the program was stopped. */
+  /** Bytes that were read but not sent because the program was stopped. */
   unsent = 0;
   readonly #batch = new Batch();
   readonly #perMs: number;
@@ -33,12 +33,12 @@ export class Pacer {
   #due = 0;
   #queue: Promise<void> = Promise.resolve();
   #waiting = 0;
-  /** A copy that is done with, for the next. */
+  /** The buffer of an earlier copy, for reuse. */
   #spare: Buffer | undefined;
   #sentAt = 0;
-  /** Ends the wait under way. */
+  /** Ends the current wait. */
   #wake: () => void = () => undefined;
-  #turnAt = 0;
+  #yieldedAt = 0;
 
   constructor(
     private readonly rate: Rate,
@@ -46,11 +46,11 @@ export class Pacer {
     private readonly signal: AbortSignal,
   ) {
     this.#perMs = rate.perSecond / 1000;
-    // One listener for all waits: one for each would be memory that only a full collection frees.
+    // One listener for all waits: one for each would use memory that only a full garbage collection frees.
     signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
-  /** Takes a batch, and resolves when all of it was sent. */
+  /** Takes a batch; resolves when all of it was sent. */
   send(batch: Batch): Promise<void> {
     if (this.#waiting++ === 0) this.#resume();
     const held = this.#hold(batch);
@@ -63,8 +63,8 @@ export class Pacer {
     return this.#queue;
   }
 
-  /** The entries of a batch, to be sent later; their bytes are copied where the batch's will be filled again. */
-  #hold({ slab, lent, lines, count, offset, length, segment, bytes }: Batch): ReorderBuffer {
+  /** The entries of a batch, to be sent later. Bytes that are lent are copied. */
+  #hold({ slab, lent, lines, count, offset, length, segment, bytes }: Batch): HeldBatch {
     const entries = {
       lent,
       lines,
@@ -85,14 +85,14 @@ export class Pacer {
     return { ...entries, slab: copy };
   }
 
-  /** Moves the schedule by as long as the input paused, so that lateness is still caught up, and the pause is not. */
+  /** Moves the schedule by the pause of the input: lateness is still caught up, the pause is not. */
   #resume(): void {
     const now = performance.now();
     const pause = now - this.#sentAt;
     if (pause > PAUSE_MS) this.#due = Math.max(this.#due, Math.min(now, this.#due + pause));
   }
 
-  async #pass({ slab, lent, lines, offset, length, segment }: ReorderBuffer): Promise<void> {
+  async #pass({ slab, lent, lines, offset, length, segment }: HeldBatch): Promise<void> {
     this.#batch.lent = lent;
     this.#batch.lines = lines;
     this.#batch.reset(slab);
@@ -102,9 +102,9 @@ export class Pacer {
       let at = offset[i]!;
       do {
         if (this.#batch.full || this.#due > performance.now()) await this.#sendDue();
-        if (this.#due > performance.now()) await this.#until();
+        if (this.#due > performance.now()) await this.#waitUntilDue();
         if (this.signal.aborted) {
-          // Sent at once, the rest would outrun those whom the pace is there for.
+          // Sent unpaced, the rest would overrun the receivers.
           this.unsent += end - at;
           break;
         }
@@ -116,7 +116,7 @@ export class Pacer {
     await this.#sendDue();
   }
 
-  /** Puts datagrams that lie one behind the other on the schedule, at least one. @returns where those that are due end */
+  /** Schedules contiguous datagrams, at least one. @returns where those that are due end */
   #schedule(from: number, end: number, step: number): number {
     const now = performance.now();
     if (now - this.#due > CATCH_UP_MS) this.#due = now;
@@ -133,13 +133,13 @@ export class Pacer {
     if (this.#batch.count === 0) return;
     await this.deliver(this.#batch);
     this.#batch.reset(this.#batch.slab);
-    if (performance.now() - this.#turnAt < TURN_MS) return;
+    if (performance.now() - this.#yieldedAt < YIELD_MS) return;
     await setImmediate();
-    this.#turnAt = performance.now();
+    this.#yieldedAt = performance.now();
   }
 
-  /** Timers count whole milliseconds: datagrams due within one go together. */
-  async #until(): Promise<void> {
+  /** Timers have a resolution of one millisecond: datagrams due within one are sent together. */
+  async #waitUntilDue(): Promise<void> {
     if (this.signal.aborted) return;
     const ms = Math.max(1, Math.floor(this.#due - performance.now()));
     await new Promise<void>((resolve) => {
@@ -149,6 +149,6 @@ export class Pacer {
         resolve();
       };
     });
-    this.#turnAt = performance.now();
+    this.#yieldedAt = performance.now();
   }
 }

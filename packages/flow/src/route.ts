@@ -4,10 +4,10 @@ import type { RouteStats } from './counts.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 
-/** Stands between a source and its sinks, and holds back what is not due yet. */
+/** Delays batches between a source and its sinks until they are due. */
 export type Pace = (deliver: Deliver) => { send: Deliver };
 
-/** One source with its sinks: the unit of everything. It has its own counters and its own end. */
+/** One source with its sinks. It has its own counters and its own end. */
 export class Route {
   #flushing = false;
 
@@ -23,11 +23,11 @@ export class Route {
     if (ends.length > 0 && ends.every((ended) => ended !== undefined))
       void Promise.all(ends).then(() => this.source.stop());
     const taken = this.source.takeOver?.(this.sinks) ?? [];
-    const here = this.sinks.filter((sink) => !taken.includes(sink));
-    const deliver: Deliver = (batch) => this.#deliver(batch, here);
+    const others = this.sinks.filter((sink) => !taken.includes(sink));
+    const deliver: Deliver = (batch) => this.#deliver(batch, others);
     const pacer = this.pace?.(deliver);
     await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver);
-    this.#flush(here);
+    this.#flush(others);
   }
 
   stop(): void {
@@ -42,7 +42,7 @@ export class Route {
     };
   }
 
-  /** The hot path: every datagram that no thread moves by itself passes here, in its batch. */
+  /** The hot path: all datagrams that no receiving thread writes itself. */
   #deliver(batch: Batch, sinks: Sink[]): Promise<void> | undefined {
     const rooms: Promise<void>[] = [];
     for (const sink of sinks) {
@@ -52,7 +52,7 @@ export class Route {
     }
     if (!this.#flushing) {
       this.#flushing = true;
-      // After this turn's reads: one write for all that was there to be read.
+      // After this turn's reads: one write for all of them.
       setImmediate(() => this.#flush(sinks));
     }
     return rooms.length > 0 ? Promise.all(rooms).then(() => undefined) : undefined;

@@ -2,18 +2,18 @@ import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from './counts.js';
 import type { Sink } from './sink.js';
 
-/** Where a route's datagrams come from. Every kind of source is one file behind this contract. */
+/** Where a route's datagrams come from. */
 export interface Source {
-  /** What the user calls it: the address as typed, or the file. */
+  /** Its name for the user: the address as typed, or the file. */
   readonly name: string;
   readonly counts: SourceCounts;
-  /** What would spare it the drops in the kernel. */
+  /** How to avoid its drops in the kernel. */
   readonly advice?: string;
-  /** Which messages of `frame=mold` could not be had. */
+  /** The messages of `frame=mold` that were lost. */
   readonly lost?: string;
-  /** Takes over those sinks that a thread of its own can write to; the route delivers to the others. */
+  /** Takes over sinks that its own thread can write to; the route delivers to the others. */
   takeOver?(sinks: readonly Sink[]): Sink[];
-  /** Delivers until the source ends or is stopped, and then what it still holds; rejects when it fails for good. */
+  /** Delivers until the source ends or is stopped, then what it still holds; rejects when it fails. */
   run(deliver: Deliver): Promise<void>;
   stop(): void;
 }

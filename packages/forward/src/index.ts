@@ -28,40 +28,40 @@ export type { ForwardOptions } from './options.js';
 /**
  * Forwards UDP and multicast, and TCP and TLS upstreams, to UDP destinations.
  *
- * `done` rejects with `MPROXY_UPSTREAM` when an upstream failed, with `once`.
+ * With `once`, `done` rejects with `MPROXY_UPSTREAM` if an upstream failed.
  */
 export function startForward(options: ForwardOptions, signal?: AbortSignal): Handle {
   return startProgram(options, signal, (program) => new Forward(program, options).open());
 }
 
 class Forward {
-  readonly #read: ReturnType<typeof readOptions>;
+  readonly #settings: ReturnType<typeof readOptions>;
   readonly #sessions: Sessions;
 
   constructor(
     private readonly program: Program,
     private readonly options: ForwardOptions,
   ) {
-    this.#read = readOptions(options);
-    this.#sessions = new Sessions(program, this.#read.receiving);
+    this.#settings = readOptions(options);
+    this.#sessions = new Sessions(program, this.#settings.receiving);
   }
 
   async open(): Promise<void> {
     const { stopping } = this.program;
     const [listens, downstreams] = await Promise.all([
-      resolved(this.#read.listens, (address) => resolveAll(address, stopping)),
-      resolved(this.#read.downstreams, async (address) => [await resolveFirst(address, stopping)]),
+      resolved(this.#settings.listens, (address) => resolveAll(address, stopping)),
+      resolved(this.#settings.downstreams, async (address) => [await resolveFirst(address, stopping)]),
     ]);
     const group = this.#ownGroup(listens);
-    if (downstreams.length === 0 && !group && !this.#read.tee) {
+    if (downstreams.length === 0 && !group && !this.#settings.tee) {
       throw usage('--udp-downstream-addr', 'missing', 'there is nowhere to send', 'or use --tee');
     }
     forbidLoops(listens, downstreams);
-    // Only the first listener knows what came from this command.
+    // Only the first listener ignores datagrams sent by this command.
     if (group) forbidLoops(listens.slice(1), [group]);
     forbidTwins(this.program.engine, listens, downstreams);
     const payload = await choosePayload(
-      this.#read.payload,
+      this.#settings.payload,
       [...downstreams, ...listOf(group)].flatMap(({ answers }) => answers),
     );
     const session = await this.#openSession(downstreams, payload);
@@ -69,19 +69,19 @@ class Forward {
     await this.#openListens(listens, downstreams, session, own);
   }
 
-  /** The first address to listen on, where it is a group: TCP upstreams are sent to it, for others in the group. */
+  /** The first listen address if it is a group: data from TCP upstreams is also sent to it. */
   #ownGroup([first]: Resolved[]): Resolved | undefined {
-    return this.#read.upstreams.length > 0 && first?.answers[0]?.interface ? first : undefined;
+    return this.#settings.upstreams.length > 0 && first?.answers[0]?.interface ? first : undefined;
   }
 
-  /** One session for all routes to those that are sent to by `frame=mold`. */
+  /** Opens one session for all routes to destinations with `frame=mold`. */
   async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
     const molds = targets.filter(({ address }) => isMold(address));
     if (molds.length === 0) return undefined;
-    return new MoldSink(this.program, { ...this.#read.sending, payload, waits: false }).open(molds);
+    return new MoldSink(this.program, { ...this.#settings.sending, payload, waits: false }).open(molds);
   }
 
-  /** @returns the sockets that send to the command's own group */
+  /** @returns the sockets that send to the group of the first listener */
   async #openUpstreams(
     downstreams: Resolved[],
     group: Resolved | undefined,
@@ -89,7 +89,7 @@ class Forward {
     session: MoldSink | undefined,
   ): Promise<OwnSender[]> {
     const { program } = this;
-    const { upstreams, flushAfter, idleTimeout, greeting, once } = this.#read;
+    const { upstreams, flushAfter, idleTimeout, greeting, once } = this.#settings;
     const common = { payload, flushAfter, idleTimeout, greeting, once };
     const tls = this.#tls();
     const runs: Promise<void>[] = [];
@@ -117,7 +117,7 @@ class Forward {
     own: OwnSender[],
   ): Promise<void> {
     const { program } = this;
-    const { allow } = this.#read;
+    const { allow } = this.#settings;
     const others = listens.flatMap(({ answers }) => answers);
     for (const [i, { address, answers }] of listens.entries()) {
       for (const source of await openUdpSources(program, address, answers, others, { allow })) {
@@ -128,7 +128,7 @@ class Forward {
     }
   }
 
-  /** Every route has sockets of its own; what sends by `frame=mold` is one session for all of them. */
+  /** Every route has its own sockets; destinations with `frame=mold` share one session. */
   #openSinks(targets: Resolved[], frame?: Frame): Promise<UdpSink[]> {
     const plain = targets.filter(({ address }) => !isMold(address));
     return Promise.all(
@@ -137,13 +137,13 @@ class Forward {
   }
 
   #tee(): Sink[] {
-    const { tee } = this.#read;
+    const { tee } = this.#settings;
     return tee ? [stdoutSink(this.program, tee.frame, false)] : [];
   }
 
   #tls() {
     const { tlsServername: servername, tlsInsecure: insecure = false } = this.options;
-    if (!this.#read.upstreams.some(({ keys }) => keys.tls)) return undefined;
+    if (!this.#settings.upstreams.some(({ keys }) => keys.tls)) return undefined;
     if (insecure)
       this.program.loss('tls: --tls-insecure: upstreams are not verified; anyone can pose as them');
     return { context: clientContext(this.options), servername, insecure };

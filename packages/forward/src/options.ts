@@ -21,35 +21,32 @@ import {
   type TlsClientOptions,
 } from 'mproxy-net';
 
-/** The options of mproxy-forward: its flags, in camelCase. */
+/** The flags of mproxy-forward, in camelCase. */
 export interface ForwardOptions
   extends CommonOptions,
     KeyOptions,
     TlsClientOptions,
     MoldSendOptions,
     MoldReceiveOptions {
-  /** `HOST:PORT[,KEY...]` to listen on; TCP upstreams are sent to the first, where it is a group. */
+  /** `HOST:PORT[,KEY...]` to listen on. If the first is a group, it also gets the data of TCP upstreams. */
   udpListenAddr?: string | string[];
-  /** Networks whose datagrams the UDP listeners accept, `192.168.0.0/16`; default all. */
+  /** Networks whose datagrams the UDP listeners accept, such as `192.168.0.0/16`; default all. */
   allow?: string | string[];
   /** `HOST:PORT[,KEY...]` to send to. */
   udpDownstreamAddr?: string | string[];
   /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to connect to. */
   tcpConnectAddr?: string | string[];
-  /** Silence of an upstream that counts as failure, as `30s`; default 0, never. */
+  /** Silence after which an upstream has failed, such as `30s`; default 0, never. */
   idleTimeout?: number | string;
   /** Sent after every connect; `\n`, `\r`, `\t` and `\\` are understood. */
   greeting?: string;
-  /** A file whose bytes are sent after every connect, in place of `greeting`: so a password stays off the command line. */
+  /** File to send instead of `greeting`, which keeps a password off the command line. */
   greetingFile?: string;
-  /** Connect each upstream once, and end when all ended, and all sessions of `frame=mold`. */
+  /** Connect each upstream once and end when all upstreams, or all `frame=mold` sessions, have ended. */
   once?: boolean;
-  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default the MTU less headers, at most 8096. */
   payload?: number | string;
-  /**
-   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
-   * 50 ms for `raw`; a line waits for its newline.
-   */
+  /** Sends an unfinished line or `raw` piece this long after its first byte; default 50 ms for `raw` only. */
   flushAfter?: number | string;
 }
 
@@ -72,7 +69,7 @@ export const TCP_CONNECT_ADDR: AddressRule = {
   carries: 'stream',
 };
 
-/** Reads every option, before anything is looked up or opened. @throws MPROXY_USAGE */
+/** Validates all options before any name is resolved or anything is opened. @throws MPROXY_USAGE */
 export function readOptions(options: ForwardOptions) {
   const defaults = keyDefaults(options);
   const listens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
@@ -83,7 +80,7 @@ export function readOptions(options: ForwardOptions) {
     throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
   }
   const receives = listens.some(isMold);
-  // The first group to listen on is sent to as well.
+  // Data from TCP upstreams is also sent to the first listen address if it is a group.
   const sends = downstreams.some(isMold) || (upstreams.length > 0 && listens.slice(0, 1).some(isMold));
   if (once && upstreams.length === 0 && !receives) {
     throw usage(

@@ -1,40 +1,39 @@
 import type { SocketAddress } from 'mproxy-base';
 
-/** How many entries a batch takes: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
+/** Entries in a batch: one recvmmsg(2) or sendmmsg(2) of a batched engine. */
 export const BATCH_CAPACITY = 64;
 
-const MOST_SEGMENTS = 64;
-const MOST_JOINED = 65_487;
+const MAX_SEGMENTS = 64;
+const MAX_JOINED = 65_487;
 const NEWLINE = 0x0a;
 
 /**
- * Datagrams on their way from a source to its sinks: ranges of one slab, allocated once and filled again.
- * An entry is one datagram, or several of equal size (the last may be shorter) where its segment size says so,
- * as UDP_GRO hands them over and UDP_SEGMENT takes them (udp(7)).
+ * Datagrams on their way from a source to its sinks: ranges of one slab, which is allocated once and reused.
+ * An entry is one datagram or, if its segment size is set, several of equal size (the last may be shorter),
+ * as received with UDP_GRO and sent with UDP_SEGMENT (udp(7)).
  *
- * The batch itself is lent to a sink for the call; of its bytes a sink that needs them longer asks {@link keep}.
+ * A sink may use the batch only during the call; to use bytes longer, it calls {@link keep}.
  */
 export class Batch {
-  /** Entries that fit. */
   static readonly capacity = BATCH_CAPACITY;
   slab: Buffer = Buffer.alloc(0);
-  /** Whether the slab will be filled again: then what is kept must be copied. */
+  /** Whether the slab will be reused: bytes to keep must be copied. */
   lent = false;
-  /** Whether the entries are whole lines of a stream, and no datagrams that somebody made. */
+  /** Whether the entries are whole lines of a stream, not received datagrams. */
   lines = false;
   count = 0;
   readonly offset = new Uint32Array(BATCH_CAPACITY);
   readonly length = new Uint32Array(BATCH_CAPACITY);
-  /** Bytes of each datagram of an entry; 0 where the entry is one datagram. */
+  /** Bytes of each datagram of an entry; 0 if the entry is one datagram. */
   readonly segment = new Uint16Array(BATCH_CAPACITY);
   /**
-   * Who sent each entry, where the receiver fills it (`tellsSenders`). Equal senders in a row are one object.
+   * Sender of each entry, if set by the receiver (`tellsSenders`). Equal successive senders are one object.
    */
   readonly from: (SocketAddress | undefined)[] = new Array(BATCH_CAPACITY).fill(undefined);
 
   /**
-   * Given where the batch is a single entry, of datagrams of any lengths one behind the other, as many as {@link sized}:
-   * their lengths. What made the batch fills it again.
+   * Set if the batch is a single entry of {@link sized} contiguous datagrams of any length: their lengths.
+   * The array is reused by the creator of the batch.
    */
   sizes: Uint16Array | undefined;
   sized = 0;
@@ -59,18 +58,18 @@ export class Batch {
   }
 
   /**
-   * Adds datagrams of one length that lie one behind the other, as one entry. UDP_SEGMENT takes at most 64 segments
-   * (UDP_MAX_SEGMENTS, linux/udp.h) and, with the headers, an IP packet's 65,535 bytes.
-   * @returns how many of the `count` it took
+   * Adds contiguous datagrams of one length as one entry. UDP_SEGMENT takes at most 64 segments
+   * (UDP_MAX_SEGMENTS, linux/udp.h) and, with the headers, the 65,535 bytes of an IP packet.
+   * @returns how many of the `count` were added
    */
   addRun(offset: number, length: number, count: number): number {
-    const fit = length === 0 ? 1 : Math.max(1, Math.floor(MOST_JOINED / length));
-    const taken = Math.min(count, MOST_SEGMENTS, fit);
+    const fit = length === 0 ? 1 : Math.max(1, Math.floor(MAX_JOINED / length));
+    const taken = Math.min(count, MAX_SEGMENTS, fit);
     this.add(offset, taken * length, taken > 1 ? length : 0);
     return taken;
   }
 
-  /** Makes the batch a single entry, of `count` datagrams of these lengths. */
+  /** Makes the batch a single entry of `count` contiguous datagrams of these lengths. */
   setSized(offset: number, length: number, sizes: Uint16Array, count: number): void {
     this.count = 0;
     this.add(offset, length);
@@ -85,7 +84,7 @@ export class Batch {
     return bytes;
   }
 
-  /** Datagrams in all entries; an empty datagram is one too. */
+  /** Datagrams in all entries, empty ones included. */
   get datagrams(): number {
     if (this.sizes) return this.sized;
     let datagrams = 0;
@@ -96,14 +95,14 @@ export class Batch {
     return datagrams;
   }
 
-  /** Whether the last datagram has bytes, and no newline at its end. */
+  /** Whether the last datagram is not empty and lacks a final newline. */
   get unterminated(): boolean {
     const last = this.count - 1;
     const length = last < 0 ? 0 : this.length[last]!;
     return length > 0 && this.slab[this.offset[last]! + length - 1] !== NEWLINE;
   }
 
-  /** Calls back with each datagram's range of the slab, in order. */
+  /** Calls `visit` with the range of each datagram in the slab, in order. */
   each(visit: (offset: number, length: number) => void): void {
     if (this.sizes) {
       for (let i = 0, at = this.offset[0]!; i < this.sized; at += this.sizes[i++]!) visit(at, this.sizes[i]!);
@@ -117,7 +116,7 @@ export class Batch {
     }
   }
 
-  /** The bytes of a range, to stay valid as long as the caller holds them. */
+  /** The bytes of a range, valid as long as the caller holds them; copied if {@link lent}. */
   keep(offset: number, length: number): Buffer {
     const range = this.slab.subarray(offset, offset + length);
     return this.lent ? Buffer.from(range) : range;

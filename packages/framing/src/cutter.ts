@@ -1,30 +1,29 @@
-/** The largest UDP payload over IPv4: 65,535 less an IP header of 20 (RFC 791) and a UDP header of 8 (RFC 768). */
+/** The largest UDP payload over IPv4: 65,535 less the headers of IP, 20 (RFC 791), and UDP, 8 (RFC 768). */
 export const MAX_DATAGRAM = 65_507;
 
 export const NEWLINE = 0x0a;
 
-/** Takes datagrams: `count` of `length` bytes each, one behind the other. These bytes are never written again. */
+/** Takes `count` contiguous datagrams of `length` bytes each. The bytes are never overwritten. */
 export type Emit = (slab: Buffer, offset: number, length: number, count: number) => void;
 
 const SMALL_SLAB = 8 * 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
 
 /**
- * Cuts one byte stream into datagrams. What was pushed and not yet emitted is a window of a slab: the
- * pushed chunk itself while nothing is left over from the one before, else a slab of the cutter's own that
- * grows in large steps, so that a byte at a time costs no more than a block at a time. What waits takes at most 64 KiB
- * once {@link compact} was called.
+ * Splits a byte stream into datagrams. Pending bytes are a window of a slab: of the pushed chunk itself if
+ * nothing was left over before, else of the cutter's own slab, which grows in large steps, so that single
+ * bytes cost no more than blocks. After {@link compact} pending bytes use at most 64 KiB of memory.
  *
- * Invariant: joining what was emitted gives what was pushed, but for the delimiter that {@link breakOff}
- * may add, and for the counts of `octet-counted`.
+ * Invariant: the emitted datagrams joined are the input, except for a delimiter added by {@link breakOff} and
+ * the counts of `octet-counted`.
  */
 export abstract class Cutter {
   protected slab = EMPTY;
   protected start = 0;
   protected end = 0;
-  /** Records of the stream that no datagram can carry, or that it ended inside of. */
+  /** Records that are too large for a datagram, or that the stream ended inside of. */
   discarded = 0;
-  /** No delimiter stands between `start` and here, so a search goes on from here. */
+  /** There is no delimiter between `start` and here: a search continues from here. */
   protected searched = 0;
   #ownsSlab = false;
   #insideLine = false;
@@ -32,33 +31,33 @@ export abstract class Cutter {
   constructor(
     protected readonly payload: number,
     private readonly emit: Emit,
-    /** The byte that ends a record; what has no records is not searched for it. */
+    /** The byte that ends a record; frames without records do not search for it. */
     protected readonly delimiter = NEWLINE,
   ) {}
 
-  /** Bytes that wait for more input. */
+  /** Bytes waiting for more input. */
   get pending(): number {
     return this.end - this.start;
   }
 
   /**
-   * Takes the next bytes, and emits every datagram that more input cannot change. The chunk is kept, not copied.
-   * @param headroom bytes of memory before the chunk that may be overwritten, to put there what is left over
+   * Takes the next bytes, and emits every datagram that more input cannot change. Does not copy the chunk.
+   * @param headroom bytes before the chunk that may be overwritten with left-over bytes
    */
   push(chunk: Buffer, headroom = 0): void {
-    if (this.pending > 0 && this.pending <= headroom) this.#putBefore(chunk);
+    if (this.pending > 0 && this.pending <= headroom) this.#prepend(chunk);
     else this.#append(chunk);
     this.cutFull();
   }
 
-  /** Releases the memory that what waits does not need: a pause of the input may last for days. */
+  /** Releases memory that pending bytes do not need: the input may pause for days. */
   compact(): void {
     const { pending } = this;
     if (pending === 0) this.#append(EMPTY);
     else if (this.slab.buffer.byteLength > MAX_DATAGRAM) this.#moveTo(pending);
   }
 
-  /** The input has nothing more ready: emits what must not wait for company. */
+  /** No more input is ready: emits data that must not wait for more. */
   flush(): void {
     this.cutIdle();
   }
@@ -71,8 +70,8 @@ export abstract class Cutter {
   }
 
   /**
-   * The stream broke off: emits all that is left, an unfinished record with its delimiter added, so that it is never
-   * merged with another stream's.
+   * The stream was interrupted: emits all that is left. A delimiter is added to an unfinished record, so that
+   * it is never merged with another stream's.
    * @returns whether a delimiter was added
    */
   breakOff(): boolean {
@@ -83,11 +82,11 @@ export abstract class Cutter {
     return ends;
   }
 
-  /** Whether an unfinished record gets its delimiter when the stream breaks off. */
+  /** Whether a delimiter is added to an unfinished record when the stream is interrupted. */
   protected abstract readonly endsLines: boolean;
-  /** Emits the datagrams that are as full as they can be. */
+  /** Emits the datagrams that more input cannot change. */
   protected abstract cutFull(): void;
-  /** Emits the datagrams that could be fuller, but need not wait. */
+  /** Emits the datagrams that are not full but must not wait. */
   protected abstract cutIdle(): void;
 
   protected emitNext(length: number, count = 1): void {
@@ -98,7 +97,7 @@ export abstract class Cutter {
     this.emit(slab, start, length, count);
   }
 
-  /** The length of the record at `start`, its delimiter with it; -1 while that is not there. */
+  /** The length of the record at `start` with its delimiter; -1 until that has arrived. */
   protected lineLength(from: number): number {
     const at = this.slab.indexOf(this.delimiter, Math.max(from, this.searched));
     if (at < 0 || at >= this.end) {
@@ -108,12 +107,12 @@ export abstract class Cutter {
     return at + 1 - this.start;
   }
 
-  /** Leaves out what waits, from its first byte on. */
+  /** Skips the first `length` pending bytes. */
   protected skip(length: number): void {
     this.start += length;
   }
 
-  #putBefore(chunk: Buffer): void {
+  #prepend(chunk: Buffer): void {
     const held = this.pending;
     const slab = Buffer.from(chunk.buffer, chunk.byteOffset - held, held + chunk.length);
     this.slab.copy(slab, 0, this.start, this.end);
@@ -140,7 +139,7 @@ export abstract class Cutter {
 
   /** @param needed bytes that must fit */
   #moveTo(needed: number): void {
-    // Delimiters in what is not yet written: a search that finds none before `end` stops there.
+    // Unused bytes are delimiters: a search that finds none before `end` stops there.
     const slab = Buffer.alloc(slabSize(needed), this.delimiter);
     this.slab.copy(slab, 0, this.start, this.end);
     this.searched -= this.start;
@@ -151,7 +150,7 @@ export abstract class Cutter {
   }
 }
 
-/** What waits is at most a datagram: a slab that grows beyond a few kilobytes gets room for one, and stays. */
+/** At most a datagram is pending: a slab of more than a few kilobytes has room for one at once. */
 function slabSize(needed: number): number {
   if (needed <= SMALL_SLAB) return 2 * needed;
   return Math.max(needed, MAX_DATAGRAM);

@@ -5,7 +5,7 @@ import { LinesCutter } from './lines.js';
 import { OctetCutter } from './octet-counted.js';
 import { RawCutter } from './raw.js';
 
-/** How a frame cuts: apart from the frames' names, as those alone are needed for a command's help. */
+/** The cutter of each frame; not in frame.ts, since a command's help needs only the names. */
 const CUTTERS = {
   lines: LinesCutter,
   line: LineCutter,
@@ -17,11 +17,11 @@ const CUTTERS = {
 };
 
 /**
- * Makes the cutter of a frame.
+ * Creates the cutter of a frame.
  * @param payload maximum UDP payload in bytes, 1 to 65,507
- * @param emit takes each datagram as a range of a buffer that is never written again
+ * @param emit takes each datagram as a range of a buffer that is never overwritten
  */
 export function createCutter(frame: Frame, payload: number, emit: Emit): Cutter {
-  // Of lines that become messages, one cut is as good as another.
+  // Each line becomes a message: it does not matter where the stream is cut between lines.
   return new CUTTERS[frame](frame === 'mold' ? MAX_DATAGRAM : payload, emit, delimiterOf(frame));
 }

@@ -2,10 +2,10 @@ import { Batch } from './batch.js';
 import { endsEveryDatagram, type Frame } from './frame.js';
 import { octetCount } from './octet-counted.js';
 
-/** What {@link toStream} adds: this very buffer, so that it can be told from a datagram of one newline. */
+/** The newline that {@link toStream} adds. Identity distinguishes it from a datagram of one newline. */
 export const ADDED_NEWLINE = Buffer.from('\n');
 
-/** Takes bytes of a stream, in which so many datagrams end; of these lengths, where they are listed. */
+/** Takes bytes of a stream in which `datagrams` datagrams end, with their lengths if they are listed. */
 export type Take = (
   slab: Buffer,
   offset: number,
@@ -14,13 +14,10 @@ export type Take = (
   sizes?: Uint16Array,
 ) => void;
 
-/** Bytes at most of a piece that has more than one datagram. */
+/** Maximum bytes of a piece with more than one datagram. */
 export const PIECE = 65_536;
 
-/**
- * A batch as a frame has its datagrams in a stream, where that is more than a newline after each: with `octet-counted`
- * each has its count before it, in memory of their own.
- */
+/** Encodes a batch for a stream: with `octet-counted`, a copy in which a count precedes each datagram. */
 export function encoded(batch: Batch, frame: Frame): Batch {
   if (frame !== 'octet-counted') return batch;
   const parts: Buffer[] = [];
@@ -36,15 +33,15 @@ export function encoded(batch: Batch, frame: Frame): Batch {
   return result;
 }
 
-/** Joins a batch, {@link encoded}, into a stream by a frame's rule, piece by piece; an empty datagram is nothing to a stream. */
+/** Joins an {@link encoded} batch into a stream by a frame's rule, in pieces; skips empty datagrams. */
 export function toStream(batch: Batch, frame: Frame, take: Take, most = PIECE): void {
-  if (endsEveryDatagram(frame)) lineByLine(batch, take);
+  if (endsEveryDatagram(frame)) joinLines(batch, take);
   else if (batch.sizes) pieces(batch, batch.sizes, take, most);
-  else joined(batch, take, most);
+  else joinContiguous(batch, take, most);
 }
 
-/** Each datagram with its newline. */
-function lineByLine(batch: Batch, take: Take): void {
+/** Joins datagrams, each with its newline. */
+function joinLines(batch: Batch, take: Take): void {
   const { slab } = batch;
   batch.each((offset, length) => {
     if (length === 0) return;
@@ -53,28 +50,28 @@ function lineByLine(batch: Batch, take: Take): void {
   });
 }
 
-/** Datagrams that lie one behind the other, as short messages do, are one piece. */
-function joined(batch: Batch, take: Take, most: number): void {
+/** Joins contiguous datagrams, such as short messages, into one piece. */
+function joinContiguous(batch: Batch, take: Take, most: number): void {
   let start = 0;
   let end = 0;
   let datagrams = 0;
-  const pass = () => {
+  const emit = () => {
     if (end > start) take(batch.slab, start, end - start, datagrams);
   };
   batch.each((offset, length) => {
     if (length === 0) return;
     if (offset !== end || end + length - start > most) {
-      pass();
+      emit();
       start = end = offset;
       datagrams = 0;
     }
     end += length;
     datagrams++;
   });
-  pass();
+  emit();
 }
 
-/** The same for datagrams of which the lengths are listed: that is all that is looked at. */
+/** The same for a batch with listed lengths, without a look at the bytes. */
 function pieces({ slab, offset, sized, bytes }: Batch, sizes: Uint16Array, take: Take, most: number): void {
   let start = offset[0]!;
   if (bytes <= most && bytes > 0) {

@@ -1,6 +1,6 @@
 import { Cutter, MAX_DATAGRAM } from './cutter.js';
 
-/** `line`: one line a datagram, its newline with it. Only a line longer than a datagram can be is cut. */
+/** `line`: one line per datagram, with its newline. Only a line longer than a datagram can be is split. */
 export class LineCutter extends Cutter {
   protected readonly endsLines = true;
 

@@ -1,6 +1,6 @@
 import { Cutter } from './cutter.js';
 
-/** `raw`: every `payload` bytes, whatever they are. An unfinished piece waits until {@link finish}. */
+/** `raw`: pieces of `payload` bytes. An unfinished piece waits until {@link finish}. */
 export class RawCutter extends Cutter {
   protected readonly endsLines = false;
 

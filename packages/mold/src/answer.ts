@@ -3,20 +3,20 @@ import type { PacketStore } from './store.js';
 
 /** A downstream packet that answers a request, or the first part of it. */
 export interface Answer {
-  /** The store's slab or the scratch: valid until either is written again. */
+  /** The slab of the store or the scratch buffer; valid until it is written again. */
   bytes: Buffer;
   offset: number;
   length: number;
-  /** The sequence number behind the packet's last message: where the rest of the answer begins. */
+  /** The sequence number after the packet's last message: where the rest of the answer begins. */
   next: number;
 }
 
 /**
- * One packet of what a request asks for: it begins exactly at `first` and ends at `first + count - 1` or, before
- * that, where the stored packet ends. A whole stored packet is given as it lies, any other is put together in `scratch`.
+ * The first packet of an answer: from `first` to `first + count - 1` or, before that, the end of the stored
+ * packet. A whole stored packet is returned in place; any other is assembled in `scratch`.
  * @param count messages, 1 or more
- * @param scratch at least as large as the store's largest packet: 65,507 bytes do
- * @returns undefined when the store does not hold `first`
+ * @param scratch at least as large as the store's largest packet: 65,507 bytes suffice
+ * @returns undefined if the store does not hold `first`
  */
 export function answer(
   store: PacketStore,

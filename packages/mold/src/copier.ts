@@ -1,11 +1,11 @@
 import { COPIER } from './copier.wasm.js';
 
-/** What a copy may read or write too far. */
+/** Bytes that a copy may read or write past the end. */
 export const SLACK = 32;
 
 const PAGE = 65_536;
 
-/** What copier.wat exports; positions are bytes of its memory, and come back as signed numbers. */
+/** Exports of copier.wat. Positions are bytes of its memory, returned as signed numbers. */
 interface Exports {
   pack(read: number, end: number, at: number, limit: number): number;
   head(): number;
@@ -13,7 +13,7 @@ interface Exports {
   strip(from: number, count: number, to: number, sizes: number): number;
 }
 
-/** As much of WebAssembly's API as is used (webassembly.github.io/spec/js-api); Node's types leave it out. */
+/** The part of the WebAssembly API in use (webassembly.github.io/spec/js-api), which Node's types omit. */
 declare const WebAssembly: {
   Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
   Module: new (code: Uint8Array) => object;
@@ -40,15 +40,15 @@ function reserve(pages: number): { buffer: ArrayBuffer } {
   }
 }
 
-/** The copies of copier.wat, in a memory of their own: what they copy must be in there. */
+/** The copy loops of copier.wat, in a memory of their own, which must contain the data to copy. */
 export class Copier {
   readonly memory: Buffer;
   readonly #exports: Exports;
 
   /**
-   * @param bytes of memory at least, {@link SLACK} behind whatever is copied among them
-   * @throws an Error where the system does not grant it, or the processor has no vectors. V8 reserves some 10 GiB of
-   * addresses each time, so that it need not check any.
+   * @param bytes minimum memory, including {@link SLACK} behind every copied range
+   * @throws an Error if the system does not grant it, or the processor has no vectors. V8 reserves some
+   * 10 GiB of addresses each time, to avoid bounds checks.
    */
   constructor(bytes: number) {
     compiled ??= compile();
@@ -58,28 +58,28 @@ export class Copier {
   }
 
   /**
-   * Makes messages of the lines from `read` to `end`, from `at` on, until one would reach beyond `limit`; see
-   * {@link head} and {@link count}. What follows the last newline is a message too.
-   * @returns where the bytes begin that are left
+   * Packs the lines from `read` to `end` into messages at `at`, until one would exceed `limit`; see
+   * {@link head} and {@link count}. Bytes after the last newline are a message too.
+   * @returns the offset of the remaining bytes
    */
   pack(read: number, end: number, at: number, limit: number): number {
     return this.#exports.pack(read, end, at, limit) >>> 0;
   }
 
-  /** Where the messages end that were made last. */
+  /** Where the messages of the last {@link pack} end. */
   get head(): number {
     return this.#exports.head() >>> 0;
   }
 
-  /** How many messages were made last. */
+  /** Number of messages of the last {@link pack}. */
   get count(): number {
     return this.#exports.count();
   }
 
   /**
-   * Puts `count` messages that lie from `from` on, each with its length before it, at `to` one behind the other, and
-   * their lengths at `sizes`, 16 bits each, little-endian.
-   * @returns where they end
+   * Copies `count` messages at `from`, each after its length, to `to` without the lengths, and writes these
+   * to `sizes`, 16 bits each, little-endian.
+   * @returns where the messages end
    */
   strip(from: number, count: number, to: number, sizes: number): number {
     return this.#exports.strip(from, count, to, sizes) >>> 0;

@@ -1,11 +1,11 @@
-;; The two copies that mold costs, sixteen bytes at a time: what no JavaScript can do. `node scripts/copier.mjs` makes
-;; copier.wasm.ts of this file, which is what runs; a test compares them.
+;; The copy loops of mold, 16 bytes at a time (SIMD). `node scripts/copier.mjs` compiles this to
+;; copier.wasm.ts.
 ;;
-;; Copies read and write up to 32 bytes too far. Memory is little-endian, the lengths in packets are big-endian.
+;; Copies read and write up to 32 bytes past the end. Memory is little-endian, packets are big-endian.
 (module
   (import "mproxy" "memory" (memory 1))
 
-  ;; Where the next message's header goes, and how many messages there are, after `pack`.
+  ;; After `pack`: the offset of the next message header, and the number of messages.
   (global $head (mut i32) (i32.const 0))
   (global $count (mut i32) (i32.const 0))
   (func (export "head") (result i32) (global.get $head))
@@ -15,8 +15,8 @@
     (i32.or (i32.shl (i32.and (local.get $n) (i32.const 0xff)) (i32.const 8))
             (i32.shr_u (local.get $n) (i32.const 8))))
 
-  ;; Makes messages of the lines from `read` to `end`, one behind the other from `at` on, until one would reach beyond
-  ;; `limit`. What follows the last newline is a message too. Tells where the bytes begin that are left.
+  ;; Packs the lines from `read` to `end` into messages at `at`, up to `limit`. Bytes after the last newline
+  ;; are a message too. Returns the offset of the remaining bytes.
   (func (export "pack") (param $read i32) (param $end i32) (param $at i32) (param $limit i32) (result i32)
     (local $from i32) (local $to i32) (local $found i32) (local $count i32) (local $bytes v128)
     (block $done
@@ -28,7 +28,7 @@
           (loop $more
             (local.set $bytes (v128.load align=1 (local.get $from)))
             (v128.store align=1 (local.get $to) (local.get $bytes))
-            ;; A bit for each of the sixteen that is a newline.
+            ;; One bit for each of the 16 bytes that is a newline.
             (local.set $found (i8x16.bitmask (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 10)))))
             (if (local.get $found)
               (then
@@ -38,10 +38,10 @@
                 (br $whole)))
             (local.set $from (i32.add (local.get $from) (i32.const 16)))
             (local.set $to (i32.add (local.get $to) (i32.const 16)))
-            ;; A last line without a newline may end up to 15 bytes before here.
+            ;; A last line without a newline may end up to 15 bytes before this.
             (br_if $done (i32.gt_u (local.get $to) (i32.add (local.get $limit) (i32.const 15))))
             (br_if $more (i32.lt_u (local.get $from) (local.get $end)))))
-        ;; Beyond the end there is something else.
+        ;; Other data follows the end.
         (if (i32.gt_u (local.get $from) (local.get $end))
           (then
             (local.set $to (i32.sub (local.get $to) (i32.sub (local.get $from) (local.get $end))))
@@ -57,8 +57,8 @@
     (global.set $count (local.get $count))
     (local.get $read))
 
-  ;; Puts `count` messages that lie one behind the other from `from` on, each with its length before it, at `to` without
-  ;; the lengths, and those at `sizes`, little-endian. Tells where the messages end.
+  ;; Copies `count` contiguous messages at `from`, each after its length, to `to` without the lengths, and
+  ;; writes these to `sizes`, little-endian. Returns the end of the copied messages.
   (func (export "strip") (param $from i32) (param $count i32) (param $to i32) (param $sizes i32) (result i32)
     (local $size i32) (local $done i32)
     (block $none

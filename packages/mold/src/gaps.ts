@@ -1,32 +1,32 @@
-/** A range of messages that is missing. */
+/** A range of missing messages. */
 export interface Gap {
-  /** Its first sequence number, and the one after its last. */
+  /** The first sequence number, and the one after the last. */
   first: number;
   end: number;
-  /** When it is to be asked for next, in milliseconds. */
+  /** When it is requested next, in milliseconds. */
   due: number;
-  /** How often it was asked for; and how often that was because nothing was heard in time. */
+  /** How often it was requested, and how often of that because of a timeout. */
   tries: number;
   late: number;
-  /** When its time began: it was asked for first, or last before a part of it came; and when it was asked for last. */
+  /** When its timeout began (its first request, or the last before a part came), and its last request. */
   since: number;
   askedAt: number;
-  /** Whether it is given up when it is due: it was asked for until its time was over. */
+  /** Whether it is given up when due: its timeout ends then. */
   last: boolean;
 }
 
-/** How missing ranges are asked for. */
+/** How missing ranges are requested. */
 export interface AskRules {
-  /** Messages of one request at most; 1 to 65,535. */
+  /** Maximum messages per request, 1 to 65,535. */
   chunk: number;
-  /** Messages that may be asked for and not yet come; and how many a range counts for at least. */
+  /** Maximum messages outstanding, and how many a range counts for at least. */
   budget: number;
   least: number;
-  /** What was asked for before this and has not come is lost: what was asked for later has come. */
+  /** Requests before this time are lost if unanswered: a later one was answered. */
   passed: number;
-  /** When a message came last that was asked for. */
+  /** When a requested message was last received. */
   heard: number;
-  /** Milliseconds until a range is asked for again that was late so many times. */
+  /** Milliseconds until a range is requested again after this many timeouts. */
   patience(late: number): number;
   /** Milliseconds after {@link Gap.since} at which a range is given up. */
   timeout: number;
@@ -34,12 +34,12 @@ export interface AskRules {
 
 export interface AskEvents {
   request: (first: number, count: number) => void;
-  /** Nothing was heard of a range in time. */
+  /** A range timed out for the first time. */
   late: () => void;
   lost: (first: number, end: number) => void;
 }
 
-/** What is missing between the first and the last number that is known, in order. */
+/** The missing ranges up to the last known number, in order. */
 export class Gaps {
   readonly #list: Gap[] = [];
 
@@ -47,12 +47,12 @@ export class Gaps {
     return this.#list.length === 0;
   }
 
-  /** The first number that is missing; undefined when none is. */
+  /** The first missing number, if any. */
   get first(): number | undefined {
     return this.#list[0]?.first;
   }
 
-  /** Adds a range that overlaps none that is there; one gap with the range before it, if that was not asked for yet. */
+  /** Adds a range that overlaps no other. It extends an adjacent previous range not requested yet. */
   add(first: number, end: number, due: number): void {
     const place = this.#find(first);
     const before = this.#list[place - 1];
@@ -62,10 +62,10 @@ export class Gaps {
   }
 
   /**
-   * Takes out what of a range is missing. Of what was asked for with it, the rest is under way, and what was to come
-   * before it is probably lost.
-   * @param soon when to ask again for the latter, and `later` for the former
-   * @param visit is told of each part, and how its gap was asked for
+   * Removes a range. Of a gap requested with it, the part after is still expected, the part before probably
+   * lost.
+   * @param soon when to request the part before again, and `later` the part after
+   * @param visit is called with each removed part and its gap
    */
   take(
     first: number,
@@ -96,38 +96,38 @@ export class Gaps {
     }
   }
 
-  /** The answer came, but cannot be used yet: what of a range is missing is as if it had not been asked for. */
+  /** An answer arrived but cannot be held: gaps in this range count as not requested. */
   refuse(first: number, end: number): void {
     for (let i = this.#find(first); i < this.#list.length && this.#list[i]!.first < end; i++)
       Object.assign(this.#list[i]!, { tries: 0, last: false });
   }
 
   /**
-   * Asks for what is due, as far as the budget goes, and gives up what was asked for too long; where nothing at all
-   * came since that was asked for, with it what could only not be asked for then as the budget left it no room.
-   * @returns when something is due next, as far as is known; what the budget leaves no room for is not looked at
+   * Requests due gaps within the budget, and gives up those that timed out; if nothing was received since the
+   * timeout of one began, also gaps that were due by then and not requested for lack of budget.
+   * @returns when a gap is due next, as far as known; gaps beyond the budget are not looked at
    */
   ask(now: number, rules: AskRules, events: AskEvents): number {
     const { chunk, budget, least, heard, patience, timeout } = rules;
-    let again = Number.POSITIVE_INFINITY;
-    let flying = 0;
-    /** What was due by then is lost. */
-    let vain = Number.NEGATIVE_INFINITY;
+    let nextDue = Number.POSITIVE_INFINITY;
+    let outstanding = 0;
+    /** Unrequested gaps that were due by this time are lost. */
+    let lostUntil = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < this.#list.length; i++) {
       const gap = this.#list[i]!;
-      if (gap.last ? gap.due <= now : gap.tries === 0 && gap.due <= vain) {
-        if (gap.last && heard < gap.since) vain = Math.max(vain, gap.since);
+      if (gap.last ? gap.due <= now : gap.tries === 0 && gap.due <= lostUntil) {
+        if (gap.last && heard < gap.since) lostUntil = Math.max(lostUntil, gap.since);
         this.#list.splice(i--, 1);
         events.lost(gap.first, gap.end);
         continue;
       }
-      if (isToAsk(gap, now, rules)) {
+      if (isDue(gap, now, rules)) {
         const count = Math.min(gap.end - gap.first, chunk);
-        // What the budget leaves no room for waits for an answer, or for one that does not come.
-        if (flying > 0 && flying + Math.max(count, least) > budget) break;
+        // Gaps beyond the budget wait until a request is answered or given up.
+        if (outstanding > 0 && outstanding + Math.max(count, least) > budget) break;
         if (gap.tries > 0 && gap.due <= now && gap.late++ === 0) events.late();
         this.#cut(i, count);
-        // What had to wait for longer than the timeout was not in vain, and begins anew.
+        // A gap that the budget delayed for longer than the timeout starts anew.
         if (gap.tries === 0 || now >= gap.since + timeout) {
           gap.tries = 0;
           gap.since = now;
@@ -138,13 +138,13 @@ export class Gaps {
         gap.last = gap.due === gap.since + timeout;
         events.request(gap.first, count);
       }
-      if (gap.tries > 0) flying += Math.max(gap.end - gap.first, least);
-      again = Math.min(again, gap.due);
+      if (gap.tries > 0) outstanding += Math.max(gap.end - gap.first, least);
+      nextDue = Math.min(nextDue, gap.due);
     }
-    return again;
+    return nextDue;
   }
 
-  /** Leaves so many messages to a gap; what follows becomes one of its own. */
+  /** Shortens a gap to `count` messages; the rest becomes a gap of its own. */
   #cut(i: number, count: number): void {
     const gap = this.#list[i]!;
     if (gap.end - gap.first <= count) return;
@@ -152,7 +152,7 @@ export class Gaps {
     gap.end = gap.first + count;
   }
 
-  /** The place of the first gap that ends after a number. */
+  /** The index of the first gap that ends after a number. */
   #find(number: number): number {
     let [low, high] = [0, this.#list.length];
     while (low < high) {
@@ -164,7 +164,7 @@ export class Gaps {
   }
 }
 
-/** Whether it is due for the first time, or was asked for and no answer can come any more. */
-function isToAsk({ tries, due, askedAt }: Gap, now: number, { passed }: AskRules): boolean {
+/** Whether a gap is due, or was requested and can no longer be answered. */
+function isDue({ tries, due, askedAt }: Gap, now: number, { passed }: AskRules): boolean {
   return due <= now || (tries > 0 && askedAt < passed);
 }

@@ -3,33 +3,33 @@ import { SLACK } from './copier.js';
 import { END_OF_SESSION, HEADER, HEARTBEAT, headerAlone, MESSAGE_HEADER, writeHeader } from './packet.js';
 import type { PacketStore } from './store.js';
 
-/** Bytes of a packet that are not its only message's. */
+/** Bytes of a packet besides those of its only message. */
 const OVERHEAD = HEADER + MESSAGE_HEADER;
 /** The largest message that a datagram can carry: 65,485 bytes. */
 const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
 
 /**
- * Puts messages into the packets of one session, right in the store, and emits each packet when the next message does
- * not fit, or when flushed. The first message has number 1.
+ * Packs messages into the packets of one session, directly in the store, and emits a packet when the next
+ * message does not fit, or on flush. The first message has number 1.
  *
- * Invariant: joining the messages of the packets that were emitted gives what was put in. No packet is fuller than
- * `payload` but for one that a larger message has to itself. So the smallest message takes 2 bytes and no count
- * comes near that of an end of session.
+ * Invariant: the messages of the emitted packets joined are the input. No packet is larger than `payload`,
+ * except one with a single larger message. A message takes at least 2 bytes: no count reaches that of an end
+ * of session.
  */
 export class Packer {
-  /** Of the open packet, offsets in the slab: where it begins, where its next message's header goes, where it is full. */
+  /** Slab offsets of the open packet: its start, the header of its next message, and its maximum end. */
   #start = 0;
   #at = 0;
   #limit = 0;
-  /** Messages in the open packet; and the number of its first, or of the next message while none is open. */
+  /** Messages in the open packet; and the number of its first or, without a packet, of the next message. */
   #count = 0;
   #first = 1;
 
   /**
    * @param store at least 65,539 bytes
-   * @param session as `sessionName` gives it
+   * @param session as returned by `sessionName`
    * @param payload maximum size of a packet, its headers included, in bytes, 23 to 65,507
-   * @param emit takes each packet as a range of the store's slab, which stays until the store needs the place again
+   * @param emit takes each packet as a range of the store's slab, valid until the store reuses it
    */
   constructor(
     private readonly store: PacketStore,
@@ -47,8 +47,8 @@ export class Packer {
   }
 
   /**
-   * Takes one message; it may be empty. One larger than `payload` less 22 goes alone in a larger packet, one larger
-   * than 65,485 bytes becomes several messages.
+   * Takes one message, which may be empty. One larger than `payload` less 22 is sent alone in a larger
+   * packet; one larger than 65,485 bytes becomes several messages.
    */
   message(bytes: Buffer, offset: number, length: number): void {
     let from = offset;
@@ -58,8 +58,8 @@ export class Packer {
   }
 
   /**
-   * Takes whole lines: each becomes a message, its newline with it. A line longer than `payload` less 22 becomes
-   * several messages. What follows the last newline is a message too, so that only the last lines of an input, or a
+   * Takes whole lines: each becomes a message, with its newline. A line longer than `payload` less 22 becomes
+   * several messages. Bytes after the last newline are a message too: only the last lines of an input, or a
    * multiple of `payload` less 22 bytes of a long one, may end without a newline.
    */
   lines(bytes: Buffer, offset: number, length: number): void {
@@ -73,7 +73,7 @@ export class Packer {
     }
   }
 
-  /** Emits the packet that could be fuller. */
+  /** Emits the open packet. */
   flush(): void {
     if (this.#count === 0) return;
     const { store } = this;
@@ -86,19 +86,19 @@ export class Packer {
     this.emit(offset, length);
   }
 
-  /** Emits what is open, and gives a heartbeat: a packet of 20 bytes that no store keeps. */
+  /** Emits the open packet, and returns a heartbeat: a packet of 20 bytes that is not stored. */
   heartbeat(): Buffer {
     this.flush();
     return headerAlone(this.session, this.next, HEARTBEAT);
   }
 
-  /** Emits what is open, and gives the end of session: a packet of 20 bytes that no store keeps. */
+  /** Emits the open packet, and returns the end of session: a packet of 20 bytes that is not stored. */
   end(): Buffer {
     this.flush();
     return headerAlone(this.session, this.next, END_OF_SESSION);
   }
 
-  /** Where more lines than there is room for are cut: behind one, or inside one that becomes several messages. */
+  /** Where to split lines beyond the buffer size: after a line, or inside one of several messages. */
   #cut(bytes: Buffer, from: number): number {
     const room = this.store.lines.length;
     const newline = bytes.lastIndexOf(NEWLINE, from + room - 1);
@@ -106,7 +106,7 @@ export class Packer {
     return newline >= from ? newline + 1 : from + room - (room % message);
   }
 
-  /** The hot path: makes messages of so many bytes of lines. */
+  /** The hot path: packs this many bytes of lines into messages. */
   #pack(length: number): void {
     const { copier, linesAt } = this.store;
     const end = linesAt + length;
@@ -116,7 +116,7 @@ export class Packer {
       this.#at = copier.head;
       this.#count += copier.count;
       if (read === end) break;
-      // The line that is next does not fit: it goes into the next packet, or in pieces if it fits none.
+      // The next line does not fit: it goes into the next packet, or in pieces if it fits none.
       if (this.#count === 0) {
         const piece = this.payload - OVERHEAD;
         this.#put(copier.memory, read, piece);
@@ -126,7 +126,7 @@ export class Packer {
     }
   }
 
-  /** Puts one message that a datagram can carry. */
+  /** Puts one message that fits a datagram. */
   #put(bytes: Buffer, offset: number, length: number): void {
     const alone = length > this.payload - OVERHEAD;
     if (alone || this.#at + MESSAGE_HEADER + length > this.#limit)
@@ -139,7 +139,7 @@ export class Packer {
     if (alone) this.flush();
   }
 
-  /** Begins a packet, after the one that is open. */
+  /** Emits the open packet and begins another. */
   #open(size: number): void {
     this.flush();
     this.#start = this.store.reserve(size + SLACK);

@@ -1,13 +1,13 @@
-/** Memory for what is held: one allocation for many packets. */
+/** Memory for held packets: one allocation for many. */
 interface Slab {
   bytes: Buffer;
   /** Bytes in use, from its start. */
   used: number;
-  /** What is held in it. */
-  holds: number;
+  /** Entries in it. */
+  entries: number;
 }
 
-/** Messages of one packet; without a slab: given up. */
+/** Messages of one packet; without a slab they are lost. */
 interface Entry {
   slab: Slab | undefined;
   offset: number;
@@ -16,43 +16,43 @@ interface Entry {
 }
 
 const SLAB = 128 * 1024;
-/** What it costs to hold a packet, however short, and to know the gap before it; about, in bytes. */
+/** Approximate cost of a held packet besides its bytes, with the gap before it, in bytes. */
 const ENTRY_COST = 256;
 
-/** Messages that wait for what is missing before them, by their first number. */
+/** Messages received after a gap, by their first sequence number. */
 export class ReorderBuffer {
   readonly #entries = new Map<number, Entry>();
-  /** Bytes of all slabs in which something is held; the last that was begun. */
+  /** Bytes of all slabs with entries and of the current one. */
   #bytes = 0;
   #slab: Slab | undefined;
 
-  /** @param window bytes that may be held; may change */
+  /** @param window maximum bytes held; may change */
   constructor(private readonly window: () => number) {}
 
-  /** Whether a packet of so many bytes, or of any size but the largest, can be held. */
+  /** Whether a packet of this size can be held; by default, one of the size of a slab. */
   hasRoom(bytes = this.#slabBytes): boolean {
     const window = this.window();
     if (this.#entries.size * ENTRY_COST >= window) return false;
     return this.#fits(bytes) || this.#bytes + Math.max(this.#slabBytes, bytes) <= window;
   }
 
-  /** Keeps a copy of messages that lie one behind the other. */
+  /** Holds a copy of contiguous messages. */
   put(first: number, count: number, bytes: Buffer, offset: number, length: number): void {
     const slab = this.#slabFor(length);
     this.#entries.set(first, { slab, offset: slab.used, length, count });
     bytes.copy(slab.bytes, slab.used, offset, offset + length);
     slab.used += length;
-    slab.holds++;
+    slab.entries++;
   }
 
-  /** These messages will not come: in their place nothing waits. */
+  /** Marks messages as lost. */
   giveUp(first: number, count: number): void {
     this.#entries.set(first, { slab: undefined, offset: 0, length: 0, count });
   }
 
   /**
-   * Takes out the messages that begin with a number.
-   * @returns how many they are; 0 when none are there
+   * Removes the messages that begin with a number.
+   * @returns how many there are; 0 if none
    */
   take(
     first: number,
@@ -71,8 +71,8 @@ export class ReorderBuffer {
   }
 
   #free(slab: Slab): void {
-    if (--slab.holds > 0) return;
-    // The one that is being filled begins anew.
+    if (--slab.entries > 0) return;
+    // The current slab is reused.
     if (slab === this.#slab) slab.used = 0;
     else this.#bytes -= slab.bytes.length;
   }
@@ -84,7 +84,7 @@ export class ReorderBuffer {
   #slabFor(bytes: number): Slab {
     if (!this.#slab || !this.#fits(bytes)) {
       const size = Math.max(this.#slabBytes, bytes);
-      this.#slab = { bytes: Buffer.allocUnsafeSlow(size), used: 0, holds: 0 };
+      this.#slab = { bytes: Buffer.allocUnsafeSlow(size), used: 0, entries: 0 };
       this.#bytes += size;
     }
     return this.#slab;

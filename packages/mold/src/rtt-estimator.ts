@@ -1,29 +1,29 @@
-/** Until an answer was timed, one is waited for so long, and at most twice that, ms. */
-const FIRST_MS = 500;
-/** Then an answer is waited for so much longer than answers take; and, however often it was late, at most this, or thrice what they take, ms. */
-const SPARE_MS = 30;
-const MOST_MS = 150;
-/** How much longer the wait is each time. */
+/** Timeout until an answer was measured, and at most twice that after timeouts, ms. */
+const INITIAL_MS = 500;
+/** Margin added to the measured timeout; and the limit of backoff (or three times the mean, if more), ms. */
+const MARGIN_MS = 30;
+const LIMIT_MS = 150;
+/** Factor of the timeout after each timeout. */
 const BACKOFF = 1.5;
-/** Answers that take less say that more may be asked for at once, and answers that take more that less may, ms. */
-const QUICK_MS = 40;
+/** Faster answers grow the window, and slower ones halve it, ms. */
+const FAST_MS = 40;
 const SLOW_MS = 120;
 
 /**
- * How long an answer is waited for, and how much may be asked for at once. The first is what RFC 6298 has: the mean
- * time of an answer and four times its mean deviation. The second follows the same time (as LEDBAT does, RFC 6817):
- * loss says nothing of what way and sender can take, as there is loss without any load, but waiting does.
+ * The timeout of a request, and the window of outstanding bytes. The timeout follows RFC 6298: the mean
+ * answer time plus four times its mean deviation. The window follows the answer time (as LEDBAT does,
+ * RFC 6817): loss occurs without load and says nothing about the capacity of path and sender; delay does.
  */
 export class RttEstimator {
   #window: number;
-  /** Of the time that answers take; 0 until one was timed. */
+  /** Of the answer time, ms; 0 until one was measured. */
   #mean = 0;
   #deviation = 0;
-  #cutAt = Number.NEGATIVE_INFINITY;
+  #halvedAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param least bytes that may be asked for in any case
-   * @param most bytes that may be asked for at most; may change
+   * @param least minimum window in bytes
+   * @param most maximum window in bytes; may change
    * @param random uniform in [0, 1)
    */
   constructor(
@@ -34,21 +34,21 @@ export class RttEstimator {
     this.#window = 2 * least;
   }
 
-  /** Bytes that may be asked for and not yet come. */
+  /** Bytes that may be outstanding. */
   get window(): number {
     return Math.min(this.#window, this.most());
   }
 
-  /** Milliseconds until what was late so many times is asked for again. */
+  /** Milliseconds until a request is repeated after this many timeouts. */
   of(late: number): number {
     const spread = 1 + this.random() / 4;
-    const most = this.#mean === 0 ? 2 * FIRST_MS : Math.max(MOST_MS, 3 * this.#mean);
-    return Math.min(most, this.#base * BACKOFF ** late) * spread;
+    const most = this.#mean === 0 ? 2 * INITIAL_MS : Math.max(LIMIT_MS, 3 * this.#mean);
+    return Math.min(most, this.#timeout * BACKOFF ** late) * spread;
   }
 
-  /** An answer of so many bytes took so many milliseconds. */
+  /** An answer of `bytes` bytes took `ms` milliseconds. */
   answered(now: number, ms: number, bytes: number): void {
-    // RFC 6298, section 2. An answer from the same host may take no time that the clock shows.
+    // RFC 6298, section 2. An answer from the same host may take no measurable time.
     if (this.#mean === 0) {
       this.#mean = Math.max(ms, 0.1);
       this.#deviation = ms / 2;
@@ -56,23 +56,23 @@ export class RttEstimator {
       this.#deviation += (Math.abs(this.#mean - ms) - this.#deviation) / 4;
       this.#mean += (ms - this.#mean) / 8;
     }
-    if (ms < QUICK_MS) this.#window = this.window + bytes;
-    else if (ms > SLOW_MS) this.#cut(now);
+    if (ms < FAST_MS) this.#window = this.window + bytes;
+    else if (ms > SLOW_MS) this.#halve(now);
   }
 
-  /** An answer did not come in time. */
+  /** A request timed out. */
   late(now: number): void {
-    this.#cut(now);
+    this.#halve(now);
   }
 
-  get #base(): number {
-    return this.#mean === 0 ? FIRST_MS : SPARE_MS + this.#mean + 4 * this.#deviation;
+  get #timeout(): number {
+    return this.#mean === 0 ? INITIAL_MS : MARGIN_MS + this.#mean + 4 * this.#deviation;
   }
 
-  /** Halves the window, once for all that was under way. */
-  #cut(now: number): void {
-    if (now - this.#cutAt < this.#base) return;
-    this.#cutAt = now;
+  /** Halves the window, once for all requests in flight. */
+  #halve(now: number): void {
+    if (now - this.#halvedAt < this.#timeout) return;
+    this.#halvedAt = now;
     this.#window = Math.max(this.least, this.window / 2);
   }
 }

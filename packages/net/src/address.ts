@@ -2,39 +2,39 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { showAddress, usage } from 'mproxy-base';
 import { KEYS, type KeyName, type Keys, setKey } from './keys.js';
 
-/** `HOST:PORT[,KEY[=VALUE]...]`, read. */
+/** A parsed address, `HOST:PORT[,KEY[=VALUE]...]`. */
 export interface Address {
   /** As the user typed it, keys included. */
   text: string;
-  /** An IPv4 address, an IPv6 address in its shortest form, or a name. */
+  /** An IPv4 address, an IPv6 address in its shortest form, or a host name. */
   host: string;
   port: number;
-  /** The interface a link-local IPv6 address is on: `[fe80::1%eth0]`. */
+  /** The zone of a link-local IPv6 address, as in `[fe80::1%eth0]`. */
   zone?: string;
   keys: Keys;
-  /** Those keys that stand in the address itself, not in a flag for all. */
+  /** The keys given in the address itself, not by a flag for all addresses. */
   own: ReadonlySet<KeyName>;
 }
 
-/** What an address flag of a command takes. */
+/** What an address flag accepts. */
 export interface AddressRule {
   flag: string;
   keys: readonly KeyName[];
-  /** Whether port 0, the system's choice, makes sense. */
+  /** Whether port 0 is accepted: the system picks a port. */
   listens: boolean;
-  /** Datagrams, which pass as they are or are packets of `mold`; or a stream, which no packets are. Default: both. */
+  /** Datagrams, unframed or with `frame=mold`, or a stream, with any other frame. Default: both. */
   carries?: 'datagrams' | 'stream';
 }
 
 /**
- * Reads one address.
- * @param defaults the keys given as flags; the address's own win
- * @throws MPROXY_USAGE, naming the flag and what is wrong in its value
+ * Parses one address.
+ * @param defaults keys given as flags; those in the address take precedence
+ * @throws MPROXY_USAGE, with the flag and the reason
  */
 export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {}): Address {
-  const [place = '', ...pairs] = text.split(',');
+  const [hostPort = '', ...pairs] = text.split(',');
   const own = parseKeys(pairs, text, rule);
-  const { scheme, host, zone, port } = parsePlace(place, text, rule);
+  const { scheme, host, zone, port } = parseParts(hostPort, text, rule);
   if (scheme) setScheme(own, text, rule);
   if (own.bind !== undefined) parseBind(own.bind);
   if (!fits(own, rule))
@@ -62,7 +62,7 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   return address;
 }
 
-/** Whether an address is link-local, and nothing says on which interface. Groups go where the routes say. */
+/** Whether a unicast address is link-local without zone or `interface`. Groups follow the routing table. */
 export function lacksZone(ip: string, { zone, keys }: Pick<Address, 'zone' | 'keys'>): boolean {
   return isLinkLocal(ip) && !isGroup(ip) && zone === undefined && keys.interface === undefined;
 }
@@ -71,7 +71,7 @@ export function zoneNeeded(ip: string): string {
   return `${ip} is link-local: its zone, the interface it is on, is missing`;
 }
 
-/** Whether the frame, if there is one, is one that the address can have. */
+/** Whether the frame, if any, is allowed for the address. */
 function fits({ frame }: Keys, { carries }: AddressRule): boolean {
   return frame === undefined || carries === undefined || (frame === 'mold') === (carries === 'datagrams');
 }
@@ -82,12 +82,12 @@ function frameAdvice({ carries }: AddressRule): string {
     : 'datagrams pass as they are; leave it out, or use frame=mold';
 }
 
-/** An IP address in the one form in which equal addresses are equal texts; undefined if it is none, or has a zone. */
+/** The canonical text of an IP address; undefined if it is not an IP address, or has a zone. */
 export function canonicalIp(host: string): string | undefined {
   if (isIPv4(host)) return host;
   if (!isIPv6(host) || host.includes('%')) return undefined;
   const short = new URL(`http://[${host}]`).hostname.slice(1, -1);
-  // ::ffff:0:0/96 holds IPv4 addresses (RFC 4291, 2.5.5.2).
+  // ::ffff:0:0/96 are IPv4-mapped addresses (RFC 4291, 2.5.5.2).
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short);
   if (!mapped) return short;
   const words = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)];
@@ -104,15 +104,15 @@ export function isWildcard(ip: string): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }
 
-/** Link-local addresses and groups mean something on one interface alone (RFC 4007, section 4). */
+/** Whether an address or group is valid on one interface only (RFC 4007, section 4). */
 export function isLinkLocal(ip: string): boolean {
   return isIPv6(ip) && /^(fe[89ab].|ff[0-9a-f][12]):/i.test(ip);
 }
 
-/** Reads `HOST` or `HOST:PORT`, the value of a `bind` key; without a port it is 0. */
+/** Parses `HOST` or `HOST:PORT`, the value of a `bind` key. The default port is 0. */
 export function parseBind(text: string): { host: string; zone?: string; port: number } {
   const bare = text.includes(':') && isIPv6(text.replace(/%.*/, '')) ? `[${text}]` : text;
-  const { host, zone, port } = parsePlace(/\]$|^[^:]*$/.test(bare) ? `${bare}:0` : bare, text, {
+  const { host, zone, port } = parseParts(/\]$|^[^:]*$/.test(bare) ? `${bare}:0` : bare, text, {
     flag: 'bind',
     keys: [],
     listens: true,
@@ -141,45 +141,45 @@ function parseKeys(pairs: string[], text: string, rule: AddressRule): Keys {
   return keys;
 }
 
-function parsePlace(place: string, text: string, rule: AddressRule) {
-  const wrong = (why: string, advice = 'write HOST:PORT or [IPv6]:PORT') =>
+function parseParts(hostPort: string, text: string, rule: AddressRule) {
+  const error = (why: string, advice = 'write HOST:PORT or [IPv6]:PORT') =>
     usage(rule.flag, text, why, advice);
-  const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(place) ?? [];
+  const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(hostPort) ?? [];
   if (scheme !== undefined && (scheme !== 'tls' || !rule.keys.includes('tls'))) {
-    throw wrong(`${scheme}:// cannot be used here`);
+    throw error(`${scheme}:// cannot be used here`);
   }
   const [, bracketed, zone, plain, digits] =
     /^(?:\[([^\]%]*)(?:%([^\]]*))?\]|([^[\]]*)):([^:]*)$/s.exec(rest) ?? [];
-  if (digits === undefined) throw wrong(rest.includes(':') ? 'not an address' : 'no port');
-  if (plain?.includes(':')) throw wrong('an IPv6 address stands in brackets');
-  const host = bracketed === undefined ? parseHost(plain!, rule, wrong) : canonicalIp(bracketed);
+  if (digits === undefined) throw error(rest.includes(':') ? 'not an address' : 'no port');
+  if (plain?.includes(':')) throw error('an IPv6 address stands in brackets');
+  const host = bracketed === undefined ? parseHost(plain!, rule, error) : canonicalIp(bracketed);
   if (host === undefined || (bracketed !== undefined && !bracketed.includes(':')))
-    throw wrong('not an IPv6 address');
-  if (zone === '') throw wrong('no zone after %');
-  return { scheme, host, zone, port: parsePort(digits, rule, wrong) };
+    throw error('not an IPv6 address');
+  if (zone === '') throw error('no zone after %');
+  return { scheme, host, zone, port: parsePort(digits, rule, error) };
 }
 
-function parseHost(host: string, rule: AddressRule, wrong: (why: string, advice?: string) => Error): string {
+function parseHost(host: string, rule: AddressRule, error: (why: string, advice?: string) => Error): string {
   if (isIPv4(host)) return host;
   if (host === '' || host === '*') {
     const all = 'for all addresses of this host write 0.0.0.0 (IPv4) or [::]';
-    throw wrong(host === '' ? 'no host' : 'not a host name', rule.listens ? all : 'give the host to send to');
+    throw error(host === '' ? 'no host' : 'not a host name', rule.listens ? all : 'give the host to send to');
   }
-  if (/^[\d.]+$/.test(host)) throw wrong('not an IPv4 address');
-  // Host names (RFC 1123, 2.1), and the underscore that is common all the same.
-  if (host.length > 253 || !/^[\w-]+(\.[\w-]+)*\.?$/.test(host)) throw wrong('not a host name');
+  if (/^[\d.]+$/.test(host)) throw error('not an IPv4 address');
+  // Host names (RFC 1123, 2.1), plus the underscore, which is in common use.
+  if (host.length > 253 || !/^[\w-]+(\.[\w-]+)*\.?$/.test(host)) throw error('not a host name');
   return host.toLowerCase();
 }
 
 function parsePort(
   digits: string,
   rule: AddressRule,
-  wrong: (why: string, advice?: string) => Error,
+  error: (why: string, advice?: string) => Error,
 ): number {
-  if (digits === '') throw wrong('no port');
+  if (digits === '') throw error('no port');
   const port = /^\d{1,5}$/.test(digits) ? Number(digits) : Number.NaN;
-  if (!(port <= 65_535)) throw wrong(`port ${digits} is not a number from 0 to 65535`, '');
-  if (port === 0 && !rule.listens) throw wrong('port 0 is no destination', 'give the port to send to');
+  if (!(port <= 65_535)) throw error(`port ${digits} is not a number from 0 to 65535`, '');
+  if (port === 0 && !rule.listens) throw error('port 0 is no destination', 'give the port to send to');
   return port;
 }
 

@@ -5,12 +5,12 @@ import { addressBytes } from './linux/layout.js';
 export const MAPPED = new Uint32Array(Uint8Array.of(0, 0, 0xff, 0xff).buffer)[0]!;
 
 /**
- * Addresses of senders whose datagrams are accepted. An address is four words of 32 bits, its 16 bytes in this machine's
- * byte order; IPv4 is IPv4-mapped.
+ * Senders whose datagrams are accepted. An address is four words of 32 bits, its 16 bytes in this machine's
+ * byte order. IPv4 addresses are IPv4-mapped.
  */
 export class Allowed {
   readonly #networks: { words: Uint32Array; mask: Uint32Array }[];
-  /** The last address that was accepted; at first a network's own, which is accepted as well. */
+  /** The last accepted address; initially that of the first network, which is accepted too. */
   #last: Uint32Array;
 
   /** @param networks at least one */
@@ -42,7 +42,7 @@ export class Allowed {
   }
 }
 
-/** The 16 bytes of an address. */
+/** The 16 bytes of an address; IPv4 is IPv4-mapped. */
 function mappedBytes(address: string): Uint8Array {
   const bytes = addressBytes(address);
   return Uint8Array.from(bytes.length === 4 ? [...Array<number>(10).fill(0), 0xff, 0xff, ...bytes] : bytes);

@@ -1,11 +1,11 @@
 const FIRST_MS = 500;
-const LONGEST_MS = 30_000;
-/** A connection that lived so long was a good one. */
-const GOOD_MS = 10_000;
+const MAX_MS = 30_000;
+/** A connection that lasted this long resets the delay. */
+const STABLE_MS = 10_000;
 
 /**
- * How long to wait before an upstream is tried again: half a second, doubling to thirty, with jitter. A connection that
- * delivered data or lived ten seconds starts it anew.
+ * Delay before reconnecting to an upstream: 500 ms, doubling to 30 s, with jitter. A connection that
+ * delivered data or lasted 10 s resets it.
  */
 export class Backoff {
   #delay = FIRST_MS;
@@ -16,18 +16,17 @@ export class Backoff {
     this.#connectedAt = performance.now();
   }
 
-  /** The connection delivered data. */
   delivered(): void {
     this.#delivered = true;
   }
 
-  /** Milliseconds until the next attempt; up to a fifth less at random, so that many do not come at once. */
+  /** Milliseconds until the next attempt, reduced at random by up to 20% to spread reconnects. */
   next(): number {
-    const lived = this.#connectedAt !== undefined && performance.now() - this.#connectedAt >= GOOD_MS;
-    const delay = lived || this.#delivered ? FIRST_MS : this.#delay;
+    const stable = this.#connectedAt !== undefined && performance.now() - this.#connectedAt >= STABLE_MS;
+    const delay = stable || this.#delivered ? FIRST_MS : this.#delay;
     this.#connectedAt = undefined;
     this.#delivered = false;
-    this.#delay = Math.min(delay * 2, LONGEST_MS);
+    this.#delay = Math.min(delay * 2, MAX_MS);
     return delay * (1 - Math.random() / 5);
   }
 }

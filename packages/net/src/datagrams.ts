@@ -2,49 +2,46 @@ import type { SocketAddress } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
 import type { NetInterface } from './interfaces.js';
 
-/**
- * The contract of an engine: everything that the rest of mproxy knows of datagram sockets. Plain data goes in, so
- * that an engine may pass it to a thread of its own; batches come out.
- */
+/** The interface to datagram sockets. Arguments are plain data, which an engine may pass to a thread. */
 export interface Engine {
   readonly name: EngineName;
-  /** Whether a receiver can keep out groups that others joined, and its own group from another interface. */
+  /** Whether a receiver can filter out groups joined by others, and its own group on other interfaces. */
   readonly exactGroups: boolean;
   readonly setsTos: boolean;
-  /** Whether a sender is done with a batch's bytes when its `send` returns. */
+  /** Whether the bytes of a batch may be reused as soon as `send` returns. */
   readonly sendsAtOnce: boolean;
   openReceiver(options: ReceiverOptions): Promise<Receiver>;
   openSender(options: SenderOptions): Promise<Sender>;
-  /** Opens a socket on a port of its own that any address is written to, and heard from, a datagram at a time. */
+  /** Opens an unconnected socket on its own port, which sends to and receives from any address. */
   openRequestSocket(options: RequestSocketOptions): Promise<RequestSocket>;
   /**
-   * Sets a terminal raw: what is read is what was sent, byte for byte, 8 bits without parity, and nothing is echoed.
-   * @param baud its speed in both directions; default as it is
-   * @returns gives it back the mode that it had
+   * Sets a terminal to raw mode: bytes pass unchanged, 8 bits without parity, no echo.
+   * @param baud speed in both directions; default unchanged
+   * @returns a function that restores the previous mode
    * @throws the system's error, or one that says why the speed cannot be set
    */
   makeRaw(fd: number, baud?: number): () => void;
-  /** Makes a descriptor another name of what `from` is open on, at once for all threads; where there are any. */
+  /** Makes `to` a duplicate of `from`, atomically for all threads (dup2(2)); only on some engines. */
   redirect?(from: number, to: number): void;
-  /** Makes the pages of memory that was never written to, cheaper than by a fault for each; where that can be had. */
+  /** Allocates the pages of unused memory, cheaper than one page fault each. Only where supported. */
   populate?(memory: Buffer): void;
 }
 
 export type EngineName = 'linux' | 'node';
 
 /**
- * Takes a datagram that came to a sender's own port, or to a request socket. The bytes are its own to keep; equal senders
- * in a row are one object.
+ * Takes a datagram received on a sender's port or on a request socket. It may keep the bytes. Consecutive
+ * datagrams of one sender share one `from` object.
  */
 export type OnMessage = (bytes: Buffer, from: SocketAddress) => void;
 
-/** A group joined on an interface, from anyone or from these sources alone (RFC 4607). */
+/** A group joined on an interface, from any source or only from these (RFC 4607). */
 export interface Membership {
   interface: NetInterface;
   sources: string[];
 }
 
-/** The addresses that begin with the first `prefix` bits of this one; no zone. */
+/** The addresses that share the first `prefix` bits of `address`, which has no zone. */
 export interface Network {
   address: string;
   prefix: number;
@@ -52,56 +49,53 @@ export interface Network {
 
 export interface ReceiverOptions extends SocketAddress {
   family: 4 | 6;
-  /** `[::]` without IPv4. */
+  /** `[::]` does not receive IPv4. */
   ipv6Only?: boolean;
-  /** Given: `address` is a group to join. Its port is then shared with other receivers. */
+  /** If given, `address` is a group to join. Its port is then shared with other receivers. */
   membership?: Membership;
-  /** SO_RCVBUF to ask for, in bytes. */
+  /** SO_RCVBUF to request, in bytes. */
   receiveBuffer: number;
-  /** Fills {@link Batch.from} of what is delivered on the event loop. */
+  /** Fill {@link Batch.from} of batches delivered on the event loop. */
   tellsSenders?: boolean;
-  /** Given, not empty: datagrams whose sender is in none of these are dropped. IPv4-mapped senders match as IPv4. */
+  /** If given, not empty: datagrams from other senders are dropped. IPv4-mapped senders match as IPv4. */
   allow?: Network[];
   notice: (text: string) => void;
 }
 
-/** Takes a batch; a promise tells a source that can wait when the sinks are ready for more. */
+/** Takes a batch. A promise resolves when the sinks are ready for more, for sources that can wait. */
 export type Deliver = (batch: Batch) => Promise<void> | undefined;
 
-/** A socket that a receiving thread sends on, by its descriptor. */
+/** A socket, by its descriptor, that a receiving thread sends on. */
 export interface SocketTarget {
   fd: number;
   waits: boolean;
-  /** The destination, where the socket is not connected. */
+  /** The destination, if the socket is not connected. */
   name?: Uint8Array;
   counts: SharedArrayBuffer;
 }
 
-/** A file that a receiving thread writes to, by its descriptor. */
+/** A file, by its descriptor, that a receiving thread writes to. */
 export interface FileTarget {
   fd: number;
-  /** A datagram that does not end with a newline gets one. */
+  /** Whether a newline is added to a datagram that does not end with one. */
   endsLines: boolean;
   counts: SharedArrayBuffer;
-  /**
-   * What all threads that write to the file share: its size and limit, and whether the event loop has yet to write
-   * what they handed over.
-   */
+  /** Shared by all threads that write to the file: size, limit, and whether handed-over data is unwritten. */
   lock: SharedArrayBuffer;
 }
 
-/** What a thread could not write to a file itself, or may not, for the event loop to keep and to try again. */
+/** Data that a thread could not or may not write to a file. The event loop queues and retries it. */
 export interface HandedOver {
   bytes: Uint8Array;
-  /** Where in the bytes each datagram ends. */
+  /** The end of each datagram in `bytes`. */
   ends: number[];
-  /** Whether the file has the beginning of the first one. */
+  /** Whether the beginning of the first datagram is in the file already. */
   begun: boolean;
-  /** Its place among all that the file's threads handed over. */
+  /** Its position in the order of all data that the threads of the file handed over. */
   ticket: number;
 }
 
-/** What a receiver that has a thread of its own writes to from there, with no hop between. */
+/** Sinks that a receiver with its own thread writes to directly from there. */
 export interface ThreadSinks {
   sockets: SocketTarget[];
   files: { target: FileTarget; handOver: (piece: HandedOver) => void }[];
@@ -110,40 +104,40 @@ export interface ThreadSinks {
 export interface ReceiveCounts {
   datagrams: number;
   bytes: number;
-  /** Those of the datagrams that had no bytes. */
+  /** Datagrams without payload, which are also in `datagrams`. */
   empty: number;
-  /** Dropped by the kernel for want of buffer; undefined where the platform does not tell. */
+  /** Dropped by the kernel at a full receive buffer; undefined if the platform does not report it. */
   kernelDropped: number | undefined;
-  /** Dropped between a receiving thread and the event loop, or before {@link Receiver.run} for want of room. */
+  /** Dropped at a full buffer: between a thread and the event loop, or before {@link Receiver.run}. */
   dropped: number;
-  /** Datagrams dropped because {@link ReceiverOptions.allow} does not have their sender; in no other counter. */
+  /** Datagrams dropped because {@link ReceiverOptions.allow} lacks their sender; in no other counter. */
   refused: number;
 }
 
 export interface Receiver {
-  /** Where it is bound, the port the system picked with it. */
+  /** The bound address, with the port that the system picked. */
   readonly local: SocketAddress;
-  /** The receive buffer that the kernel granted, in bytes; socket(7) reports twice of it. */
+  /** The receive buffer that the kernel granted, in bytes; SO_RCVBUF reads as twice that (socket(7)). */
   readonly receiveBuffer: number;
   readonly counts: ReceiveCounts;
   /** The sender of the last empty datagram. */
   readonly emptyFrom: SocketAddress | undefined;
-  /** Whether a datagram came that did not end with a newline. Of a batch one is looked at. */
+  /** Whether a datagram without a final newline was received. One datagram of each batch is checked. */
   readonly unterminated: boolean;
-  /** Whether it receives in a thread of its own, which can take sinks over. */
+  /** Whether it receives in its own thread, which can write to sinks itself. */
   readonly threaded: boolean;
   /**
-   * Delivers until {@link stop}, and then what the kernel still holds.
-   * @param deliver takes what is for the event loop; undefined when nothing is
-   * @param sinks what its thread writes to; only for a threaded one
+   * Delivers datagrams until {@link stop}, then those that the kernel still holds.
+   * @param deliver takes batches on the event loop; undefined if no sink needs it
+   * @param sinks written to by its thread; only for a threaded receiver
    */
   run(deliver: Deliver | undefined, sinks?: ThreadSinks): Promise<void>;
   stop(): void;
-  /** Before {@link run}: do not deliver datagrams from these, a command's own come back through its group. */
+  /** Before {@link run}: drop datagrams of this sender, as a command's own, looped back by its group. */
   ignore(from: OwnSender): void;
 }
 
-/** A sending socket of this process: its port, and the addresses its datagrams may carry. */
+/** A sending socket of this process: its port, and the source addresses that its datagrams may have. */
 export interface OwnSender {
   addresses: string[];
   port: number;
@@ -151,46 +145,44 @@ export interface OwnSender {
 
 export interface SenderOptions extends SocketAddress {
   family: 4 | 6;
-  /** Given: `address` is a group. */
+  /** If given, `address` is a group. */
   multicast?: { interface: NetInterface; ttl: number; loop: boolean };
-  /** A broadcast address: it can have no connected socket that tells what refused. */
+  /** Whether `address` is a broadcast address: its socket is not connected, and refusals are not reported. */
   broadcast: boolean;
   bind?: SocketAddress;
-  /** The DSCP/TOS byte (RFC 2474), IPv6's traffic class. Only where {@link Engine.setsTos}. */
+  /** The DSCP/TOS byte (RFC 2474) or IPv6 traffic class. Only with {@link Engine.setsTos}. */
   tos?: number;
-  /** SO_SNDBUF to ask for, in bytes. */
+  /** SO_SNDBUF to request, in bytes. */
   sendBuffer: number;
-  /** A stream waits for room; a relay drops, and counts. */
+  /** At a full send buffer: whether to wait, for a stream, or to drop and count, for a relay. */
   waits: boolean;
   /**
-   * Of a stream: the byte after which a datagram that is too large for the kernel (EMSGSIZE) is cut in two, where its
-   * first half has one; false: such a datagram is counted. Default: newline.
+   * For a stream: a datagram that is too large for the kernel (EMSGSIZE) is split after the last such byte in
+   * its first half, else in the middle; false: it is dropped and counted. Default: newline.
    */
   cutAfter?: number | false;
-  /**
-   * Takes what comes to the sender's own port, until it is closed. Given: the socket is never connected, so that
-   * anybody is heard.
-   */
+  /** Takes datagrams received on the sender's port, until closed. If given, the socket is not connected. */
   onMessage?: OnMessage;
-  /** SO_RCVBUF to ask for where it hears, in bytes; default the system's. */
+  /** SO_RCVBUF to request if `onMessage` is given, in bytes; default the system's. */
   receiveBuffer?: number;
   notice: (text: string) => void;
 }
 
-/** What became of the datagrams given to a sender; the kernel took `datagrams` of `bytes` in all. */
+/** Counters of a sender. The kernel accepted `datagrams`, of `bytes` in total. */
 export interface SendCounts {
   datagrams: number;
   bytes: number;
-  /** Datagrams dropped for want of room. */
+  /** Datagrams dropped because a buffer was full. */
   dropped: number;
   /**
-   * Errors by name (`ECONNREFUSED`, `ENETUNREACH`, ...). All but ECONNREFUSED and those that were `returned` cost the
-   * datagram.
+   * Errors by name (`ECONNREFUSED`, `ENETUNREACH`, ...). Each is a lost datagram, except ECONNREFUSED and
+   * those in `returned`.
    */
   errors: Record<string, number>;
   /**
-   * Those of `errors` that the network returned later for datagrams that the kernel took, by name and destination
-   * (`EHOSTUNREACH 10.0.0.9:9920`), or as `NAME others` beyond 64 of these. Empty on an engine that cannot read them.
+   * Errors that the network reported later, for datagrams that the kernel accepted, by name and destination
+   * (`EHOSTUNREACH 10.0.0.9:9920`) or, beyond 64 of these, as `NAME others`; included in `errors`. Empty if
+   * the engine cannot read them.
    */
   returned: Record<string, number>;
 }
@@ -199,43 +191,42 @@ export interface Sender {
   readonly local: SocketAddress;
   readonly sendBuffer: number;
   readonly counts: SendCounts;
-  /** How a receiving thread sends on this socket; undefined where the engine has none, and where the sender hears. */
+  /** For sending from a receiving thread; undefined on an engine without threads, and with `onMessage`. */
   readonly target?: SocketTarget;
   send(batch: Batch): void;
   /**
-   * Sends one datagram to another address from the same socket, past whatever waits. Only of a sender that hears.
-   * Never waits: what the kernel has no room for is dropped. The bytes are free again when it returns.
+   * Sends one datagram to another address from the same socket, ahead of queued data. Only with `onMessage`.
+   * Never waits: with the kernel's buffer full, it is dropped. The bytes may be reused on return.
    */
   reply(bytes: Buffer, to: SocketAddress): void;
-  /** What became of the replies, none of which are in {@link counts}. */
+  /** Counters of the replies, which are not in {@link counts}. */
   readonly replies: SendCounts;
-  /** Undefined while there is room; else resolves when there is. */
+  /** Undefined while there is room; otherwise resolves when there is. */
   room(): Promise<void> | undefined;
-  /** Sends to another address from now on, where the engine can on the same socket. @returns whether it does */
+  /** Changes the destination, if the engine can on the same socket. @returns whether it did */
   redirect?(family: 4 | 6, to: SocketAddress): boolean;
-  /** From now on nobody waits for room; what the kernel does not take at once is dropped, and counted. */
+  /** Stops waiting for room: datagrams that the kernel does not accept at once are dropped and counted. */
   abortPending(): void;
-  /** Sends what still waits, and closes. Called once. */
+  /** Sends queued data, and closes. Called once. */
   close(): Promise<void>;
 }
 
 export interface RequestSocketOptions {
   family: 4 | 6;
   bind?: SocketAddress;
-  /** SO_RCVBUF to ask for, in bytes. */
+  /** SO_RCVBUF to request, in bytes. */
   receiveBuffer: number;
   onMessage: OnMessage;
 }
 
-/** An unconnected socket for questions and the answers to them. It keeps the process alive until it is closed. */
+/** An unconnected socket for requests and their answers. It keeps the process alive until it is closed. */
 export interface RequestSocket {
   readonly local: SocketAddress;
   /** The receive buffer that the kernel granted, in bytes. */
   readonly receiveBuffer: number;
-  /** What became of the datagrams that were sent. */
   readonly counts: SendCounts;
-  /** Never waits: what the kernel has no room for is dropped. The bytes are free again when it returns. */
+  /** Never waits: with the kernel's buffer full, it is dropped. The bytes may be reused on return. */
   send(bytes: Buffer, to: SocketAddress): void;
-  /** Nothing is heard or sent from now on. */
+  /** Nothing is received or sent from now on. */
   close(): void;
 }

@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
-/**
- * Descriptors that connections leave free: files that are opened again, name resolution, the list of interfaces and the
- * sockets of interfaces that come back need them.
- */
+/** Descriptors not used for connections: for files, name resolution, interface lists and other sockets. */
 const RESERVE = 16;
 
 /** The soft limit of this process's descriptors (proc(5)); undefined where the system does not report it. */
@@ -19,14 +16,14 @@ export function descriptorLimit(): number | undefined {
 }
 
 /**
- * Whether a connection that was just accepted has one of the last descriptors of the process: the kernel gives the
- * lowest number that is free (open(2)). When none is left, libuv closes connections without telling Node
- * (uv__emfile_trick, libuv/src/unix/stream.c), so that they could not be counted.
+ * Whether an accepted connection uses one of the reserved descriptors: the kernel assigns the lowest free
+ * number (open(2)). With none left, libuv closes connections without telling Node (uv__emfile_trick,
+ * libuv/src/unix/stream.c), so that they could not be counted.
  * @param limit of {@link descriptorLimit}; undefined: false
  */
 export function takesReserve(socket: Socket, limit: number | undefined): boolean {
   if (limit === undefined) return false;
-  // There is no public name. On a platform without it (Windows: -1) every connection is accepted.
+  // Not public in Node. On a platform without descriptors (Windows: -1) every connection is accepted.
   const fd = (socket as Socket & { _handle?: { fd?: unknown } | null })._handle?.fd;
   return typeof fd === 'number' && fd >= limit - Math.min(RESERVE, limit >> 2);
 }

@@ -2,15 +2,15 @@ import type { Engine, EngineName } from './datagrams.js';
 import { linuxEngine } from './linux/engine.js';
 import { nodeEngine } from './node/engine.js';
 
-/** An engine, and why it is not the one that `auto` would rather have. */
+/** The chosen engine, and why `auto` fell back to it. */
 export interface Choice {
   engine: Engine;
   instead?: string;
 }
 
 /**
- * `auto` takes the engine for Linux where it loads, and the one for every platform otherwise.
- * @throws when `linux` is asked for and does not load
+ * `auto` selects the Linux engine if it loads, otherwise the portable one.
+ * @throws if `linux` is requested and does not load
  */
 export function chooseEngine(name: 'auto' | EngineName): Choice {
   if (name === 'node' || (name === 'auto' && process.platform !== 'linux')) return { engine: nodeEngine };

@@ -14,28 +14,28 @@ export interface LocalAddress {
 export interface NetInterface {
   name: string;
   internal: boolean;
-  /** Empty where it has none, and where the system does not list them. */
+  /** Empty if it has none, or if the system does not list them. */
   addresses: LocalAddress[];
-  /** Undefined where its list of addresses does not tell. */
+  /** Undefined without a link-local IPv6 address, which has the index. */
   index?: number;
 }
 
 /** The interfaces that are up, as far as the system lists them. */
 export interface InterfaceList {
   interfaces: NetInterface[];
-  /** Why the addresses are missing, and names with them where sysfs does not have them: getifaddrs(3) failed. */
+  /** Set if getifaddrs(3) failed: there are no addresses, and only the names that sysfs has. */
   error?: Error;
 }
 
 /**
- * Lists the interfaces. On Linux those without an address are there too, from sysfs, which also has the names when
- * getifaddrs(3) fails: without descriptors, or where a sandbox forbids netlink.
+ * Lists the interfaces. On Linux, sysfs adds those without an address, and all names if getifaddrs(3) fails:
+ * without free descriptors, or in a sandbox that forbids netlink.
  */
 export function readInterfaces(): InterfaceList {
   try {
     const listed = networkInterfaces();
     const interfaces = Object.entries(listed).map(([name, infos = []]): NetInterface => {
-      // Of a link-local address; others have 0.
+      // Only link-local addresses have it; others have 0.
       const index = infos.find((info) => info.family === 'IPv6' && info.scopeid > 0)?.scopeid;
       return {
         name,
@@ -50,17 +50,17 @@ export function readInterfaces(): InterfaceList {
     });
     return { interfaces: [...interfaces, ...sysfsInterfaces(listed)] };
   } catch (error) {
-    return { interfaces: sysfsInterfaces({}), error: plainly(error as NodeJS.ErrnoException) };
+    return { interfaces: sysfsInterfaces({}), error: describeError(error as NodeJS.ErrnoException) };
   }
 }
 
-/** libuv hands over the errno of getifaddrs(3) with the sign that Node does not know (uv_interface_addresses). */
-function plainly(error: NodeJS.ErrnoException): Error {
+/** uv_interface_addresses returns the errno of getifaddrs(3) with a sign that Node does not know. */
+function describeError(error: NodeJS.ErrnoException): Error {
   const [name, text] = getSystemErrorMap().get(-Math.abs(error.errno ?? 0)) ?? [];
   return name === undefined ? error : new Error(`${text} (${name})`, { cause: error });
 }
 
-/** The interfaces of {@link readInterfaces}, for those who can do without what it does not list. */
+/** The interfaces of {@link readInterfaces}, for callers that accept an incomplete list. */
 export function listInterfaces(): NetInterface[] {
   return readInterfaces().interfaces;
 }
@@ -70,8 +70,8 @@ const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 
 /**
- * The interfaces that are up and not among these, without their addresses; none where there is no sysfs. An interface
- * without a carrier is none, as for getifaddrs' IFF_RUNNING (dev_get_flags, linux/net/core/dev.c).
+ * The interfaces that are up and not in `known`, without addresses; none without sysfs. An interface without
+ * carrier is left out, as by getifaddrs' IFF_RUNNING (dev_get_flags, linux/net/core/dev.c).
  */
 function sysfsInterfaces(known: object): NetInterface[] {
   return sysfsNames()
@@ -87,18 +87,18 @@ function sysfsNames(): string[] {
   try {
     return process.platform === 'linux' ? readdirSync('/sys/class/net') : [];
   } catch {
-    // Not mounted, forbidden, or no descriptor is left.
+    // Not mounted, forbidden, or no free descriptor.
     return [];
   }
 }
 
-/** What sysfs has of an interface; undefined where it has nothing. */
+/** An attribute of an interface in sysfs; undefined if it cannot be read. */
 function sysfs(name: string, file: 'flags' | 'ifindex' | 'mtu' | 'operstate'): string | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
     return readFileSync(`/sys/class/net/${name}/${file}`, 'latin1').trim();
   } catch {
-    // Not mounted, forbidden, no descriptor is left, or the interface went away.
+    // Not mounted, forbidden, no free descriptor, or the interface is gone.
     return undefined;
   }
 }
@@ -111,7 +111,7 @@ export function findInterface(nameOrAddress: string, among = listInterfaces()): 
   );
 }
 
-/** Finds the interface that a zone names: by its name, else by its index (RFC 4007, section 11.2). */
+/** Finds the interface of a zone, by name or else by index (RFC 4007, section 11.2). */
 export function findZone(zone: string): NetInterface | undefined {
   const interfaces = listInterfaces();
   const index = ({ name, index }: NetInterface) => String(index ?? sysfs(name, 'ifindex'));
@@ -119,12 +119,12 @@ export function findZone(zone: string): NetInterface | undefined {
 }
 
 /**
- * The interface that datagrams to an address leave by, as the kernel's routes say; undefined without a route.
- * A UDP connect(2) sends nothing; it looks the route up and picks the source address.
+ * The outgoing interface for an address by the routing table; undefined without a route. connect(2) on a UDP
+ * socket sends nothing: it looks up the route and picks the source address.
  */
 export async function routeInterface(address: string): Promise<NetInterface | undefined> {
   const family = isIPv6(address) ? 6 : 4;
-  // All its addresses are IP addresses already.
+  // Only IP addresses are looked up here.
   const lookup: SocketOptions['lookup'] = (host, _options, callback) => callback(null, host, family);
   const socket = createSocket({ type: `udp${family}`, lookup });
   try {
@@ -132,29 +132,29 @@ export async function routeInterface(address: string): Promise<NetInterface | un
       socket.once('error', resolve);
       socket.bind(0, () => resolve(undefined));
     });
-    // No socket of the family (EAFNOSUPPORT), or none at all: the one that is to send reports it.
+    // No socket of the family (EAFNOSUPPORT), or none at all: the sending socket reports it.
     if (refused) return undefined;
-    // Or a broadcast address is refused (EACCES, udp(7)).
+    // Without it a broadcast address is refused (EACCES, udp(7)).
     socket.setBroadcast(true);
-    // The callback gets an error (dgram: socket.connect), which the types leave out.
+    // The callback receives an error (dgram: socket.connect), which the types omit.
     const failed = await new Promise<unknown>((resolve) => socket.connect(9, address, resolve as () => void));
     return failed ? undefined : findInterface(socket.address().address.replace(/%.*/, ''));
   } catch {
-    // Whoever sends there reports the error of its own socket.
+    // The sending socket reports the error.
     return undefined;
   } finally {
     socket.close();
   }
 }
 
-/** The MTU of an interface in bytes; undefined where the system does not tell (sysfs, Linux). */
+/** The MTU of an interface in bytes; undefined if the system does not report it (sysfs, Linux). */
 export function interfaceMtu(name: string): number | undefined {
   return Number(sysfs(name, 'mtu')) || undefined;
 }
 
 /**
- * Tells an interface from a later one that took its name, and perhaps its index: the inode of its folder in sysfs.
- * Undefined where the system does not tell.
+ * Distinguishes an interface from a later one of the same name, and perhaps index: the inode of its directory
+ * in sysfs. Undefined if it cannot be read.
  */
 export function interfaceIdentity(name: string): number | undefined {
   try {
@@ -165,7 +165,7 @@ export function interfaceIdentity(name: string): number | undefined {
   }
 }
 
-/** The IPv4 broadcast addresses of this host's networks, 255.255.255.255 with them (RFC 919). */
+/** The IPv4 broadcast addresses of this host's networks, and 255.255.255.255 (RFC 919). */
 export function broadcastAddresses(): string[] {
   const networks = listInterfaces()
     .flatMap(({ addresses }) => addresses)

@@ -1,7 +1,7 @@
 import { parseInteger, parseSize, usage } from 'mproxy-base';
 import { FRAMES, type Frame, isFrame } from 'mproxy-framing/frame';
 
-/** What the keys of an address say; see `KEYS` for each. */
+/** The keys of an address; see `KEYS` for each. */
 export interface Keys {
   interface?: string;
   source?: string[];
@@ -18,9 +18,9 @@ export interface Keys {
 export type KeyName = keyof Keys;
 
 interface KeyRule {
-  /** What a value looks like, for the help; booleans have none. */
+  /** Placeholder of the value in the help; booleans have none. */
   value?: string;
-  /** All values that there are, where they are few. */
+  /** All values, if there are few. */
   choices?: readonly string[];
   help: string;
   /** May be given more than once for one address. */
@@ -28,7 +28,7 @@ interface KeyRule {
   parse(name: string, value: string): unknown;
 }
 
-/** The keys of addresses. Each is also a flag that sets it for every address of the command that can use it. */
+/** Address keys. Each is also a flag, which sets the key for every address of the command that accepts it. */
 export const KEYS: Record<KeyName, KeyRule> = {
   interface: {
     value: 'NAME|IP',
@@ -77,7 +77,7 @@ export function parseFrame(name: string, value: string): Frame {
   throw usage(name, value, 'no such frame', `use ${FRAMES.join(', ')}`);
 }
 
-/** Adds one key to those of an address. `name` is how the user wrote it: `ttl` or `--ttl`. */
+/** Sets one key of an address. `name` is as the user wrote it: `ttl` or `--ttl`. */
 export function setKey(keys: Keys, key: KeyName, name: string, value: string): void {
   const rule = KEYS[key];
   if (value === '') throw usage(name, '', 'needs a value');

@@ -2,10 +2,10 @@ import { usage } from 'mproxy-base';
 import { type Address, type AddressRule, parseAddress } from './address.js';
 import { KEYS, type KeyName, type Keys, setKey } from './keys.js';
 
-/** The keys of addresses as options of a program: each sets the key for every address that can use it. */
+/** Address keys as options of a program: each sets the key for every address that accepts it. */
 export type KeyOptions = { [K in KeyName]?: Keys[K] | string };
 
-/** Reads the keys that were given as options. @throws MPROXY_USAGE */
+/** Parses the keys given as options. @throws MPROXY_USAGE */
 export function keyDefaults(options: KeyOptions): Keys {
   const keys: Keys = {};
   for (const name of Object.keys(KEYS) as KeyName[]) {
@@ -17,7 +17,7 @@ export function keyDefaults(options: KeyOptions): Keys {
   return keys;
 }
 
-/** Reads every address of one option, given once or more often. */
+/** Parses all addresses of one option. */
 export function parseAddresses(
   given: string | string[] | undefined,
   rule: AddressRule,
@@ -26,7 +26,7 @@ export function parseAddresses(
   return listOf(given).map((text) => parseAddress(text, rule, defaults));
 }
 
-/** Refuses TLS flags where no address is `tls://`: who gives them thinks that it is on. @throws MPROXY_USAGE */
+/** Rejects TLS flags without a `tls://` address: the user expects TLS. @throws MPROXY_USAGE */
 export function forbidTlsOptions<O>(options: O, names: (keyof O & string)[]): void {
   const given = names.find((name) => options[name] !== undefined && options[name] !== false);
   if (given === undefined) return;
@@ -34,7 +34,7 @@ export function forbidTlsOptions<O>(options: O, names: (keyof O & string)[]): vo
   throw usage(flag, 'given', 'no address is tls://', 'write tls://HOST:PORT');
 }
 
-/** Whether an address carries packets of MoldUDP64. */
+/** Whether an address carries MoldUDP64 packets. */
 export function isMold({ keys }: Address): boolean {
   return keys.frame === 'mold';
 }

@@ -1,20 +1,20 @@
-/** The longest that a stopping source goes on reading when more keeps coming. */
-const LONGEST_MS = 350;
+/** How long a stopping source keeps reading while data still arrives, in milliseconds. */
+const MAX_MS = 350;
 
 /**
- * Resolves when the kernel holds no more for a socket: readiness is level-triggered, so two turns of the event loop
- * in which nothing was heard say so. Bounded, for a peer that never pauses.
- * @param heard what the socket brought so far, in any unit
- * @param held the most that the kernel can hold, in the same unit
+ * Resolves when the kernel holds no more data for a socket: readiness is level-triggered, so that two turns
+ * of the event loop without data show it. Limited in time, for a peer that never pauses.
+ * @param received amount received until now, in any unit
+ * @param capacity maximum that the kernel can hold, in the same unit
  */
-export async function untilQuiet(heard: () => number, held = Number.POSITIVE_INFINITY): Promise<void> {
-  const deadline = performance.now() + LONGEST_MS;
-  const enough = heard() + held;
+export async function untilQuiet(received: () => number, capacity = Number.POSITIVE_INFINITY): Promise<void> {
+  const deadline = performance.now() + MAX_MS;
+  const limit = received() + capacity;
   let quiet = 0;
-  let before = heard();
-  while (quiet < 2 && before < enough && performance.now() < deadline) {
+  let before = received();
+  while (quiet < 2 && before < limit && performance.now() < deadline) {
     await new Promise((resolve) => setImmediate(resolve));
-    const now = heard();
+    const now = received();
     quiet = now === before ? quiet + 1 : 0;
     before = now;
   }

@@ -12,19 +12,19 @@ import {
 import { findInterface, findZone, type NetInterface, readInterfaces, routeInterface } from './interfaces.js';
 import { resolver } from './resolver/resolver.js';
 
-/** One IP address that an address of the command line means. */
+/** One resolved IP address of an address on the command line. */
 export interface Answer {
   ip: string;
   family: 4 | 6;
   port: number;
-  /** For a group: the interface it is joined on, or sent by. */
+  /** For a group: the interface to join it on, or to send on. */
   interface?: NetInterface;
   zone?: string;
 }
 
 /**
- * Every different IP address of a host, in the order of the answer.
- * @throws the system's error; the reason of the signal as soon as it is aborted
+ * The distinct IP addresses of a host, in the resolver's order.
+ * @throws the system's error; the signal's reason as soon as it is aborted
  */
 export async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   if (isIP(host)) return [host];
@@ -32,13 +32,13 @@ export async function lookUp(host: string, signal: AbortSignal): Promise<string[
   return [...new Set(answers.map((ip) => canonicalIp(ip)!))];
 }
 
-/** All answers of an address to listen on. @throws MPROXY_RESOLVE; the signal's reason */
+/** All IP addresses of an address to listen on. @throws MPROXY_RESOLVE; the signal's reason */
 export async function resolveAll(address: Address, signal: AbortSignal): Promise<Answer[]> {
   const ips = await lookUpNamed(address.text, address.host, signal);
   return Promise.all(ips.map((ip) => answer(address, ip)));
 }
 
-/** The first answer of an address that can be sent to. @throws MPROXY_RESOLVE; the signal's reason */
+/** The first IP address of an address that can be sent to. @throws MPROXY_RESOLVE; the signal's reason */
 export async function resolveFirst(address: Address, signal: AbortSignal): Promise<Answer> {
   const ips = await lookUpNamed(address.text, address.host, signal);
   const ip = ips.find((candidate) => !lacksZone(candidate, address));
@@ -48,8 +48,8 @@ export async function resolveFirst(address: Address, signal: AbortSignal): Promi
 }
 
 /**
- * The own address that `bind` names.
- * @throws MPROXY_RESOLVE, also when it has none of the family that the destination needs; the signal's reason
+ * Resolves the local address of a `bind` key.
+ * @throws MPROXY_RESOLVE, also if it has no address of the destination's family; the signal's reason
  */
 export async function resolveBind(
   text: string,
@@ -76,7 +76,7 @@ export function familyOf(ip: string): 4 | 6 {
   return isIPv4(ip) ? 4 : 6;
 }
 
-/** An address as the kernel takes it: link-local ones with their zone. */
+/** An address for the kernel: link-local ones with their zone. */
 export function scoped({ ip, zone, interface: on }: Answer): string {
   const name = zone ?? on?.name;
   return name !== undefined && isLinkLocal(ip) ? `${ip}%${name}` : ip;
@@ -103,7 +103,7 @@ function checkSources({ text, keys }: Address, ip: string): void {
   }
 }
 
-/** A key for groups that stands in the address itself says that a group was meant; `interface` is a zone, too. */
+/** Rejects group keys in a unicast address itself. For a link-local address `interface` is the zone. */
 function forbidGroupKeys({ text, own }: Address, ip: string): void {
   for (const key of ['interface', 'source', 'ttl', 'loop'] as const) {
     if (!own.has(key) || (key === 'interface' && isLinkLocal(ip))) continue;
@@ -112,17 +112,16 @@ function forbidGroupKeys({ text, own }: Address, ip: string): void {
 }
 
 /**
- * The name of the interface that an address is on: its zone says so, else for a link-local unicast address
- * `interface`.
- * @throws MPROXY_INTERFACE; MPROXY_USAGE where zone and interface are two
+ * The name of the interface of an address: its zone, or `interface` for a link-local unicast address.
+ * @throws MPROXY_INTERFACE; MPROXY_USAGE if zone and interface differ
  */
 export function zoneOf({ text, keys, zone, own }: Address, ip: string): string | undefined {
   if (zone === undefined) {
-    const isOn = isLinkLocal(ip) && !isGroup(ip) ? keys.interface : undefined;
-    return isOn === undefined ? undefined : named(isOn, text).name;
+    const given = isLinkLocal(ip) && !isGroup(ip) ? keys.interface : undefined;
+    return given === undefined ? undefined : requireInterface(given, text).name;
   }
   const name = zoneName(zone, text);
-  if (own.has('interface') && named(keys.interface!, text).name !== name)
+  if (own.has('interface') && requireInterface(keys.interface!, text).name !== name)
     throw usage('interface', text, `the zone ${zone} contradicts interface=${keys.interface}`);
   return name;
 }
@@ -134,21 +133,21 @@ async function groupInterface(
   zone: string | undefined,
 ): Promise<NetInterface> {
   const name = zone ?? keys.interface;
-  const chosen = name === undefined ? await systemsChoice(ip) : named(name, text);
+  const chosen = name === undefined ? await defaultInterface(ip) : requireInterface(name, text);
   if (chosen) return chosen;
-  const why = `no interface can carry it${unlisted()}`;
+  const why = `no interface can carry it${listErrorSuffix()}`;
   throw failure('MPROXY_INTERFACE', 'group', text, why, 'name one with interface=NAME');
 }
 
-/** Where nothing at all is listed, the kernel has to know the zone. */
+/** The interface name of a zone. If no interfaces can be listed, the kernel resolves the zone. */
 function zoneName(zone: string, text: string): string {
   const found = findZone(zone);
   if (found) return found.name;
   const { interfaces, error } = readInterfaces();
-  return error && interfaces.length === 0 ? zone : named(zone, text).name;
+  return error && interfaces.length === 0 ? zone : requireInterface(zone, text).name;
 }
 
-function named(name: string, text: string): NetInterface {
+function requireInterface(name: string, text: string): NetInterface {
   const { interfaces } = readInterfaces();
   const found = findInterface(canonicalIp(name) ?? name, interfaces);
   if (found) return found;
@@ -157,19 +156,19 @@ function named(name: string, text: string): NetInterface {
     'MPROXY_INTERFACE',
     'interface',
     text,
-    `no interface ${name} that is up${unlisted()}`,
+    `no interface ${name} that is up${listErrorSuffix()}`,
     known.length > 0 ? `there is ${known.join(', ')}` : '',
   );
 }
 
-/** Why an interface may not be known, to be added to what is said of that. */
-function unlisted(): string {
+/** Suffix for errors about interfaces: why the list is incomplete. */
+function listErrorSuffix(): string {
   const { error } = readInterfaces();
   return error ? ` (the list of interfaces cannot be read: ${error.message})` : '';
 }
 
-/** Where the routes send the group; without a route, as for link-local groups, the first interface that leads out. */
-async function systemsChoice(ip: string): Promise<NetInterface | undefined> {
+/** The interface that the routes select for a group; without a route (link-local) the first external one. */
+async function defaultInterface(ip: string): Promise<NetInterface | undefined> {
   const family = familyOf(ip);
   const { interfaces } = readInterfaces();
   const usable = interfaces.filter((one) => one.addresses.some((address) => address.family === family));

@@ -1,23 +1,23 @@
 import { failure, showMemory } from 'mproxy-base';
 import type { Address } from './address.js';
 
-/** An answer of a name that this host does not have: another's address, or a family or a zone that is not here. */
+/** Whether this host lacks a resolved address: a foreign address, or an unknown family or zone. */
 export function isMissing(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL';
 }
 
-/** The command that tells whose a port is. */
-function whoHas(port: number): string {
+/** The command that shows which process uses a port. */
+function portOwnerCommand(port: number): string {
   if (process.platform === 'linux') return `ss -lnp sport = :${port}`;
   return process.platform === 'win32' ? `netstat -ano | findstr :${port}` : `lsof -i :${port}`;
 }
 
-/** An error of bind(2), or of joining a group, as the user needs it. @param group the family of a group */
+/** An error of bind(2) or of joining a group, with advice. @param group the address family of a group */
 export function listenFailure(address: Address, error: unknown, group?: 4 | 6): Error {
   const advice: Record<string, string> = {
     EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-    EADDRINUSE: `see who has it: ${whoHas(address.port)}`,
+    EADDRINUSE: `see who has it: ${portOwnerCommand(address.port)}`,
     EADDRNOTAVAIL: 'listen on an address of this host, or on 0.0.0.0 or [::]',
   };
   const { code = '' } = error as NodeJS.ErrnoException;
@@ -25,7 +25,7 @@ export function listenFailure(address: Address, error: unknown, group?: 4 | 6): 
   return failure('MPROXY_LISTEN', 'listening', address.text, error, shown);
 }
 
-/** What helps where a group of a family cannot be joined. */
+/** Advice by error code if a group cannot be joined. */
 function groupAdvice({ port, keys }: Address, family: 4 | 6): Record<string, string> {
   const sources = family === 4 ? 'net.ipv4.igmp_max_msf' : 'net.ipv6.mld_max_msf';
   const limit = keys.source
@@ -38,7 +38,7 @@ function groupAdvice({ port, keys }: Address, family: 4 | 6): Record<string, str
   };
 }
 
-/** How a kernel buffer that was not granted in full can be raised (socket(7)). */
+/** How to raise a kernel buffer that was not granted in full (socket(7)). */
 export function bufferAdvice(
   asked: number,
   granted: number,

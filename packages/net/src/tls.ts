@@ -6,27 +6,27 @@ import { listOf } from './options.js';
 
 /** The flags of TLS listeners. */
 export interface TlsServerOptions {
-  /** Certificate files (PEM, the chain after the certificate); the n-th goes with the n-th key. */
+  /** Certificate files (PEM, each with its chain after it); the n-th belongs to the n-th key. */
   tlsCert?: string | string[];
   tlsKey?: string | string[];
-  /** Certificates of the authorities that a client's certificate must come from (PEM); given, clients need one. */
+  /** CA certificates (PEM). If given, clients must present a certificate issued by one of them. */
   tlsClientCa?: string;
 }
 
 /** The flags of TLS upstreams. */
 export interface TlsClientOptions {
-  /** Authorities to trust instead of the system's and Node's (PEM). */
+  /** CA certificates to trust instead of the system's and Node's (PEM). */
   tlsCa?: string;
-  /** Certificate to show (PEM), with its key. */
+  /** Client certificate (PEM), with its key. */
   tlsCert?: string;
   tlsKey?: string;
-  /** The name to ask for and to verify instead of the host's. */
+  /** The server name to request (SNI) and verify instead of the host. */
   tlsServername?: string;
   /** Do not verify the peer. */
   tlsInsecure?: boolean;
 }
 
-/** Where distributions keep their bundle: Debian and Alpine, Fedora and RHEL, openSUSE, FreeBSD and macOS. */
+/** CA bundles of Debian and Alpine, Fedora and RHEL, openSUSE, FreeBSD and macOS. */
 const BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
@@ -34,21 +34,21 @@ const BUNDLES = [
   '/etc/ssl/cert.pem',
 ];
 
-/** A certificate with its key and what clients' certificates must come from, as files and ready to be used. */
+/** A certificate with its key and the CA certificates for clients, as PEM and as a context. */
 interface Identity {
   certificate: X509Certificate;
   pem: { cert: Buffer; key: Buffer; ca?: string };
   context: SecureContext;
 }
 
-/** The certificates of all TLS listeners of a command, selected by the name that a client asks for (SNI). */
+/** The certificates of all TLS listeners of a command, selected by server name (SNI). */
 export class TlsIdentities {
   readonly #certs: string[];
   readonly #keys: string[];
-  /** Read and checked as a whole; never changed, only replaced. */
+  /** Read and checked together, and replaced as a whole. */
   #identities: readonly Identity[];
 
-  /** @throws MPROXY_USAGE when certificates and keys do not pair; MPROXY_TLS when one is bad */
+  /** @throws MPROXY_USAGE if certificates and keys do not pair; MPROXY_TLS if one is invalid */
   constructor(private readonly options: TlsServerOptions) {
     this.#certs = listOf(options.tlsCert);
     this.#keys = listOf(options.tlsKey);
@@ -65,7 +65,7 @@ export class TlsIdentities {
     this.#identities = this.#read();
   }
 
-  /** Reads all files again. Connections go on with what they have. @throws MPROXY_TLS; then nothing changes */
+  /** Reads all files again. Open connections are not affected. @throws MPROXY_TLS; then nothing changes */
   reload(): void {
     this.#identities = this.#read();
   }
@@ -78,7 +78,7 @@ export class TlsIdentities {
       requestCert: this.options.tlsClientCa !== undefined,
       rejectUnauthorized: this.options.tlsClientCa !== undefined,
       SNICallback: (name, callback) => callback(null, this.#choose(name)),
-      // A client that names nothing gets the first; after a reload as well, by `setSecureContext`.
+      // For clients without SNI; `setSecureContext` updates it on reload.
       ...this.firstPair,
     };
   }
@@ -109,8 +109,8 @@ export class TlsIdentities {
 }
 
 /**
- * What TLS upstreams need to connect.
- * @throws MPROXY_TLS when a file is bad, MPROXY_USAGE when a certificate comes without its key
+ * The TLS context for upstreams.
+ * @throws MPROXY_TLS if a file is invalid, MPROXY_USAGE if only one of certificate and key is given
  */
 export function clientContext(options: TlsClientOptions): SecureContext {
   const { tlsCa, tlsCert, tlsKey } = options;
@@ -131,7 +131,7 @@ export function clientContext(options: TlsClientOptions): SecureContext {
 }
 
 /**
- * Certificates of authorities (PEM). A context takes a file without any and then trusts nobody.
+ * CA certificates (PEM). A context accepts a file without any, and then trusts no certificate.
  * @throws MPROXY_TLS
  */
 function readAuthorities(file: string): string {
@@ -144,7 +144,7 @@ function readAuthorities(file: string): string {
   }
 }
 
-/** The system's authorities, where a bundle is found, and those that Node carries. */
+/** The CA certificates of the system, if a bundle is found, and of Node. */
 function systemRoots(): string[] {
   const named = process.env.SSL_CERT_FILE;
   if (named) return [...rootCertificates, readAuthorities(named)];
@@ -152,7 +152,7 @@ function systemRoots(): string[] {
     try {
       return [...rootCertificates, readFileSync(bundle, 'latin1')];
     } catch {
-      // Not this distribution's place.
+      // Not the path of this distribution.
     }
   }
   return [...rootCertificates];

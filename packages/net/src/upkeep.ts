@@ -3,18 +3,18 @@ import { findInterface, interfaceIdentity, type NetInterface, readInterfaces } f
 
 const PERIOD_MS = 1000;
 
-/** What a socket does with its interface: `use` at the start and again every second, `lose` when it went away. */
+/** A socket on an interface: `use` is called once per second, `lose` when the interface disappears. */
 export interface InterfaceUser {
-  /** Makes the socket use the interface. Called again and again; says whether something had to be done. */
+  /** Makes the socket use the interface, if it does not already. Returns whether anything changed. */
   use(current: NetInterface): boolean;
   lose?(last: NetInterface): void;
-  /** Takes the place of `use` where the interface was gone, or is another of the same name. */
+  /** Called instead of `use` if the interface was gone, or is another one of the same name. */
   renew?(current: NetInterface): Promise<void>;
 }
 
 type Notice = (text: string) => void;
 
-/** Looks after one socket, by the list as it is now. */
+/** Checks one socket against the current list. */
 interface Watcher {
   check(list: NetInterface[]): Promise<void>;
   notice: Notice;
@@ -22,28 +22,28 @@ interface Watcher {
 
 const watchers = new Set<Watcher>();
 let timer: NodeJS.Timeout | undefined;
-/** Whether the last look failed. */
-let blind = false;
+/** Whether the list could not be read last time. */
+let listUnreadable = false;
 
 /**
- * Reads the list of interfaces once a second for all sockets of the process: netlink, which would report changes,
- * is not available from Node. While the list cannot be read, no interface counts as gone.
+ * Reads the list of interfaces once per second for all sockets of the process: netlink, which reports
+ * changes, is not available from Node. While the list cannot be read, no interface counts as gone.
  */
 function poll(): void {
   const { interfaces, error } = readInterfaces();
-  if (blind !== (error !== undefined)) {
-    blind = error !== undefined;
+  if (listUnreadable !== (error !== undefined)) {
+    listUnreadable = error !== undefined;
     const text = error
       ? `interfaces: the list of this host's interfaces cannot be read: ${error.message}; going on without it`
       : "interfaces: the list of this host's interfaces can be read again";
-    // Sockets of one program share its notice.
+    // Sockets of one program share a notice function.
     for (const notice of new Set([...watchers].map((watcher) => watcher.notice))) notice(text);
   }
   if (error) return;
   for (const { check } of [...watchers]) void check(interfaces);
 }
 
-/** @returns stops it */
+/** @returns stops the checks */
 function watch(watcher: Watcher): () => void {
   watchers.add(watcher);
   timer ??= setInterval(poll, PERIOD_MS).unref();
@@ -52,13 +52,13 @@ function watch(watcher: Watcher): () => void {
     if (watchers.size > 0) return;
     clearInterval(timer);
     timer = undefined;
-    blind = false;
+    listUnreadable = false;
   };
 }
 
 /**
- * Keeps a socket on its interface while that disappears and comes back, also with another index or address: the
- * kernel forgets a membership with the interface, and numbers the next one anew.
+ * Keeps a socket on its interface when that disappears and returns, also with another index or address: the
+ * kernel drops a membership with the interface, and assigns a new index.
  * @returns stops the upkeep
  */
 export function keepUp(initial: NetInterface, user: InterfaceUser, what: string, notice: Notice): () => void {
@@ -89,7 +89,7 @@ export function keepUp(initial: NetInterface, user: InterfaceUser, what: string,
   return watch({ check, notice });
 }
 
-/** An interface that is listed but not yet ready to be used is asked again a second later. */
+/** Returns undefined if the interface is listed but not ready; the next check tries again. */
 async function use(user: InterfaceUser, current: NetInterface, back: boolean): Promise<boolean | undefined> {
   try {
     if (!back || !user.renew) return user.use(current);

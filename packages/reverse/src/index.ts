@@ -24,13 +24,13 @@ export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
 export type { ReverseOptions } from './options.js';
 
-/** Takes TCP, TLS and UDP into a multicast group, and gives what the group delivers to TCP, TLS and UDP consumers. */
+/** Sends TCP, TLS and UDP input to a multicast group, and the group's data to TCP, TLS and UDP consumers. */
 export function startReverse(options: ReverseOptions, signal?: AbortSignal): Handle {
   return startProgram(options, signal, (program) => new Reverse(program, options).open());
 }
 
 class Reverse {
-  readonly #read: ReturnType<typeof readOptions>;
+  readonly #settings: ReturnType<typeof readOptions>;
   readonly #sessions: Sessions;
   readonly #identities: TlsIdentities | undefined;
 
@@ -38,9 +38,9 @@ class Reverse {
     private readonly program: Program,
     options: ReverseOptions,
   ) {
-    this.#read = readOptions(options);
-    this.#sessions = new Sessions(program, this.#read.receiving);
-    const { tcpListens, tcpOutputs } = this.#read;
+    this.#settings = readOptions(options);
+    this.#sessions = new Sessions(program, this.#settings.receiving);
+    const { tcpListens, tcpOutputs } = this.#settings;
     if (![...tcpListens, ...tcpOutputs].some(({ keys }) => keys.tls)) return;
     const identities = new TlsIdentities(options);
     this.#identities = identities;
@@ -51,16 +51,16 @@ class Reverse {
   }
 
   async open(): Promise<void> {
-    const { readsGroup, udpListens, tcpListens, udpOutputs, tcpOutputs } = this.#read;
+    const { readsGroup, udpListens, tcpListens, udpOutputs, tcpOutputs } = this.#settings;
     const { stopping } = this.program;
     const first = (address: Address) => resolveFirst(address, stopping);
     const every = (address: Address) => resolveAll(address, stopping);
     const [group, inputs, outputs, senders, clients] = await Promise.all([
-      resolved(this.#read.group, first),
-      all(udpListens, every),
-      all(udpOutputs, first),
-      all(tcpListens, every),
-      all(tcpOutputs, every),
+      resolved(this.#settings.group, first),
+      resolveEach(udpListens, every),
+      resolveEach(udpOutputs, first),
+      resolveEach(tcpListens, every),
+      resolveEach(tcpOutputs, every),
     ]);
     if (!group.answers[0]!.interface) {
       const { text } = group.address;
@@ -76,9 +76,9 @@ class Reverse {
     forbidLoops([group], outputs);
     forbidTwins(this.program.engine, readsGroup ? [...inputs, group] : inputs, [group, ...outputs]);
     const tcp = [...senders, ...clients].flatMap(({ answers }) => answers);
-    const payload = await choosePayload(this.#read.payload, group.answers);
-    const session = this.#read.hasInputs ? await this.#openSession([group], payload) : undefined;
-    // From the end to the beginning: nothing comes in before what it goes to is there.
+    const payload = await choosePayload(this.#settings.payload, group.answers);
+    const session = this.#settings.hasInputs ? await this.#openSession([group], payload) : undefined;
+    // Outputs are opened before inputs, so that no data arrives before its destination exists.
     if (readsGroup) await this.#openOutputs(group, outputs, clients, tcp);
     await this.#openSenders(group, senders, tcp, payload, session);
     await this.#openUdpInputs(group, inputs, session);
@@ -93,7 +93,7 @@ class Reverse {
     const { program } = this;
     const sinks: Sink[] = [];
     for (const { address, answers } of clients) {
-      const sink = new ClientsSink(program, address, { ...this.#read.limits, ...this.#access(address) });
+      const sink = new ClientsSink(program, address, { ...this.#settings.limits, ...this.#access(address) });
       sinks.push(program.sink(sink));
       await sink.open(answers, tcp);
     }
@@ -101,18 +101,18 @@ class Reverse {
       sinks.push(await openUdpSink(program, address, answers[0]!));
     }
     const out = outputs.flatMap(({ answers }) => answers);
-    sinks.push(...listOf(await this.#openSession(outputs, await choosePayload(this.#read.payload, out))));
-    if (!this.#read.hasInputs) sinks.push(...this.#tee());
+    sinks.push(...listOf(await this.#openSession(outputs, await choosePayload(this.#settings.payload, out))));
+    if (!this.#settings.hasInputs) sinks.push(...this.#tee());
     for (const source of await openUdpSources(program, group.address, group.answers, [])) {
       program.route(this.#sessions.source(source), sinks, { last: true });
     }
   }
 
-  /** One session to those that are sent to by `frame=mold`. */
+  /** Opens one session to all destinations with `frame=mold`. */
   async #openSession(targets: Resolved[], payload: number): Promise<MoldSink | undefined> {
     const molds = targets.filter(({ address }) => isMold(address));
     if (molds.length === 0) return undefined;
-    return new MoldSink(this.program, { ...this.#read.sending, payload, waits: false }).open(molds);
+    return new MoldSink(this.program, { ...this.#settings.sending, payload, waits: false }).open(molds);
   }
 
   async #openSenders(
@@ -123,7 +123,7 @@ class Reverse {
     session: MoldSink | undefined,
   ): Promise<void> {
     const { program } = this;
-    const { flushAfter, limits } = this.#read;
+    const { flushAfter, limits } = this.#settings;
     for (const { address, answers } of senders) {
       const { frame = 'lines' } = address.keys;
       const sink = session ?? (await openUdpSink(program, group.address, group.answers[0]!, frame));
@@ -139,7 +139,7 @@ class Reverse {
   async #openUdpInputs(group: Resolved, inputs: Resolved[], session: MoldSink | undefined): Promise<void> {
     const others = inputs.flatMap(({ answers }) => answers);
     for (const { address, answers } of inputs) {
-      const allowed = { allow: this.#read.networks };
+      const allowed = { allow: this.#settings.networks };
       for (const source of await openUdpSources(this.program, address, answers, others, allowed)) {
         const sink = session ?? (await openUdpSink(this.program, group.address, group.answers[0]!));
         this.program.route(this.#sessions.source(source), [sink, ...this.#tee()]);
@@ -148,14 +148,14 @@ class Reverse {
   }
 
   #tee(): Sink[] {
-    const { tee } = this.#read;
+    const { tee } = this.#settings;
     return tee ? [stdoutSink(this.program, tee.frame, false)] : [];
   }
 
-  /** Who may connect to a TCP listener, how, and how its bytes become datagrams or datagrams its bytes. */
+  /** Access, TLS and framing settings of a TCP listener. */
   #access({ keys }: Address) {
     const identities = keys.tls ? this.#identities : undefined;
-    return { allow: this.#read.allow, identities, frame: keys.frame ?? 'lines' } as const;
+    return { allow: this.#settings.allow, identities, frame: keys.frame ?? 'lines' } as const;
   }
 }
 
@@ -166,7 +166,7 @@ async function resolved(
   return { address, answers: listOf(await resolve(address)) };
 }
 
-function all(
+function resolveEach(
   addresses: Address[],
   resolve: (address: Address) => Promise<Answer | Answer[]>,
 ): Promise<Resolved[]> {

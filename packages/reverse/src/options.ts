@@ -22,44 +22,41 @@ import {
   type TlsServerOptions,
 } from 'mproxy-net';
 
-/** The options of mproxy-reverse: its flags, in camelCase. */
+/** The flags of mproxy-reverse, in camelCase. */
 export interface ReverseOptions
   extends CommonOptions,
     KeyOptions,
     TlsServerOptions,
     MoldSendOptions,
     MoldReceiveOptions {
-  /** `HOST:PORT[,KEY...]` to listen on, into the group. */
+  /** `HOST:PORT[,KEY...]` to listen on for datagrams to the group. */
   udpListenAddr?: string | string[];
-  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept senders on, into the group. */
+  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept senders to the group on. */
   tcpListenAddr?: string | string[];
-  /** `GROUP:PORT[,KEY...]`, the group in the middle; default `[ff02::1]:9918`. */
+  /** `GROUP:PORT[,KEY...]` between inputs and outputs; default `[ff02::1]:9918`. */
   multicastAddr?: string;
-  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept clients on, who get what the group delivers. */
+  /** `HOST:PORT[,KEY...]` or `tls://HOST:PORT[,KEY...]` to accept clients on, which get the group's data. */
   tcpOutputAddr?: string | string[];
-  /** `HOST:PORT[,KEY...]` to send to what the group delivers. */
+  /** `HOST:PORT[,KEY...]` to send the group's data to. */
   udpOutputAddr?: string | string[];
-  /** Bytes queued at most for a client that does not keep up; default 8 MiB, at least 64 KiB. */
+  /** Queue limit of a slow client, in bytes; default 8 MiB, at least 64 KiB. */
   clientBuffer?: number | string;
-  /** How long a client may take nothing of what is queued for it, as `5m`; default 5 minutes, 0 for ever. */
+  /** How long a client may accept no queued data, such as `5m`; default 5 minutes, 0 no limit. */
   clientTimeout?: number | string;
-  /** Clients at most on each `tcpOutputAddr`; default 1000. */
+  /** Maximum number of clients on each `tcpOutputAddr`; default 1000. */
   maxClients?: number | string;
-  /** Senders at most on each `tcpListenAddr`; default 1000. */
+  /** Maximum number of senders on each `tcpListenAddr`; default 1000. */
   maxSenders?: number | string;
-  /** How long a sender may send nothing, as `5m`; default 0, for ever. */
+  /** How long a sender may be silent, such as `5m`; default 0, no limit. */
   senderTimeout?: number | string;
   /**
-   * Networks whose hosts may connect, and whose datagrams the UDP listeners accept, `192.168.0.0/16`; default all. What
-   * the group in the middle delivers is not filtered.
+   * Networks that may connect and whose datagrams the UDP listeners accept, such as `192.168.0.0/16`; default
+   * all. Datagrams of the group are not filtered.
    */
   allow?: string | string[];
-  /** Maximum UDP payload in bytes, 1 to 65,507; default what fits the MTU, at most 8096. */
+  /** Maximum UDP payload in bytes, 1 to 65,507; default the MTU less headers, at most 8096. */
   payload?: number | string;
-  /**
-   * How long an unfinished line, or piece of `raw`, waits after its first byte before it is sent, as `50ms`. Default:
-   * 50 ms for `raw`; a line waits for its newline.
-   */
+  /** Sends an unfinished line or `raw` piece this long after its first byte; default 50 ms for `raw` only. */
   flushAfter?: number | string;
 }
 
@@ -96,10 +93,10 @@ export const UDP_OUTPUT_ADDR: AddressRule = {
   carries: 'datagrams',
 };
 
-/** One datagram always fits. */
-const SMALLEST_BUFFER = 64 * 1024;
+/** Holds any datagram. */
+const MIN_BUFFER = 64 * 1024;
 
-/** Reads every option, before anything is looked up or opened. @throws MPROXY_USAGE */
+/** Validates all options before any name is resolved or anything is opened. @throws MPROXY_USAGE */
 export function readOptions(options: ReverseOptions) {
   const defaults = keyDefaults(options);
   const udpListens = parseAddresses(options.udpListenAddr, UDP_LISTEN_ADDR, defaults);
@@ -108,7 +105,7 @@ export function readOptions(options: ReverseOptions) {
   const udpOutputs = parseAddresses(options.udpOutputAddr, UDP_OUTPUT_ADDR, defaults);
   const group = parseAddress(options.multicastAddr ?? DEFAULT_GROUP, MULTICAST_ADDR, defaults);
   const hasInputs = udpListens.length + tcpListens.length > 0;
-  // Without inputs the tee shows what the group delivers.
+  // Without inputs the tee copies the group's data.
   const readsGroup = tcpOutputs.length + udpOutputs.length > 0 || (options.tee === true && !hasInputs);
   if (!hasInputs && !readsGroup) {
     throw usage(
@@ -148,7 +145,6 @@ export function readOptions(options: ReverseOptions) {
   };
 }
 
-/** Reads `--allow`, for TCP and UDP. */
 function readAllow(options: ReverseOptions, listeners: number) {
   const allow = listOf(options.allow);
   if (allow.length > 0 && listeners === 0)
@@ -164,7 +160,7 @@ function readLimits({
   senderTimeout = 0,
 }: ReverseOptions) {
   const buffer = parseSize('--client-buffer', clientBuffer);
-  if (buffer < SMALLEST_BUFFER) {
+  if (buffer < MIN_BUFFER) {
     throw usage('--client-buffer', String(clientBuffer), 'less than 64KiB, one datagram');
   }
   return {

@@ -24,15 +24,15 @@ import { type KeyOptions, keyDefaults, listOf, parseAddresses, resolveAll } from
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
 
-/** The options of mproxy-server: its flags, in camelCase. */
+/** The flags of mproxy-server, in camelCase. */
 export interface ServerOptions extends CommonOptions, KeyOptions, MoldReceiveOptions, RotationOptions {
-  /** A file to append to, a FIFO or a device; `-` is stdout. With several listeners a file for each: `FILE.ADDR`. */
+  /** A file to append to, a FIFO or a device; `-` is stdout. Several listeners write `FILE.ADDR` each. */
   path: string;
   /** `HOST:PORT[,KEY...]` to listen on. */
   listenAddr: string | string[];
-  /** Networks whose datagrams are accepted, `192.168.0.0/16`; default all. */
+  /** Networks whose datagrams are accepted, such as `192.168.0.0/16`; default all. */
   allow?: string | string[];
-  /** Mode of files that are made, octal as text (`0640`) or a number (0o640); default 0666 less the umask. */
+  /** Mode of created files: octal text (`0640`) or a number (0o640); default 0666 less the umask. */
   fileMode?: number | string;
   /** All listeners write to one file. */
   merge?: boolean;
@@ -50,11 +50,11 @@ const LINE_ADVICE =
 /**
  * Collects UDP, unicast or multicast, into files.
  *
- * `done` rejects with `MPROXY_WRITE` when something that was received could not be written.
+ * `done` rejects with `MPROXY_WRITE` if received data could not be written.
  */
 export function startServer(options: ServerOptions, signal?: AbortSignal): Handle {
   return startProgram(options, signal, async (program) => {
-    // SIGHUP never stops a server: not before its files are open, nor where it writes to stdout.
+    // SIGHUP never stops a server, even before its files are open or when it writes to stdout.
     program.onReload(() => undefined);
     const { addresses, paths, teeFrame, mold, rotation, allow, fileMode } = readOptions(options);
     const sessions = new Sessions(program, mold);
@@ -69,8 +69,8 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       const tee = options.tee ? [stdoutSink(program, teeFrame, false)] : [];
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       const lines = (address.keys.frame ?? 'lines') === 'lines';
-      const watched = { allow, unterminated: lines ? unterminated : undefined };
-      for (const source of await openUdpSources(program, address, answers[i]!, answers.flat(), watched)) {
+      const checks = { allow, unterminated: lines ? unterminated : undefined };
+      for (const source of await openUdpSources(program, address, answers[i]!, answers.flat(), checks)) {
         program.route(sessions.source(source), to);
       }
     }
@@ -85,9 +85,9 @@ function readOptions(options: ServerOptions) {
   if (addresses.length === 0) throw usage('--listen-addr', 'missing', 'there is nothing to listen on');
   const one = addresses.length === 1 || merge || !isRegular(path);
   const paths = addresses.map(({ text }) => (one ? path : `${path}.${fileName(text)}`));
-  const twice = one ? undefined : addresses.find((_, i) => paths.indexOf(paths[i]!) !== i);
-  if (twice)
-    throw usage('--listen-addr', twice.text, 'given twice, for one and the same file', 'or use --merge');
+  const duplicate = one ? undefined : addresses.find((_, i) => paths.indexOf(paths[i]!) !== i);
+  if (duplicate)
+    throw usage('--listen-addr', duplicate.text, 'given twice, for one and the same file', 'or use --merge');
   const teeFrame = defaults.frame ?? 'lines';
   const frames = addresses.map(({ keys }) => keys.frame ?? 'lines');
   if (path === '-' && options.tee) frames.push(teeFrame);
@@ -127,18 +127,18 @@ function readFileMode({ fileMode, path }: ServerOptions): number | undefined {
   return Number.parseInt(text, 8);
 }
 
-/** What of an address names its file, as it was typed: HOST:PORT, and which of several receivers of one group it is. */
-const NAMING = /^(interface|source)=/;
+/** Keys that are part of a file's name: they tell apart several receivers of one group. */
+const NAMING_KEYS = /^(interface|source)=/;
 
-/** An address as a file's name: what a file system does not take becomes `_`. */
+/** Makes a file name of an address. Characters that the file system forbids become `_`. */
 function fileName(text: string): string {
-  const [place = '', ...keys] = text.split(',');
-  const name = [place, ...keys.filter((key) => NAMING.test(key))].join(',');
-  const taken = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
-  return name.replace(taken, '_');
+  const [hostPort = '', ...keys] = text.split(',');
+  const name = [hostPort, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
+  const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
+  return name.replace(forbidden, '_');
 }
 
-/** A sink for each address; one for all that write to the same path. */
+/** One sink for each address; addresses with the same path share it. */
 function openSinks(
   program: Program,
   addresses: Address[],
@@ -149,8 +149,8 @@ function openSinks(
   const opened = new Map<string, Sink>();
   return addresses.map(({ keys }, i) => {
     const path = paths[i]!;
-    const known = opened.get(path);
-    if (known) return known;
+    const existing = opened.get(path);
+    if (existing) return existing;
     const sink = openPathSink(program, path, keys.frame ?? 'lines', rotation, fileMode);
     program.notice(`writing: ${path === '-' ? 'stdout' : path}`);
     opened.set(path, sink);

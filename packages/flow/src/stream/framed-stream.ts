@@ -4,17 +4,17 @@ import type { Deliver } from 'mproxy-net';
 
 export interface StreamOptions {
   frame: Frame;
-  /** How full a datagram is made, in bytes. */
+  /** Size to which datagrams are filled, in bytes. */
   payload: number;
   /**
-   * How long an unfinished line, or piece of `raw`, waits for more after its first byte, in milliseconds. Default:
-   * 50 for `raw`; a line waits for its newline.
+   * How long an unfinished line or `raw` piece waits for more after its first byte, in milliseconds. Default:
+   * 50 for `raw`, unlimited for lines.
    */
   flushAfter?: number | undefined;
-  /** Whether the chunks are filled again once they are delivered. */
+  /** Whether the chunks are reused after delivery. */
   lent?: boolean;
   deliver: Deliver;
-  /** Counts what is delivered, and what no datagram can carry. */
+  /** Counts delivered datagrams, and messages that no datagram can carry. */
   counts: { datagrams: number; bytes: number; discarded: number };
 }
 
@@ -23,9 +23,8 @@ const RAW_FLUSH_MS = 50;
 const EMPTY: Buffer = Buffer.alloc(0);
 
 /**
- * Reads `--flush-after`.
- * @param frames those of all streams that it is for
- * @returns milliseconds; undefined: as the frame has it
+ * Reads `--flush-after`, in milliseconds; undefined: the default of the frame.
+ * @param frames those of all streams that it applies to
  * @throws MPROXY_USAGE
  */
 export function parseFlushAfter(given: number | string | undefined, frames: Frame[]): number | undefined {
@@ -41,19 +40,19 @@ function flushTime({ frame, flushAfter }: StreamOptions): number | undefined {
 }
 
 /**
- * One byte stream on its way into datagrams. Whole lines are sent when the event loop has read all that was ready. An
- * unfinished line or piece is sent when its first byte has waited for `flushAfter`, whatever follows it.
+ * Cuts one byte stream into datagrams. Whole lines are sent when the event loop has read all available input.
+ * An unfinished line or piece is sent `flushAfter` after its first byte, whatever follows.
  */
 export class FramedStream {
   readonly #batch = new Batch();
   readonly #cutter: Cutter;
   readonly #flushAfter: number | undefined;
   #pushed = 0;
-  /** Where in the stream the unfinished piece begins that the timer runs for. */
+  /** Stream offset of the unfinished piece that the timer runs for. */
   #pieceAt = -1;
   #busy: Promise<void> | undefined;
-  #idle: NodeJS.Immediate | undefined;
-  #piece: NodeJS.Timeout | undefined;
+  #idleCheck: NodeJS.Immediate | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: StreamOptions) {
     this.#batch.lent = options.lent ?? false;
@@ -71,17 +70,17 @@ export class FramedStream {
 
   /**
    * Takes the next bytes (see `Cutter.push`); a promise resolves when the sinks are ready for more.
-   * @throws FramingError where the bytes are not what the frame says; what came before is delivered
+   * @throws FramingError where the bytes violate the frame; earlier messages are delivered
    */
   push(chunk: Buffer, headroom = 0): Promise<void> | undefined {
     this.#pushed += chunk.length;
     this.#cut(chunk, headroom);
-    const busy = this.#sent();
-    // While the sinks are full nobody reads the input: that is no sign that it has nothing more.
+    const busy = this.#deliverAll();
+    // The input is not read while the sinks are full: a pause then does not mean that it is idle.
     if (!busy) this.#awaitIdle();
     else {
-      clearImmediate(this.#idle);
-      this.#idle = undefined;
+      clearImmediate(this.#idleCheck);
+      this.#idleCheck = undefined;
       void busy.then(this.#awaitIdle, this.#awaitIdle);
     }
     return busy;
@@ -91,23 +90,23 @@ export class FramedStream {
     try {
       this.#cutter.push(chunk, headroom);
     } catch (error) {
-      if (error instanceof FramingError) this.#sent();
+      if (error instanceof FramingError) this.#deliverAll();
       throw error;
     }
   }
 
-  /** The input ended as it should: all that is left goes as it is. */
+  /** The input ended normally: sends the rest as it is. */
   async end(): Promise<void> {
-    this.#cancel();
+    this.#cancelTimers();
     this.#cutter.finish();
-    await this.#sent();
+    await this.#deliverAll();
   }
 
-  /** The input broke off. @returns whether an unfinished line got a newline */
+  /** The input was cut off. @returns whether an unfinished line got a newline */
   async breakOff(): Promise<boolean> {
-    this.#cancel();
+    this.#cancelTimers();
     const ended = this.#cutter.breakOff();
-    await this.#sent();
+    await this.#deliverAll();
     return ended;
   }
 
@@ -127,7 +126,7 @@ export class FramedStream {
     this.#batch.reset(this.#batch.slab);
   }
 
-  #sent(): Promise<void> | undefined {
+  #deliverAll(): Promise<void> | undefined {
     this.options.counts.discarded += this.#cutter.discarded;
     this.#cutter.discarded = 0;
     if (this.#batch.count > 0) this.#deliver();
@@ -137,11 +136,11 @@ export class FramedStream {
   }
 
   readonly #awaitIdle = (): void => {
-    this.#idle ??= setImmediate(() => this.#whenIdle());
+    this.#idleCheck ??= setImmediate(() => this.#whenIdle());
   };
 
   #whenIdle(): void {
-    this.#idle = undefined;
+    this.#idleCheck = undefined;
     this.#cutter.flush();
     if (this.#batch.count > 0) this.#deliver();
     this.#cutter.compact();
@@ -149,30 +148,30 @@ export class FramedStream {
     this.#startTimer();
   }
 
-  /** Starts the timer of the unfinished piece, unless it runs for this very piece already. */
+  /** Starts the timer of the unfinished piece, unless it already runs. */
   #startTimer(): void {
     if (this.#flushAfter === undefined || this.#firstPending === this.#pieceAt) return;
-    clearTimeout(this.#piece);
+    clearTimeout(this.#flushTimer);
     if (this.#cutter.pending === 0) return;
     this.#pieceAt = this.#firstPending;
-    this.#piece = setTimeout(() => this.#flushPiece(), this.#flushAfter);
+    this.#flushTimer = setTimeout(() => this.#flushPiece(), this.#flushAfter);
   }
 
-  /** Where in the stream the first byte is that waits. */
+  /** Stream offset of the first pending byte. */
   get #firstPending(): number {
     return this.#pushed - this.#cutter.pending;
   }
 
   #flushPiece(): void {
-    // Where it was sent meanwhile, the bytes that wait now have a timer of their own.
+    // It was sent meanwhile: bytes pending now have their own timer.
     if (this.#firstPending !== this.#pieceAt) return;
     this.#cutter.finish();
     if (this.#batch.count > 0) this.#deliver();
   }
 
-  #cancel(): void {
-    clearImmediate(this.#idle);
-    clearTimeout(this.#piece);
-    this.#idle = undefined;
+  #cancelTimers(): void {
+    clearImmediate(this.#idleCheck);
+    clearTimeout(this.#flushTimer);
+    this.#idleCheck = undefined;
   }
 }

@@ -1,64 +1,62 @@
 import type { Writable } from 'node:stream';
 import type { Lease } from './coalescer.js';
 
-/** Bytes handed to the stream at once: small enough that a slow reader's progress is seen (see `progressAt`). */
+/** Bytes handed to the stream at once: few, to see a slow reader's progress (see `progressAt`). */
 const WINDOW = 128 * 1024;
-/** About what a range takes in V8, in bytes: the object, its view of the memory and its place in the list. */
+/** Approximate memory of a range in V8, in bytes: object, view of the memory and list entry. */
 const RANGE_MEMORY = 200;
 
-/** Bytes to be written that lie in one piece of memory. */
+/** Bytes to write that are contiguous in memory. */
 interface Range {
   first: Buffer;
-  /** Bytes from the start of `first`; chunks that lie right behind it belong to the same range. */
+  /** Bytes from the start of `first`; chunks that directly follow it extend the range. */
   length: number;
   lease: Lease | undefined;
 }
 
 /**
- * The queue of one reader before its stream. Node queues without limit what a pipe or socket does not take, so the
- * queue is kept here. Memory is shared: a thousand readers that are behind hold one copy, and each of them a list of
- * ranges.
+ * The output queue of one reader. Node queues without limit what a pipe or socket does not take, hence this
+ * queue. Memory is shared: a thousand slow readers hold one copy of the data, and a list of ranges each.
  */
 export class OutputQueue {
-  /** Bytes that the reader has yet to take. */
+  /** Bytes that the reader has not taken yet. */
   queued = 0;
-  /** When it last took something, or last had nothing to take; by `performance.now()`. */
+  /** When the reader last took bytes, or had none to take; by `performance.now()`. */
   progressAt = performance.now();
   #ranges: Range[] = [];
-  /** Those that the stream has. */
-  #lent: Range[] = [];
+  /** Ranges handed to the stream. */
+  #inFlight: Range[] = [];
   #writing = false;
   #gone = false;
-  #hurried = false;
+  #aborted = false;
   #progress: Promise<void> | undefined;
   #wakeAll: () => void = () => undefined;
 
   constructor(
     readonly stream: Writable,
-    /** Bytes of memory at most, the list included; one chunk always fits an empty queue. */
+    /** Limit on memory in bytes, the list included; one chunk always fits an empty queue. */
     private readonly limit: number,
   ) {
-    const leave = () => {
+    const abandon = () => {
       this.#gone = true;
-      for (const { lease } of [...this.#lent, ...this.#ranges]) lease?.abandon();
-      this.#lent = [];
+      for (const { lease } of [...this.#inFlight, ...this.#ranges]) lease?.abandon();
+      this.#inFlight = [];
       this.#ranges = [];
       this.#wake();
     };
-    // Both stay: process.stdout undoes its own destruction, and each later write fails anew.
-    stream.on('error', leave);
-    stream.on('close', leave);
+    // Both listeners stay: process.stdout undoes its own destruction, and each later write fails again.
+    stream.on('error', abandon);
+    stream.on('close', abandon);
   }
 
-  /** Whether the reader is gone for good. */
   get gone(): boolean {
     return this.#gone || this.stream.destroyed;
   }
 
   /**
-   * Takes a chunk, never a part of it.
-   * @param lease held until the stream is done with the chunk, or abandoned where the reader is gone first
-   * @returns false when there is no room
+   * Takes a whole chunk.
+   * @param lease held until the stream has written the chunk, abandoned if the reader is gone first
+   * @returns false when the queue is full or the reader is gone
    */
   offer(chunk: Buffer, lease?: Lease): boolean {
     const last = this.#ranges.at(-1);
@@ -75,25 +73,25 @@ export class OutputQueue {
     return true;
   }
 
-  /** Resolves when at most so many bytes are queued, or the reader is gone; undefined when it is so already. */
-  drained(most: number): Promise<void> | undefined {
-    if (this.queued <= most || this.gone || this.#hurried) return undefined;
-    // One promise for all who wait, however many ask.
+  /** Resolves when at most this many bytes are queued or the reader is gone; undefined if already so. */
+  drained(bytes: number): Promise<void> | undefined {
+    if (this.queued <= bytes || this.gone || this.#aborted) return undefined;
+    // All callers share one promise.
     this.#progress ??= new Promise<void>((resolve) => {
       this.#wakeAll = resolve;
     });
-    return this.#progress.then(() => this.drained(most));
+    return this.#progress.then(() => this.drained(bytes));
   }
 
-  /** From now on nobody waits for the reader. */
+  /** Ends all waits for the reader, now and later. */
   abortPending(): void {
-    this.#hurried = true;
+    this.#aborted = true;
     this.#wake();
   }
 
-  /** Memory of the queue with so many bytes more. */
+  /** Memory of the queue with this many more bytes. */
   #memory(more: number, extended: Range | undefined): number {
-    const ranges = this.#lent.length + this.#ranges.length + (extended ? 0 : 1);
+    const ranges = this.#inFlight.length + this.#ranges.length + (extended ? 0 : 1);
     return this.queued + more + ranges * RANGE_MEMORY;
   }
 
@@ -103,19 +101,19 @@ export class OutputQueue {
     let bytes = 0;
     let count = 0;
     while (count < this.#ranges.length && bytes < WINDOW) bytes += this.#ranges[count++]!.length;
-    this.#lent = this.#ranges.splice(0, count);
+    this.#inFlight = this.#ranges.splice(0, count);
     const written = (error?: Error | null) => {
       if (error) return;
       this.#writing = false;
-      for (const { lease } of this.#lent) lease?.done();
-      this.#lent = [];
+      for (const { lease } of this.#inFlight) lease?.done();
+      this.#inFlight = [];
       this.queued -= bytes;
       this.progressAt = performance.now();
       this.#wake();
       this.#pump();
     };
     this.stream.cork();
-    for (const [i, range] of this.#lent.entries())
+    for (const [i, range] of this.#inFlight.entries())
       this.stream.write(bytesOf(range), i === count - 1 ? written : undefined);
     this.stream.uncork();
   }
@@ -126,7 +124,7 @@ export class OutputQueue {
   }
 }
 
-/** Whether a chunk lies right behind a range, in memory with the same holder. */
+/** Whether a chunk directly follows a range, in memory with the same holder. */
 function follows({ first, length, lease }: Range, chunk: Buffer, holder: Lease | undefined): boolean {
   return first.buffer === chunk.buffer && first.byteOffset + length === chunk.byteOffset && lease === holder;
 }

@@ -14,14 +14,14 @@ import {
 } from './layout.js';
 import type { Libc } from './libc.js';
 
-/** Room for one entry: a datagram of any size, or all that UDP_GRO puts together (udp(7): at most 64 KiB). */
-const ENTRY = 65_536;
+/** Bytes per entry: a datagram of any size, or one UDP_GRO aggregate (udp(7): at most 64 KiB). */
+const ENTRY_SIZE = 65_536;
 const MSG_WAITFORONE = 0x10000;
 
-/** The receiving half of a socket: blocks until datagrams are there, and takes up to 64 entries in one system call. */
+/** The receiving half of a socket: blocks for datagrams, takes up to 64 entries per recvmmsg(2). */
 export class BatchReceiver {
-  /** Everything the kernel is given the address of. */
-  readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY);
+  /** Kept in fields: the kernel is given the addresses of both. */
+  readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY_SIZE);
   readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + CONTROL_SIZE + NAME_SPACE));
   readonly #address: bigint;
   readonly #lengths: Uint32Array;
@@ -30,12 +30,12 @@ export class BatchReceiver {
   readonly #ignored: { port: number; addresses: Buffer[] }[];
   readonly #allowed: Allowed | undefined;
   #used = BATCH_CAPACITY;
-  /** Empty datagrams of the last batch, and the offset of the last of them. */
+  /** Number of empty datagrams in the last batch, and the slab offset of the last one. */
   empty = 0;
   emptyOffset = 0;
-  /** Datagrams of the last batch that were dropped because their sender is not allowed. */
+  /** Datagrams of the last batch dropped because their sender is not allowed. */
   refused = 0;
-  /** Bytes of all that came with the last call, those that are not delivered with them. */
+  /** Bytes received by the last call, including those not delivered. */
   bytes = 0;
 
   constructor(
@@ -52,8 +52,8 @@ export class BatchReceiver {
   }
 
   /**
-   * Fills the batch with what is there, waiting for the first datagram. The batch's bytes stay until the next call.
-   * @returns how many entries came, those that are not delivered with them; negative: an errno
+   * Fills the batch, by default waiting for the first datagram. Its bytes are valid until the next call.
+   * @returns the number of entries received, including those not delivered; negative: an errno
    */
   receive(batch: Batch, flags = MSG_WAITFORONE): number {
     this.#reset();
@@ -69,22 +69,22 @@ export class BatchReceiver {
     this.bytes = 0;
     batch.reset(this.#slab);
     batch.lent = true;
-    let came = 0;
-    for (let i = 0; i < count; i++) if (this.#take(i, batch)) came++;
-    return came;
+    let received = 0;
+    for (let i = 0; i < count; i++) if (this.#take(i, batch)) received++;
+    return received;
   }
 
-  /** Holds the socket address of who sent each entry of the last batch. */
+  /** Holds the sender's socket address of each entry of the last batch, at {@link nameOf}. */
   get names(): Uint32Array {
     return this.#lengths;
   }
 
-  /** Where in {@link names} that of an entry is, in words; told by the entry's offset. */
+  /** Index in {@link names} of the sender of the entry at a slab offset. */
   nameOf(offset: number): number {
-    return (this.#nameAt + (offset / ENTRY) * NAME_SPACE) >> 2;
+    return (this.#nameAt + (offset / ENTRY_SIZE) * NAME_SPACE) >> 2;
   }
 
-  /** @returns false when the entry is none: after shutdown(2) a receive answers with nothing from nobody */
+  /** @returns false for an entry without data and sender, as a receive after shutdown(2) returns */
   #take(i: number, batch: Batch): boolean {
     const at = i * MMSGHDR.size;
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
@@ -94,15 +94,15 @@ export class BatchReceiver {
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
     if (this.#allowed && !this.#isAllowed(i, this.#allowed)) {
-      // What UDP_GRO puts together is of one sender (udp_gro_receive_segment, net/ipv4/udp_offload.c).
+      // UDP_GRO aggregates datagrams of one sender only (udp_gro_receive_segment, net/ipv4/udp_offload.c).
       this.refused += segment > 0 && segment < length ? Math.ceil(length / segment) : 1;
       return true;
     }
     if (length === 0) {
       this.empty++;
-      this.emptyOffset = i * ENTRY;
+      this.emptyOffset = i * ENTRY_SIZE;
     }
-    batch.add(i * ENTRY, length, segment < length ? segment : 0);
+    batch.add(i * ENTRY_SIZE, length, segment < length ? segment : 0);
     return true;
   }
 
@@ -119,7 +119,7 @@ export class BatchReceiver {
     return this.#ignored.some((own) => own.port === port && own.addresses.some((one) => one.equals(address)));
   }
 
-  /** The kernel overwrote the lengths of those entries that it used. */
+  /** The kernel overwrites the lengths of the entries it uses. */
   #reset(): void {
     for (let i = 0; i < this.#used; i++) {
       const at = (i * MMSGHDR.size) >> 2;
@@ -139,8 +139,8 @@ export class BatchReceiver {
       pointer(iov, header + MMSGHDR.iov);
       arena.writeBigUInt64LE(1n, header + MMSGHDR.iovCount);
       pointer(this.#controlAt + i * CONTROL_SIZE, header + MMSGHDR.control);
-      arena.writeBigUInt64LE(slab + BigInt(i * ENTRY), iov + IOVEC.base);
-      arena.writeBigUInt64LE(BigInt(ENTRY), iov + IOVEC.length);
+      arena.writeBigUInt64LE(slab + BigInt(i * ENTRY_SIZE), iov + IOVEC.base);
+      arena.writeBigUInt64LE(BigInt(ENTRY_SIZE), iov + IOVEC.length);
     }
   }
 }

@@ -6,44 +6,40 @@ import { encodeSegment, IOVEC, MMSGHDR, SEGMENT_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
 import { type Left, MOST_LEFT, Unsent } from './unsent.js';
 
-/** What the kernel answers to a segmented send where the route has no offload (udp(7)). */
+/** Errors of a segmented send on a route without offload (udp(7)). */
 const NO_OFFLOAD = new Set([ERRNO.EIO, ERRNO.EINVAL, ERRNO.ENOPROTOOPT]);
 
 /**
- * How long a stream waits, in milliseconds, while the interface's queue takes nothing (ENOBUFS). A full one takes the
- * next packet when it has sent one; a driver that refuses a packet for good answers the same, as veth(4) does one that
- * is larger than its peer's MTU.
+ * How long a stream retries while the interface's queue is full (ENOBUFS), in milliseconds. A driver may
+ * refuse a packet permanently with the same error, as veth(4) does one larger than its peer's MTU.
  */
 export const MOST_FULL_MS = 2000;
 
 export interface BatchSenderOptions {
-  /**
-   * A stream: what the kernel has no room for is left, to be tried again, without limit; and where a datagram is too
-   * big, it is sent in smaller pieces. A relay drops and counts.
-   */
+  /** A stream: unsent datagrams are retried without limit, oversized ones split. A relay drops and counts. */
   waits: boolean;
   /** As {@link SenderOptions.cutAfter}. */
   cutAfter?: number | false;
   /**
-   * The call blocks while the socket's buffer is full, for SO_SNDTIMEO at most: for a relay on a thread of its own.
-   * Without it, a relay leaves {@link MOST_LEFT} bytes, to be tried again.
+   * A relay on its own thread: a send blocks while the socket's buffer is full, for SO_SNDTIMEO at most.
+   * Otherwise a relay keeps up to {@link MOST_LEFT} bytes to retry.
    */
   blocks?: boolean;
-  /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+  /** Reads and counts the socket's error queue. @returns the number of errors that the network returned */
   readErrors: () => number;
-  /** The destination, where the socket is not connected. */
+  /** The destination of an unconnected socket. */
   name?: Buffer | undefined;
 }
 
-/** The sending half of a socket: up to 64 entries in one system call, a coalesced entry with its segment size. */
+/** The sending half of a socket: up to 64 entries per sendmmsg(2), aggregates with their segment size. */
 export class BatchSender {
   readonly #unsent: Unsent;
-  /** Whether the route takes segmented sends; once it refused, none is tried again. */
+  /** Whether the route takes segmented sends; false from the first refusal on. */
   offload = true;
-  /** Everything the kernel is given the address of, the slab of the batch under way with it. */
+  /** Kept in fields, as is the slab being sent: the kernel is given their addresses. */
   readonly #arena = Buffer.alloc(BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size + SEGMENT_SPACE));
   #slab: Buffer = Buffer.alloc(0);
-  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   #slabAddress = 0;
   readonly #words: Uint32Array;
   readonly #longs: BigUint64Array;
@@ -52,12 +48,12 @@ export class BatchSender {
   readonly #length = new Uint32Array(BATCH_CAPACITY);
   readonly #segment = new Uint16Array(BATCH_CAPACITY);
   #count = 0;
-  /** The entry that was sent again after an error, and how often. */
-  #again = -1;
+  /** The entry last sent again after an error, and the number of retries. */
+  #retried = -1;
   #tries = 0;
-  /** Since when ENOBUFS was the only answer; undefined after any other. */
+  /** When the current run of ENOBUFS began; undefined after a successful send. */
   #fullSince: number | undefined;
-  /** The call before took fewer than it was given. */
+  /** The previous call sent fewer messages than it was given. */
   #short = false;
 
   constructor(
@@ -75,22 +71,22 @@ export class BatchSender {
     this.#layOut(options.name);
   }
 
-  /** Datagrams that the kernel had no room for, in order. */
+  /** Unsent datagrams, in order. */
   get left(): readonly Left[] {
     return this.#unsent.entries;
   }
 
-  /** Sends a batch; when it returns, the kernel has taken or refused every datagram. */
+  /** Sends a batch. Unsent datagrams are copied: the batch's bytes are free when it returns. */
   send(batch: Batch): void {
     if (this.#slab !== batch.slab) {
       this.#slab = batch.slab;
       this.#slabAddress = Number(this.libc.address(batch.slab));
     }
-    for (let i = 0; i < batch.count; i++) this.#put(batch.offset[i]!, batch.length[i]!, batch.segment[i]!);
+    for (let i = 0; i < batch.count; i++) this.#add(batch.offset[i]!, batch.length[i]!, batch.segment[i]!);
     this.#flush();
   }
 
-  /** Sends what is left, as far as there is room. */
+  /** Sends unsent datagrams until the buffer is full again. */
   retry(): void {
     const waiting = this.#unsent.take();
     for (const [i, { bytes, segment }] of waiting.entries()) {
@@ -100,24 +96,24 @@ export class BatchSender {
       }
       this.#slab = bytes;
       this.#slabAddress = Number(this.libc.address(bytes));
-      this.#put(0, bytes.length, segment);
+      this.#add(0, bytes.length, segment);
       this.#flush();
     }
   }
 
-  #put(offset: number, length: number, segment: number): void {
+  #add(offset: number, length: number, segment: number): void {
     if (this.left.length > 0) {
-      this.#leave(offset, length, segment);
+      this.#keep(offset, length, segment);
       return;
     }
     if (segment > 0 && !this.offload) {
       const end = offset + length;
-      for (let at = offset; at < end; at += segment) this.#put(at, Math.min(segment, end - at), 0);
+      for (let at = offset; at < end; at += segment) this.#add(at, Math.min(segment, end - at), 0);
       return;
     }
     if (this.#count === BATCH_CAPACITY) {
       this.#flush();
-      this.#put(offset, length, segment);
+      this.#add(offset, length, segment);
       return;
     }
     const i = this.#count++;
@@ -137,23 +133,23 @@ export class BatchSender {
   #flush(): void {
     const count = this.#count;
     this.#count = 0;
-    this.#again = -1;
+    this.#retried = -1;
     for (let at = 0; at < count; ) {
       const messages = this.#address + BigInt(at * MMSGHDR.size);
       const sent = this.libc.sendmmsg(this.fd, messages, count - at, this.options.blocks ? 0 : MSG_DONTWAIT);
       if (sent > 0) {
         this.#fullSince = undefined;
-        // It stopped at an error that it did not tell; as this call succeeds, that was one of an earlier datagram.
+        // The previous call hid an error. This one succeeds, so an earlier datagram caused it.
         if (this.#short) this.options.readErrors();
         this.#short = sent < count - at;
-        for (let i = at; i < at + sent; i++) this.#sent(i);
+        for (let i = at; i < at + sent; i++) this.#countSent(i);
         at += sent;
         continue;
       }
       const errno = sendError(this.libc.errno());
       this.#short = false;
       if (errno === ERRNO.EAGAIN || (errno === ERRNO.ENOBUFS && this.#waitsForQueue())) {
-        this.#noRoom(at, count);
+        this.#keepOrDrop(at, count);
         return;
       }
       if (errno === ERRNO.EINTR || this.#isEarlier(at, errno)) continue;
@@ -166,7 +162,7 @@ export class BatchSender {
     }
   }
 
-  /** Whether a queue of the interface that is full is worth another try, later. */
+  /** Whether to retry later after ENOBUFS. */
   #waitsForQueue(): boolean {
     if (!this.options.waits) return false;
     const now = this.now();
@@ -175,19 +171,18 @@ export class BatchSender {
   }
 
   /**
-   * Whether an error may be that of an earlier datagram, which a send reports in place of its own result (IP_RECVERR,
-   * ip(7)): then this one was not sent, and is sent again. Another reader may have emptied the queue meanwhile, so
-   * that an empty one proves nothing for those errors that networks return.
+   * Whether an error may belong to an earlier datagram (IP_RECVERR, ip(7)): this one is then sent again. For
+   * errors that networks return, an empty queue proves nothing: another reader may have emptied it.
    */
   #isEarlier(at: number, errno: number): boolean {
-    if (this.#again !== at) this.#tries = 0;
-    this.#again = at;
+    if (this.#retried !== at) this.#tries = 0;
+    this.#retried = at;
     const returned = this.options.readErrors();
     const most = returned > 0 || errno === ERRNO.ECONNREFUSED ? MOST_TRIES : 1;
     return (returned > 0 || !OWN_ERRORS.has(errno)) && this.#tries++ < most;
   }
 
-  #sent(i: number): void {
+  #countSent(i: number): void {
     const segment = this.#segment[i]!;
     this.counts.moved(segment === 0 ? 1 : Math.ceil(this.#length[i]! / segment), this.#length[i]!);
   }
@@ -196,7 +191,7 @@ export class BatchSender {
     const { waits, cutAfter = NEWLINE } = this.options;
     const segment = this.#segment[at]!;
     if (errno === ERRNO.EMSGSIZE && segment > 0) {
-      // A segment must fit the MTU; a datagram of its own may be fragmented (udp_send_skb, net/ipv4/udp.c).
+      // A segment must fit the MTU; a single datagram may be fragmented (udp_send_skb, net/ipv4/udp.c).
       this.#sendOneByOne(at);
       return;
     }
@@ -207,53 +202,53 @@ export class BatchSender {
     this.counts.failed(errno, segment === 0 ? 1 : Math.ceil(this.#length[at]! / segment));
   }
 
-  /** Sends on from the first unsent entry, datagram by datagram. */
+  /** Sends the entries from `at` on as single datagrams. */
   #withoutOffload(at: number, count: number): void {
     this.offload = false;
     const left = Array.from({ length: count - at }, (_, i) => at + i).map(
       (i) => [this.#offset[i]!, this.#length[i]!, this.#segment[i]!] as const,
     );
-    for (const [offset, length, segment] of left) this.#put(offset, length, segment);
+    for (const [offset, length, segment] of left) this.#add(offset, length, segment);
     this.#flush();
   }
 
-  /** Sends a datagram that is too large in two. */
+  /** Splits a datagram that is too large in two. */
   #sendHalves(offset: number, length: number, cutAfter: number): void {
     const half = length >> 1;
     const cut = this.#slab.subarray(offset, offset + half).lastIndexOf(cutAfter) + 1 || half;
-    const pieces = this.#beside();
-    pieces.#put(offset, cut, 0);
-    pieces.#put(offset + cut, length - cut, 0);
+    const pieces = this.#sibling();
+    pieces.#add(offset, cut, 0);
+    pieces.#add(offset + cut, length - cut, 0);
     pieces.#flush();
     this.#unsent.addAll(pieces.left);
   }
 
   #sendOneByOne(at: number): void {
-    const single = this.#beside();
+    const single = this.#sibling();
     single.offload = false;
-    single.#put(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
+    single.#add(this.#offset[at]!, this.#length[at]!, this.#segment[at]!);
     single.#flush();
     this.#unsent.addAll(single.left);
   }
 
-  /** Another for the same socket and slab, while this one's entries are under way. */
-  #beside(): BatchSender {
-    const beside = new BatchSender(this.libc, this.fd, this.counts, this.options, this.now);
-    beside.#slab = this.#slab;
-    beside.#slabAddress = this.#slabAddress;
-    return beside;
+  /** A second sender for the same socket and slab, as this one's entries are still in use. */
+  #sibling(): BatchSender {
+    const sibling = new BatchSender(this.libc, this.fd, this.counts, this.options, this.now);
+    sibling.#slab = this.#slab;
+    sibling.#slabAddress = this.#slabAddress;
+    return sibling;
   }
 
-  /** The socket's buffer is full: the rest is left for later, or dropped where the thread has waited already. */
-  #noRoom(at: number, count: number): void {
+  /** The socket's buffer is full: keeps the rest to retry, or drops it where the send has already blocked. */
+  #keepOrDrop(at: number, count: number): void {
     for (let i = at; i < count; i++) {
       const [offset, length, segment] = [this.#offset[i]!, this.#length[i]!, this.#segment[i]!];
       if (this.options.blocks) this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
-      else this.#leave(offset, length, segment);
+      else this.#keep(offset, length, segment);
     }
   }
 
-  #leave(offset: number, length: number, segment: number): void {
+  #keep(offset: number, length: number, segment: number): void {
     if (this.#unsent.add(this.#slab.subarray(offset, offset + length), segment)) return;
     this.counts.dropped += segment === 0 ? 1 : Math.ceil(length / segment);
   }
@@ -272,13 +267,10 @@ export class BatchSender {
   }
 }
 
-/**
- * Errors that count as a send's own when the queue is empty: networks hardly ever return them for a datagram, and
- * segmented sends meet them often.
- */
+/** The send's own if the error queue is empty: rarely returned by networks, common for segmented sends. */
 const OWN_ERRORS = new Set([...NO_OFFLOAD, ERRNO.EMSGSIZE, ERRNO.ENOBUFS, ERRNO.EPERM]);
 
-/** A socket that could not be connected again, for want of a route, has no destination. */
+/** After a failed reconnect (no route), the socket has no destination: reported as ENETUNREACH. */
 function sendError(errno: number): number {
   return errno === ERRNO.EDESTADDRREQ ? ERRNO.ENETUNREACH : errno;
 }

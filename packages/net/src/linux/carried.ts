@@ -4,50 +4,50 @@ import { getAsset, getRawAsset } from 'node:sea';
 import { getEnvironmentData, setEnvironmentData, Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Koffi } from './koffi.js';
 
-/** The two parts of the engine that are not imports, where a standalone executable carries them. */
+/** The two parts of the engine that are not imports, as embedded in a standalone executable. */
 
-/** O_TMPFILE is this bit with O_DIRECTORY (<asm-generic/fcntl.h>: __O_TMPFILE); with O_EXCL it can never get a name. */
-const UNNAMED = 0o20000000 | constants.O_DIRECTORY | constants.O_EXCL | constants.O_RDWR;
-/** Under which name the threads are told where the library is. */
-const LIBRARY = 'mproxy-native-library';
+/** O_TMPFILE: __O_TMPFILE (<asm-generic/fcntl.h>) with O_DIRECTORY. O_EXCL: the file can never get a name. */
+const TMPFILE_FLAGS = 0o20000000 | constants.O_DIRECTORY | constants.O_EXCL | constants.O_RDWR;
+/** Key of the environment data that tells threads the library's path. */
+const LIBRARY_KEY = 'mproxy-native-library';
 
-/** @throws where there is no place for a file that may be loaded, or no thread can start as the current directory was removed */
+/** @throws when no directory takes a loadable file, or the current one was removed: no thread can start */
 export function loadKoffi(): Koffi {
-  const known = getEnvironmentData(LIBRARY);
+  const known = getEnvironmentData(LIBRARY_KEY);
   if (typeof known === 'string') return load(known);
   const bytes = Buffer.from(getRawAsset('koffi.node') as ArrayBuffer);
-  let why = '';
-  for (const directory of places()) {
+  let reason = '';
+  for (const directory of directories()) {
     try {
       return loadFrom(directory, bytes);
     } catch (error) {
-      why ||= (error as Error).message.split('\n')[0]!;
+      reason ||= (error as Error).message.split('\n')[0]!;
     }
   }
-  throw new Error(`no directory to load its native part from, as TMPDIR can name one: ${why}`);
+  throw new Error(`no directory to load its native part from, as TMPDIR can name one: ${reason}`);
 }
 
 export function startWorker(options: WorkerOptions): Worker {
   return new Worker(getAsset('worker.js', 'utf8'), { ...options, eval: true });
 }
 
-/** Where a file may be made. Some may be read-only, full, or mounted noexec. */
-function places(): Set<string> {
+/** Directories to try for the file. Some may be read-only, full, or mounted noexec. */
+function directories(): Set<string> {
   const { XDG_RUNTIME_DIR: own = `/run/user/${process.getuid?.()}` } = process.env;
   return new Set([tmpdir(), '/tmp', '/dev/shm', '/var/tmp', own, process.cwd()]);
 }
 
 /**
- * A library can only be loaded from a file. This one never has a name: nobody else can open or write it, and nothing is left
- * of it however the process ends. It stays open, for threads to come.
+ * A library can only be loaded from a file. This one has no name: no other program can open it, and it
+ * vanishes with the process. It stays open for later threads.
  */
 function loadFrom(directory: string, bytes: Buffer): Koffi {
-  const fd = openSync(directory, UNNAMED, 0o600);
+  const fd = openSync(directory, TMPFILE_FLAGS, 0o600);
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     const path = `/proc/self/fd/${fd}`;
     const koffi = load(path);
-    setEnvironmentData(LIBRARY, path);
+    setEnvironmentData(LIBRARY_KEY, path);
     return koffi;
   } catch (error) {
     closeSync(fd);

@@ -14,10 +14,10 @@ const RETURNED = ERRORS + 6;
 const EMPTY_FROM = RETURNED + ERRORS;
 const VALUES = EMPTY_FROM + Math.ceil(NAME_SIZE / 8);
 
-/** Counters that one thread writes and others read; doubles count exactly to 2^53. */
+/** Counters that one thread writes and others read; doubles are exact up to 2^53. */
 export class SharedCounts {
   readonly #values: Float64Array;
-  /** The socket address of who sent the last empty datagram. */
+  /** The socket address of the last empty datagram's sender. */
   readonly #emptyFrom: Uint32Array;
 
   constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * VALUES)) {
@@ -30,7 +30,7 @@ export class SharedCounts {
     this.#values[BYTES]! += bytes;
   }
 
-  /** Of those that {@link moved}, so many were empty; the last from the socket address at a word of `names`. */
+  /** Counts empty datagrams, {@link moved} as well; the last one's sender is at word `at` of `names`. */
   emptied(datagrams: number, names: Uint32Array, at: number): void {
     this.#values[EMPTY]! += datagrams;
     for (let i = 0; i < this.#emptyFrom.length; i++) this.#emptyFrom[i] = names[at + i]!;
@@ -40,10 +40,7 @@ export class SharedCounts {
     return this.#values[EMPTY]!;
   }
 
-  /**
-   * The socket address of who sent the last empty datagram; undefined: there was none. The thread may write another
-   * meanwhile: of two senders it may then be a mixture.
-   */
+  /** The last empty datagram's sender; undefined: none. A concurrent write may mix two addresses. */
   get emptyFrom(): Buffer | undefined {
     return this.empty > 0 ? Buffer.from(new Uint8Array(this.buffer, 8 * EMPTY_FROM, NAME_SIZE)) : undefined;
   }
@@ -52,19 +49,19 @@ export class SharedCounts {
     this.#values[errno]! += datagrams;
   }
 
-  /** The network returned an error for a datagram that was sent. */
+  /** Counts an error that the network returned for a sent datagram. */
   returned(errno: number): void {
     this.#values[RETURNED + errno]! += 1;
   }
 
-  /** The errors that the network returned, and how many of each. */
+  /** The errors that the network returned, with their counts. */
   returns(): [errno: number, count: number][] {
     return [...this.#values.subarray(RETURNED, EMPTY_FROM)]
       .map((count, errno): [number, number] => [errno, count])
       .filter(([, count]) => count > 0);
   }
 
-  /** How many datagrams these errors cost. */
+  /** Number of datagrams lost to these errors. */
   failures(errnos: readonly number[]): number {
     return errnos.reduce((sum, errno) => sum + this.#values[errno]!, 0);
   }
@@ -77,7 +74,7 @@ export class SharedCounts {
     this.#values[DROPPED] = datagrams;
   }
 
-  /** Whether a datagram came that did not end with a newline. */
+  /** Whether a received datagram did not end with a newline. */
   get unterminated(): boolean {
     return this.#values[UNTERMINATED] === 1;
   }
@@ -86,7 +83,7 @@ export class SharedCounts {
     this.#values[UNTERMINATED] = 1;
   }
 
-  /** Datagrams whose sender is not allowed. */
+  /** Datagrams dropped because their sender is not allowed. */
   get refused(): number {
     return this.#values[REFUSED]!;
   }

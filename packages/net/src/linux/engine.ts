@@ -7,9 +7,9 @@ import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
 import { makeRaw } from './termios.js';
 
-/** The engine for Linux: batched system calls through an FFI. @throws where that does not load */
+/** The engine for Linux: batched system calls through an FFI. @throws when this machine cannot load it */
 export function linuxEngine(): Engine {
-  // The layouts are those of 64-bit little-endian Linux.
+  // The structure layouts are those of 64-bit little-endian Linux.
   if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64'].includes(process.arch)) {
     throw new Error(`it is for Linux on x64 and arm64, and this is ${process.platform} on ${process.arch}`);
   }

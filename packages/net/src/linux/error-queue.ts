@@ -12,11 +12,11 @@ import type { Libc } from './libc.js';
 import { setOption } from './options.js';
 import { interfaceName } from './socket.js';
 
-/** Errors that one system call reads. */
+/** Errors read per system call. */
 const ENTRIES = 16;
-/** Errors that are read at once at most: a host that answers everything with one must not hold up the reader. */
-const MOST = 4096;
-/** How often a send is tried again at most, where errors of earlier datagrams are reported in place of its own result. */
+/** Limit of errors per read(): a host that answers every datagram with an error must not stall the reader. */
+const MAX_ERRORS = 4096;
+/** Limit of retries of a send that reports errors of earlier datagrams in place of its own result. */
 export const MOST_TRIES = 16;
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
@@ -24,26 +24,26 @@ const MSG_ERRQUEUE = 0x2000;
 const CONTROLS = ENTRIES * MMSGHDR.size + IOVEC.size;
 const NAMES = CONTROLS + ENTRIES * ERROR_SPACE;
 
-/** Takes an error that the network returned for a datagram to an address. */
+/** Receives an error that the network returned for a datagram, and the datagram's destination. */
 export type Returned = (errno: number, to: SocketAddress) => void;
 
 /**
- * Asks the kernel to keep the errors that come back for what a socket sent: an unreachable or refusing host, also where
- * the socket is not connected (ip(7), ipv6(7)). The next send then fails with such an error in place of its own result,
- * and sends nothing; and a queue of the interface that is full is reported as ENOBUFS (udp_send_skb, net/ipv4/udp.c).
+ * Has the kernel queue the errors returned for datagrams (host unreachable, refused), also of an unconnected
+ * socket (ip(7), ipv6(7)). The next send fails with such an error in place of its own result, and sends
+ * nothing. A full interface queue is reported as ENOBUFS (udp_send_skb, net/ipv4/udp.c).
  */
 export function keepErrors(libc: Libc, fd: number, family: 4 | 6): void {
-  // Of a socket of IPv6, too: it may send to IPv4-mapped addresses.
+  // Also on an IPv6 socket, which may send to IPv4-mapped addresses.
   setOption(libc, fd, 'IP_RECVERR', 1);
   if (family === 6) setOption(libc, fd, 'IPV6_RECVERR', 1);
 }
 
-/** Reads the error queue of a socket. Several threads may: the kernel gives each entry to one of them. */
+/** Reads a socket's error queue. Several threads may read it: the kernel gives each entry to one of them. */
 export class ErrorQueue {
-  /** Everything the kernel is given the address of. */
+  /** Kept in a field: the kernel is given its address. */
   readonly #arena = Buffer.alloc(NAMES + ENTRIES * NAME_SPACE);
   readonly #address: bigint;
-  /** The destination of the last error: as a rule that of the next. */
+  /** The destination of the last error, cached: the next error usually has the same. */
   readonly #name = Buffer.alloc(NAME_SIZE);
   #to: SocketAddress = { address: '', port: 0 };
 
@@ -56,10 +56,10 @@ export class ErrorQueue {
     this.#layOut();
   }
 
-  /** Reads what is there, never waits. @returns how many errors the network returned */
+  /** Reads without blocking. @returns the number of errors that the network returned */
   read(): number {
     let returned = 0;
-    for (let read = 0; read < MOST; read += ENTRIES) {
+    for (let read = 0; read < MAX_ERRORS; read += ENTRIES) {
       const flags = MSG_ERRQUEUE | MSG_DONTWAIT;
       const count = this.libc.recvmmsg(this.fd, this.#address, ENTRIES, flags, null);
       for (let i = 0; i < count; i++) {
@@ -84,13 +84,13 @@ export class ErrorQueue {
     return true;
   }
 
-  /** The kernel overwrote the lengths of an entry that it used. */
+  /** The kernel overwrites the lengths of an entry it uses. */
   #reset(i: number): void {
     this.#arena.writeUInt32LE(NAME_SIZE, i * MMSGHDR.size + MMSGHDR.nameLength);
     this.#arena.writeUInt32LE(ERROR_SPACE, i * MMSGHDR.size + MMSGHDR.controlLength);
   }
 
-  /** No room for the datagram itself, which the kernel gives back with the error: it is cut off (MSG_TRUNC). */
+  /** No buffer for the datagram that comes with the error: the kernel truncates it (MSG_TRUNC). */
   #layOut(): void {
     const arena = this.#arena;
     for (let i = 0; i < ENTRIES; i++) {

@@ -1,26 +1,26 @@
 const FREE = 0;
 const HELD = 1;
-/** ReorderBuffer, and somebody waits for it. */
-const WANTED = 2;
+/** Held, and a thread waits for it. */
+const WAITING = 2;
 
 const LOCK = 0;
 const HANDED = 1;
 const WRITTEN = 2;
-const UNDER_WAY = 3;
+const IN_FLIGHT = 3;
 
-/** Bytes on their way to the event loop, which may be busy; more than the largest batch. */
+/** Limit of bytes in flight to the event loop, which may be busy; more than the largest batch. */
 const LIMIT = 8 * 1024 * 1024;
-/** What a message costs beside its bytes. */
-const MESSAGE = 512;
+/** Bytes counted for a message beside its content. */
+const MESSAGE_COST = 512;
 
 const WORDS = 16;
-/** How long at most a thread that waits for the event loop looks the other way. */
+/** Longest wait for the event loop before the state is checked again, in milliseconds. */
 const WAIT_MS = 10;
 
 /**
- * What the threads that write to one file share with each other and with the event loop: whose turn it is, how large
- * the file is and may get, and whether the loop has yet to write what they handed over. As long as it has, nobody else
- * writes: a datagram that the file took a part of is never followed by another.
+ * State shared by the event loop and the threads that write to one file: a lock, the file's size and limit,
+ * and whether the loop has yet to write handed-over data. Until it has, no thread writes: no other datagram
+ * may follow one that is partly written.
  */
 export class FileLock {
   readonly #words: Int32Array;
@@ -31,7 +31,7 @@ export class FileLock {
     this.#sizes = new Float64Array(buffer, WORDS);
   }
 
-  /** Bytes in the file. Changed by who has the turn, and by the event loop while there is {@link any}. */
+  /** Bytes in the file. Changed by the lock's holder, and by the event loop while {@link any} is true. */
   get size(): number {
     return this.#sizes[0]!;
   }
@@ -40,7 +40,7 @@ export class FileLock {
     this.#sizes[0] = bytes;
   }
 
-  /** Bytes that the file may have; 0: any number. */
+  /** Maximum size of the file in bytes; 0: unlimited. */
   get limit(): number {
     return this.#sizes[1]!;
   }
@@ -49,47 +49,46 @@ export class FileLock {
     this.#sizes[1] = bytes;
   }
 
-  /** Bytes that the file may still take. */
+  /** Bytes left until the limit. */
   get room(): number {
     return this.limit === 0 ? Number.POSITIVE_INFINITY : this.limit - this.size;
   }
 
   /**
-   * Waits for a thread's turn to write so many bytes. A file that has a limit is full every now and then, and the event
-   * loop soon goes on in another: where too much is under way to it already, its turn is waited for too. Never on the
-   * event loop.
+   * Takes the lock to write this many bytes; not for the event loop. If the file has a limit, also waits
+   * while too much is in flight: when a file is full, the event loop soon continues in another.
    */
   lock(bytes: number): void {
     for (;;) {
       this.#lock();
-      if (this.limit === 0 || !this.any || !this.#crowded(bytes)) return;
+      if (this.limit === 0 || !this.any || !this.#exceedsLimit(bytes)) return;
       const written = Atomics.load(this.#words, WRITTEN);
       this.unlock();
       Atomics.wait(this.#words, WRITTEN, written, WAIT_MS);
     }
   }
 
-  /** Takes the turn unless a thread has it. For the event loop, which gives it back at once. */
+  /** Takes the lock unless a thread holds it. For the event loop, which releases it immediately. */
   tryLock(): boolean {
     return Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE;
   }
 
   unlock(): void {
-    if (Atomics.exchange(this.#words, LOCK, FREE) === WANTED) Atomics.notify(this.#words, LOCK, 1);
+    if (Atomics.exchange(this.#words, LOCK, FREE) === WAITING) Atomics.notify(this.#words, LOCK, 1);
   }
 
-  /** Whether the event loop has yet to write something. Tells for sure while one has the turn. */
+  /** Whether the event loop has yet to write something. Reliable while the lock is held. */
   get any(): boolean {
     return Atomics.load(this.#words, HANDED) !== Atomics.load(this.#words, WRITTEN);
   }
 
   /**
-   * For one who has the turn: takes a place among what is handed over. The first is never refused.
-   * @returns its ticket; undefined when too much is under way already
+   * With the lock held: reserves a place in the order of handed-over data. The first is never refused.
+   * @returns its ticket; undefined when too much is in flight
    */
   hand(bytes: number): number | undefined {
-    if (this.#crowded(bytes)) return undefined;
-    Atomics.add(this.#words, UNDER_WAY, bytes + MESSAGE);
+    if (this.#exceedsLimit(bytes)) return undefined;
+    Atomics.add(this.#words, IN_FLIGHT, bytes + MESSAGE_COST);
     const ticket = next(Atomics.load(this.#words, HANDED));
     Atomics.store(this.#words, HANDED, ticket);
     return ticket;
@@ -97,27 +96,27 @@ export class FileLock {
 
   #lock(): void {
     if (Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE) return;
-    while (Atomics.exchange(this.#words, LOCK, WANTED) !== FREE) Atomics.wait(this.#words, LOCK, WANTED);
+    while (Atomics.exchange(this.#words, LOCK, WAITING) !== FREE) Atomics.wait(this.#words, LOCK, WAITING);
   }
 
-  #crowded(bytes: number): boolean {
-    const under = Atomics.load(this.#words, UNDER_WAY);
-    return under > 0 && under + bytes + MESSAGE > LIMIT;
+  #exceedsLimit(bytes: number): boolean {
+    const inFlight = Atomics.load(this.#words, IN_FLIGHT);
+    return inFlight > 0 && inFlight + bytes + MESSAGE_COST > LIMIT;
   }
 
-  /** The event loop has what was handed over. */
+  /** The event loop has received data handed over to it. */
   arrived(bytes: number): void {
-    Atomics.sub(this.#words, UNDER_WAY, bytes + MESSAGE);
+    Atomics.sub(this.#words, IN_FLIGHT, bytes + MESSAGE_COST);
   }
 
-  /** All up to this ticket is in the file. */
+  /** Everything up to this ticket is in the file. */
   writtenUpTo(ticket: number): void {
     Atomics.store(this.#words, WRITTEN, ticket);
     Atomics.notify(this.#words, WRITTEN);
   }
 }
 
-/** The ticket after another; they go round. */
+/** The ticket after another; 32-bit, wraps around. */
 export function next(ticket: number): number {
   return (ticket + 1) | 0;
 }

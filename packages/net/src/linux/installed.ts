@@ -2,9 +2,9 @@ import { createRequire } from 'node:module';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Koffi } from './koffi.js';
 
-/** The two parts of the engine that are not imports, where they are files of installed packages. */
+/** The two parts of the engine that are not imports, as files of installed packages. */
 
-/** @throws when it is not installed, does not know this machine, or no thread can start as the current directory was removed */
+/** @throws when koffi does not load, or the current directory was removed: no thread can start */
 export function loadKoffi(): Koffi {
   process.cwd();
   return createRequire(import.meta.url)('koffi');

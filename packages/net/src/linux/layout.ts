@@ -2,17 +2,17 @@ import { isIPv4 } from 'node:net';
 import type { SocketAddress } from 'mproxy-base';
 
 /**
- * The structures that recvmmsg(2) and sendmmsg(2) take, as bytes, for 64-bit little-endian Linux (x86-64 and arm64;
- * glibc and musl agree once what musl pads is zero). Sizes and places from <bits/types/struct_iovec.h>,
- * <bits/socket.h>, <linux/in.h> and <linux/in6.h>. Pure: tables test it without a socket.
+ * The structures of recvmmsg(2) and sendmmsg(2) as bytes, for 64-bit little-endian Linux (x86-64 and arm64);
+ * glibc and musl agree when musl's padding is zero. Sizes and offsets: <bits/types/struct_iovec.h>,
+ * <bits/socket.h>, <linux/in.h>, <linux/in6.h>.
  */
 
 /** struct iovec: void *iov_base; size_t iov_len. */
 export const IOVEC = { size: 16, base: 0, length: 8 };
 
 /**
- * struct mmsghdr: struct msghdr (void *msg_name; socklen_t msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
- * void *msg_control; size_t msg_controllen; int msg_flags), then unsigned int msg_len.
+ * struct mmsghdr: struct msghdr (void *msg_name; socklen_t msg_namelen; struct iovec *msg_iov;
+ * size_t msg_iovlen; void *msg_control; size_t msg_controllen; int msg_flags), then unsigned int msg_len.
  */
 export const MMSGHDR = {
   size: 64,
@@ -26,16 +26,16 @@ export const MMSGHDR = {
   length: 56,
 };
 
-/** struct cmsghdr: size_t cmsg_len; int cmsg_level; int cmsg_type; then the data, padded to 8 (CMSG_ALIGN, cmsg(3)). */
+/** struct cmsghdr: size_t cmsg_len; int cmsg_level; int cmsg_type; data padded to 8 (CMSG_ALIGN, cmsg(3)). */
 export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12 };
 
-/** Room for the control messages of one entry: UDP_GRO, an int, and its padding. */
+/** Space for the control messages of one entry: UDP_GRO (an int) and padding. */
 export const CONTROL_SIZE = 32;
 /** CMSG_SPACE(sizeof(uint16_t)): one UDP_SEGMENT. */
 export const SEGMENT_SPACE = 24;
-/** struct sockaddr_in6, the larger of the two. */
+/** sizeof(struct sockaddr_in6), the larger of the two. */
 export const NAME_SIZE = 28;
-/** Room for it, padded to 8. */
+/** {@link NAME_SIZE} padded to 8. */
 export const NAME_SPACE = 32;
 
 // <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
@@ -45,7 +45,7 @@ const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 
-/** A socket address as bytes: struct sockaddr_in (16) or sockaddr_in6 (28). The zone is an interface's index. */
+/** Encodes a struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). The zone is an interface index. */
 export function encodeAddress(address: string, port: number, zone = 0): Buffer {
   const bytes = Buffer.alloc(isIPv4(address) ? 16 : NAME_SIZE);
   bytes.writeUInt16LE(isIPv4(address) ? AF_INET : AF_INET6, 0);
@@ -58,7 +58,7 @@ export function encodeAddress(address: string, port: number, zone = 0): Buffer {
   return bytes;
 }
 
-/** The port of a socket address, and its address as bytes without a family: 4 for IPv4, IPv4-mapped too, or 16. */
+/** The port and address of a socket address: 4 bytes for IPv4 and IPv4-mapped, else 16. */
 export function decodeAddress(bytes: Buffer, offset = 0): { port: number; address: Buffer } {
   const port = bytes.readUInt16BE(offset + 2);
   if (bytes.readUInt16LE(offset) === AF_INET)
@@ -68,8 +68,8 @@ export function decodeAddress(bytes: Buffer, offset = 0): { port: number; addres
 }
 
 /**
- * A socket address in words, as other engines write it: IPv4-mapped as IPv4, a link-local address with its zone.
- * @param zoneName the name of an interface's index
+ * A socket address as text, as in other engines: IPv4-mapped as IPv4, a link-local address with its zone.
+ * @param zoneName returns the name of the interface with an index
  */
 export function decodeSocketAddress(
   bytes: Buffer,
@@ -90,7 +90,7 @@ export function addressBytes(address: string): Buffer {
   return isIPv4(address) ? ipv4Bytes(address) : ipv6Bytes(address.replace(/%.*/, ''));
 }
 
-/** Writes the control message that has sendmmsg(2) cut an entry into datagrams of this many bytes (udp(7)). */
+/** Writes UDP_SEGMENT: sendmmsg(2) splits the entry into datagrams of this many bytes (udp(7)). */
 export function encodeSegment(into: Buffer, offset: number, segment: number): void {
   into.writeBigUInt64LE(BigInt(CMSGHDR.size + 2), offset + CMSGHDR.length);
   into.writeInt32LE(SOL_UDP, offset + CMSGHDR.level);
@@ -100,7 +100,7 @@ export function encodeSegment(into: Buffer, offset: number, segment: number): vo
 
 /**
  * Reads the control messages of one received entry.
- * @returns bytes of each datagram of a coalesced entry; 0 where it is one datagram
+ * @returns the size of each datagram of an aggregate, in bytes; 0 for a single datagram
  */
 export function decodeSegment(bytes: Buffer, offset: number, length: number): number {
   const end = Math.min(offset + length, bytes.length);
@@ -110,14 +110,14 @@ export function decodeSegment(bytes: Buffer, offset: number, length: number): nu
     const level = bytes.readInt32LE(at + CMSGHDR.level);
     const type = bytes.readInt32LE(at + CMSGHDR.type);
     if (level === SOL_UDP && type === UDP_GRO) return bytes.readInt32LE(at + CMSGHDR.size);
-    // A length that cannot be is the end: the kernel wrote it, but a reader stays in bounds.
+    // An impossible cmsg_len ends the list.
     if (size < CMSGHDR.size) return 0;
     at += (size + 7) & ~7;
   }
   return 0;
 }
 
-/** Room for the control messages of one entry of an error queue: sock_extended_err with a sockaddr_in6, and padding. */
+/** Space for one error queue entry's control messages: sock_extended_err, a sockaddr_in6, and padding. */
 export const ERROR_SPACE = 96;
 
 // <linux/in.h>, <linux/in6.h>, <linux/errqueue.h>
@@ -129,10 +129,9 @@ const SO_EE_ORIGIN_ICMP = 2;
 const SO_EE_ORIGIN_ICMP6 = 3;
 
 /**
- * Reads the control messages of one entry of an error queue (ip(7), IP_RECVERR): struct sock_extended_err (u32 ee_errno;
- * u8 ee_origin, ee_type, ee_code, ee_pad; u32 ee_info, ee_data).
- * @returns the errno that the network returned by ICMP; 0 for anything else: what the host itself refused, the send
- * has reported already
+ * Reads the control messages of one error queue entry (ip(7), IP_RECVERR): struct sock_extended_err
+ * (u32 ee_errno; u8 ee_origin, ee_type, ee_code, ee_pad; u32 ee_info, ee_data).
+ * @returns the errno of an ICMP error; 0 for anything else: the send has already reported local errors
  */
 export function decodeReturned(bytes: Buffer, offset: number, length: number): number {
   const end = Math.min(offset + length, bytes.length);
@@ -146,7 +145,7 @@ export function decodeReturned(bytes: Buffer, offset: number, length: number): n
       const origin = bytes[data + 4]!;
       return origin === SO_EE_ORIGIN_ICMP || origin === SO_EE_ORIGIN_ICMP6 ? bytes.readUInt32LE(data) : 0;
     }
-    // A length that cannot be is the end, as in decodeSegment.
+    // As in decodeSegment.
     if (size < CMSGHDR.size) return 0;
     at += (size + 7) & ~7;
   }

@@ -1,7 +1,7 @@
 import { loadKoffi } from '#native';
 import type { Koffi } from './koffi.js';
 
-/** The system calls that Node does not have, by a foreign function interface. Pointers are Buffers or addresses. */
+/** System calls that Node lacks, through a foreign function interface. Pointers are Buffers or addresses. */
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer, length: number): number;
@@ -22,18 +22,18 @@ export interface Libc {
   writev(fd: number, iovs: bigint, count: number): number;
   madvise(address: bigint, length: bigint, advice: number): number;
   shutdown(fd: number, how: number): number;
-  /** Makes `to` another name of `from`, at once for all threads (dup(2)). */
+  /** Makes `to` a duplicate of `from`, atomically for all threads (dup(2)). */
   dup2(from: number, to: number): number;
-  /** Of the requests that take a pointer (ioctl(2)). */
+  /** For requests that take a pointer (ioctl(2)). */
   ioctl(fd: number, request: number, argument: Buffer): number;
   if_nametoindex(name: string): number;
   if_indextoname(index: number, name: Buffer): unknown;
   close(fd: number): number;
-  /** The error of the call before; read it at once. */
+  /** The errno of the previous call; read it immediately. */
   errno(): number;
   /**
-   * Where a Buffer's bytes are. Whoever gives an address to the kernel keeps the Buffer in a field as long: V8 frees
-   * what only an address points to.
+   * The address of a Buffer's bytes. The caller keeps the Buffer in a field while the address is in use:
+   * V8 frees a Buffer without references.
    */
   address(buffer: Buffer): bigint;
 }
@@ -60,7 +60,7 @@ const PROTOTYPES = {
 
 let loaded: Libc | undefined;
 
-/** Loads the interface once a thread. @throws when the library is not there or does not know this machine */
+/** Loads the interface once per thread. @throws when koffi is missing or does not support this machine */
 export function loadLibc(): Libc {
   loaded ??= bindLibc(loadKoffi());
   return loaded;

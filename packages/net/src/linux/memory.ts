@@ -1,13 +1,13 @@
 import type { Libc } from './libc.js';
 
-/** <asm-generic/mman-common.h>, Linux 5.14. */
+/** <asm-generic/mman-common.h>, since Linux 5.14. */
 const MADV_POPULATE_WRITE = 23;
-/** Of x86-64, and the smallest of arm64; where pages are larger, what does not begin with one is refused (EINVAL). */
+/** Page size of x86-64, the smallest of arm64. With larger pages, an unaligned start is refused (EINVAL). */
 const PAGE = 4096n;
 
 /**
- * Makes memory's pages in one call. 256 MiB take 82 ms, in parts of 256 KiB, and 106 to 140 ms by a fault for each page.
- * Where the kernel does not know the advice, or lacks memory, the faults come when the pages are written to.
+ * Populates memory's pages in one call. 256 MiB take 82 ms in parts of 256 KiB, 106 to 140 ms by page faults.
+ * Errors are ignored (unknown advice, no memory): the pages are then populated by faults when written to.
  */
 export function populate(libc: Libc, memory: Buffer): void {
   const from = libc.address(memory);

@@ -37,7 +37,7 @@ const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** Sets an option to an int, or to a structure. @throws the system's error */
+/** @throws the system's error */
 export function setOption(libc: Libc, fd: number, name: OptionName, value: number | Buffer): void {
   const errno = trySetOption(libc, fd, name, value);
   if (errno !== 0) throw systemError(errno, `setsockopt ${name}`);
@@ -59,8 +59,8 @@ export function getOption(libc: Libc, fd: number, name: OptionName): number {
 }
 
 /**
- * Sets a buffer past the system's limit where that is allowed (CAP_NET_ADMIN), else as far as granted.
- * @returns what was granted; the kernel reports twice of it (socket(7))
+ * Sets a buffer size, beyond the system's limit where allowed (CAP_NET_ADMIN).
+ * @returns the granted size in bytes; the kernel reports twice that (socket(7))
  */
 export function tuneBuffer(libc: Libc, fd: number, which: 'RCV' | 'SND', bytes: number): number {
   if (trySetOption(libc, fd, `SO_${which}BUFFORCE`, bytes) !== 0)
@@ -68,26 +68,26 @@ export function tuneBuffer(libc: Libc, fd: number, which: 'RCV' | 'SND', bytes: 
   return getOption(libc, fd, `SO_${which}BUF`) / 2;
 }
 
-/** Words that SO_MEMINFO tells, <linux/sock_diag.h>: SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_DROPS. */
+/** Words of SO_MEMINFO, <linux/sock_diag.h>: SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_DROPS. */
 const MEMINFO = { held: 0, drops: 8, words: 9 };
 
-/** Datagrams that the kernel dropped from a socket since it was made, for want of buffer or for a bad checksum. */
+/** Datagrams that the kernel dropped since the socket was created: buffer full, or bad checksum. */
 export function kernelDrops(libc: Libc, fd: number): number | undefined {
   return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.drops);
 }
 
-/** Less than struct sk_buff and struct skb_shared_info take (SKB_TRUESIZE, <linux/skbuff.h>): 256 and 320 bytes. */
+/** Less than struct sk_buff (256 bytes) and skb_shared_info (320) take (SKB_TRUESIZE, <linux/skbuff.h>). */
 export const ENTRY_MEMORY = 512;
 
 /**
- * Memory of what a socket holds to be read: for each entry that a receive will bring its bytes, and more than
- * {@link ENTRY_MEMORY}. Infinite where the kernel does not tell.
+ * Memory of a socket's receive queue in bytes: each entry counts its data and more than {@link ENTRY_MEMORY}.
+ * Infinite where the kernel does not report it.
  */
 export function heldMemory(libc: Libc, fd: number): number {
   return memoryInfo(libc, fd)?.readUInt32LE(4 * MEMINFO.held) ?? Number.POSITIVE_INFINITY;
 }
 
-/** Kernels before 4.12 do not have it. */
+/** @returns undefined on kernels before 4.12 */
 function memoryInfo(libc: Libc, fd: number): Buffer | undefined {
   const [level, option] = OPTIONS.SO_MEMINFO;
   const words = Buffer.alloc(4 * MEMINFO.words);
@@ -103,20 +103,20 @@ export function timeval(ms: number): Buffer {
 }
 
 /**
- * Joins a group on an interface, from anyone or from one sender (RFC 3678, section 5).
- * @returns false when the socket was a member already
+ * Joins a group on an interface, from any source or from one (RFC 3678, section 5).
+ * @returns false when the socket was already a member
  */
 export function joinGroup(libc: Libc, fd: number, group: Membership): boolean {
   const name = group.source === undefined ? 'MCAST_JOIN_GROUP' : 'MCAST_JOIN_SOURCE_GROUP';
   const errno = membership(libc, fd, name, group);
   if (errno === 0) return true;
-  // ip_mc_join_group, ip_mc_source (net/ipv4/igmp.c) and their twins in net/ipv6/mcast.c answer so for a member.
+  // For a member, from ip_mc_join_group, ip_mc_source (net/ipv4/igmp.c) and their like in net/ipv6/mcast.c.
   if (errno === ERRNO.EADDRINUSE || (group.source !== undefined && errno === ERRNO.EADDRNOTAVAIL))
     return false;
   throw systemError(errno, 'setsockopt MCAST_JOIN_GROUP');
 }
 
-/** Leaves a group on an interface, joined with sources or without; what was not joined is left already. */
+/** Leaves a group on an interface, joined with or without sources. A group not joined is ignored. */
 export function leaveGroup(libc: Libc, fd: number, group: Omit<Membership, 'source'>): void {
   membership(libc, fd, 'MCAST_LEAVE_GROUP', group);
 }
@@ -129,7 +129,7 @@ export interface Membership {
   source?: string;
 }
 
-/** struct group_req, or group_source_req: int interface, then one or two sockaddr_storage (RFC 3678, 5.1). */
+/** struct group_req or group_source_req: int interface, then one or two sockaddr_storage (RFC 3678, 5.1). */
 function membership(
   libc: Libc,
   fd: number,

@@ -17,15 +17,15 @@ import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer
 import { bindSocket, interfaceIndex, interfaceName, localPort, openSocket } from './socket.js';
 import { ReceivingThread } from './thread.js';
 
-/** A receive buffer that holds what comes during a pause of the thread. */
-const ROOMY = 1024 * 1024;
+/** A receive buffer of this size, in bytes, holds the datagrams that arrive during a pause of the thread. */
+const LARGE_BUFFER = 1024 * 1024;
 
 /** @throws the system's error */
 export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
   return new LinuxReceiver(libc, openBound(libc, options), options);
 }
 
-/** A socket that is bound and, for a group, has joined it. */
+/** Opens a socket, binds it and joins its group, if any. */
 function openBound(libc: Libc, options: ReceiverOptions): number {
   const fd = openSocket(libc, options.family);
   try {
@@ -40,9 +40,9 @@ function openBound(libc: Libc, options: ReceiverOptions): number {
 function bindAndJoin(libc: Libc, fd: number, options: ReceiverOptions): void {
   const { address, port, family, membership, ipv6Only } = options;
   if (family === 6) setOption(libc, fd, 'IPV6_V6ONLY', ipv6Only ? 1 : 0);
-  // Kernels before 5.0 do not have it: then every datagram comes alone.
+  // Not before Linux 5.0: each entry is then a single datagram.
   trySetOption(libc, fd, 'UDP_GRO', 1);
-  // Whatever others joined: only what this socket joined is delivered to it (ip(7), ipv6(7)).
+  // Deliver only groups that this socket itself joined (ip(7), ipv6(7)).
   setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
   if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
   if (membership) setOption(libc, fd, 'SO_REUSEADDR', 1);
@@ -52,7 +52,7 @@ function bindAndJoin(libc: Libc, fd: number, options: ReceiverOptions): void {
   if (membership) join(libc, fd, options, membership);
 }
 
-/** A socket that a thread of its own receives from. */
+/** A socket that is received from on its own thread. */
 class LinuxReceiver implements Receiver {
   readonly local: SocketAddress;
   readonly receiveBuffer: number;
@@ -62,7 +62,7 @@ class LinuxReceiver implements Receiver {
   #thread: ReceivingThread | undefined;
   #stopped = false;
   #closed = false;
-  /** Dropped from this socket and those whose place it took; and what the kernel said of this one last. */
+  /** Kernel drops of this socket and those it replaced, and the last counter value of this one. */
   #dropped = 0;
   #lastDrops = 0;
 
@@ -103,7 +103,7 @@ class LinuxReceiver implements Receiver {
     return this.#thread?.counts.unterminated ?? false;
   }
 
-  /** The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>). */
+  /** The kernel's counter wraps at 2^32 (sk_drops, an int in <net/sock.h>). */
   #countDrops(): number {
     const now = this.#closed ? undefined : kernelDrops(this.libc, this.fd);
     if (now !== undefined) {
@@ -116,7 +116,7 @@ class LinuxReceiver implements Receiver {
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
     if (this.#stopped) return;
     const { tellsSenders = false, allow } = this.options;
-    const roomy = this.receiveBuffer >= ROOMY;
+    const roomy = this.receiveBuffer >= LARGE_BUFFER;
     const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
     this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
     try {
@@ -145,25 +145,25 @@ class LinuxReceiver implements Receiver {
   }
 
   /**
-   * Joins on an interface that came back, by a new socket in the old one's place: the old one's bind to a link-local
-   * group is to the old index, and what it joined hides that the kernel forgot it.
+   * Joins again on an interface that came back, with a new socket: the old one's bind to a link-local group
+   * keeps the old interface index, and its list of groups hides that the kernel dropped the membership.
    */
   #renew(membership: Membership): void {
     const { family, address } = this.options;
     const index = interfaceIndex(this.libc, membership.interface.name);
-    // Where the index is the same, closing the old socket later would take the new one's membership away.
+    // With the same index, closing the old socket later would end the new socket's membership.
     leaveGroup(this.libc, this.fd, { family, group: address, index });
     const fresh = openBound(this.libc, { ...this.options, port: this.local.port, membership });
     this.#replace(fresh);
   }
 
-  /** Binds a link-local address to its interface's new index; not yet where the thread still holds the old socket. */
+  /** Binds a link-local address to the new interface index. Fails while the thread holds the old socket. */
   #rebind(): void {
     this.#replace(openSocket(this.libc, this.options.family));
     if (!this.#stopped) bindAndJoin(this.libc, this.fd, { ...this.options, port: this.local.port });
   }
 
-  /** Puts a socket in the old one's place, unless it is too late. */
+  /** Replaces the old socket, unless the receiver was stopped. */
   #replace(fresh: number): void {
     if (!this.#stopped) {
       this.#thread?.wake();
@@ -175,7 +175,7 @@ class LinuxReceiver implements Receiver {
   }
 }
 
-/** Joins the group; @returns false when the socket was a member already */
+/** @returns false when the socket was already a member */
 function join(
   libc: Libc,
   fd: number,

@@ -35,7 +35,7 @@ class LinuxRequestSocket implements RequestSocket {
     keepErrors(libc, fd, family);
     const queue = new ErrorQueue(libc, fd, (errno, to) => this.#returns.add(errno, to));
     this.#readErrors = () => queue.read();
-    // Last: from here on the descriptor is closed by it.
+    // Last: it owns and closes the descriptor.
     this.#unconnected = new UnconnectedSocket(libc, fd, family, onMessage, this.#readErrors);
   }
 

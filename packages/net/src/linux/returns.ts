@@ -3,13 +3,13 @@ import type { SendCounts } from '../datagrams.js';
 import type { SharedCounts } from './counts.js';
 import { errorName } from './errno.js';
 
-/** Addresses that are told apart; a sender that answers requests may be asked from any number of them. */
-const MOST = 64;
+/** Limit of addresses counted separately: requests may arrive from any number of addresses. */
+const MAX_KEYS = 64;
 
-/** Counts what the network returned for the datagrams of one socket, by errno and address; of the event loop. */
+/** Counts the errors returned for one socket's datagrams, by errno and address; used on the event loop. */
 export class Returns {
   readonly counts: Record<string, number> = {};
-  /** The last that was added: as a rule the next is like it. */
+  /** The last error added, cached: the next one is usually the same. */
   #last: { errno: number; to: SocketAddress | undefined; key: string } = { errno: 0, to: undefined, key: '' };
   readonly #seen = new Map<number, number>();
 
@@ -23,11 +23,11 @@ export class Returns {
   #key(errno: number, { address, port }: SocketAddress): string {
     const name = errorName(errno);
     const key = `${name} ${address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`}`;
-    const known = Object.hasOwn(this.counts, key) || Object.keys(this.counts).length < MOST;
+    const known = Object.hasOwn(this.counts, key) || Object.keys(this.counts).length < MAX_KEYS;
     return known ? key : `${name} others`;
   }
 
-  /** Adds them to what became of the sends. */
+  /** Adds these errors to the counts of a socket. */
   into(counts: SendCounts): SendCounts {
     counts.returned = { ...this.counts };
     for (const [key, count] of Object.entries(counts.returned)) {
@@ -37,11 +37,11 @@ export class Returns {
     return counts;
   }
 
-  /** Adds what the thread that sends counted since the last call, all of it for one address. */
+  /** Adds the errors that a sending thread counted since the last call, all for one address. */
   collect(shared: SharedCounts, to: SocketAddress): void {
     for (const [errno, count] of shared.returns()) {
-      const news = count - (this.#seen.get(errno) ?? 0);
-      if (news > 0) this.add(errno, to, news);
+      const added = count - (this.#seen.get(errno) ?? 0);
+      if (added > 0) this.add(errno, to, added);
       this.#seen.set(errno, count);
     }
   }

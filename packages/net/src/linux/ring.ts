@@ -2,33 +2,33 @@ import { Batch } from 'mproxy-framing';
 import { NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Senders } from './senders.js';
 
-/** Bytes between a receiving thread and the event loop. */
+/** Bytes of data. */
 const CAPACITY = 4 * 1024 * 1024;
-/** Before each entry: its length and its segment size; then who sent it, where asked for; its bytes are padded to 8. */
+/** Before each entry: length and segment size, then the sender in a named ring. Data is padded to 8 bytes. */
 const HEADER = 8;
-/** Stands where an entry would not fit before the end: the next one is at the start. */
+/** Marks that the next entry is at the start, as it does not fit before the end. */
 const WRAP = 0xffff_ffff;
 
-/** A ring that is empty begins anew from here on: one that is never behind stays in the processor's cache. */
-const FAR = 1024 * 1024;
+/** An empty ring restarts beyond this offset, in bytes: without backlog it stays in the processor's cache. */
+const RESTART = 1024 * 1024;
 
 const WRITTEN = 0;
 const READ = 1;
 const ASLEEP = 2;
 
 /**
- * Carries datagrams from the one thread that writes to the one that reads, in order, without either waiting for the
- * other. Bounded: an entry that does not fit is not taken.
+ * Passes datagrams in order from one writing thread to one reading thread, without locks. Bounded: an entry
+ * that does not fit is refused.
  */
 export class Ring {
   readonly #state: Int32Array;
   readonly #bytes: Buffer;
   readonly #words: Uint32Array;
   readonly #header: number;
-  /** Where the batch that was read ends. */
+  /** Where the last batch read ends. */
   #end = 0;
 
-  /** @param named whether each entry says who sent it; the same on both sides */
+  /** @param named whether entries include their sender; the same on both sides */
   constructor(
     readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY),
     readonly named = false,
@@ -45,9 +45,8 @@ export class Ring {
   }
 
   /**
-   * Takes an entry.
-   * @param names in a named ring: holds the sender's socket address, at this word
-   * @returns false when there is no room for it
+   * @param names in a named ring: holds the sender's socket address, at word `nameAt`
+   * @returns false when the ring is full
    */
   write(
     slab: Buffer,
@@ -60,8 +59,8 @@ export class Ring {
     const size = this.#header + ((length + 7) & ~7);
     const read = Atomics.load(this.#state, READ);
     let at = Atomics.load(this.#state, WRITTEN);
-    if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > FAR))) {
-      // Between the end and the start nothing else fits; the start must stay behind the reader.
+    if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > RESTART))) {
+      // The entry goes to the start, and must end before the read position.
       if (read <= size) return false;
       this.#words[at >> 2] = WRAP;
       at = 0;
@@ -77,20 +76,20 @@ export class Ring {
     return true;
   }
 
-  /** Whether the reader sleeps, and must be woken; says so once. */
+  /** Whether the reader sleeps and must be woken; true once per sleep. */
   wakes(): boolean {
     return Atomics.exchange(this.#state, ASLEEP, 0) === 1;
   }
 
   /**
-   * Fills a batch with the next entries; their bytes stay until {@link release}.
-   * @returns false when there are none; then the reader sleeps until it is woken
+   * Fills a batch with the next entries; their bytes are valid until {@link release}.
+   * @returns false when the ring is empty; the reader then sleeps until woken
    */
   read(batch: Batch): boolean {
     const ends = this.#span();
     if (ends.count === 0) {
       Atomics.store(this.#state, ASLEEP, 1);
-      // The writer may have written between the look and the nap.
+      // The writer may have written before it saw the flag.
       if (this.empty || !this.wakes()) return false;
       return this.read(batch);
     }
@@ -105,19 +104,19 @@ export class Ring {
     return true;
   }
 
-  /** Tells who sent each entry of the batch that was read, in a named ring. */
+  /** Sets the sender of each entry of the batch read, in a named ring. */
   tell(batch: Batch, senders: Senders): void {
     for (let i = 0; i < batch.count; i++) {
       batch.from[i] = senders.of(this.#words, (batch.offset[i]! - NAME_SPACE) >> 2);
     }
   }
 
-  /** What was read is done with: its place may be written again. */
+  /** Frees the space of the last batch read. */
   release(): void {
     Atomics.store(this.#state, READ, this.#end);
   }
 
-  /** The entries that lie one behind the other, as many as a batch takes. */
+  /** The contiguous entries at the read position, at most a full batch. */
   #span(): { from: number; to: number; count: number } {
     const written = Atomics.load(this.#state, WRITTEN);
     let from = Atomics.load(this.#state, READ);

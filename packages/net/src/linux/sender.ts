@@ -23,11 +23,11 @@ import {
 } from './socket.js';
 import { UnconnectedSocket } from './unconnected-socket.js';
 
-/** The longest that a thread's send blocks while the socket's buffer is full, and how soon the event loop tries again. */
+/** SO_SNDTIMEO of a thread's send on a full buffer, and the event loop's retry interval, in milliseconds. */
 const SEND_MS = 50;
 const RETRY_MS = 5;
 const RECONNECT_MS = 1000;
-/** The route, or the own address, is gone. */
+/** The route or the local address is gone. */
 const ROUTE_ERRORS = [
   ERRNO.ENETUNREACH,
   ERRNO.EHOSTUNREACH,
@@ -53,21 +53,21 @@ export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
 export class LinuxSender implements Sender {
   readonly local: SocketAddress;
   readonly sendBuffer: number;
-  /** How a thread sends on this socket; not where it hears, which makes it one that does not block. */
+  /** How a thread sends on this socket; undefined when it also receives, as it is then non-blocking. */
   readonly target?: SocketTarget;
   readonly #counts = new SharedCounts();
   readonly #batchSender: BatchSender;
   readonly #connected: boolean;
   readonly #unconnected: UnconnectedSocket | undefined;
-  /** The destination as {@link BatchSender} reads it, where it hears and so is not connected. */
+  /** The destination as {@link BatchSender} reads it, for a socket that receives and so is unconnected. */
   readonly #name: Buffer | undefined;
   #to: SocketAddress;
   readonly #returns = new Returns();
-  /** What the network returned for replies. */
+  /** Errors returned for replies. */
   readonly #replyReturns = new Returns();
   readonly #queue: ErrorQueue;
   #closed = false;
-  #hurried = false;
+  #aborted = false;
   #waiting: Promise<void> | undefined;
   readonly #stopUpkeep: () => void = () => {};
 
@@ -95,9 +95,9 @@ export class LinuxSender implements Sender {
     this.#to = { address, port };
     this.#connected = connected;
     if (connected || (onMessage && !multicast)) this.#stopUpkeep = this.#stayConnected(options);
-    // A group without its zone: the index of that may change, and IPV6_MULTICAST_IF follows it (ipv6(7)).
-    const place = multicast ? address.replace(/%.*/, '') : address;
-    const name = connected ? undefined : endpointBytes(libc, place, port);
+    // A group without its zone, whose index may change; IPV6_MULTICAST_IF follows it (ipv6(7)).
+    const destination = multicast ? address.replace(/%.*/, '') : address;
+    const name = connected ? undefined : endpointBytes(libc, destination, port);
     this.local = { address: bind?.address ?? any.address, port: localPort(libc, fd) };
     const cuts = options.cutAfter === undefined ? {} : { cutAfter: options.cutAfter };
     this.#batchSender = new BatchSender(libc, fd, this.#counts, {
@@ -108,7 +108,7 @@ export class LinuxSender implements Sender {
     });
     if (onMessage) {
       if (!multicast) this.#name = name;
-      // Last: from here on the descriptor is closed by it.
+      // Last: it owns and closes the descriptor.
       this.#unconnected = new UnconnectedSocket(libc, fd, family, onMessage, readErrors);
     } else this.target = { fd, waits, ...(name && { name }), counts: this.#counts.buffer };
   }
@@ -118,7 +118,7 @@ export class LinuxSender implements Sender {
     return this.#returns.into(this.#counts.read());
   }
 
-  /** What the network returned until now, also to a thread that sends. */
+  /** Counts the errors returned so far, including those that a sending thread read. */
   #collect(): void {
     if (!this.#closed) this.#queue.read();
     this.#returns.collect(this.#counts, this.#to);
@@ -130,7 +130,7 @@ export class LinuxSender implements Sender {
     return this.#replyReturns.into(this.#unconnected.counts);
   }
 
-  /** Replies leave from the same socket: what comes back for them has another address than the destination. */
+  /** Replies leave from the same socket; their errors have another address than the destination. */
   #returned(errno: number, to: SocketAddress): void {
     const { address, port } = this.#to;
     const reply = this.#unconnected && (to.address !== address || to.port !== port);
@@ -146,11 +146,11 @@ export class LinuxSender implements Sender {
     if (!(this.#connected || this.#name) || family !== this.options.family) return false;
     this.#collect();
     this.#to = to;
-    return this.#aim(to) === 0;
+    return this.#setDestination(to) === 0;
   }
 
   /** @returns 0, or the errno */
-  #aim(to: SocketAddress): number {
+  #setDestination(to: SocketAddress): number {
     if (!this.#name) return reconnectSocket(this.libc, this.fd, to);
     endpointBytes(this.libc, to.address, to.port).copy(this.#name);
     return 0;
@@ -159,24 +159,24 @@ export class LinuxSender implements Sender {
   send(batch: Batch): void {
     if (this.#closed) this.#counts.dropped += batch.datagrams;
     else this.#batchSender.send(batch);
-    if (!this.options.waits) this.#sent();
+    if (!this.options.waits) this.#drained();
   }
 
-  /** A relay waits for nothing: what its socket had no room for goes out by itself. */
+  /** A relay never waits: its unsent datagrams are retried in the background. */
   room(): Promise<void> | undefined {
-    return this.options.waits ? this.#sent() : undefined;
+    return this.options.waits ? this.#drained() : undefined;
   }
 
-  /** Undefined when nothing is left to be sent; else resolves when nothing is. */
-  #sent(): Promise<void> | undefined {
-    if (this.#batchSender.left.length === 0 || this.#hurried) return undefined;
-    // One promise for all who wait, however many ask.
+  /** Undefined when nothing is unsent; else resolves when nothing is, or on {@link abortPending}. */
+  #drained(): Promise<void> | undefined {
+    if (this.#batchSender.left.length === 0 || this.#aborted) return undefined;
+    // All callers share one promise.
     this.#waiting ??= this.#retry();
     return this.#waiting;
   }
 
   async #retry(): Promise<void> {
-    while (this.#batchSender.left.length > 0 && !this.#hurried) {
+    while (this.#batchSender.left.length > 0 && !this.#aborted) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       this.#batchSender.retry();
     }
@@ -184,12 +184,12 @@ export class LinuxSender implements Sender {
   }
 
   abortPending(): void {
-    this.#hurried = true;
+    this.#aborted = true;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    await this.#sent();
+    await this.#drained();
     for (const { bytes, segment } of this.#batchSender.left) {
       this.#counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
     }
@@ -201,13 +201,13 @@ export class LinuxSender implements Sender {
   }
 
   /**
-   * A link-local destination is on an interface, whose index may change; and the own address that the socket was
-   * connected from may have gone with its route.
+   * Reconnects when the interface index of a link-local destination changes, and when sends fail because the
+   * route or the socket's local address is gone.
    */
   #stayConnected({ address, port, notice }: SenderOptions): () => void {
     const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
     const renew = async () => {
-      const errno = this.#aim({ address, port });
+      const errno = this.#setDestination({ address, port });
       if (errno !== 0) throw systemError(errno, 'connect');
     };
     if (on) return keepUp(on, { use: () => false, renew }, `udp [${address}]:${port}`, notice);
@@ -221,7 +221,7 @@ export class LinuxSender implements Sender {
         reconnectSocket(this.libc, this.fd, this.#to);
       } catch (error) {
         throwInternal(error);
-        // The interface of its zone is gone: what is sent meanwhile fails, and it is tried again then.
+        // The zone's interface is gone: sends fail, and further failures trigger a retry.
       }
     }, RECONNECT_MS);
     timer.unref();

@@ -28,14 +28,13 @@ export function connectSocket(libc: Libc, fd: number, { address, port }: SocketA
   return libc.connect(fd, name, name.length) === 0 ? 0 : libc.errno();
 }
 
-/** Connects anew: AF_UNSPEC first, which unties the socket from the old interface's index (connect(2), __udp_disconnect). */
+/** Connects to AF_UNSPEC first, to unbind the old interface index (connect(2), __udp_disconnect). */
 export function reconnectSocket(libc: Libc, fd: number, to: SocketAddress): number {
-  const nowhere = Buffer.alloc(NAME_SIZE);
-  libc.connect(fd, nowhere, nowhere.length);
+  const unspecified = Buffer.alloc(NAME_SIZE);
+  libc.connect(fd, unspecified, unspecified.length);
   return connectSocket(libc, fd, to);
 }
 
-/** The port a socket is bound to. */
 export function localPort(libc: Libc, fd: number): number {
   const name = Buffer.alloc(NAME_SIZE);
   const length = Buffer.alloc(4);
@@ -44,15 +43,15 @@ export function localPort(libc: Libc, fd: number): number {
   return decodeAddress(name).port;
 }
 
-/** A socket address of an address that may have a zone, as `fe80::1%eth0`. */
+/** Encodes an address that may have a zone (`fe80::1%eth0`). */
 export function endpointBytes(libc: Libc, address: string, port: number): Buffer {
   const [ip = '', zone] = address.split('%');
   return encodeAddress(ip, port, zone === undefined ? 0 : interfaceIndex(libc, zone));
 }
 
 /**
- * The index of an interface in this network namespace, by its name; an index names itself (RFC 4007, section 11.2).
- * @throws ENODEV when there is none of that name
+ * The index of an interface in this network namespace, by name or decimal index (RFC 4007, section 11.2).
+ * @throws ENODEV when the name is unknown
  */
 export function interfaceIndex(libc: Libc, name: string): number {
   const index = libc.if_nametoindex(name);
@@ -61,7 +60,7 @@ export function interfaceIndex(libc: Libc, name: string): number {
   throw systemError(ERRNO.ENODEV, 'if_nametoindex');
 }
 
-/** The name of an interface in this network namespace; its index where there is none of that index any more. */
+/** The name of an interface in this network namespace, or its index when it no longer exists. */
 export function interfaceName(libc: Libc, index: number): string {
   // IF_NAMESIZE, <net/if.h>
   const name = Buffer.alloc(16);
@@ -69,10 +68,10 @@ export function interfaceName(libc: Libc, index: number): string {
   return name[0] === 0 ? String(index) : name.toString('utf8', 0, name.indexOf(0));
 }
 
-/** struct ip_mreqn (ip(7)) for IPv4, an index for IPv6 (ipv6(7)): the interface that groups leave by. */
+/** The outgoing multicast interface: struct ip_mreqn for IPv4 (ip(7)), an index for IPv6 (ipv6(7)). */
 export function outgoingInterface(libc: Libc, family: 4 | 6, on: NetInterface): Buffer {
   const bytes = Buffer.alloc(family === 4 ? 12 : 4);
-  // Without its address the datagrams would carry that of the default route, and not be known as one's own.
+  // Otherwise the source is the default route's address, and own datagrams are not recognized.
   const own = on.addresses.find((address) => address.family === 4);
   if (family === 4 && own) addressBytes(own.address).copy(bytes, 4);
   bytes.writeInt32LE(interfaceIndex(libc, on.name), bytes.length - 4);

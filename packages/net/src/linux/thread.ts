@@ -15,12 +15,12 @@ import { Ring } from './ring.js';
 import { Senders } from './senders.js';
 import { interfaceName } from './socket.js';
 
-/** Everything a thread needs to know: plain data. */
+/** The worker's data. */
 export interface ThreadData {
   inlet: { fd: number; ignored: OwnSender[]; allow?: Network[]; roomy: boolean; tellsSenders: boolean };
   sockets: SocketTarget[];
   files: FileTarget[];
-  /** Given where some sink lives on the event loop. */
+  /** Undefined when no sink is on the event loop. */
   ring: SharedArrayBuffer | undefined;
   counts: SharedArrayBuffer;
   /** One word: 1 asks the thread to stop. */
@@ -28,10 +28,10 @@ export interface ThreadData {
 }
 
 const SHUT_RD = 0;
-/** How long it delivers before the event loop has its turn. */
+/** How long a drain delivers before it yields to the event loop, in milliseconds. */
 const TURN_MS = 2;
 
-/** Node waits for its threads when it exits, and a thread in a system call would have it wait for ever. */
+/** On exit Node waits for its threads, and would wait indefinitely for one blocked in a system call. */
 const running = new Set<ReceivingThread>();
 process.on('exit', () => {
   for (const thread of running) thread.stop();
@@ -66,7 +66,7 @@ export class ReceivingThread {
     const worker = startWorker({
       workerData: data,
       execArgv: [],
-      // It makes little garbage: what it needs to start with is enough.
+      // It allocates little: the space it needs to start is enough.
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     });
     running.add(this);
@@ -74,7 +74,7 @@ export class ReceivingThread {
       if (message === 'more') this.#drain();
       else sinks.files[message.file]!.handOver(message);
     });
-    // Finds nothing yet, and asks to be woken.
+    // The ring is empty: this asks to be woken.
     this.#drain();
     this.ended = new Promise((resolve, reject) => {
       worker.once('error', reject);
@@ -86,19 +86,19 @@ export class ReceivingThread {
     });
   }
 
-  /** Wakes the thread: it delivers what the kernel holds, and ends. */
+  /** Wakes the thread, which delivers the datagrams that the kernel holds, and ends. */
   stop(): void {
     Atomics.store(this.#stop, 0, 1);
     this.wake();
   }
 
-  /** Has the thread return from its system call, and enter the next. */
+  /** Makes the thread's receive return; it then receives again. */
   wake(): void {
-    // On an unconnected socket it answers ENOTCONN, and wakes the receiver all the same.
+    // Fails with ENOTCONN on an unconnected socket, but wakes the receiver.
     this.libc.shutdown(this.inlet.fd, SHUT_RD);
   }
 
-  /** Delivers what is there, in turns with all else that the event loop has to do: a flood never ends. */
+  /** Delivers from the ring, and yields to the event loop after each turn: a flood never ends. */
   #drain(turn = TURN_MS): void {
     clearImmediate(this.#more);
     this.#more = undefined;

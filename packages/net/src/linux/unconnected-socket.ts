@@ -13,15 +13,14 @@ import { endpointBytes } from './socket.js';
 const MSG_DONTWAIT = 0x40;
 
 /**
- * What an unconnected socket hears, and single datagrams from it to anybody. OnMessage by the event loop, since both
- * are rare beside what a thread of its own is for. The descriptor is then node:dgram's to close, and does not block
- * any more (uv_udp_open).
+ * Receives on an unconnected socket, and sends single datagrams to any address; on the event loop, as both
+ * are rare. node:dgram owns and closes the descriptor, and makes it non-blocking (uv_udp_open).
  */
 export class UnconnectedSocket {
   readonly #counts = new SharedCounts();
   readonly #socket: Socket;
   #closed = false;
-  /** The address that was sent to last, and how the kernel is told it. */
+  /** The last destination, and its encoded form. */
   #to: SocketAddress = { address: '', port: 0 };
   #name: Buffer = Buffer.alloc(0);
 
@@ -30,19 +29,19 @@ export class UnconnectedSocket {
     private readonly fd: number,
     family: 4 | 6,
     onMessage: OnMessage,
-    /** Reads and counts the socket's error queue. @returns how many errors the network returned */
+    /** Reads and counts the socket's error queue. @returns the number of errors that the network returned */
     private readonly readErrors: () => number,
   ) {
-    // Bound to a wildcard: without this it would get groups that others joined on its port (ip(7), ipv6(7)).
+    // A wildcard bind would otherwise receive groups that others joined on its port (ip(7), ipv6(7)).
     setOption(libc, fd, 'IP_MULTICAST_ALL', 0);
     if (family === 6) trySetOption(libc, fd, 'IPV6_MULTICAST_ALL', 0);
     const senders = new Senders();
     this.#socket = createSocket(family === 4 ? 'udp4' : 'udp6');
     this.#socket.on('message', (bytes, from) => onMessage(bytes, senders.of(from)));
-    // An error of receiving, as want of memory is: the next datagram may come all the same. Or one that the network
-    // returned: until the error queue is read, epoll(7) reports the socket again and again.
+    // A receive error, such as ENOMEM, is not fatal. After an error returned by the network, epoll(7) reports
+    // the socket repeatedly until the error queue is read.
     this.#socket.on('error', () => this.readErrors());
-    // uv_udp_open (libuv, src/unix/udp.c) sets it; nobody shall take a part of what comes to the port.
+    // uv_udp_open (libuv, src/unix/udp.c) sets it: another process could then take datagrams to this port.
     const reuse = getOption(libc, fd, 'SO_REUSEADDR');
     this.#socket.bind({ fd, exclusive: true });
     setOption(libc, fd, 'SO_REUSEADDR', reuse);
@@ -58,7 +57,7 @@ export class UnconnectedSocket {
       return;
     }
     let errno = this.#sendTo(bytes, to);
-    // The error of an earlier datagram is reported in place of this one's, which was not sent (IP_RECVERR, ip(7)).
+    // An earlier datagram's error may be reported: this one was then not sent (IP_RECVERR, ip(7)).
     for (let tries = 0; errno !== 0 && errno !== ERRNO.EAGAIN && tries < MOST_TRIES; tries++) {
       const returned = this.readErrors();
       if (returned === 0 && errno !== ERRNO.ECONNREFUSED) break;
@@ -83,13 +82,13 @@ export class UnconnectedSocket {
     return Number(sent) < 0 ? libc.errno() : 0;
   }
 
-  /** @returns false when the address is on an interface that is gone */
+  /** @returns false when the zone's interface is gone */
   #encode(to: SocketAddress): boolean {
     const { address, port } = to;
-    // The index of a zone may have changed.
+    // A zone's index may have changed.
     if (this.#to.address === address && this.#to.port === port && !address.includes('%')) return true;
     try {
-      // A socket of IPv6 takes an IPv4 address as it is (udpv6_sendmsg, net/ipv6/udp.c).
+      // An IPv6 socket accepts a struct sockaddr_in (udpv6_sendmsg, net/ipv6/udp.c).
       this.#name = endpointBytes(this.libc, address, port);
     } catch (error) {
       throwInternal(error);

@@ -10,8 +10,8 @@ const MSG_NOSIGNAL = 0x4000;
 const PATH_SIZE = 108;
 
 /**
- * Sends datagrams to a UNIX socket, which Node has no socket for.
- * @param path the socket's file; with an @ before it, a name of the abstract namespace
+ * Sends datagrams to a UNIX socket, which Node does not support.
+ * @param path the socket's file, or with a leading @ a name in the abstract namespace
  * @throws the system's error
  */
 export function unixSender(libc: Libc, path: string): (text: string) => void {

@@ -1,42 +1,39 @@
-/**
- * Bytes that a relay on the event loop leaves at most while the socket's buffer is full, what each costs included: as
- * much as the node engine does. The event loop serves everything else meanwhile.
- */
+/** Limit of bytes that a relay on the event loop keeps unsent, overhead included; as in the node engine. */
 export const MOST_LEFT = 1024 * 1024;
-/** What an entry costs beside its bytes. */
-const COST = 128;
+/** Bytes counted for an entry beside its data. */
+const OVERHEAD = 128;
 
-/** One entry that waits: a datagram, or several of a segment size. */
+/** One unsent entry: a datagram, or several of a segment size. */
 export interface Left {
   bytes: Buffer;
   segment: number;
 }
 
-/** What a socket had no room for, in order, up to a limit of bytes. */
+/** Datagrams that found the socket's buffer full, in order, up to a limit in bytes. */
 export class Unsent {
   entries: Left[] = [];
   #bytes = 0;
 
   constructor(private readonly limit: number) {}
 
-  /** Keeps a copy. @returns false where there is no room for it */
+  /** Keeps a copy. @returns false when the limit is reached */
   add(bytes: Buffer, segment: number): boolean {
-    const cost = bytes.length + COST;
+    const cost = bytes.length + OVERHEAD;
     if (this.#bytes + cost > this.limit) return false;
     this.#bytes += cost;
     this.entries.push({ bytes: Buffer.from(bytes), segment });
     return true;
   }
 
-  /** Puts back what was taken, or what another left of it. */
+  /** Adds entries without a copy and regardless of the limit. */
   addAll(entries: readonly Left[]): void {
     for (const entry of entries) {
-      this.#bytes += entry.bytes.length + COST;
+      this.#bytes += entry.bytes.length + OVERHEAD;
       this.entries.push(entry);
     }
   }
 
-  /** Empties it. @returns what was in it */
+  /** Removes and returns all entries. */
   take(): Left[] {
     const { entries } = this;
     this.entries = [];

@@ -11,7 +11,7 @@ import { Ring } from './ring.js';
 import type { ThreadData } from './thread.js';
 import { FileWriter } from './writer.js';
 
-/** A route's own thread: from its socket to its sinks with no hop between. Blocks in recvmmsg(2) until it is stopped. */
+/** A route's thread: delivers from its socket directly to its sinks. Blocks in recvmmsg(2) until stopped. */
 const {
   inlet: from,
   sockets,
@@ -22,7 +22,7 @@ const {
 } = workerData as ThreadData;
 
 const MSG_DONTWAIT = 0x40;
-/** The longest that a stopping thread passes on what the kernel holds; what is left then is read and counted. */
+/** How long a stopping thread delivers queued datagrams, in milliseconds; the rest is dropped and counted. */
 const DRAIN_MS = 300;
 
 const libc = loadLibc();
@@ -30,7 +30,7 @@ const stop = new Int32Array(stopBuffer);
 const counts = new SharedCounts(countsBuffer);
 const ring = shared && new Ring(shared, from.tellsSenders);
 const receiver = new BatchReceiver(libc, from.fd, from.ignored, from.allow);
-/** Given where the event loop is to know who sent what. */
+/** Undefined when the event loop needs no senders. */
 const names = from.tellsSenders ? receiver.names : undefined;
 const senders = sockets.map(({ fd, counts: shared, waits, name }) => {
   const counts = new SharedCounts(shared);
@@ -45,87 +45,87 @@ const writers = files.map(
     ),
 );
 const batch = new Batch();
-/** Errors without a datagram in between after which the socket cannot be read. */
-const MOST_FAILURES = 100;
+/** Consecutive receive errors that end the thread. */
+const MAX_FAILURES = 100;
 let failures = 0;
 
 /**
- * A file has time (SPEC 3: 50 ms): what comes in during a tenth of a millisecond is taken at once, in fewer system calls.
- * So have packets of MoldUDP64, which receivers put in order anyway; as the event loop must be woken for them, it is a
- * millisecond. A relay of plain datagrams waits for nobody.
+ * Pause between receives, in milliseconds, to save system calls: for files (SPEC 3: 50 ms) and for MoldUDP64
+ * packets, which receivers reorder anyway. The latter is longer, as the event loop must be woken. A relay of
+ * plain datagrams does not pause.
  */
 const PAUSE_MS = from.tellsSenders ? 1 : 0.1;
-/** So many bytes at once are worth their system calls, and more would not stay in the processor's cache. */
-const ENOUGH = 64 * 1024;
+/** A batch of this many bytes is worth its system calls; more would not stay in the processor's cache. */
+const LARGE = 64 * 1024;
 const pauses = from.roomy && sockets.length === 0 && (!ring || from.tellsSenders);
 
-/** How long a full ring is waited for, ms: the event loop may pause for that long to collect garbage. */
-const mostWait = sockets.length === 0 && files.length === 0 ? 100 : 0;
+/** Longest wait for a full ring, in milliseconds: the event loop may pause this long to collect garbage. */
+const maxWait = sockets.length === 0 && files.length === 0 ? 100 : 0;
 
 while (Atomics.load(stop, 0) === 0) {
   receive();
-  if (pauses && batch.count < Batch.capacity / 2 && batch.bytes < ENOUGH) Atomics.wait(stop, 0, 0, PAUSE_MS);
+  if (pauses && batch.count < Batch.capacity / 2 && batch.bytes < LARGE) Atomics.wait(stop, 0, 0, PAUSE_MS);
 }
 drain();
 
-/** Takes what the socket held when the stop came, and no more: a flood goes on. */
+/** Receives only the datagrams that the socket held at the stop: a flood never ends. */
 function drain(): void {
   const start = performance.now();
   let held = heldMemory(libc, from.fd);
   do {
     const passed = performance.now() - start;
-    const came = receive(MSG_DONTWAIT, passed > DRAIN_MS);
-    if (came === 0 || passed > 2 * DRAIN_MS) return;
-    held -= receiver.bytes + came * ENTRY_MEMORY;
+    const entries = receive(MSG_DONTWAIT, passed > DRAIN_MS);
+    if (entries === 0 || passed > 2 * DRAIN_MS) return;
+    held -= receiver.bytes + entries * ENTRY_MEMORY;
   } while (held > 0);
 }
 
-/** @returns how many entries came, or errors of earlier ones; 0 when nothing did */
-function receive(flags?: number, late = false): number {
-  const got = receiver.receive(batch, flags);
-  if (got < 0) {
-    // An error that an earlier datagram brought back is not the receiver's end.
-    if (got === -ERRNO.EAGAIN) return 0;
-    if (++failures === MOST_FAILURES) throw systemError(-got, 'recvmmsg');
+/** @returns the number of entries received, 1 for an error; 0 when there were none */
+function receive(flags?: number, discard = false): number {
+  const result = receiver.receive(batch, flags);
+  if (result < 0) {
+    // An ICMP error of an earlier datagram does not end the receiver.
+    if (result === -ERRNO.EAGAIN) return 0;
+    if (++failures === MAX_FAILURES) throw systemError(-result, 'recvmmsg');
     batch.count = 0;
     return 1;
   }
   failures = 0;
   if (receiver.refused > 0) counts.refused += receiver.refused;
-  // What is not delivered, a command's own, is something that came, too.
-  if (batch.count === 0) return got;
+  // Ignored datagrams, the command's own, count as received.
+  if (batch.count === 0) return result;
   counts.moved(batch.datagrams, batch.bytes);
   if (batch.unterminated) counts.sawUnterminated();
   if (receiver.empty > 0)
     counts.emptied(receiver.empty, receiver.names, receiver.nameOf(receiver.emptyOffset));
-  if (late) counts.dropped += batch.datagrams;
+  if (discard) counts.dropped += batch.datagrams;
   else deliver();
-  return got;
+  return result;
 }
 
 function deliver(): void {
   for (const sender of senders) sender.send(batch);
   for (const writer of writers) writer.write(batch);
-  if (ring) toLoop(ring);
+  if (ring) writeToRing(ring);
 }
 
-function toLoop(ring: Ring): void {
+function writeToRing(ring: Ring): void {
   for (let i = 0; i < batch.count; i++) {
-    if (writeTo(ring, i)) continue;
+    if (writeEntry(ring, i)) continue;
     const { length, segment } = batch;
     counts.dropped += segment[i] === 0 ? 1 : Math.ceil(length[i]! / segment[i]!);
   }
   if (ring.wakes()) parentPort?.postMessage('more');
 }
 
-/** Where nothing else waits for the thread, a full ring is waited for: the kernel's buffer takes what comes meanwhile. */
-function writeTo(ring: Ring, i: number): boolean {
+/** Waits for a full ring if the thread has no other sinks; the kernel's buffer holds datagrams meanwhile. */
+function writeEntry(ring: Ring, i: number): boolean {
   const write = () => {
     const { slab, offset, length, segment } = batch;
     if (!names) return ring.write(slab, offset[i]!, length[i]!, segment[i]!);
     return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, receiver.nameOf(offset[i]!));
   };
-  for (let waited = 0; waited < mostWait; waited++) {
+  for (let waited = 0; waited < maxWait; waited++) {
     if (write()) return true;
     if (ring.wakes()) parentPort?.postMessage('more');
     if (Atomics.wait(stop, 0, 0, 1) !== 'timed-out') break;

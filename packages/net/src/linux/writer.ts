@@ -5,19 +5,18 @@ import { FileLock, next } from './file-lock.js';
 import { IOVEC } from './layout.js';
 import type { Libc } from './libc.js';
 
-/** Buffers that one writev(2) takes (IOV_MAX, <limits.h>). */
+/** Buffers per writev(2) (<limits.h>). */
 const IOV_MAX = 1024;
-/** A full batch of datagrams as small as UDP_GRO puts together, 128 an entry, each with a newline. */
-const MOST = BATCH_CAPACITY * 128 * 2;
+/** Buffers of a full batch: UDP_GRO puts up to 128 datagrams in an entry, and each gets a newline. */
+const BUFFERS = BATCH_CAPACITY * 128 * 2;
 const NEWLINE = 0x0a;
 
 /**
- * Writes batches to a file, a batch a system call. What the file does not take at once (a full disk), or may not (a
- * file that is to be rotated), is handed over to the event loop, and all that follows too, until the loop has written
- * it: so the order stays.
+ * Writes batches to a file, one system call per batch. Data that does not fit (full disk, file due for
+ * rotation) goes to the event loop. To keep the order, so does all further data until the loop has written.
  */
 export class FileWriter {
-  readonly #iovs = Buffer.alloc(MOST * IOVEC.size);
+  readonly #iovs = Buffer.alloc(BUFFERS * IOVEC.size);
   readonly #words: Uint32Array;
   readonly #newline = Buffer.alloc(64, NEWLINE);
   readonly #newlineAddress: number;
@@ -25,7 +24,7 @@ export class FileWriter {
   readonly #counts: SharedCounts;
   readonly #fileLock: FileLock;
   #slab: Buffer = Buffer.alloc(0);
-  /** User addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64): a number holds them exactly. */
+  /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   #slabAddress = 0;
   #count = 0;
   #bytes = 0;
@@ -54,14 +53,14 @@ export class FileWriter {
     this.#bytes = 0;
     this.#fileLock.lock(bytes);
     const taken = this.#fileLock.any || bytes > this.#fileLock.room ? 0 : this.#flush();
-    // Where it wrote nothing, the event loop may be changing it.
+    // Otherwise the event loop may be changing it.
     if (taken > 0) this.#fileLock.size += taken;
     const ticket = taken < bytes ? this.#fileLock.hand(bytes - taken) : undefined;
     this.#fileLock.unlock();
     this.#count = 0;
     if (taken === bytes) this.#counts.moved(batch.datagrams, bytes);
     else if (ticket === undefined) this.#counts.dropped += batch.datagrams;
-    else this.#rest(batch, taken, bytes - taken, ticket);
+    else this.#handOverRest(batch, taken, bytes - taken, ticket);
   }
 
   #line(offset: number, length: number): void {
@@ -71,7 +70,7 @@ export class FileWriter {
 
   #add(address: number, length: number): void {
     if (length === 0) return;
-    if (this.#count === MOST) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
+    if (this.#count === BUFFERS) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
     const at = (this.#count++ * IOVEC.size) >> 2;
     this.#words[at] = address;
     this.#words[at + 1] = address / 2 ** 32;
@@ -79,7 +78,7 @@ export class FileWriter {
     this.#bytes += length;
   }
 
-  /** @returns bytes that the file took */
+  /** @returns bytes written */
   #flush(): number {
     let taken = 0;
     for (let at = 0; at < this.#count; at += IOV_MAX) {
@@ -87,22 +86,21 @@ export class FileWriter {
       const wrote = Number(this.libc.writev(this.file.fd, this.#address + BigInt(at * IOVEC.size), count));
       if (wrote < 0) break;
       taken += wrote;
-      // What comes after a part that was not taken whole must not be written before its rest.
+      // After a partial write, its rest must be written first.
       if (at + count < this.#count && wrote < this.#length(at, count)) break;
     }
     return taken;
   }
 
-  /** Bytes of so many buffers. */
   #length(at: number, count: number): number {
     let length = 0;
     for (let i = at; i < at + count; i++) length += this.#words[(i * IOVEC.size + IOVEC.length) >> 2]!;
     return length;
   }
 
-  /** Hands over what is left of a batch after the bytes that were taken. */
-  #rest(batch: Batch, taken: number, left: number, ticket: number): void {
-    // A buffer of its own: one of the pool would take the whole pool with it to the other thread.
+  /** Hands over the rest of a batch after the bytes written. */
+  #handOverRest(batch: Batch, taken: number, left: number, ticket: number): void {
+    // Not from Buffer's pool: its transfer to the other thread would transfer the whole pool.
     const rest = Buffer.allocUnsafeSlow(left);
     const ends: number[] = [];
     let begun = taken > 0;
@@ -128,18 +126,18 @@ export class FileWriter {
 export class ThreadFile {
   readonly #fileLock = new FileLock();
   readonly #counts: SharedCounts[] = [];
-  /** What came before something that was handed over earlier, by another thread. */
+  /** Pieces that arrived before one with an earlier ticket, from another thread. */
   readonly #early = new Map<number, HandedOver>();
   #taken = 0;
 
-  /** How one more thread writes to it. */
+  /** The target for one more thread. */
   target(fd: number, endsLines: boolean): FileTarget {
     const counts = new SharedCounts();
     this.#counts.push(counts);
     return { fd, endsLines, counts: counts.buffer, lock: this.#fileLock.buffer };
   }
 
-  /** Bytes in the file, which the event loop changes while {@link waiting}, or in its turn. */
+  /** Bytes in the file. The event loop changes it while {@link waiting}, or {@link inTurn}. */
   get size(): number {
     return this.#fileLock.size;
   }
@@ -148,7 +146,7 @@ export class ThreadFile {
     this.#fileLock.size = bytes;
   }
 
-  /** Bytes that the threads make the file at most; 0: any number. */
+  /** Size up to which the threads write, in bytes; 0: unlimited. */
   set limit(bytes: number) {
     this.#fileLock.limit = bytes;
   }
@@ -162,7 +160,7 @@ export class ThreadFile {
     return this.#fileLock.any;
   }
 
-  /** Does something between two writes of the threads. @returns false where one is writing: then nothing is done */
+  /** Runs `act` with the file locked. @returns false, without running it, when a thread holds the lock */
   inTurn(act: () => void): boolean {
     if (!this.#fileLock.tryLock()) return false;
     try {
@@ -173,7 +171,7 @@ export class ThreadFile {
     return true;
   }
 
-  /** What the threads wrote themselves, and what they dropped. */
+  /** Datagrams that the threads wrote themselves or dropped. */
   get counts(): { datagrams: number; bytes: number; dropped: number } {
     const sum = { datagrams: 0, bytes: 0, dropped: 0 };
     for (const counts of this.#counts) {
@@ -185,7 +183,7 @@ export class ThreadFile {
     return sum;
   }
 
-  /** Takes a piece that was handed over. @returns what is to be written now, in its order */
+  /** Takes a handed-over piece. @returns the pieces to write now, in order */
   take(piece: HandedOver): HandedOver[] {
     this.#fileLock.arrived(piece.bytes.length);
     this.#early.set(piece.ticket, piece);
@@ -199,7 +197,7 @@ export class ThreadFile {
     }
   }
 
-  /** All that was taken is in the file: unless more was handed over, the threads go on by themselves. */
+  /** Everything taken is in the file: unless more was handed over, the threads write again. */
   allWritten(): void {
     this.#fileLock.writtenUpTo(this.#taken);
   }

@@ -3,9 +3,9 @@ import { isIPv4 } from 'node:net';
 import type { SocketAddress } from 'mproxy-base';
 
 /**
- * What the kernel dropped from one socket for want of buffer: the `drops` column of /proc/net/udp and udp6
- * (proc(5)), found by the socket's inode. Node tells neither a socket's inode nor its descriptor, so the inode is
- * the one that this process has since the bind, at that address.
+ * Datagrams that the kernel dropped from one socket because its buffer was full: the `drops` column of
+ * /proc/net/udp and udp6 (proc(5)), by inode. Node reveals neither a socket's inode nor its descriptor: the
+ * inode is the one that is new in this process since the bind, at that address.
  */
 export class KernelDrops {
   readonly #table: string;
@@ -14,13 +14,13 @@ export class KernelDrops {
   #last = 0;
   #total: number | undefined;
 
-  /** Make it before the socket is bound. */
+  /** To be created before the bind. */
   constructor(family: 4 | 6) {
     this.#table = family === 4 ? '/proc/net/udp' : '/proc/net/udp6';
     this.#before = new Set(readTable(this.#table).map(({ inode }) => inode));
   }
 
-  /** Call it right after the bind. */
+  /** To be called right after the bind. */
   attach({ address, port }: SocketAddress): void {
     const own = ownSockets();
     const rows = readTable(this.#table).filter((row) => own.has(row.inode) && !this.#before.has(row.inode));
@@ -30,12 +30,12 @@ export class KernelDrops {
     this.#inode = local[0]?.inode;
   }
 
-  /** Datagrams dropped so far; undefined where there is no such table. After a close: the last that was read. */
+  /** Datagrams dropped so far; undefined without such a table. After a close: the last value read. */
   read(): number | undefined {
     if (this.#inode === undefined) return undefined;
     const row = readTable(this.#table).find(({ inode }) => inode === this.#inode);
     if (row) {
-      // The kernel's counter starts anew at 2^32 (sk_drops, an int in <net/sock.h>).
+      // The kernel's counter wraps at 2^32 (sk_drops, an int in <net/sock.h>).
       this.#total = (this.#total ?? 0) + ((row.drops - this.#last) >>> 0);
       this.#last = row.drops;
     }
@@ -84,13 +84,13 @@ function ownSockets(): Set<string> {
       const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${name}`))?.[1];
       if (inode) inodes.add(inode);
     } catch {
-      // The descriptor of the listing itself is gone by now.
+      // The directory's own descriptor is closed by now.
     }
   }
   return inodes;
 }
 
-/** An IPv4 address as the table writes it: the big-endian word printed by a little-endian machine, or a big one. */
+/** An IPv4 address as in the table: the big-endian word, read in the machine's byte order, in hexadecimal. */
 function hex(address: string): string {
   const bytes = Buffer.from(address.split('.').map(Number));
   const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

@@ -4,7 +4,7 @@ import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
 import { makeRaw } from './stty.js';
 
-/** The engine for every platform: node:dgram alone. */
+/** The engine for every platform, on node:dgram. */
 export const nodeEngine: Engine = {
   name: 'node',
   exactGroups: false,

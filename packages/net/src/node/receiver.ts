@@ -18,7 +18,7 @@ import { KernelDrops } from './drops.js';
 import { Senders } from './senders.js';
 import { bind, dgramInterface, localAddressOf, makeSocket, plainAddress, tuneBuffer } from './socket.js';
 
-/** Less than the kernel counts for a datagram beside its bytes (SKB_TRUESIZE, <linux/skbuff.h>). */
+/** Bytes; less than the kernel counts for a datagram beside its data (SKB_TRUESIZE, <linux/skbuff.h>). */
 const DATAGRAM_MEMORY = 512;
 
 export async function openReceiver(options: ReceiverOptions): Promise<Receiver> {
@@ -52,8 +52,8 @@ async function openSocket(options: ReceiverOptions): Promise<Opened> {
 }
 
 /**
- * Bound to the group itself, a socket gets no other group of its port. Windows binds to own addresses only; a
- * link-local group needs its zone.
+ * A socket bound to the group receives no other group on its port. Windows binds to local addresses only;
+ * a link-local group needs its zone.
  */
 function groupEndpoint(
   { address, port, family }: ReceiverOptions,
@@ -73,18 +73,18 @@ class NodeReceiver implements Receiver {
   readonly #batch = new Batch();
   readonly #ignored: OwnSender[] = [];
   #deliver: Deliver | undefined;
-  /** What came between the bind and the run, its memory, and what had no room. */
+  /** Datagrams received between the bind and run(), their memory, and the number dropped beyond the limit. */
   #early: [message: Buffer, from: RemoteInfo][] = [];
   #earlyMemory = 0;
   #dropped = 0;
   #refused = 0;
   readonly #allowed: Allowed | undefined;
   readonly #senders: Senders | undefined;
-  /** Memory that the kernel held for what came. */
-  #heard = 0;
-  /** Undefined while the interface of the group is being waited for. */
+  /** Kernel memory of all datagrams received, in bytes. */
+  #receivedMemory = 0;
+  /** Undefined while the interface is gone. */
   #opened: Opened | undefined;
-  /** Dropped by the kernel from sockets that are closed. */
+  /** Kernel drops of closed sockets. */
   #droppedBefore: number | undefined;
   #stopped = false;
   #ended!: () => void;
@@ -107,7 +107,7 @@ class NodeReceiver implements Receiver {
 
   run(deliver: Deliver | undefined): Promise<void> {
     this.#deliver = deliver ?? (() => undefined);
-    for (const [message, from] of this.#early) this.#pass(message, from, this.#deliver);
+    for (const [message, from] of this.#early) this.#deliverOne(message, from, this.#deliver);
     this.#early = [];
     this.#earlyMemory = 0;
     return this.#end;
@@ -153,7 +153,7 @@ class NodeReceiver implements Receiver {
     opened.socket.on('message', (message, from) => this.#take(message, from));
   }
 
-  /** A group is on an interface, and so is a link-local address. */
+  /** Only groups and link-local addresses depend on an interface. */
   #keepUp(): () => void {
     const { address, port, family, membership, notice } = this.options;
     if (!membership) {
@@ -172,11 +172,11 @@ class NodeReceiver implements Receiver {
   }
 
   /**
-   * Takes a new socket on an interface that came back: a bind to a link-local address or group ties the old one to
-   * the old interface's index, and where the index is the same, its membership hides that the kernel forgot it.
+   * Opens a new socket on an interface that came back: a bind to a link-local address or group keeps the old
+   * interface index, and with the same index, the old membership hides that the kernel dropped it.
    */
   async #reopen(membership?: Membership): Promise<void> {
-    // The old one first: its close takes one off the count of an interface's members, also off the new one's.
+    // Before the new socket joins: this decrements the interface's member count, also a new member's.
     await this.#close();
     const opened = await openSocket({
       ...this.options,
@@ -187,34 +187,34 @@ class NodeReceiver implements Receiver {
     else this.#listen(opened);
   }
 
-  /** Reads what the kernel still holds, and closes. */
+  /** Reads the datagrams that the kernel still holds, and closes. */
   async #close(): Promise<void> {
-    // The kernel counts twice of what it granted (socket(7)).
-    await untilQuiet(() => this.#heard, 2 * (this.#opened?.receiveBuffer ?? 0));
+    // The kernel allows twice the granted size (socket(7)).
+    await untilQuiet(() => this.#receivedMemory, 2 * (this.#opened?.receiveBuffer ?? 0));
     this.#droppedBefore = this.#kernelDropped;
     this.#opened?.socket.close();
     this.#opened = undefined;
   }
 
   #take(message: Buffer, from: RemoteInfo): void {
-    this.#heard += message.length + DATAGRAM_MEMORY;
+    this.#receivedMemory += message.length + DATAGRAM_MEMORY;
     if (this.#ignored.length > 0 && this.#isIgnored(from)) return;
     if (this.#allowed && !this.#allowed.hasAddress(plainAddress(from.address).replace(/%.*/, ''))) {
       this.#refused++;
       return;
     }
-    if (this.#deliver) this.#pass(message, from, this.#deliver);
-    else this.#keep(message, from);
+    if (this.#deliver) this.#deliverOne(message, from, this.#deliver);
+    else this.#keepEarly(message, from);
   }
 
-  /** Until the run the process takes the place of the kernel's buffer, and of its limit: node:dgram always reads. */
-  #keep(message: Buffer, from: RemoteInfo): void {
+  /** Before run(), limits the memory to the kernel buffer's size: node:dgram reads regardless. */
+  #keepEarly(message: Buffer, from: RemoteInfo): void {
     this.#earlyMemory += message.length + DATAGRAM_MEMORY;
     if (this.#earlyMemory <= this.receiveBuffer) this.#early.push([message, from]);
     else this.#dropped++;
   }
 
-  #pass(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
+  #deliverOne(message: Buffer, from: RemoteInfo, deliver: Deliver): void {
     this.#moved.datagrams++;
     this.#moved.bytes += message.length;
     if (message.length === 0) {
@@ -234,7 +234,7 @@ class NodeReceiver implements Receiver {
   }
 }
 
-/** Joins; @returns false when the socket was a member already. */
+/** @returns false when the socket was already a member */
 function join(
   socket: Socket,
   group: string,
@@ -253,7 +253,7 @@ function joinOnce(socket: Socket, group: string, source: string | undefined, on:
     else socket.addSourceSpecificMembership(source, group, on);
     return true;
   } catch (error) {
-    // ip_mc_join_group and ip_mc_source (linux/net/ipv4/igmp.c) answer so for what is joined already.
+    // Already a member (ip_mc_join_group and ip_mc_source, linux/net/ipv4/igmp.c).
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE' || (source !== undefined && code === 'EADDRNOTAVAIL')) return false;
     throw error;
@@ -261,14 +261,14 @@ function joinOnce(socket: Socket, group: string, source: string | undefined, on:
 }
 
 /**
- * Leaves a group on an interface that is gone, joined with sources or without: a socket holds no more than
- * 20 memberships (net.ipv4.igmp_max_memberships), stale ones counted.
+ * Leaves a group, joined with or without sources, on an interface that is gone: a socket has at most 20
+ * memberships (net.ipv4.igmp_max_memberships), including stale ones.
  */
 function leave(socket: Socket, group: string, family: 4 | 6, last: NetInterface): void {
   try {
     socket.dropMembership(group, dgramInterface(family, last));
   } catch (error) {
     throwInternal(error);
-    // The kernel forgot the membership together with the interface: that is what was wanted.
+    // The kernel dropped the membership with the interface.
   }
 }

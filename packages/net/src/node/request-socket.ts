@@ -26,7 +26,7 @@ class NodeRequestSocket implements RequestSocket {
   constructor(socket: Socket, { family, receiveBuffer, onMessage }: RequestSocketOptions) {
     this.local = localAddressOf(socket);
     this.receiveBuffer = tuneBuffer(socket, 'Recv', receiveBuffer);
-    // An error of receiving, as want of memory is: the next datagram may come all the same.
+    // A receive error, such as ENOMEM, is not fatal.
     socket.on('error', () => undefined);
     this.#unconnected = new UnconnectedSocket(socket, family, onMessage);
     this.counts = this.#unconnected.counts;

@@ -7,17 +7,17 @@ import { keepUp } from '../upkeep.js';
 import { bind, dgramInterface, localAddressOf, makeSocket, tuneBuffer } from './socket.js';
 import { UnconnectedSocket } from './unconnected-socket.js';
 
-/** Bytes that may wait in the process while the kernel takes no more. */
+/** Limit of bytes queued in the process while the kernel's buffer is full. */
 const QUEUE_LIMIT = 1024 * 1024;
-/** How long what is queued has left when the program must stop. */
-const GIVE_UP_MS = 100;
-/** What a queued datagram costs beside its bytes. */
+/** How long a stopping program keeps sending its queue, in milliseconds. */
+const ABORT_MS = 100;
+/** Bytes counted for a queued datagram beside its data. */
 const OVERHEAD = 128;
 const RECONNECT_MS = 1000;
 const RETRY_MS = 1;
 const NEWLINE = 0x0a;
 
-/** The route, or the own address that the socket was connected from, is gone: connecting again may find another. */
+/** The route or the socket's local address is gone: connecting again may find another. */
 const ROUTE_ERRORS = new Set([
   'ENETUNREACH',
   'EHOSTUNREACH',
@@ -29,7 +29,7 @@ const ROUTE_ERRORS = new Set([
 
 export async function openSender(options: SenderOptions): Promise<Sender> {
   const { family, bind: own } = options;
-  // Several destinations may be sent to from one port of ours.
+  // Several senders may share a local port.
   const socket = makeSocket(family, { reuseAddr: own !== undefined && own.port !== 0 });
   try {
     await bind(socket, own ?? { address: family === 4 ? '0.0.0.0' : '::', port: 0 });
@@ -44,8 +44,8 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
 }
 
 /**
- * One destination's socket. Datagrams go out one after another, the next when the kernel answered for the one
- * before: so their order stays even where one must be sent again, and a full kernel buffer is noticed.
+ * One destination's socket. Each send waits until the previous one has completed: order is kept even when a
+ * datagram is sent again, and a full kernel buffer is noticed.
  */
 class NodeSender implements Sender {
   readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
@@ -56,14 +56,14 @@ class NodeSender implements Sender {
   #head = 0;
   #queuedBytes = 0;
   #sending = false;
-  #again = false;
+  #retried = false;
   #connected = false;
   #lastConnect = 0;
   #closed = false;
   #progress: Promise<void> | undefined;
   #wakeAll: () => void = () => undefined;
   readonly #stopUpkeep: () => void = () => {};
-  /** The socket's other use, where it hears. */
+  /** Receives, and sends replies, if onMessage is given. */
   readonly #unconnected: UnconnectedSocket;
 
   constructor(
@@ -77,12 +77,12 @@ class NodeSender implements Sender {
     this.replies = this.#unconnected.counts;
     this.sendBuffer = tuneBuffer(socket, 'Send', sendBuffer);
     if (receiveBuffer !== undefined) tuneBuffer(socket, 'Recv', receiveBuffer);
-    // What an earlier datagram brought back (ICMP) is told here when no send is there to tell it.
+    // ICMP errors of earlier datagrams are reported here when no send can report them.
     socket.on('error', (error) => this.#count(error));
     if (multicast) {
       socket.setMulticastTTL(multicast.ttl);
       socket.setMulticastLoopback(multicast.loop);
-      const user = { use: (current: NetInterface) => this.#leaveBy(current) };
+      const user = { use: (current: NetInterface) => this.#setInterface(current) };
       user.use(multicast.interface);
       this.#stopUpkeep = keepUp(multicast.interface, user, `group ${address}:${port}`, notice);
     }
@@ -96,7 +96,7 @@ class NodeSender implements Sender {
     this.#unconnected.send(bytes, to);
   }
 
-  /** Connects, so that refusals are told; a destination that has no route now is connected when it has one. */
+  /** Connects, so that refusals are reported. Without a route, a later failed send tries again. */
   connect(): Promise<void> {
     this.#lastConnect = performance.now();
     return new Promise((resolve) => {
@@ -114,7 +114,7 @@ class NodeSender implements Sender {
       if (full || this.#closed) this.counts.dropped++;
       else this.#enqueue(batch.keep(offset, length));
     });
-    this.#next();
+    this.#sendNext();
   }
 
   room(): Promise<void> | undefined {
@@ -130,14 +130,14 @@ class NodeSender implements Sender {
   }
 
   abortPending(): void {
-    setTimeout(() => this.#giveUp(), GIVE_UP_MS).unref();
+    setTimeout(() => this.#dropQueue(), ABORT_MS).unref();
   }
 
   get #empty(): boolean {
     return this.#head === this.#queue.length && !this.#sending;
   }
 
-  /** One promise for all who wait, however many ask. */
+  /** All callers share one promise. */
   #progressed(): Promise<void> {
     this.#progress ??= new Promise<void>((resolve) => {
       this.#wakeAll = resolve;
@@ -150,7 +150,7 @@ class NodeSender implements Sender {
     this.#queuedBytes += datagram.length + OVERHEAD;
   }
 
-  #next(): void {
+  #sendNext(): void {
     if (this.#sending) return;
     const datagram = this.#queue[this.#head];
     if (datagram === undefined) {
@@ -158,57 +158,56 @@ class NodeSender implements Sender {
       return;
     }
     this.#sending = true;
-    const done = (error: NodeJS.ErrnoException | null) => this.#answered(datagram, error);
+    const done = (error: NodeJS.ErrnoException | null) => this.#sendCompleted(datagram, error);
     if (this.#connected) this.socket.send(datagram, done);
     else this.socket.send(datagram, this.options.port, this.options.address, done);
   }
 
-  #answered(datagram: Buffer, error: NodeJS.ErrnoException | null): void {
+  #sendCompleted(datagram: Buffer, error: NodeJS.ErrnoException | null): void {
     this.#sending = false;
     if (this.#closed) return;
     if (!error) {
       this.counts.datagrams++;
       this.counts.bytes += datagram.length;
-      this.#take();
+      this.#removeFirst();
     } else this.#failed(datagram, error);
     if (this.#queuedBytes < QUEUE_LIMIT / 2) this.#wake();
-    this.#next();
+    this.#sendNext();
   }
 
-  /** Decides what becomes of a datagram that the kernel did not take; unless taken, it is sent again. */
+  /** Handles a send error; unless it removes the datagram from the queue, that is sent again. */
   #failed(datagram: Buffer, error: NodeJS.ErrnoException): void {
     if (error.code === 'ECONNREFUSED') {
-      // The answer to an earlier datagram; this one was not sent at all (connected socket, udp(7)).
+      // The ICMP error of an earlier datagram; this one was not sent (connected socket, udp(7)).
       this.#count(error);
-      if (this.#again) this.#take();
-      else this.#again = true;
+      if (this.#retried) this.#removeFirst();
+      else this.#retried = true;
       return;
     }
     const { waits, cutAfter = NEWLINE } = this.options;
     if (waits && error.code === 'ENOBUFS') this.#pause(RETRY_MS);
     else if (waits && cutAfter !== false && error.code === 'EMSGSIZE' && datagram.length > 1)
       this.#halve(datagram, cutAfter);
-    else this.#lose(error);
+    else this.#drop(error);
   }
 
-  #lose(error: NodeJS.ErrnoException): void {
+  #drop(error: NodeJS.ErrnoException): void {
     this.#count(error);
-    this.#take();
+    this.#removeFirst();
     const mayReconnect = this.connects && ROUTE_ERRORS.has(error.code ?? '');
     if (mayReconnect && performance.now() - this.#lastConnect > RECONNECT_MS) void this.#reconnect();
   }
 
-  /** The datagram in front is done with. */
-  #take(): void {
+  #removeFirst(): void {
     this.#queuedBytes -= this.#queue[this.#head]!.length + OVERHEAD;
-    this.#again = false;
+    this.#retried = false;
     this.#head++;
     if (this.#head < 1024 && this.#head < this.#queue.length) return;
     this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
   }
 
-  /** Puts two smaller datagrams in place of one. */
+  /** Replaces the first datagram by two smaller ones. */
   #halve(datagram: Buffer, cutAfter: number): void {
     const half = datagram.length >> 1;
     const cut = datagram.lastIndexOf(cutAfter, half - 1) + 1 || half;
@@ -219,7 +218,7 @@ class NodeSender implements Sender {
     this.#sending = true;
     setTimeout(() => {
       this.#sending = false;
-      this.#next();
+      this.#sendNext();
     }, ms);
   }
 
@@ -229,7 +228,7 @@ class NodeSender implements Sender {
     this.#connected = false;
     await this.connect();
     this.#sending = false;
-    if (!this.#closed) this.#next();
+    if (!this.#closed) this.#sendNext();
   }
 
   #wake(): void {
@@ -237,8 +236,7 @@ class NodeSender implements Sender {
     this.#wakeAll();
   }
 
-  /** What the kernel has not taken is dropped. */
-  #giveUp(): void {
+  #dropQueue(): void {
     if (this.#closed) return;
     this.counts.dropped += this.#queue.length - this.#head;
     this.#queue = [];
@@ -248,7 +246,7 @@ class NodeSender implements Sender {
     this.#wake();
   }
 
-  #leaveBy(current: NetInterface): boolean {
+  #setInterface(current: NetInterface): boolean {
     this.socket.setMulticastInterface(dgramInterface(this.options.family, current));
     return false;
   }

@@ -2,10 +2,10 @@ import type { RemoteInfo } from 'node:dgram';
 import type { SocketAddress } from 'mproxy-base';
 import { plainAddress } from './socket.js';
 
-/** Senders that are remembered; anybody can make up more. */
-const MOST = 1024;
+/** Senders to cache; limited, as source addresses can be forged. */
+const MAX_SENDERS = 1024;
 
-/** Tells senders as endpoints, one object for each as long as it is remembered. */
+/** Converts senders to endpoints, one object per cached sender. */
 export class Senders {
   #last: RemoteInfo | undefined;
   #endpoint: SocketAddress = { address: '', port: 0 };
@@ -17,7 +17,7 @@ export class Senders {
     const key = `${port} ${address}`;
     let endpoint = this.#known.get(key);
     if (!endpoint) {
-      if (this.#known.size === MOST) this.#known.clear();
+      if (this.#known.size === MAX_SENDERS) this.#known.clear();
       endpoint = { address: plainAddress(address), port };
       this.#known.set(key, endpoint);
     }

@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { SocketAddress } from 'mproxy-base';
 import type { NetInterface } from '../interfaces.js';
 
-/** Makes a socket that looks nothing up: every address given to it is an IP address already. */
+/** Creates a socket that resolves no names: every address given to it is an IP address. */
 export function makeSocket(family: 4 | 6, options: { reuseAddr?: boolean; ipv6Only?: boolean } = {}): Socket {
   return createSocket({
     type: family === 4 ? 'udp4' : 'udp6',
@@ -22,7 +22,7 @@ export function bind(socket: Socket, { address, port }: SocketAddress): Promise<
   });
 }
 
-/** Where a socket is bound, IPv4-mapped addresses written as IPv4. */
+/** The address a socket is bound to, IPv4-mapped as IPv4. */
 export function localAddressOf(socket: Socket): SocketAddress {
   const { address, port } = socket.address();
   return { address: plainAddress(address), port };
@@ -33,18 +33,18 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
-/** Sets a kernel buffer and reads back what was granted; Linux reports twice of it (socket(7)). */
+/** Sets a kernel buffer's size. @returns the granted size in bytes; Linux reports twice that (socket(7)) */
 export function tuneBuffer(socket: Socket, which: 'Recv' | 'Send', bytes: number): number {
   socket[`set${which}BufferSize`](bytes);
   const reported = socket[`get${which}BufferSize`]();
   return process.platform === 'linux' ? reported / 2 : reported;
 }
 
-/** How node:dgram names an interface: by its own address in IPv4, by its zone in IPv6. */
+/** How node:dgram identifies an interface: by its address in IPv4, by its zone in IPv6. */
 export function dgramInterface(family: 4 | 6, { name, addresses }: NetInterface): string {
   if (family === 6) return `::%${name}`;
   const own = addresses.find((address) => address.family === 4);
-  // IP_ADD_MEMBERSHIP as libuv calls it knows an interface by its address (ip(7): ip_mreq).
+  // libuv's IP_ADD_MEMBERSHIP identifies an interface by its address (ip(7): ip_mreq).
   if (!own)
     throw new Error(`interface ${name} has no IPv4 address, which the node engine needs; use --engine linux`);
   return own.address;

@@ -4,7 +4,7 @@ import type { SocketAddress } from 'mproxy-base';
 import type { OnMessage, SendCounts } from '../datagrams.js';
 import { Senders } from './senders.js';
 
-/** What an unconnected socket hears, and single datagrams from it to anybody. It takes over the closing. */
+/** Receives on an unconnected socket, and sends single datagrams to any address. Owns the socket. */
 export class UnconnectedSocket {
   readonly counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
   #closed = false;
@@ -21,20 +21,20 @@ export class UnconnectedSocket {
 
   send(bytes: Buffer, { address, port }: SocketAddress): void {
     if (!this.onMessage) throw new Error('a sender that does not hear has nobody to reply to');
-    // What libuv holds already waits for room in the kernel.
+    // libuv holds a datagram already: the kernel's buffer is full.
     if (this.#closed || this.socket.getSendQueueCount() > 0) {
       this.counts.dropped++;
       return;
     }
-    // Who sends from port 0 (RFC 768: it expects no reply) is heard, but node:dgram throws on sending there.
+    // A datagram may arrive from port 0 (RFC 768: no reply expected), but node:dgram throws on sending to it.
     if (port === 0) {
       this.#fail('EINVAL');
       return;
     }
     const to = this.family === 6 && isIPv4(address) ? `::ffff:${address}` : address;
-    // A copy: where the kernel has no room, libuv holds the one datagram that found that out.
+    // A copy: if the kernel's buffer is full, libuv holds this datagram.
     const { length } = bytes;
-    this.socket.send(Buffer.from(bytes), port, to, (error) => this.#answered(length, error));
+    this.socket.send(Buffer.from(bytes), port, to, (error) => this.#sendCompleted(length, error));
   }
 
   close(): void {
@@ -42,7 +42,7 @@ export class UnconnectedSocket {
     this.socket.close();
   }
 
-  #answered(length: number, error: NodeJS.ErrnoException | null): void {
+  #sendCompleted(length: number, error: NodeJS.ErrnoException | null): void {
     if (!error) {
       this.counts.datagrams++;
       this.counts.bytes += length;

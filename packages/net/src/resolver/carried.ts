@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { forkOptions } from './start.js';
 
-/** Starts the resolver process, which is the standalone executable itself (packaging/executables.mjs). */
+/** Starts the resolver process: the standalone executable itself (packaging/executables.mjs). */
 export function startResolver(): ChildProcess {
   return fork('resolver', forkOptions());
 }

@@ -1,11 +1,11 @@
 import { lookup } from 'node:dns';
 import { type Question, READY, type Reply } from './messages.js';
 
-/** The resolver process: it answers the questions of its parent by getaddrinfo(3), until that ends it or is gone. */
+/** The resolver process: answers its parent by getaddrinfo(3) until it is killed or the parent is gone. */
 
-// A signal to the whole process group or control group is meant for the program, which ends this process.
+// Signals to a process group or control group are meant for the parent, which ends this process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
-// An orderly exit would wait for the look-ups that are under way.
+// A normal exit would wait for pending look-ups.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('message', ({ id, host }: Question) => {
   lookup(host, { all: true, verbatim: true }, (error, answers) => {
@@ -16,6 +16,6 @@ process.on('message', ({ id, host }: Question) => {
 reply({ id: READY });
 
 function reply(message: Reply): void {
-  // A parent that is gone is told of by `disconnect`.
+  // If the parent is gone, `disconnect` is emitted.
   process.send?.(message, undefined, undefined, () => undefined);
 }

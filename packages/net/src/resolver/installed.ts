@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { forkOptions } from './start.js';
 
 /**
- * Starts the resolver process, where its script is a file of an installed package.
- * @throws where there is no such file, as in a bundle: what is started then would be another program
+ * Starts the resolver process from its script in an installed package.
+ * @throws if there is no such file, as in a bundle: fork would start another program
  */
 export function startResolver(): ChildProcess {
   const script = fileURLToPath(new URL('./child.js', import.meta.url));

@@ -1,15 +1,15 @@
-/** What the program asks its resolver process. */
+/** A request to the resolver process. */
 export interface Question {
   id: number;
   host: string;
 }
 
-/** What the resolver process answers: addresses, or the code of an error. */
+/** A reply of the resolver process: addresses or an error code. */
 export interface Reply {
   id: number;
   addresses?: string[];
   code?: string;
 }
 
-/** The id of the reply that no question has: the process runs. */
+/** The id of a reply without a request: the process is running. */
 export const READY = 0;

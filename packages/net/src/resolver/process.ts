@@ -2,10 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { type Question, READY, type Reply } from './messages.js';
 import { MOST_LOOKUPS } from './start.js';
 
-/** It ends when it had nothing to do for so long. */
+/** An idle process is ended after this time, in milliseconds. */
 const IDLE_MS = 5000;
 
-/** The process did not come to run, as where nothing may be executed. */
+/** The process could not run, for instance where execution is forbidden. */
 export class NotStarted extends Error {}
 
 interface Waiter {
@@ -13,43 +13,43 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** The program's side of a resolver process. The event loop goes on for its sake only while somebody waits. */
+/** The parent's side of a resolver process, which keeps the event loop alive only while a caller waits. */
 export class ResolverProcess {
   readonly #waiters = new Map<number, Waiter>();
   #lastId = READY;
-  /** Questions that it works at, those that nobody waits for any more included. */
-  #open = 0;
+  /** Requests in progress, including those whose callers gave up. */
+  #pending = 0;
   #runs = false;
-  #over = false;
-  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+  #idleTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly child: ChildProcess,
     private readonly ended: () => void,
   ) {
-    child.on('message', (reply: Reply) => this.#take(reply));
+    child.on('message', (reply: Reply) => this.#receive(reply));
     child.on('exit', () => this.#end());
-    // It could not be started.
+    // The process could not be started.
     child.on('error', () => this.#end());
   }
 
   get full(): boolean {
-    return this.#open >= MOST_LOOKUPS;
+    return this.#pending >= MOST_LOOKUPS;
   }
 
-  /** @returns the answer, and what says that nobody waits for it any more */
+  /** @returns the answer, and a function to call if it is no longer needed */
   ask(host: string): { answer: Promise<string[]>; forget: () => void } {
-    clearTimeout(this.#idle);
+    clearTimeout(this.#idleTimer);
     const id = ++this.#lastId;
     const answer = new Promise<string[]>((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
-    this.#open++;
+    this.#pending++;
     this.#send({ id, host });
     return { answer, forget: () => this.#forget(id) };
   }
 
   #send(question: Question): void {
     const { child } = this;
-    // There is no channel where the process could not be started for want of descriptors.
+    // No channel: the process could not be started because no descriptor was free.
     if (!child.connected) {
       this.#end();
       return;
@@ -61,39 +61,39 @@ export class ResolverProcess {
     });
   }
 
-  #take({ id, addresses, code = '' }: Reply): void {
+  #receive({ id, addresses, code = '' }: Reply): void {
     if (id === READY) {
       this.#runs = true;
       return;
     }
-    this.#open--;
+    this.#pending--;
     const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);
     if (addresses) waiter?.resolve(addresses);
     else waiter?.reject(lookUpError(code));
-    this.#rest();
+    this.#settle();
   }
 
   #forget(id: number): void {
-    if (this.#waiters.delete(id)) this.#rest();
+    if (this.#waiters.delete(id)) this.#settle();
   }
 
-  /** Nobody waits: what it still works at is not needed, and what may come soon it can do. */
-  #rest(): void {
-    if (this.#waiters.size > 0 || this.#over) return;
-    if (this.#open > 0) {
+  /** Without callers, a busy process is ended, and an idle one kept for the next request. */
+  #settle(): void {
+    if (this.#waiters.size > 0 || this.#closed) return;
+    if (this.#pending > 0) {
       this.#end();
       return;
     }
     this.child.unref();
     this.child.channel?.unref();
-    this.#idle = setTimeout(() => this.#end(), IDLE_MS).unref();
+    this.#idleTimer = setTimeout(() => this.#end(), IDLE_MS).unref();
   }
 
   #end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#idle);
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
     this.ended();
     this.child.kill('SIGKILL');
     this.child.unref();
@@ -104,7 +104,7 @@ export class ResolverProcess {
   }
 }
 
-/** An error as node:dns gives it. */
+/** An error like those of node:dns. */
 export function lookUpError(code: string): Error {
   return Object.assign(new Error(`getaddrinfo ${code}`), { code, syscall: 'getaddrinfo' });
 }

@@ -5,15 +5,15 @@ import { startResolver } from '#resolver';
 import { isInHostsFile } from './hosts.js';
 import { lookUpError, NotStarted, ResolverProcess } from './process.js';
 
-/** The longest that a look-up takes, in milliseconds. */
-const LONGEST_MS = 30_000;
-/** Threads of libuv's pool, of 4, that look-ups may hold where there is no resolver process. */
-const IN_POOL = 2;
+/** Timeout of a look-up, in milliseconds. */
+const TIMEOUT_MS = 30_000;
+/** Threads of libuv's pool, of 4, that look-ups may use without a resolver process. */
+const MAX_IN_POOL = 2;
 
 /**
- * Resolves names by getaddrinfo(3): so the hosts file, search domains, nsswitch.conf and mDNS all count. It blocks a
- * thread, for 20 s and more where no name server answers, cannot be cancelled, and an exit of the process waits for
- * it. So it is called in a process of its own, which can be killed; that is shared by all in this process.
+ * Resolves names with getaddrinfo(3): hosts file, search domains, nsswitch.conf and mDNS apply. It blocks a
+ * thread, for 20 s or more if no name server answers, cannot be cancelled, and delays the exit of its
+ * process. It therefore runs in a separate process, which can be killed and is shared by all callers.
  */
 export class Resolver {
   readonly #processes = new Set<ResolverProcess>();
@@ -22,23 +22,23 @@ export class Resolver {
 
   constructor(
     private readonly start: () => ChildProcess = startResolver,
-    private readonly longest = LONGEST_MS,
+    private readonly timeout = TIMEOUT_MS,
   ) {}
 
   /**
    * All addresses of a name, in getaddrinfo's order.
-   * @throws the reason of the signal as soon as it is aborted; EAI_AGAIN after 30 seconds; else getaddrinfo's error
+   * @throws the signal's reason as soon as it is aborted; EAI_AGAIN after 30 s; else getaddrinfo's error
    */
   async lookUp(host: string, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
-    // The file is all that is read: it needs no process, whose start takes some 50 ms.
-    if (isInHostsFile(host)) return this.#bounded(signal, { answer: here(host), forget: () => undefined });
+    // Only the hosts file is read: a process, whose start takes some 50 ms, is not needed.
+    if (isInHostsFile(host)) return this.#bounded(signal, { answer: inPool(host), forget: () => undefined });
     try {
       return await this.#bounded(signal, this.#process().ask(host));
     } catch (error) {
       if (!(error instanceof NotStarted)) throw error;
     }
-    // No process can be started: a sandbox, or an odd runtime. Look-ups then delay each other, and an exit.
+    // No process can be started, as in a sandbox. Look-ups then delay each other, and the exit.
     signal.throwIfAborted();
     return this.#bounded(signal, { answer: this.#lookUpInPool(host, signal), forget: () => undefined });
   }
@@ -60,11 +60,11 @@ export class Resolver {
   }
 
   async #lookUpInPool(host: string, signal: AbortSignal): Promise<string[]> {
-    if (this.#inPool === IN_POOL) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    if (this.#inPool === MAX_IN_POOL) await new Promise<void>((resolve) => this.#queue.push(resolve));
     else this.#inPool++;
     try {
       signal.throwIfAborted();
-      return await here(host);
+      return await inPool(host);
     } finally {
       const next = this.#queue.shift();
       if (next) next();
@@ -77,7 +77,7 @@ export class Resolver {
     { answer, forget }: { answer: Promise<string[]>; forget: () => void },
   ): Promise<string[]> {
     return new Promise((resolve, reject) => {
-      // As many listeners as look-ups are no leak.
+      // One listener per look-up is no leak.
       setMaxListeners(0, signal);
       const end = () => {
         clearTimeout(timer);
@@ -89,17 +89,17 @@ export class Resolver {
         forget();
       };
       const abort = () => giveUp(signal.reason);
-      const timer = setTimeout(() => giveUp(lookUpError('EAI_AGAIN')), this.longest);
+      const timer = setTimeout(() => giveUp(lookUpError('EAI_AGAIN')), this.timeout);
       signal.addEventListener('abort', abort);
       answer.then(resolve, reject).finally(end);
     });
   }
 }
 
-/** By libuv's pool in this process. */
-async function here(host: string): Promise<string[]> {
+/** Resolves in libuv's pool of this process. */
+async function inPool(host: string): Promise<string[]> {
   return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
 }
 
-/** The one of this process. */
+/** The resolver of this process. */
 export const resolver = new Resolver();

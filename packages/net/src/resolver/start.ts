@@ -1,16 +1,16 @@
 import type { ForkOptions } from 'node:child_process';
 
-/** Marks the resolver process in its environment. */
+/** Environment variable that marks the resolver process. */
 export const RESOLVER = 'MPROXY_RESOLVER';
 
-/** Look-ups that one process works at together: libuv gives half of its threads to getaddrinfo (uv__work_submit). */
+/** Concurrent look-ups of one process: libuv gives half of its threads to getaddrinfo (uv__work_submit). */
 export const MOST_LOOKUPS = 64;
 
-/** How the resolver process is started. @throws in the resolver process itself, which must never start another */
+/** Options to start the resolver process. @throws in that process, which must never start another */
 export function forkOptions(): ForkOptions {
   if (process.env[RESOLVER]) throw new Error('this is a resolver process');
   return {
-    // NODE_OPTIONS and flags are meant for the program: a debugger's port, modules to load.
+    // NODE_OPTIONS and flags, as for a debugger or modules to load, are meant for the parent.
     env: {
       ...process.env,
       NODE_OPTIONS: undefined,
@@ -18,11 +18,11 @@ export function forkOptions(): ForkOptions {
       [RESOLVER]: '1',
     },
     execArgv: [],
-    // The current directory may have been removed, or be one that is to be unmounted.
+    // The current directory may be removed, or its file system unmounted.
     cwd: '/',
-    // In a process group of its own it does not get the terminal's signals, as Ctrl-C gives them.
+    // In its own process group it does not receive signals of the terminal, such as Ctrl-C.
     detached: true,
-    // It holds none of the program's pipes open.
+    // It must not keep the parent's pipes open.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   };
 }

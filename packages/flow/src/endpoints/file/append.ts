@@ -10,20 +10,20 @@ import {
 } from 'node:fs';
 import type { Engine } from 'mproxy-net';
 
-/** A file or device that is open to append to. Another may take its place under the threads that write to it. */
+/** A file or device open for appending. It can be replaced while threads write to its descriptor. */
 export class AppendFile {
   #fd: number;
 
   constructor(
     readonly path: string,
     private readonly engine: Engine,
-    /** What a file that it makes may be used for by whom (chmod(2)); default 0666 less the umask. */
+    /** Mode of a created file (chmod(2)); default 0666 less the umask. */
     private readonly mode?: number,
   ) {
     this.#fd = openAppend(path, mode);
   }
 
-  /** The same for its whole life where the engine has threads. */
+  /** Never changes if the engine has threads. */
   get fd(): number {
     return this.#fd;
   }
@@ -32,24 +32,24 @@ export class AppendFile {
     return fstatSync(this.#fd);
   }
 
-  /** @returns how many bytes it took, maybe not all @throws the system's error */
+  /** @returns bytes written, possibly fewer than given @throws the system's error */
   write(pieces: Buffer[]): number {
     return writevSync(this.#fd, pieces);
   }
 
   /**
-   * Goes on in the file that has the path now, or in a new one.
-   * @param old what a new one's owner is to be, and its mode where none is set
-   * @param real where that one is to be, which the path may only lead to
-   * @throws the system's error; then it goes on in the old one
+   * Continues in the file now at the path, or in a new one.
+   * @param old gives a new file its owner, and its mode if none is set
+   * @param target where to create a new file: the path with symbolic links resolved
+   * @throws the system's error; the old file then stays open
    */
-  reopen(old?: Stats, real = this.path): void {
-    const like = old && { uid: old.uid, gid: old.gid, mode: this.mode ?? old.mode };
-    const made = like && create(real, like.mode);
-    const fd = made ?? openAppend(this.path, this.mode);
+  reopen(old?: Stats, target = this.path): void {
+    const attributes = old && { uid: old.uid, gid: old.gid, mode: this.mode ?? old.mode };
+    const created = attributes && create(target, attributes.mode);
+    const fd = created ?? openAppend(this.path, this.mode);
     const { redirect } = this.engine;
     try {
-      if (made !== undefined) assimilate(made, like!);
+      if (created !== undefined) copyOwnerAndMode(created, attributes!);
       if (redirect) redirect(fd, this.#fd);
     } catch (error) {
       closeSync(fd);
@@ -64,27 +64,27 @@ export class AppendFile {
   }
 }
 
-/** Opened without blocking: a device that waits for its other end must not stop the program. */
+/** O_NONBLOCK: a device that waits for its other end must not block the program. */
 const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NONBLOCK, O_NOCTTY } = constants;
 const APPEND = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
 
-/** @param mode of a file that it makes, whatever the umask; a file that is there keeps its own */
+/** @param mode of a created file, regardless of the umask; an existing file keeps its mode */
 function openAppend(path: string, mode?: number): number {
-  const made = mode === undefined ? undefined : create(path, mode);
-  // Also where a link leads to no file yet, which O_EXCL does not follow (open(2)).
-  if (made === undefined) return openSync(path, APPEND, mode ?? 0o666);
+  const created = mode === undefined ? undefined : create(path, mode);
+  // Also for a dangling symbolic link, which O_EXCL does not follow (open(2)).
+  if (created === undefined) return openSync(path, APPEND, mode ?? 0o666);
   try {
-    fchmodSync(made, mode!);
-    return made;
+    fchmodSync(created, mode!);
+    return created;
   } catch (error) {
-    closeSync(made);
+    closeSync(created);
     throw error;
   }
 }
 
 /**
- * A new file alone is given away: a link that somebody put in its place may lead to any file.
- * @returns undefined where there is something already
+ * Creates a file. Only a new file may change its owner: a symbolic link planted there could lead to any file.
+ * @returns undefined if the path exists
  */
 function create(path: string, mode: number): number | undefined {
   try {
@@ -95,8 +95,8 @@ function create(path: string, mode: number): number | undefined {
   }
 }
 
-/** Whoever may read the old file may read the new one, and nobody else. Only root can give a file away (chown(2)). */
-function assimilate(fd: number, { uid, gid, mode }: Pick<Stats, 'uid' | 'gid' | 'mode'>): void {
+/** Copies owner and mode, so that access stays the same. Only root can change the owner (chown(2)). */
+function copyOwnerAndMode(fd: number, { uid, gid, mode }: Pick<Stats, 'uid' | 'gid' | 'mode'>): void {
   const own = fstatSync(fd);
   if (process.getuid?.() === 0 && (own.uid !== uid || own.gid !== gid)) fchownSync(fd, uid, gid);
   if (own.mode !== mode) fchmodSync(fd, mode & 0o7777);

@@ -1,41 +1,41 @@
-/** About what a small Buffer and its place in the lists take in V8, in bytes. */
-const PIECE_MEMORY = 200;
+/** Approximate size of a small Buffer and its list entry in V8, in bytes. */
+const PIECE_OVERHEAD = 200;
 
 interface Piece {
   bytes: Buffer;
   datagrams: number;
-  /** Whether a datagram begins with it. */
+  /** Whether it starts at a datagram. */
   begins: boolean;
-  /** The lengths of its datagrams, where they are known. */
+  /** Lengths of its datagrams, if known. */
   sizes: Uint16Array | undefined;
 }
 
-/** Pieces that are to be written, in order, with how many datagrams each brings to its end. */
+/** Queue of pieces to write, each with the number of datagrams that end in it. */
 export class Backlog {
   bytes = 0;
   datagrams = 0;
   #pieces: Piece[] = [];
-  /** Bytes of the first piece that are written. */
-  #begun = 0;
+  /** Bytes of the first piece that are already written. */
+  #firstWritten = 0;
 
-  /** Bytes of memory that it takes, about: a datagram of one byte takes more than that. */
+  /** Approximate memory in use with overhead, in bytes: small datagrams need far more than their length. */
   get memory(): number {
     const { BYTES_PER_ELEMENT } = Uint16Array;
-    return this.bytes + this.#pieces.length * PIECE_MEMORY + this.datagrams * BYTES_PER_ELEMENT;
+    return this.bytes + this.#pieces.length * PIECE_OVERHEAD + this.datagrams * BYTES_PER_ELEMENT;
   }
 
   get empty(): boolean {
     return this.#pieces.length === 0;
   }
 
-  /** Whether the next byte to be written is a datagram's first. */
+  /** Whether the next byte to write is the first of a datagram. */
   get between(): boolean {
-    return this.#begun === 0 && this.#pieces[0]?.begins !== false;
+    return this.#firstWritten === 0 && this.#pieces[0]?.begins !== false;
   }
 
-  /** Datagrams of the first piece that are written to their end, though the piece is not; as far as that is known. */
+  /** Datagrams of the first piece that are already written in full; 0 if their sizes are unknown. */
   get whole(): number {
-    return this.#whole().count;
+    return this.#wholeDatagrams().count;
   }
 
   add(bytes: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): void {
@@ -44,7 +44,7 @@ export class Backlog {
     this.datagrams += datagrams;
   }
 
-  /** Copies what is left, as its bytes were lent. */
+  /** Copies the remaining pieces, whose memory was lent. */
   keep(): void {
     for (const piece of this.#pieces) {
       piece.bytes = Buffer.from(piece.bytes);
@@ -52,24 +52,24 @@ export class Backlog {
     }
   }
 
-  /** Whether there is room for the first datagrams that were added together. */
+  /** Whether the first datagram, or the first piece of joined datagrams, fits into `room` bytes. */
   fits(room: number): boolean {
-    return this.bytes <= room || this.#length(this.#next(0)) <= room;
+    return this.bytes <= room || this.#unwritten(this.#nextStart(0)) <= room;
   }
 
-  /** The first pieces: at most so many, and as many as there is room for, but one. No datagram is parted for want of room. */
+  /** The first pieces: at most `count`, and whole datagrams of at most `room` bytes, but at least one. */
   first(count: number, room = Number.POSITIVE_INFINITY): Buffer[] {
-    const most = this.bytes <= room ? count : this.#fitting(count, room);
+    const most = this.bytes <= room ? count : this.#countWithin(count, room);
     const pieces = this.#pieces.slice(0, most).map(({ bytes }) => bytes);
-    if (this.#begun > 0) pieces[0] = pieces[0]!.subarray(this.#begun);
+    if (this.#firstWritten > 0) pieces[0] = pieces[0]!.subarray(this.#firstWritten);
     return pieces;
   }
 
-  #fitting(count: number, room: number): number {
-    let fit = this.#next(0);
-    let bytes = this.#length(fit);
+  #countWithin(count: number, room: number): number {
+    let fit = this.#nextStart(0);
+    let bytes = this.#unwritten(fit);
     while (fit < count && fit < this.#pieces.length) {
-      const next = this.#next(fit);
+      const next = this.#nextStart(fit);
       for (let i = fit; i < next; i++) bytes += this.#pieces[i]!.bytes.length;
       if (bytes > room) break;
       fit = next;
@@ -77,23 +77,23 @@ export class Backlog {
     return Math.min(fit, count);
   }
 
-  /** The piece after this one that a datagram begins with. */
-  #next(after: number): number {
+  /** Index of the next piece that starts at a datagram. */
+  #nextStart(after: number): number {
     let at = after + 1;
     while (this.#pieces[at]?.begins === false) at++;
     return Math.min(at, this.#pieces.length);
   }
 
-  /** Bytes of so many pieces that are not yet written. */
-  #length(count: number): number {
-    let bytes = -this.#begun;
+  /** Unwritten bytes of the first `count` pieces. */
+  #unwritten(count: number): number {
+    let bytes = -this.#firstWritten;
     for (let i = 0; i < count; i++) bytes += this.#pieces[i]!.bytes.length;
     return bytes;
   }
 
-  /** So many bytes were written. @returns how many datagrams are out to their end by that */
+  /** Removes written bytes. @returns the number of datagrams that this completes */
   written(bytes: number): number {
-    let left = bytes + this.#begun;
+    let left = bytes + this.#firstWritten;
     let whole = 0;
     let datagrams = 0;
     while (whole < this.#pieces.length && left >= this.#pieces[whole]!.bytes.length) {
@@ -102,19 +102,19 @@ export class Backlog {
       whole++;
     }
     this.#pieces = this.#pieces.slice(whole);
-    this.#begun = left;
+    this.#firstWritten = left;
     this.bytes -= bytes;
     this.datagrams -= datagrams;
     return datagrams;
   }
 
   /**
-   * What follows goes to another file: a datagram that was begun is written there from its start; a piece, where it is not known
-   * where its datagrams end.
-   * @returns how many datagrams stay in the old one
+   * Prepares for a new file: a partly written datagram, or piece if its datagram sizes are unknown, is
+   * written again whole.
+   * @returns the number of datagrams of the first piece that stay in the old file
    */
   beginAgain(): number {
-    const { count, bytes } = this.#whole();
+    const { count, bytes } = this.#wholeDatagrams();
     const first = this.#pieces[0];
     if (first && count > 0) {
       first.bytes = first.bytes.subarray(bytes);
@@ -122,21 +122,21 @@ export class Backlog {
       first.datagrams -= count;
       this.datagrams -= count;
     }
-    this.bytes += this.#begun - bytes;
-    this.#begun = 0;
+    this.bytes += this.#firstWritten - bytes;
+    this.#firstWritten = 0;
     return count;
   }
 
-  #whole(): { count: number; bytes: number } {
+  #wholeDatagrams(): { count: number; bytes: number } {
     const sizes = this.#pieces[0]?.sizes ?? [];
     let count = 0;
     let bytes = 0;
-    while (count < sizes.length && bytes + sizes[count]! <= this.#begun) bytes += sizes[count++]!;
+    while (count < sizes.length && bytes + sizes[count]! <= this.#firstWritten) bytes += sizes[count++]!;
     return { count, bytes };
   }
 
   clear(): void {
     this.#pieces = [];
-    this.#begun = this.bytes = this.datagrams = 0;
+    this.#firstWritten = this.bytes = this.datagrams = 0;
   }
 }

@@ -3,29 +3,29 @@ import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Input } from './input.js';
 
-/** Bytes read at once: much into a block that is filled again, less into one that is left to its taker. */
+/** Bytes per read: into a reused block, and into a block that is left to the consumer. */
 const LENT_BLOCK = 1024 * 1024;
 const OWN_BLOCK = 256 * 1024;
-/** Room for what is left over of the block before: less than a datagram. */
+/** Space for the rest of the previous block: less than a datagram. */
 const HEADROOM = 64 * 1024;
-/** How long a file is read before signals and timers get their turn. */
-const TURN_MS = 1;
-/** A device that has nothing now (EAGAIN) is asked again soon. */
-const BUSY_MS = 10;
+/** Time spent reading before yielding to the event loop. */
+const YIELD_MS = 1;
+/** Retry after EAGAIN from a device. */
+const EAGAIN_RETRY_MS = 10;
 
 const readInto = promisify(read);
 const closeFile = promisify(close);
 
-/** A regular file or a device, read block by block from where it stands. */
+/** Reads a regular file or device in blocks, a file from its start. */
 export class FileInput implements Input {
-  /** Where the next read begins in a regular file; a device has no places. */
+  /** Offset of the next read; meaningless for a device. */
   position = 0;
   readonly headroom = HEADROOM;
   #stopped = false;
   #reading: Promise<unknown> = Promise.resolve();
-  /** When the event loop last had its turn, by `performance.now()`. */
-  #turn = 0;
-  /** The two blocks that take turns, where they are lent: what is left over of one is put before the next. */
+  /** Last return to the event loop, by `performance.now()`. */
+  #lastYield = 0;
+  /** Two alternating blocks, if lent: the rest of one is copied before the next. */
   readonly #blocks: Buffer[] = [];
 
   constructor(
@@ -53,18 +53,18 @@ export class FileInput implements Input {
         return block.subarray(0, bytesRead);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-        await wait(BUSY_MS);
+        await wait(EAGAIN_RETRY_MS);
       }
     }
     return block.subarray(0, 0);
   }
 
-  /** A regular file is always ready (poll(2)): a hop to the thread pool and back costs as much as reading it. */
+  /** A regular file is always ready (poll(2)), and using the thread pool costs as much as the read. */
   async #read(block: Buffer): Promise<number> {
     if (this.stat.isFile()) {
-      if (performance.now() - this.#turn > TURN_MS) {
+      if (performance.now() - this.#lastYield > YIELD_MS) {
         await setImmediate();
-        this.#turn = performance.now();
+        this.#lastYield = performance.now();
       }
       return this.#stopped ? 0 : readSync(this.fd, block, 0, block.length, this.position);
     }

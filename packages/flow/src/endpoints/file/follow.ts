@@ -1,5 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { type MproxyError, reason, showCount, throwInternal } from 'mproxy-base';
 import type { Program } from '../../program.js';
 import { FileInput } from './file-input.js';
@@ -8,30 +8,28 @@ import { BREAK, type Input } from './input.js';
 import { openInput } from './open-input.js';
 import { DeviceGone, isGone } from './terminal-input.js';
 
-/** How often a file that is at its end is looked at, where the system does not tell of its changes. */
+/** Interval for polling at the end of the file, in case no change is reported. */
 const POLL_MS = 100;
-/** How long a file is read before signals and timers get their turn. */
-const TURN_MS = 1;
+/** Time spent reading before yielding to the event loop. */
+const YIELD_MS = 1;
 
 /**
- * Follows a path as `tail -F` does: waits for a file that does not exist yet, goes on from the start of one that was
- * truncated, reads a renamed one to its end before the new one of its name, and opens a FIFO again. Ends only when
- * stopped.
+ * Follows a path like `tail -F`: waits for a missing file, restarts a truncated file from its start, reads a
+ * renamed file to its end before its successor, and reopens a FIFO. Ends only when stopped.
  */
 export class FollowedInput implements Input {
   #stopped = false;
   #current: Input | undefined;
-  #complained = '';
-  /** The file changed since it was read. */
+  #lastReason = '';
   #changed = false;
   #wake: () => void = () => undefined;
 
   constructor(
     private readonly path: string,
-    /** Begin at the end of a file that is there already. */
+    /** Skip the content of a file that exists at the start. */
     private readonly fromEnd: boolean,
     private readonly program: Pick<Program, 'notice' | 'loss' | 'engine'>,
-    /** The speed of a serial device; default as it is set. */
+    /** Speed of a serial device, in baud; default its present speed. */
     private readonly baud?: number,
   ) {}
 
@@ -59,7 +57,7 @@ export class FollowedInput implements Input {
     this.#wake();
   }
 
-  /** A FIFO until its writers closed it, or a device until it is gone. */
+  /** Reads a FIFO until its writers close it, or a device until it disappears. */
   async *#stream(input: Input): AsyncGenerator<Buffer | typeof BREAK> {
     let delivered = false;
     try {
@@ -69,22 +67,22 @@ export class FollowedInput implements Input {
       }
     } catch (error) {
       if (!isGone(error) || !input.stat?.isCharacterDevice()) throw error;
-      this.#waitsFor(new DeviceGone());
+      this.#noticeWaiting(new DeviceGone());
       delivered = false;
     }
-    // One that is at its end as soon as it is opened, as /dev/null is, must not keep the program busy.
+    // An input at its end when opened, such as /dev/null, must not cause a busy loop.
     if (!delivered) await this.#pause();
   }
 
-  /** One file, until another has taken its name. */
+  /** Reads one file until another has its name. */
   async *#follow({ fd, stat }: FileInput, fromEnd: boolean): AsyncGenerator<Buffer | typeof BREAK> {
-    const file = new FollowedFile(fd, stat, this.path, () => this.#hasChanged());
+    const file = new FollowedFile(fd, stat, this.path, () => this.#onChange());
     try {
       if (fromEnd) file.skipToEnd();
       while (!this.#stopped) {
-        // Looked at before it is read: what was written before another took its name is read to its end.
-        const now = this.#look();
-        const replaced = now !== undefined && (now.ino !== stat.ino || now.dev !== stat.dev);
+        // The path is checked before reading, so that all bytes written before the replacement are read.
+        const latest = this.#statPath();
+        const replaced = latest !== undefined && (latest.ino !== stat.ino || latest.dev !== stat.dev);
         yield* this.#available(file);
         if (replaced) return this.program.notice(`following: ${this.path}: a new file has its name`);
         await this.#pause();
@@ -94,9 +92,8 @@ export class FollowedInput implements Input {
     }
   }
 
-  /** What there is to be read now. */
   async *#available(file: FollowedFile): AsyncGenerator<Buffer | typeof BREAK> {
-    let turn = performance.now();
+    let lastYield = performance.now();
     while (!this.#stopped) {
       const chunk = file.next();
       if (chunk?.length === 0) return;
@@ -106,9 +103,9 @@ export class FollowedInput implements Input {
         file.restart();
         yield BREAK;
       }
-      if (performance.now() - turn < TURN_MS) continue;
-      await nextTurn();
-      turn = performance.now();
+      if (performance.now() - lastYield < YIELD_MS) continue;
+      await yieldToLoop();
+      lastYield = performance.now();
     }
   }
 
@@ -122,32 +119,32 @@ export class FollowedInput implements Input {
     try {
       const { engine } = this.program;
       const input = openInput(this.path, { engine, baud: this.baud });
-      this.#complained = '';
+      this.#lastReason = '';
       return input;
     } catch (error) {
       if ((error as MproxyError).code === 'MPROXY_USAGE') throw error;
-      this.#waitsFor((error as Error).cause ?? error);
+      this.#noticeWaiting((error as Error).cause ?? error);
       return undefined;
     }
   }
 
-  #waitsFor(error: unknown): void {
+  #noticeWaiting(error: unknown): void {
     const why = reason(error);
-    if (this.#complained !== why) this.program.notice(`following: ${this.path}: ${why}; waiting for it`);
-    this.#complained = why;
+    if (this.#lastReason !== why) this.program.notice(`following: ${this.path}: ${why}; waiting for it`);
+    this.#lastReason = why;
   }
 
-  #look(): Stats | undefined {
+  #statPath(): Stats | undefined {
     try {
       return statSync(this.path, { throwIfNoEntry: false });
     } catch (error) {
       throwInternal(error);
-      // A directory on the way that cannot be passed for now: the file that is open is read on.
+      // A parent directory is not accessible at present: reading the open file continues.
       return undefined;
     }
   }
 
-  #hasChanged(): void {
+  #onChange(): void {
     this.#changed = true;
     this.#wake();
   }

@@ -1,30 +1,30 @@
 import { close, type FSWatcher, fstatSync, readSync, type Stats, watch } from 'node:fs';
 import { promisify } from 'node:util';
 
-/** Bytes before the position that are read again with what follows them, to see whether they are still the same. */
-const KNOWN = 4096;
+/** Bytes before the position that each read includes, to detect a rewritten file. */
+const TAIL = 4096;
 const BLOCK = 256 * 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
 
 const closeFile = promisify(close);
 
 /**
- * A regular file that grows, and may be truncated or overwritten at any time: also when it has grown past the position
- * by the next look. It is read from its start again when its size is below the position, or when the bytes before the
- * position are not those that were read. Not seen: a file that was rewritten so that these 4 KiB are the same again.
+ * A growing regular file that may be truncated or overwritten at any time, even if it grows past the position
+ * before the next check. Reading restarts when the size is below the position or the bytes before the
+ * position have changed. A rewrite that leaves these 4 KiB identical is not detected.
  */
 export class FollowedFile {
   position = 0;
-  #known = EMPTY;
-  /** Size at the last look. */
+  #tail = EMPTY;
+  /** Size at the last check. */
   #size = 0;
-  /** Time of the last change at the last look that found nothing more, in milliseconds. */
-  #unchangedSince = Number.NaN;
+  /** Modification time when the last read reached the end, in milliseconds. */
+  #mtimeAtEnd = Number.NaN;
   readonly #watcher: FSWatcher | undefined;
 
   /**
-   * @param fd is closed by {@link close}
-   * @param changed called soon after a change, where the system tells of it
+   * @param fd closed by {@link close}
+   * @param changed called soon after a change if the system can watch the file
    */
   constructor(
     readonly fd: number,
@@ -35,41 +35,40 @@ export class FollowedFile {
     this.#watcher = watchFile(path, changed);
   }
 
-  /** Bytes at the last look that were not read. */
+  /** Bytes that were unread at the last check. */
   get unread(): number {
     return Math.max(0, this.#size - this.position);
   }
 
-  /** Leaves out what is there. */
   skipToEnd(): void {
     const { size } = fstatSync(this.fd);
-    const known = Buffer.alloc(Math.min(KNOWN, size));
-    const count = readSync(this.fd, known, 0, known.length, size - known.length);
-    this.#known = known.subarray(0, count);
+    const tail = Buffer.alloc(Math.min(TAIL, size));
+    const count = readSync(this.fd, tail, 0, tail.length, size - tail.length);
+    this.#tail = tail.subarray(0, count);
     this.#size = this.position = size;
   }
 
-  /** @returns the next bytes; none at the end of the file; undefined where it is to be read from its start again */
+  /** @returns the next bytes; empty at the end of the file; undefined if it must be read from its start */
   next(): Buffer | undefined {
     const { size, mtimeMs } = fstatSync(this.fd);
-    if (size === this.position && mtimeMs === this.#unchangedSince) return EMPTY;
+    if (size === this.position && mtimeMs === this.#mtimeAtEnd) return EMPTY;
     if (size < this.position) return undefined;
-    const known = this.#known.length;
-    const block = Buffer.allocUnsafeSlow(known + Math.min(size - this.position, BLOCK));
-    // One call for both: nobody can truncate the file between the comparison and the read.
-    const count = readSync(this.fd, block, 0, block.length, this.position - known);
-    if (count < known || !block.subarray(0, known).equals(this.#known)) return undefined;
+    const overlap = this.#tail.length;
+    const block = Buffer.allocUnsafeSlow(overlap + Math.min(size - this.position, BLOCK));
+    // One read for both, so that the file cannot be truncated between the comparison and the read.
+    const count = readSync(this.fd, block, 0, block.length, this.position - overlap);
+    if (count < overlap || !block.subarray(0, overlap).equals(this.#tail)) return undefined;
     this.#size = size;
-    this.position += count - known;
-    if (count === known) this.#unchangedSince = mtimeMs;
-    this.#known = Buffer.from(block.subarray(Math.max(0, count - KNOWN), count));
-    return block.subarray(known, count);
+    this.position += count - overlap;
+    if (count === overlap) this.#mtimeAtEnd = mtimeMs;
+    this.#tail = Buffer.from(block.subarray(Math.max(0, count - TAIL), count));
+    return block.subarray(overlap, count);
   }
 
   restart(): void {
     this.position = this.#size = 0;
-    this.#known = EMPTY;
-    this.#unchangedSince = Number.NaN;
+    this.#tail = EMPTY;
+    this.#mtimeAtEnd = Number.NaN;
   }
 
   close(): Promise<void> {
@@ -78,7 +77,7 @@ export class FollowedFile {
   }
 }
 
-/** Where the system has no watch for it (inotify(7): ENOSPC, EMFILE), the file is looked at now and then all the same. */
+/** @returns undefined if the system cannot watch the file (inotify(7): ENOSPC, EMFILE); it is polled too */
 function watchFile(path: string, changed: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(path, { persistent: false }, changed);

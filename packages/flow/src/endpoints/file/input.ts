@@ -1,17 +1,17 @@
 import type { Stats } from 'node:fs';
 
-/** Stands between the last chunk of a file and the first of the one that takes its place. */
+/** Separates the last chunk of a file from the first chunk of its successor. */
 export const BREAK = Symbol('break');
 
-/** What a path names, open to be read. Nothing here waits in the thread pool, which could not be left. */
+/** An open input. Blocking reads stay out of the thread pool: they could not be cancelled there. */
 export interface Input {
-  /** What is known of it; nothing of stdin. */
+  /** Absent for stdin. */
   stat?: Stats;
-  /** Memory before each chunk that its taker may overwrite, in bytes; 0 by default. */
+  /** Bytes before each chunk that the consumer may overwrite; default 0. */
   headroom?: number;
-  /** Whether a chunk is filled again after the next one; else its bytes do not change any more. */
+  /** Whether the memory of a chunk is reused after the next one; otherwise its bytes never change. */
   lends?: boolean;
-  /** Chunks to the end. Ends early when stopped. */
+  /** Ends at the end of the input, or when stopped. */
   chunks(): AsyncIterable<Buffer | typeof BREAK>;
   stop(): void;
 }

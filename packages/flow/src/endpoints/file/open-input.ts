@@ -8,24 +8,23 @@ import type { Input } from './input.js';
 import { TerminalInput } from './terminal-input.js';
 
 export interface InputOptions {
-  /** Sets a terminal raw. */
   engine: Pick<Engine, 'makeRaw'>;
-  /** The speed of a serial device; default as it is set. */
+  /** Speed of a serial device, in baud; default its present speed. */
   baud?: number | undefined;
-  /** Whether blocks of a file may be filled again, where their takers are done with them at once; default false. */
+  /** Whether the blocks of a file are reused, as {@link Input.lends} says; default false. */
   lends?: boolean;
 }
 
 /**
  * Opens a file, FIFO, terminal, device, or `-` for stdin.
- * @throws MPROXY_FILE; MPROXY_USAGE where a speed is given for what has none
+ * @throws MPROXY_FILE; MPROXY_USAGE for a speed on anything but a serial device or terminal
  */
 export function openInput(path: string, { engine, baud, lends = false }: InputOptions): Input {
   let fd: number | undefined;
   try {
-    // A stdin that was closed by whoever started the program is found out here.
+    // A stdin that the parent process closed is detected here.
     if (path === '-') return streamInput(process.stdin);
-    // Without O_NONBLOCK a FIFO's open waits for its writer (fifo(7)).
+    // Without O_NONBLOCK, opening a FIFO blocks until it has a writer (fifo(7)).
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     const stat = fstatSync(fd);
     if (stat.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });

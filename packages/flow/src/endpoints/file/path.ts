@@ -7,7 +7,7 @@ import type { Rotation } from './rotation/options.js';
 import { FileSink } from './sink.js';
 import { openStreamSink, type StreamSink, stdoutSink } from './stream-sink.js';
 
-/** Whether a path is a file, or will be: then several listeners get a file each. @throws MPROXY_FILE */
+/** Whether a path is a regular file or missing: several listeners then write one each. @throws MPROXY_FILE */
 export function isRegular(path: string): boolean {
   if (path === '-') return false;
   try {
@@ -20,8 +20,8 @@ export function isRegular(path: string): boolean {
 }
 
 /**
- * Opens what a path names, to append to: a file, a device, a FIFO, a terminal, or `-` for stdout. Only a file rotates.
- * @param mode of files that are made, 0 to 0o777; default 0666 less the umask
+ * Opens a file, device, FIFO, terminal, or `-` (stdout) for appending. Only a file rotates.
+ * @param mode of created files, 0 to 0o777; default 0666 less the umask
  * @throws MPROXY_FILE
  */
 export function openPathSink(

@@ -19,23 +19,23 @@ import { inPieces } from './hand-over.js';
 import type { Rotation } from './rotation/options.js';
 import { Rotator } from './rotation/rotator.js';
 
-/** Bytes kept in memory while the file cannot be written; beyond it whole datagrams are lost. */
+/** Bytes kept in memory while the file cannot be written; beyond this, whole datagrams are dropped. */
 const MEMORY_LIMIT = 64 * 1024 * 1024;
-/** Bytes gathered at most before they are written. */
+/** Gathered bytes that trigger a write. */
 const GATHER_LIMIT = 1024 * 1024;
 /** Buffers that one writev(2) takes (IOV_MAX). */
 const IOV_MAX = 1024;
-/** A batch of so many bytes is worth a system call of its own, which spares a copy. */
-const WORTH_A_CALL = 64 * 1024;
+/** A batch of at least this many bytes is written directly: one system call is cheaper than a copy. */
+const DIRECT_WRITE_SIZE = 64 * 1024;
 const RETRY_MS = 1000;
-/** A device that takes nothing now (EAGAIN) is asked again soon. */
-const BUSY_MS = 10;
-/** A thread that is writing is done soon. */
-const TURN_MS = 1;
+/** Retry after EAGAIN from a device. */
+const EAGAIN_RETRY_MS = 10;
+/** Retry while a thread holds the file lock. */
+const LOCK_RETRY_MS = 1;
 
 /**
- * A file that is appended to, or a device. What cannot be written is kept, up to a bound, and tried again. A receiving
- * thread writes to it by itself, and hands over what it could not write.
+ * Appends to a file or device. Unwritten bytes are kept, up to a limit, and retried. A receiving thread
+ * writes directly, and hands over the bytes that it could not write.
  */
 export class FileSink implements Sink {
   readonly dropReason = 'it could not be written';
@@ -44,14 +44,14 @@ export class FileSink implements Sink {
   readonly #backlog = new Backlog();
   readonly #file: AppendFile;
   readonly #rotator: Rotator | undefined;
-  /** Bytes at most of datagrams that are kept as one: what is rotated may be cut before any. */
-  readonly #most: number;
-  /** It is time for another file. */
+  /** Maximum size of joined datagrams in bytes. With rotation, 0: the file may end after any datagram. */
+  readonly #maxPiece: number;
+  /** A rotation is due, by the clock or as a retry. */
   #due = false;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
-  /** The error that stands between us and the file, by its code. */
-  #trouble: string | undefined;
+  /** Code of the error that blocks writing. */
+  #errorCode: string | undefined;
 
   constructor(
     private readonly program: Program,
@@ -61,10 +61,10 @@ export class FileSink implements Sink {
     mode?: number,
   ) {
     this.#file = new AppendFile(name, program.engine, mode);
-    this.#most = rotation ? 0 : PIECE;
-    if (rotation) this.#rotator = this.#rotating(rotation);
-    this.#measure();
-    program.onReload(() => this.#betweenWrites(() => this.#reopen()));
+    this.#maxPiece = rotation ? 0 : PIECE;
+    if (rotation) this.#rotator = this.#createRotator(rotation);
+    this.#updateSize();
+    program.onReload(() => this.#betweenThreadWrites(() => this.#reopen()));
   }
 
   get counts(): SinkCounts {
@@ -77,12 +77,12 @@ export class FileSink implements Sink {
   }
 
   inThread() {
-    // Counts are put before datagrams here.
+    // This frame puts a byte count before each datagram, which threads do not write.
     if (this.frame === 'octet-counted') return undefined;
     const target = this.#threads.target(this.#file.fd, endsEveryDatagram(this.frame));
     const handOver = (piece: HandedOver) => {
-      for (const due of this.#threads.take(piece))
-        inPieces(due, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins), this.#most);
+      for (const ready of this.#threads.take(piece))
+        inPieces(ready, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins), this.#maxPiece);
       this.flush();
     };
     return { files: [{ target, handOver }] };
@@ -90,21 +90,21 @@ export class FileSink implements Sink {
 
   write(given: Batch): void {
     const batch = encoded(given, this.frame);
-    const atOnce = batch.lent && batch.bytes >= WORTH_A_CALL && this.#backlog.empty;
-    // Of messages it is known where they end: as long as the file is not to be cut there they may be one piece.
-    const most = atOnce && batch.sizes && !this.#rotator ? batch.bytes : this.#most;
+    const direct = batch.lent && batch.bytes >= DIRECT_WRITE_SIZE && this.#backlog.empty;
+    // With known message sizes and no rotation, the batch can be one piece.
+    const maxPiece = direct && batch.sizes && !this.#rotator ? batch.bytes : this.#maxPiece;
     let kept = true;
     const take: Take = (slab, offset, length, datagrams, sizes) => {
       if (slab === ADDED_NEWLINE) {
         if (kept) this.#add(ADDED_NEWLINE, 0, false);
       } else {
-        const piece = atOnce ? slab.subarray(offset, offset + length) : batch.keep(offset, length);
-        kept = this.#add(piece, datagrams, true, atOnce ? sizes : sizes?.slice());
+        const piece = direct ? slab.subarray(offset, offset + length) : batch.keep(offset, length);
+        kept = this.#add(piece, datagrams, true, direct ? sizes : sizes?.slice());
       }
     };
-    toStream(batch, this.frame, take, most);
-    if (atOnce || this.#backlog.bytes >= GATHER_LIMIT) this.flush();
-    if (atOnce) this.#backlog.keep();
+    toStream(batch, this.frame, take, maxPiece);
+    if (direct || this.#backlog.bytes >= GATHER_LIMIT) this.flush();
+    if (direct) this.#backlog.keep();
   }
 
   flush(): void {
@@ -139,11 +139,11 @@ export class FileSink implements Sink {
   }
 
   /**
-   * @param begins whether a datagram begins with it; one that was begun is always kept
-   * @returns false when there is no room for it any more
+   * @param begins whether the piece starts at a datagram; the rest of a begun datagram is always kept
+   * @returns false if the piece was dropped because the memory limit is reached
    */
   #add(piece: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): boolean {
-    const full = this.#trouble !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
+    const full = this.#errorCode !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
     const kept = !full || !begins;
     if (kept) this.#backlog.add(piece, datagrams, begins, sizes);
     else this.#counts.dropped += datagrams;
@@ -165,8 +165,8 @@ export class FileSink implements Sink {
       this.#failed(error as NodeJS.ErrnoException);
       return;
     }
-    if (this.#trouble !== undefined) this.program.notice(`writing: ${this.name}: goes on`);
-    this.#trouble = undefined;
+    if (this.#errorCode !== undefined) this.program.notice(`writing: ${this.name}: goes on`);
+    this.#errorCode = undefined;
     if (this.#due && this.#threads.waiting) this.#rotate();
     this.#threads.allWritten();
   }
@@ -175,9 +175,9 @@ export class FileSink implements Sink {
     throwInternal(error);
     const code = error.code ?? error.message;
     const busy = code === 'EAGAIN';
-    this.#retry = setTimeout(() => this.#writeOut(), busy ? BUSY_MS : RETRY_MS);
-    if (this.#trouble === code) return;
-    this.#trouble = code;
+    this.#retry = setTimeout(() => this.#writeOut(), busy ? EAGAIN_RETRY_MS : RETRY_MS);
+    if (this.#errorCode === code) return;
+    this.#errorCode = code;
     if (busy) return;
     this.#counts.errors[code] = (this.#counts.errors[code] ?? 0) + 1;
     const bound = showMemory(MEMORY_LIMIT);
@@ -186,12 +186,12 @@ export class FileSink implements Sink {
     );
   }
 
-  /** logrotate moved the file away: what follows goes to a new one of that name. */
+  /** After logrotate moved the file away, writing continues in a new file of the same name. */
   #reopen(): void {
     this.#writeOut();
     try {
       this.#file.reopen();
-      this.#measure();
+      this.#updateSize();
       this.#counts.datagrams += this.#backlog.beginAgain();
       this.program.notice(`writing: ${this.name}: reopened`);
     } catch (error) {
@@ -199,12 +199,12 @@ export class FileSink implements Sink {
     }
   }
 
-  #rotating(rotation: Rotation): Rotator {
+  #createRotator(rotation: Rotation): Rotator {
     try {
       return new Rotator(this.program, this.#file, rotation, () => {
         this.#due = true;
-        this.#betweenWrites(() => {
-          // Else it is done before what waits is written.
+        this.#betweenThreadWrites(() => {
+          // Otherwise the next write rotates first.
           if (this.#due && this.#backlog.empty && !this.#threads.waiting) this.#rotate();
         });
       });
@@ -214,23 +214,23 @@ export class FileSink implements Sink {
     }
   }
 
-  /** For the time between two datagrams, while no thread writes. An empty file is not rotated. */
+  /** Call only between two datagrams, while no thread writes. An empty file is not rotated. */
   #rotate(): void {
     this.#due = false;
-    this.#measure();
+    this.#updateSize();
     if (!this.#rotator || this.#threads.size === 0) return;
-    if (this.#rotator.rotate()) this.#measure();
+    if (this.#rotator.rotate()) this.#updateSize();
     else this.#threads.limit = 0;
   }
 
-  /** How large the file is, whoever wrote it, and how large it may get. */
-  #measure(): void {
+  /** Reads the file's size, which other writers may have changed, and sets its limit. */
+  #updateSize(): void {
     this.#threads.limit = this.#rotator?.rotation.size ?? 0;
     this.#threads.size = this.#file.stat.size;
   }
 
-  #betweenWrites(act: () => void): void {
+  #betweenThreadWrites(act: () => void): void {
     if (this.#closed || this.#threads.inTurn(act)) return;
-    setTimeout(() => this.#betweenWrites(act), TURN_MS).unref();
+    setTimeout(() => this.#betweenThreadWrites(act), LOCK_RETRY_MS).unref();
   }
 }

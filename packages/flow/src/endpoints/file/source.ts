@@ -11,14 +11,13 @@ export interface FileOptions {
   frame: Frame;
   payload: number;
   flushAfter: number | undefined;
-  /** Gets the bytes as they were read. */
+  /** Receives the bytes as read. */
   tee: StreamSink | undefined;
 }
 
-/** A file, pipe, terminal or device, cut into datagrams. */
+/** Cuts a file, pipe, terminal or device into datagrams. */
 export class FileSource implements Source {
   readonly counts = sourceCounts();
-  /** Bytes read so far. */
   bytesRead = 0;
 
   constructor(

@@ -11,12 +11,12 @@ import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
 import { standardStream, TerminalStream } from './terminal.js';
 
-/** Bytes kept for a reader that is slow; beyond it whole datagrams are dropped. */
+/** Bytes queued for a slow reader; beyond this, whole datagrams are dropped. */
 const QUEUE_LIMIT = 8 * 1024 * 1024;
-/** Bytes queued at which a stream source waits. */
+/** Queued bytes at which a stream source waits. */
 const WAIT_AT = 1024 * 1024;
 
-/** stdout, a FIFO or a terminal: a reader that may be slow, and may go away. */
+/** stdout, a FIFO or a terminal: its reader may be slow or go away. */
 export class StreamSink implements Sink {
   readonly counts = sinkCounts();
   readonly dropReason = 'its reader did not keep up';
@@ -24,7 +24,7 @@ export class StreamSink implements Sink {
   readonly ended: Promise<void>;
   readonly #coalescer: Coalescer;
   readonly #queue: OutputQueue;
-  /** An error ended it, not its reader. */
+  /** It ended with an error, not because its reader went away. */
   #broken = false;
 
   constructor(
@@ -32,10 +32,10 @@ export class StreamSink implements Sink {
     readonly name: string,
     private readonly stream: Writable,
     frame: Frame,
-    /** Whether the source waits when the reader is slow, instead of dropping. */
+    /** Whether the source waits for a slow reader instead of dropping datagrams. */
     private readonly waits: boolean,
   ) {
-    this.#coalescer = new Coalescer(frame, (...chunk) => this.#pass(...chunk));
+    this.#coalescer = new Coalescer(frame, (...chunk) => this.#enqueue(...chunk));
     this.#queue = new OutputQueue(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
     this.ended = new Promise((resolve) => {
       stream.once('error', (error) => {
@@ -50,7 +50,7 @@ export class StreamSink implements Sink {
     this.#coalescer.add(batch);
   }
 
-  /** Bytes of a stream, which are no datagrams: the client's tee. */
+  /** Writes stream bytes that are not datagrams: the client's tee. */
   writeBytes(chunk: Buffer): Promise<void> | undefined {
     if (this.#queue.offer(chunk)) this.counts.bytes += chunk.length;
     return this.room();
@@ -60,7 +60,7 @@ export class StreamSink implements Sink {
     this.#coalescer.flush();
   }
 
-  #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
+  #enqueue(chunk: Buffer, datagrams: number, lease?: Lease): void {
     if (this.#queue.offer(chunk, lease)) {
       this.counts.datagrams += datagrams;
       this.counts.bytes += chunk.length;
@@ -86,9 +86,9 @@ export class StreamSink implements Sink {
 
   #failed(error: NodeJS.ErrnoException): void {
     this.stream.destroy();
-    // A terminal that hung up is a reader that is gone, too.
-    const left = error.code === 'EPIPE' || (error.code === 'EIO' && this.stream instanceof TerminalStream);
-    if (left) {
+    // A terminal that hung up counts as a reader that went away.
+    const gone = error.code === 'EPIPE' || (error.code === 'EIO' && this.stream instanceof TerminalStream);
+    if (gone) {
       this.program.notice(`${this.name}: closed by its reader`);
       return;
     }
@@ -99,8 +99,8 @@ export class StreamSink implements Sink {
 }
 
 /**
- * Opens a FIFO or terminal to write to. A FIFO is opened for reading too, so that it opens before its reader does
- * and outlives it (fifo(7)); neither is opened through the thread pool, which could not be left while it waits.
+ * Opens a FIFO or terminal for writing. O_RDWR opens a FIFO before its reader does, and keeps it open
+ * afterwards (fifo(7)). Neither is opened in the thread pool, where a blocked call could not be cancelled.
  */
 export function openStreamSink(program: Program, path: string, frame: Frame): StreamSink {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -113,7 +113,7 @@ export function openStreamSink(program: Program, path: string, frame: Frame): St
   }
 }
 
-/** The one writer to stdout. */
+/** The single writer to stdout. */
 export function stdoutSink(program: Program, frame: Frame, waits: boolean): StreamSink {
   return program.sharedSink(
     'stdout',

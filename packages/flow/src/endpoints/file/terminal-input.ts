@@ -2,30 +2,29 @@ import { closeSync, type Stats } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import type { Input } from './input.js';
 
-/** What reading tells of a terminal whose other end is gone. */
-const GONE = new Set(['EIO', 'ENXIO', 'ENODEV']);
+/** Errors of read(2) on a terminal or device that hung up or was unplugged. */
+const GONE_CODES = new Set(['EIO', 'ENXIO', 'ENODEV']);
 
-/** Whether an error of reading says that the device is gone. */
 export function isGone(error: unknown): boolean {
-  return error instanceof DeviceGone || GONE.has((error as NodeJS.ErrnoException).code ?? '');
+  return error instanceof DeviceGone || GONE_CODES.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
-/** A terminal or serial device has no end: it was unplugged, or hung up (SIGHUP, termios(3)). */
+/** End of file on a terminal or serial device: it was unplugged or hung up (SIGHUP, termios(3)). */
 export class DeviceGone extends Error {
   constructor() {
     super('the device disappeared');
   }
 }
 
-/** A terminal or serial device opened by its path: byte for byte, without echo. It gets its mode back at the end. */
+/** A terminal or serial device opened by its path: raw, without echo. Its mode is restored at the end. */
 export class TerminalInput implements Input {
   #stopped = false;
   #closed = false;
   readonly #stream: ReadStream;
-  /** Whether the stream reads the very descriptor that it was given. */
+  /** Whether the stream reads `fd` itself. */
   readonly #shared: boolean;
 
-  /** @param fd raw, and closed with this */
+  /** @param fd in raw mode; closed with this input */
   constructor(
     private readonly fd: number,
     readonly stat: Stats,
@@ -39,7 +38,7 @@ export class TerminalInput implements Input {
   /** @throws DeviceGone */
   async *chunks(): AsyncGenerator<Buffer> {
     try {
-      // Its mode is restored before it is closed.
+      // The mode must be restored before the stream is closed.
       for await (const chunk of this.#stream.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
     } catch (error) {
       if (!isGone(error) && !this.#stopped) throw error;
@@ -55,9 +54,9 @@ export class TerminalInput implements Input {
   }
 
   /**
-   * As a rule the stream reads a descriptor of its own (uv_tty_init opens the terminal anew, libuv src/unix/tty.c): the
-   * one it was given stays open, and keeps the device from being given up by the kernel. Where it reads the given one,
-   * that is closed with it, and may be another's then.
+   * The stream usually reads its own descriptor (uv_tty_init reopens the terminal, libuv src/unix/tty.c):
+   * `fd` then stays open and keeps the kernel from releasing the device. If the stream reads `fd` itself,
+   * destroying it closes `fd`, whose number may be reused at once.
    */
   #close(): void {
     if (this.#closed) return;

@@ -3,27 +3,27 @@ import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { throwInternal } from 'mproxy-base';
 
-/** How soon a terminal that takes nothing is tried again, in milliseconds: soon at first, then less and less often. */
+/** Delay before a write is retried after EAGAIN: doubles from the first to the last, in milliseconds. */
 const FIRST_RETRY_MS = 1;
 const LAST_RETRY_MS = 20;
-/** Bytes written at once, and how long until the event loop has its turn: a console draws slowly, and never answers EAGAIN. */
+/** Bytes per write(2), and milliseconds until the event loop runs: a slow console never returns EAGAIN. */
 const PIECE = 4096;
-const TURN_MS = 1;
-/** /dev/ptmx, 5:2 (Linux, admin-guide/devices.txt): who opens it anew gets another pseudo-terminal (ptmx(4)). */
+const YIELD_MS = 1;
+/** /dev/ptmx, 5:2 (Linux, admin-guide/devices.txt): reopening creates another pseudo-terminal (ptmx(4)). */
 const PTMX = 0x502;
 
 /**
- * A terminal, written to without ever waiting for it. Node's own stream blocks the whole program while a terminal is
- * stopped (Ctrl-S), or its other side does not read. The kernel does not say when it can be written to again where
- * another process waits for the same: it is tried again.
+ * Writes to a terminal without blocking. Node's own stream blocks the program while the terminal is stopped
+ * (Ctrl-S) or its other side does not read. With another process waiting on the same terminal, poll(2) does
+ * not report it writable: writes are retried by a timer.
  */
 export class TerminalStream extends Writable {
   #retry: NodeJS.Timeout | undefined;
-  #more: NodeJS.Immediate | undefined;
-  /** When the event loop last had its turn, by `performance.now()`. */
-  #turn = 0;
+  #immediate: NodeJS.Immediate | undefined;
+  /** Last return to the event loop, by `performance.now()`. */
+  #lastYield = 0;
 
-  /** @param fd of its own, opened with O_NONBLOCK; closed with the stream */
+  /** @param fd opened with O_NONBLOCK for this stream alone; closed with it */
   constructor(private readonly fd: number) {
     super();
   }
@@ -34,7 +34,7 @@ export class TerminalStream extends Writable {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#retry);
-    clearImmediate(this.#more);
+    clearImmediate(this.#immediate);
     close(this.fd, (failed) => done(error ?? failed));
   }
 
@@ -42,35 +42,35 @@ export class TerminalStream extends Writable {
     let at = 0;
     try {
       while (at < bytes.length) {
-        if (performance.now() - this.#turn > TURN_MS) {
-          this.#nextTurn(bytes.subarray(at), done);
+        if (performance.now() - this.#lastYield > YIELD_MS) {
+          this.#putLater(bytes.subarray(at), done);
           return;
         }
         at += writeSync(this.fd, bytes, at, Math.min(PIECE, bytes.length - at));
       }
     } catch (error) {
-      const later = (error as NodeJS.ErrnoException).code === 'EAGAIN';
+      const busy = (error as NodeJS.ErrnoException).code === 'EAGAIN';
       const next = at > 0 ? FIRST_RETRY_MS : Math.min(2 * retryMs, LAST_RETRY_MS);
-      if (later) this.#retry = setTimeout(() => this.#put(bytes.subarray(at), next, done), next);
+      if (busy) this.#retry = setTimeout(() => this.#put(bytes.subarray(at), next, done), next);
       else done(error as Error);
       return;
     }
     done();
   }
 
-  #nextTurn(bytes: Buffer, done: (error?: Error | null) => void): void {
-    this.#more = setImmediate(() => {
-      this.#turn = performance.now();
+  #putLater(bytes: Buffer, done: (error?: Error | null) => void): void {
+    this.#immediate = setImmediate(() => {
+      this.#lastYield = performance.now();
       this.#put(bytes, FIRST_RETRY_MS, done);
     });
   }
 }
 
 /**
- * Opens the terminal behind a descriptor anew, to write to without waiting. O_NONBLOCK belongs to an open file, which
- * other processes share: the shell that started this one must not find its terminal changed (open(2), fcntl(2)).
- * @returns a descriptor; undefined where the given one is no terminal, or its terminal cannot be opened again: it is
- * another user's and not that of this session, or the system has no /proc
+ * Reopens the terminal of a descriptor for non-blocking writes. O_NONBLOCK belongs to the open file
+ * description (open(2), fcntl(2)), which is shared with the shell that started this program.
+ * @returns undefined if the descriptor is not a terminal, or it cannot be reopened: it belongs to another
+ * user and is not the controlling terminal, or there is no /proc
  */
 export function reopenTerminal(fd: number): number | undefined {
   if (!isatty(fd)) return undefined;
@@ -88,7 +88,7 @@ function openToWrite(path: string): number | undefined {
   }
 }
 
-/** Whether a device is the terminal of this session, which /dev/tty names, whosever it is (tty(4), proc_pid_stat(5)). */
+/** Whether a device is the controlling terminal, which /dev/tty opens (tty(4), proc_pid_stat(5)). */
 function isControlling(device: number): boolean {
   try {
     const [, fields = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?=[^)]*$)/);
@@ -99,7 +99,7 @@ function isControlling(device: number): boolean {
   }
 }
 
-/** stdout (1) or stderr (2), as a stream that does not block where it can be had. */
+/** stdout (1) or stderr (2); a terminal as a non-blocking stream if it can be reopened. */
 export function standardStream(fd: 1 | 2): Writable {
   const terminal = reopenTerminal(fd);
   if (terminal !== undefined) return new TerminalStream(terminal);

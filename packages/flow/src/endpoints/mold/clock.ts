@@ -1,18 +1,15 @@
-/**
- * Milliseconds that this program ran. While it was stopped, or held up, nobody was silent, and no answer late: what
- * came meanwhile is still to be read.
- */
+/** A clock in milliseconds that excludes stalls of this process: packets received meanwhile are unread. */
 export class RunningClock {
-  #lookedAt = performance.now();
+  #calledAt = performance.now();
   #stalled = 0;
 
-  /** @param most whoever looks at it looks more often than that, ms */
-  constructor(private readonly most: number) {}
+  /** @param maxInterval a longer interval between two calls of now() is a stall, in milliseconds */
+  constructor(private readonly maxInterval: number) {}
 
   now(): number {
     const now = performance.now();
-    if (now - this.#lookedAt > this.most) this.#stalled += now - this.#lookedAt;
-    this.#lookedAt = now;
+    if (now - this.#calledAt > this.maxInterval) this.#stalled += now - this.#calledAt;
+    this.#calledAt = now;
     return now - this.#stalled;
   }
 }

@@ -1,15 +1,14 @@
 import { failure } from 'mproxy-base';
 
 /**
- * What packets of MoldUDP64 are made in, or taken apart.
- * @param which what the user calls it
+ * Allocates memory for building or parsing MoldUDP64 packets.
+ * @param which its name in the error
  * @throws MPROXY_MEMORY
  */
-export function takeMemory<T>(which: string, take: () => T): T {
+export function takeMemory<T>(which: string, allocate: () => T): T {
   try {
-    return take();
+    return allocate();
   } catch (error) {
-    // A RangeError where the system has no memory.
     throw failure('MPROXY_MEMORY', 'mold', which, (error as Error).message);
   }
 }

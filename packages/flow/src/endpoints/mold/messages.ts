@@ -3,53 +3,53 @@ import { Copier, SLACK } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import { takeMemory } from './memory.js';
 
-/** Messages gathered at most, in bytes with their lengths, and their number: a packet's always fit. */
-const ROOM = 256 * 1024;
-const MOST = 65_536;
-/** In the copier's memory: the messages begin it, then come their lengths, and what a packet holds is put behind these. */
-const SIZES = ROOM + SLACK;
-const PACKET = SIZES + MOST * Uint16Array.BYTES_PER_ELEMENT;
-const LARGEST = 64 * 1024;
+/** Limits on gathered messages: bytes, their length fields included, and number. A packet always fits. */
+const MAX_BYTES = 256 * 1024;
+const MAX_MESSAGES = 65_536;
+/** Layout of the copier's memory: the messages, their lengths, then the current packet. */
+const SIZES_AT = MAX_BYTES + SLACK;
+const PACKET_AT = SIZES_AT + MAX_MESSAGES * Uint16Array.BYTES_PER_ELEMENT;
+const MAX_PACKET = 64 * 1024;
 const WORD = 8;
-/** Bytes that are worth a system call, and still lie in the processor's cache. */
-const ENOUGH = 128 * 1024;
+/** Bytes that are worth a system call and still fit the processor's cache. */
+const DELIVER_BYTES = 128 * 1024;
 
-/** Takes messages out of packets, and delivers many at once, one behind the other, without the lengths before them. */
+/** Extracts messages from packets, and delivers many at once, contiguous and without length fields. */
 export class Messages {
   deliver: Deliver = () => undefined;
   readonly #batch = new Batch();
-  readonly #copier = takeMemory('receiving', () => new Copier(PACKET + WORD + LARGEST + SLACK));
-  readonly #sizes = new Uint16Array(this.#copier.memory.buffer, SIZES, MOST);
+  readonly #copier = takeMemory('receiving', () => new Copier(PACKET_AT + WORD + MAX_PACKET + SLACK));
+  readonly #sizes = new Uint16Array(this.#copier.memory.buffer, SIZES_AT, MAX_MESSAGES);
   #bytes = 0;
   #count = 0;
-  #idle: NodeJS.Immediate | undefined;
+  #passTimer: NodeJS.Immediate | undefined;
 
   constructor() {
     this.#batch.lent = true;
   }
 
-  /** Takes so many messages that lie in a packet one behind the other, each with its length before it. */
+  /** Takes `count` contiguous messages of a packet, each preceded by its length. */
   add(packet: Buffer, offset: number, length: number, count: number): void {
-    if (this.#bytes + length > ROOM || this.#count + count > MOST) this.pass();
-    // V8 copies memory that threads share word by word, if both sides lie alike in a word; else byte by byte.
-    const at = PACKET + ((packet.byteOffset + offset) % WORD);
+    if (this.#bytes + length > MAX_BYTES || this.#count + count > MAX_MESSAGES) this.pass();
+    // V8 copies shared memory by word if source and target are aligned alike, else by byte.
+    const at = PACKET_AT + ((packet.byteOffset + offset) % WORD);
     packet.copy(this.#copier.memory, at, offset, offset + length);
-    this.#bytes = this.#copier.strip(at, count, this.#bytes, SIZES + 2 * this.#count);
+    this.#bytes = this.#copier.strip(at, count, this.#bytes, SIZES_AT + 2 * this.#count);
     this.#count += count;
   }
 
-  /** Delivers what was gathered if that is much; else when the event loop has read for a turn. */
+  /** Delivers the gathered messages if there is much, else after the event loop's current reads. */
   passSoon(): void {
-    if (this.#bytes >= ENOUGH) this.pass();
-    else if (this.#count > 0) this.#idle ??= setImmediate(this.#whenIdle);
+    if (this.#bytes >= DELIVER_BYTES) this.pass();
+    else if (this.#count > 0) this.#passTimer ??= setImmediate(this.#whenIdle);
   }
 
   readonly #whenIdle = (): void => {
-    this.#idle = undefined;
+    this.#passTimer = undefined;
     this.pass();
   };
 
-  /** Delivers what was gathered. */
+  /** Delivers the gathered messages. */
   pass(): void {
     const bytes = this.#bytes;
     const count = this.#count;

@@ -3,27 +3,27 @@ import { parseDuration, parseRate, parseSize, type Rate, usage } from 'mproxy-ba
 import { MoldError, sessionName } from 'mproxy-mold';
 import { type Address, type AddressRule, isGroup, parseAddress } from 'mproxy-net';
 
-/** How the sending side of `frame=mold` works. */
+/** Options of the sending side of `frame=mold`. */
 export interface MoldSendOptions {
-  /** The session's name, 1 to 10 printable ASCII characters; default one of its own each run. */
+  /** The session's name, 1 to 10 printable ASCII characters; default random for each run. */
   session?: string;
   /** Retransmission buffer size; default 256 MiB, at least 1 MiB. */
   retain?: number | string;
-  /** How fast at most what is asked for is sent again, in all, `100Mbps` or `5000pps`; default `rate`, else 1 Gbps. */
+  /** Limit on all retransmissions together, `100Mbps` or `5000pps`; default `rate`, else 1 Gbps. */
   repairRate?: string;
-  /** How long after the end, or the last request after it, requests are still answered, as `2s`; default 2 seconds. */
+  /** How long requests are answered after the end or the last request, as `2s`; default 2 seconds. */
   linger?: number | string;
 }
 
-/** How the receiving side of `frame=mold` works. */
+/** Options of the receiving side of `frame=mold`. */
 export interface MoldReceiveOptions {
-  /** Ask for everything from the first message of each session. */
+  /** Request all messages from the first of each session. */
   fromStart?: boolean;
-  /** End when every session that was heard has ended, at least one. */
+  /** End when at least one session was received and all have ended. */
   once?: boolean;
-  /** `HOST:PORT` to send requests to; default where the data comes from. */
+  /** `HOST:PORT` to send requests to; default the source of the data. */
   requestAddr?: string;
-  /** How long after it was first asked for a message is given up, as `10s`; default 10 seconds. */
+  /** Time from the first request for a message until it is given up, as `10s`; default 10 seconds. */
   repairTimeout?: number | string;
 }
 
@@ -41,20 +41,20 @@ export interface MoldReceiving {
   repairTimeout: number;
 }
 
-/** A packet of any size fits several times. */
-const SMALLEST_STORE = 1024 * 1024;
-/** Places in the store are kept in 32 bits, and something stands beside it. */
-const LARGEST_STORE = 4095 * 1024 ** 2;
+/** Holds several packets of any size. */
+const MIN_STORE = 1024 * 1024;
+/** Offsets are 32 bits, and the same memory holds a line buffer. */
+const MAX_STORE = 4095 * 1024 ** 2;
 const REPAIR_RATE: Rate = { unit: 'bits', perSecond: 1e9 };
 const REQUEST_ADDR: AddressRule = { flag: '--request-addr', keys: [], listens: false };
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
-/** @param used whether an address sends by `frame=mold` @throws MPROXY_USAGE */
+/** @param used whether an address sends with `frame=mold` @throws MPROXY_USAGE */
 export function readMoldSending(options: MoldSendOptions, used: boolean, rate?: Rate): MoldSending {
   forbidUnused(options, ['session', 'retain', 'repairRate', 'linger'], used, 'no address sends with it');
   const { session, retain = '256MiB', repairRate, linger = '2s' } = options;
   const bytes = parseSize('--retain', retain);
-  if (bytes < SMALLEST_STORE || bytes > LARGEST_STORE)
+  if (bytes < MIN_STORE || bytes > MAX_STORE)
     throw usage('--retain', String(retain), 'not a size from 1MiB to 4095MiB');
   return {
     session: session === undefined ? newSession() : readSession(session),
@@ -64,7 +64,7 @@ export function readMoldSending(options: MoldSendOptions, used: boolean, rate?: 
   };
 }
 
-/** @param used whether an address receives by `frame=mold` @throws MPROXY_USAGE */
+/** @param used whether an address receives with `frame=mold` @throws MPROXY_USAGE */
 export function readMoldReceiving(options: MoldReceiveOptions, used: boolean): MoldReceiving {
   forbidUnused(options, ['fromStart', 'requestAddr', 'repairTimeout'], used, 'no address receives with it');
   const { fromStart = false, once = false, requestAddr, repairTimeout = '10s' } = options;
@@ -83,7 +83,7 @@ function forbidUnused<O>(options: O, names: (keyof O & string)[], used: boolean,
   throw usage(flag, 'given', `it is for frame=mold, and ${why}`);
 }
 
-/** Two runs must not be taken for one: 36^10 names. */
+/** Random, one of 36^10 names: two runs must not share a session. */
 function newSession(): string {
   return Array.from({ length: 10 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 }

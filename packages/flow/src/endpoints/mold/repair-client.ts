@@ -5,23 +5,23 @@ import { resolveFirst, scoped } from 'mproxy-net';
 import type { RunningClock } from './clock.js';
 import type { Session } from './session.js';
 
-/** Asked of the kernel for the socket that answers come to, in bytes; a quarter of what it grants may be asked for. */
-const ANSWER_BUFFER = 4 * 1024 * 1024;
-/** All sessions are looked at for what is due at most so often: a flood of packets must not make it dear. */
+/** SO_RCVBUF for retransmissions, in bytes. A quarter of the granted size may be outstanding. */
+const RECEIVE_BUFFER = 4 * 1024 * 1024;
+/** Minimum interval between checks of all sessions, ms: a flood of packets must not be costly. */
 const SWEEP_MS = 2;
 
 export interface AskingEvents {
-  /** What a request brought, or whatever else came to its socket. */
+  /** Takes a datagram that arrived at the request socket. */
   onMessage: OnMessage;
-  /** Everything of a session was delivered, or given up. */
+  /** All messages of a session were delivered or given up. */
   ended: (session: Session) => void;
-  /** What was given up by the clock alone let something be delivered. */
+  /** The timer ran: messages given up may have released later ones. */
   passed: () => void;
 }
 
-/** Asks for what sessions miss when it is due, by a socket of its own. */
+/** Sends due requests for missing messages, from a socket of its own. */
 export class RepairClient {
-  /** Where all requests go; undefined: where the data of a session comes from. */
+  /** Destination of all requests; undefined: the source of each session's data. */
   to: SocketAddress | undefined;
   #requests: RequestSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -34,7 +34,7 @@ export class RepairClient {
     private readonly events: AskingEvents,
   ) {}
 
-  /** @param local where the data comes to @param signal ends a look-up @throws the signal's reason */
+  /** @param local where data is received @param signal cancels resolution @throws the signal's reason */
   async open(
     engine: Engine,
     requestAddr: Address | undefined,
@@ -47,7 +47,7 @@ export class RepairClient {
     }
     const family = (this.to?.address ?? local.address).includes(':') ? 6 : 4;
     const { onMessage } = this.events;
-    this.#requests = await engine.openRequestSocket({ family, receiveBuffer: ANSWER_BUFFER, onMessage });
+    this.#requests = await engine.openRequestSocket({ family, receiveBuffer: RECEIVE_BUFFER, onMessage });
   }
 
   close(): void {
@@ -55,12 +55,12 @@ export class RepairClient {
     this.#requests?.close();
   }
 
-  /** Bytes that may be asked for and not yet come. */
+  /** Bytes that may be outstanding. */
   get room(): number {
     return (this.#requests?.receiveBuffer ?? 0) / 4;
   }
 
-  /** Asks for what is missing and due, and comes back when the next is. */
+  /** Requests missing messages that are due, and schedules the next check. */
   ask(now: number): void {
     const next = this.#sweptAt + SWEEP_MS;
     this.#wakeAt(now < next ? next : now + this.#sweep(now), now);
@@ -69,17 +69,17 @@ export class RepairClient {
   /** @returns milliseconds until something is due */
   #sweep(now: number): number {
     this.#sweptAt = now;
-    let again = Number.POSITIVE_INFINITY;
+    let delay = Number.POSITIVE_INFINITY;
     for (const session of this.sessions.values()) {
       const { tracker } = session;
       if (session.over || !tracker.waits) continue;
-      again = Math.min(
-        again,
+      delay = Math.min(
+        delay,
         tracker.ask(now, (first, count) => this.#request(session, first, count)),
       );
       if (tracker.ended) this.events.ended(session);
     }
-    return again;
+    return delay;
   }
 
   #wakeAt(time: number, now: number): void {

@@ -13,71 +13,71 @@ import {
   sessionOf,
 } from 'mproxy-mold';
 
-/** Sends a packet back to who asked, from the socket that heard it. */
+/** Sends a packet to a requester, from the socket that received its request. */
 export type Reply = (bytes: Buffer, to: SocketAddress) => void;
 
-/** Ranges that may wait, of all requesters together and of one alone; what is beyond that is asked for again. */
-const MOST_RANGES = 16_384;
-const MOST_OF_ONE = 1024;
-const LEAST_OF_ONE = 8;
-const MOST_REQUESTERS = 4096;
-/** Bytes that one request may bring; for more, its sender asks again. */
-const MOST_ANSWER = 256 * 1024;
-/** A receiver that asks for what so many bytes were sent after is far behind; or a quarter of the store. */
+/** Limits on queued ranges, of all requesters and of one. Ranges beyond are requested again. */
+const MAX_RANGES = 16_384;
+const MAX_RANGES_EACH = 1024;
+const MIN_RANGES_EACH = 8;
+const MAX_REQUESTERS = 4096;
+/** Limit on bytes sent for one request; the receiver requests the rest again. */
+const MAX_ANSWER = 256 * 1024;
+/** A receiver is far behind when this many bytes, or a quarter of the store, follow the requested message. */
 const FAR_BEHIND = 16 * 1024 * 1024;
-/** Who has not asked for so long gets no more: who still lacks something asks again, and who does not must not hold up an end. */
-const FORGET_MS = 3000;
-/** Bytes of a packet where they are counted, not measured. */
-const SMALL_PACKET = 1024;
-/** How long an unused allowance is saved up, and how soon one is looked for again, ms. */
+/** Requesters silent for this long are dropped, ms: live ones ask again, others must not delay the end. */
+const REQUESTER_TIMEOUT_MS = 3000;
+/** Assumed packet size for a rate in packets per second, in bytes. */
+const ASSUMED_PACKET = 1024;
+/** Depth of the token bucket, and the interval between refills, in milliseconds. */
 const BURST_MS = 10;
-const SERVE_MS = 1;
+const REFILL_MS = 1;
 
 interface Range {
   next: number;
   end: number;
-  /** Bytes that were sent for it. */
+  /** Bytes sent for it. */
   bytes: number;
 }
 
 interface Requester {
   to: SocketAddress;
   reply: Reply;
-  askedAt: number;
-  /** None overlaps another: asked twice is asked once. */
+  requestedAt: number;
+  /** They do not overlap: a repeated request is answered once. */
   ranges: Set<Range>;
 }
 
 export interface RepairCounts {
-  /** Requests heard, and those that no sender of this session could have meant. */
+  /** Requests received, and those refused: invalid, for another session, or beyond the limits. */
   requests: number;
   refused: number;
-  /** Packets sent again. */
+  /** Packets retransmitted. */
   answers: number;
 }
 
 /**
- * Answers requests: each requester in its turn, a packet at a time, all together at a bounded rate. So a storm of
- * requests costs no more than that rate, and leaves everybody a share of it.
+ * Retransmits round-robin, one packet per requester, with a limit on the total rate: a storm of requests
+ * costs no more than that rate, and every requester gets its turn.
  */
 export class RepairServer {
   readonly counts: RepairCounts = { requests: 0, refused: 0, answers: 0 };
-  /** When something was last asked for, by `performance.now()`. */
+  /** Time of the last request, by `performance.now()`. */
   askedAt = 0;
-  /** When that was by a receiver that is far behind. */
+  /** Time of the last request from a receiver that is far behind. */
   lateAt = Number.NEGATIVE_INFINITY;
   readonly #requesters = new Map<string, Requester>();
   readonly #scratch = Buffer.alloc(65_536);
   readonly #perMs: number;
   readonly #farBehind: number;
-  #allowance = 0;
-  #allowedAt = performance.now();
+  #tokens = 0;
+  #refilledAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly store: PacketStore,
     private readonly session: string,
-    /** The number of the next message; what is asked from there on does not exist. */
+    /** The number of the next message; it and later ones do not exist yet. */
     private readonly next: () => number,
     private readonly rate: Rate,
   ) {
@@ -85,18 +85,18 @@ export class RepairServer {
     this.#farBehind = Math.min(FAR_BEHIND, store.slab.length / 4);
   }
 
-  /** Whether something is still to be answered. */
+  /** Whether requests are queued. */
   get busy(): boolean {
     return this.#requesters.size > 0;
   }
 
-  /** Milliseconds that sending all that is kept once more takes, about. */
+  /** Approximate time to retransmit the whole store, in milliseconds. */
   get storeMs(): number {
-    const each = this.rate.unit === 'bits' ? 8 : 1 / SMALL_PACKET;
+    const each = this.rate.unit === 'bits' ? 8 : 1 / ASSUMED_PACKET;
     return (this.store.slab.length * each) / this.#perMs;
   }
 
-  /** Takes whatever a sending socket heard. */
+  /** Takes a datagram that arrived at a sending socket. */
   onMessage(bytes: Buffer, from: SocketAddress, reply: Reply): void {
     this.counts.requests++;
     const range = this.#read(bytes);
@@ -128,48 +128,48 @@ export class RepairServer {
   }
 
   #queue(range: Range, to: SocketAddress, reply: Reply): boolean {
-    const name = showAddress(to);
-    let requester = this.#requesters.get(name);
+    const key = showAddress(to);
+    let requester = this.#requesters.get(key);
     if (!requester) {
-      if (this.#requesters.size === MOST_REQUESTERS) return false;
-      requester = { to: { ...to }, reply, askedAt: 0, ranges: new Set() };
-      this.#requesters.set(name, requester);
+      if (this.#requesters.size === MAX_REQUESTERS) return false;
+      requester = { to: { ...to }, reply, requestedAt: 0, ranges: new Set() };
+      this.#requesters.set(key, requester);
     }
-    requester.askedAt = performance.now();
+    requester.requestedAt = performance.now();
     const { ranges } = requester;
-    const share = Math.max(LEAST_OF_ONE, Math.min(MOST_OF_ONE, MOST_RANGES / this.#requesters.size));
-    for (const waiting of ranges) leaveOut(range, waiting);
+    const limit = Math.max(MIN_RANGES_EACH, Math.min(MAX_RANGES_EACH, MAX_RANGES / this.#requesters.size));
+    for (const queued of ranges) subtract(range, queued);
     if (range.next >= range.end) return true;
-    if (ranges.size >= share) return false;
+    if (ranges.size >= limit) return false;
     ranges.add(range);
     return true;
   }
 
-  /** Goes round the requesters as far as the allowance goes. */
+  /** Serves requesters in turn while tokens last. */
   #serve(): void {
     this.#timer = undefined;
-    this.#allow();
-    while (this.#allowance > 0) {
+    this.#refill();
+    while (this.#tokens > 0) {
       const [entry] = this.#requesters;
       if (!entry) return;
-      const [name, requester] = entry;
-      this.#requesters.delete(name);
-      if (this.#allowedAt - requester.askedAt > FORGET_MS) continue;
+      const [key, requester] = entry;
+      this.#requesters.delete(key);
+      if (this.#refilledAt - requester.requestedAt > REQUESTER_TIMEOUT_MS) continue;
       this.#serveOne(requester);
-      // Behind the others.
-      if (requester.ranges.size > 0) this.#requesters.set(name, requester);
+      // To the end of the queue.
+      if (requester.ranges.size > 0) this.#requesters.set(key, requester);
     }
-    if (this.busy) this.#timer = setTimeout(() => this.#serve(), SERVE_MS);
+    if (this.busy) this.#timer = setTimeout(() => this.#serve(), REFILL_MS);
   }
 
   #serveOne({ to, reply, ranges }: Requester): void {
     const [range] = ranges;
     if (!range) return;
     const sent = this.#send(range, to, reply);
-    if (!sent || range.next >= range.end || range.bytes >= MOST_ANSWER) ranges.delete(range);
+    if (!sent || range.next >= range.end || range.bytes >= MAX_ANSWER) ranges.delete(range);
   }
 
-  /** Sends the next packet of a range. @returns false when there is no more of it */
+  /** Sends the next packet of a range. @returns false when the store has no more of it */
   #send(range: Range, to: SocketAddress, reply: Reply): boolean {
     const found = answer(this.store, range.next, range.end - range.next, this.#scratch);
     if (found) {
@@ -183,31 +183,31 @@ export class RepairServer {
     }
     const { oldest } = this.store;
     if (oldest === undefined || oldest <= range.next) return false;
-    this.#tellOldest(oldest, to, reply);
+    this.#sendOldest(oldest, to, reply);
     range.next = oldest;
     return oldest < range.end;
   }
 
-  /** A heartbeat with a number that is past is news to nobody but our receivers: what is before it cannot be had. */
-  #tellOldest(oldest: number, to: SocketAddress, reply: Reply): void {
+  /** A past heartbeat number tells mproxy receivers that earlier messages are no longer stored. */
+  #sendOldest(oldest: number, to: SocketAddress, reply: Reply): void {
     this.#spend(HEADER);
     reply(headerAlone(this.session, oldest, HEARTBEAT), to);
   }
 
-  #allow(): void {
+  #refill(): void {
     const now = performance.now();
-    const most = Math.max(this.#perMs * BURST_MS, 1);
-    this.#allowance = Math.min(most, this.#allowance + (now - this.#allowedAt) * this.#perMs);
-    this.#allowedAt = now;
+    const depth = Math.max(this.#perMs * BURST_MS, 1);
+    this.#tokens = Math.min(depth, this.#tokens + (now - this.#refilledAt) * this.#perMs);
+    this.#refilledAt = now;
   }
 
   #spend(bytes: number): void {
-    this.#allowance -= this.rate.unit === 'bits' ? bytes * 8 : 1;
+    this.#tokens -= this.rate.unit === 'bits' ? bytes * 8 : 1;
   }
 }
 
-/** Takes from a range what another that still waits will bring; what lies on both sides of that is asked for again. */
-function leaveOut(range: Range, { next, end }: Range): void {
+/** Removes the overlap with a queued range. If that splits the range, the later part is requested again. */
+function subtract(range: Range, { next, end }: Range): void {
   if (range.next >= end || range.end <= next) return;
   if (range.next >= next) range.next = end;
   else range.end = next;

@@ -14,22 +14,22 @@ import type { Event, NoticeLimit } from '../../notices.js';
 import type { MoldReceiving } from './options.js';
 import { Session } from './session.js';
 
-/** Bytes of packets buffered while earlier ones are missing: shared by all sessions, with a least for each. */
+/** Limit on bytes buffered out of order: shared by all sessions, with a minimum for each. */
 const WINDOW = 64 * 1024 * 1024;
-const LEAST_WINDOW = 128 * 1024;
-/** Sessions known at once. */
-const MOST_SESSIONS = 1024;
-/** How long a session that is over is remembered, so that a late duplicate does not begin it anew, in milliseconds. */
+const MIN_WINDOW = 128 * 1024;
+/** Limit on sessions at a time. */
+const MAX_SESSIONS = 1024;
+/** How long a finished session is remembered, lest a late duplicate start it again, in milliseconds. */
 const REMEMBER_MS = 60_000;
 
-const HEARD: Event = ['session heard', 'sessions heard'];
+const RECEIVED: Event = ['session received', 'sessions received'];
 const REFUSED: Event = ['time too many sessions', 'times too many sessions'];
 
-/** What a program that ends with its sessions wants to know of them; see `Sessions`. */
+/** Events for a program that ends with its sessions; see `Sessions`. */
 export interface SessionEvents {
   add(session: Session): void;
   forget(session: Session): void;
-  /** @param why what the session lacks; undefined where it has everything */
+  /** @param why what was lost; undefined where the session is complete */
   over(which: string, why: string | undefined): void;
 }
 
@@ -37,20 +37,20 @@ export interface SessionTableOptions extends Pick<MoldReceiving, 'fromStart' | '
   /** The name of the source. */
   name: string;
   notices: NoticeLimit;
-  /** Where requests go, undefined: to the sender of the session; and the bytes that may be requested at once. */
+  /** Destination of requests (undefined: the session's sender), and bytes that may be outstanding. */
   requests: () => { to: SocketAddress | undefined; room: number };
   deliver: TrackerOptions['deliver'];
 }
 
-/** The sessions that one source receives, each known by its name and its sender. */
+/** The sessions of one source, identified by name and sender. */
 export class SessionTable {
   readonly #sessions = new Map<string, Session>();
-  /** The session of the last packet, mostly that of the next. */
-  #newest: Session | undefined;
-  /** Whether a session was refused since one was forgotten. */
+  /** The session of the last packet, usually also that of the next. */
+  #latest: Session | undefined;
+  /** Whether a session was refused since the last one was forgotten. */
   #refused = false;
-  /** Counts of sessions that are forgotten. */
-  readonly #past: TrackerCounts = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
+  /** Counts of forgotten sessions. */
+  readonly #forgottenCounts: TrackerCounts = { gaps: 0, asked: 0, repaired: 0, duplicates: 0, lost: 0 };
 
   constructor(
     private readonly options: SessionTableOptions,
@@ -62,21 +62,21 @@ export class SessionTable {
   }
 
   get counts() {
-    const sum = { ...this.#past };
+    const sum = { ...this.#forgottenCounts };
     for (const { tracker } of this.#sessions.values()) add(sum, tracker.counts);
     return sum;
   }
 
-  /** The session of a packet; a new one begins with it. */
+  /** The session of a packet, created if it is new; undefined beyond the limit. */
   find(bytes: Buffer, offset: number, from: SocketAddress): Session | undefined {
-    const newest = this.#newest;
-    if (newest && newest.from === from && isOf(newest.id, bytes, offset)) return newest;
+    const latest = this.#latest;
+    if (latest && latest.from === from && isOf(latest.id, bytes, offset)) return latest;
     const id = sessionOf(bytes, offset);
     const key = `${id}${from.port} ${from.address}`;
     const known = this.#sessions.get(key);
-    this.#newest = known;
+    this.#latest = known;
     if (known) return known;
-    if (this.#sessions.size >= MOST_SESSIONS) {
+    if (this.#sessions.size >= MAX_SESSIONS) {
       this.#refuse();
       return undefined;
     }
@@ -85,18 +85,18 @@ export class SessionTable {
     const session = new Session(id, from, to, (lost) => this.#track(first, lost));
     this.#sessions.set(key, session);
     this.events.add(session);
-    const late = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
-    this.#notice(HEARD, `${session.name} from message ${first}${late}`);
+    const ended = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
+    this.#notice(RECEIVED, `${session.name} from message ${first}${ended}`);
     return session;
   }
 
-  /** Forgets sessions that are over, and were silent for a minute. */
+  /** Forgets finished sessions that were silent for a minute. */
   forgetOld(now: number): void {
     for (const [key, session] of this.#sessions) {
       if (!session.over || now - session.heardAt <= REMEMBER_MS) continue;
-      add(this.#past, session.tracker.counts);
+      add(this.#forgottenCounts, session.tracker.counts);
       this.#sessions.delete(key);
-      this.#newest = undefined;
+      this.#latest = undefined;
       this.#refused = false;
       this.events.forget(session);
     }
@@ -105,8 +105,8 @@ export class SessionTable {
   #refuse(): void {
     if (this.#refused) return;
     this.#refused = true;
-    const most = showCount(MOST_SESSIONS, 'session');
-    const text = `${most} heard within a minute; what others send is lost`;
+    const limit = showCount(MAX_SESSIONS, 'session');
+    const text = `${limit} received within a minute; the others are ignored`;
     this.options.notices.loss(REFUSED, `receiving: ${this.options.name}: ${text}`);
   }
 
@@ -121,7 +121,7 @@ export class SessionTable {
     return new Tracker({
       first,
       get window() {
-        return Math.max(LEAST_WINDOW, WINDOW / sessions.size);
+        return Math.max(MIN_WINDOW, WINDOW / sessions.size);
       },
       get budget() {
         return room / sessions.size;

@@ -6,31 +6,31 @@ import type { Session } from './session.js';
 import type { SessionEvents } from './session-table.js';
 import { MoldSource } from './source.js';
 
-/** All sessions that a program receives. With `once` it ends when at least one was heard, and all of them are over. */
+/** All sessions of a program. With `once` it ends when at least one was received and all are over. */
 export class Sessions implements SessionEvents {
-  readonly #heard = new Set<Session>();
+  readonly #sessions = new Set<Session>();
 
   constructor(
     private readonly program: Program,
     private readonly receiving: MoldReceiving,
   ) {}
 
-  /** What a route reads from an address: the messages of sessions, or datagrams as they are. */
+  /** The source of an address: messages of sessions for `frame=mold`, else datagrams. */
   source(udp: UdpSource): Source {
     return udp.address.keys.frame === 'mold' ? new MoldSource(this.program, udp, this.receiving, this) : udp;
   }
 
   add(session: Session): void {
-    this.#heard.add(session);
+    this.#sessions.add(session);
   }
 
   forget(session: Session): void {
-    this.#heard.delete(session);
+    this.#sessions.delete(session);
   }
 
   over(which: string, why: string | undefined): void {
     if (!this.receiving.once) return;
     if (why !== undefined) this.program.fail('MPROXY_LOST', 'receiving', which, why);
-    if ([...this.#heard].every((session) => session.over)) void this.program.end();
+    if ([...this.#sessions].every((session) => session.over)) void this.program.end();
   }
 }

@@ -14,34 +14,31 @@ import { takeMemory } from './memory.js';
 import type { MoldSending } from './options.js';
 import { RepairServer } from './repair-server.js';
 
-/** A heartbeat follows the last packet after so long (MoldUDP64 1.00, "Heartbeats"). */
+/** Time from the last packet to a heartbeat (MoldUDP64 1.00, "Heartbeats"). */
 const HEARTBEAT_MS = 1000;
-/** How often the end of session is repeated while requests are still answered. */
+/** Interval between repeats of the end of session while requests are answered. */
 const END_MS = 50;
-/** Requests prolong the end by no more than this and as long as the whole store takes to be sent again. */
-const MOST_LINGER_MS = 60_000;
+/** Requests delay the end by at most this plus the time to retransmit the whole store. */
+const MAX_LINGER_MS = 60_000;
 /**
- * A stream waits for receivers that are far behind: until none asked for so long, and at most for this long after so
- * many bytes. Anybody can ask: so nobody can bring it below 160 Mbps.
+ * A stream waits for receivers that are far behind: until none sent a request for QUIET_MS, at most
+ * MAX_WAIT_MS per WAIT_BYTES. Forged requests thus cannot slow it below 160 Mbps.
  */
 const QUIET_MS = 10;
-const MOST_WAIT_MS = 50;
-const WAIT_EVERY = 1024 * 1024;
-/** Packets wait in a batch for company up to so many bytes: the store may overwrite what is older than itself alone. */
+const MAX_WAIT_MS = 50;
+const WAIT_BYTES = 1024 * 1024;
+/** Limit on a batch, in bytes: the store must not overwrite its packets before they are sent. */
 const BATCH_BYTES = 256 * 1024;
 
 export interface MoldSinkOptions extends MoldSending {
-  /** How full a packet is made, its headers included, in bytes. */
+  /** Size to which packets are filled, headers included, in bytes. */
   payload: number;
-  /** Whether what is sent are streams, which can wait for room. */
+  /** Whether it sends streams, which can wait for room. */
   waits: boolean;
   pace?: Pace | undefined;
 }
 
-/**
- * A session of MoldUDP64 to all its destinations: puts messages into packets, keeps them, sends them, and sends again
- * what receivers ask its sockets for.
- */
+/** A MoldUDP64 session to all its destinations: packs messages, stores and sends packets, and retransmits. */
 export class MoldSink implements Sink {
   readonly dropReason = 'the network took less than came in; receivers will ask for it';
   readonly #store: PacketStore;
@@ -54,14 +51,14 @@ export class MoldSink implements Sink {
   readonly #aborted = new AbortController();
   /** Resolves when the sinks have room again. */
   #busy: Promise<void> | undefined;
-  /** Batches that wait for room, or for their time. */
+  /** Batches that wait for room or for the pacer. */
   #pending = 0;
   #bytes = 0;
-  /** Resolves when receivers that were far behind had their time; and what was sent since. */
-  #behind: Promise<void> | undefined;
-  #sinceWait = 0;
+  /** Resolves when the wait for receivers that are far behind is over; bytes sent since the last one. */
+  #catchUp: Promise<void> | undefined;
+  #bytesSinceWait = 0;
   #sentAt = performance.now();
-  /** The number after the last message that went to the sockets; more may wait for their time. */
+  /** The number after the last message given to the sockets; the pacer may hold more. */
   #sentNext = 1;
 
   constructor(
@@ -75,7 +72,7 @@ export class MoldSink implements Sink {
     this.#repairServer = new RepairServer(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));
     this.#deliver = pacer ? (batch) => pacer.send(batch) : (batch) => this.#sendPackets(batch);
-    this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS / 4);
+    this.#heartbeats = setInterval(() => this.#sendHeartbeat(), HEARTBEAT_MS / 4);
     this.#batch.lent = true;
   }
 
@@ -83,7 +80,7 @@ export class MoldSink implements Sink {
     try {
       for (const target of targets) await this.#openSink(target);
     } catch (error) {
-      // What is open is not yet the program's to close.
+      // The program does not know the open sinks yet.
       clearInterval(this.#heartbeats);
       this.#repairServer.stop();
       await Promise.all(this.#sinks.map((sink) => sink.close()));
@@ -121,12 +118,12 @@ export class MoldSink implements Sink {
     return sum;
   }
 
-  /** The sockets, as the datagrams they send to their groups show them. */
+  /** Source addresses and ports of the datagrams that these sockets send to their groups. */
   get own(): OwnSender[] {
     return this.#sinks.map(({ own }) => own);
   }
 
-  /** Takes lines, each of which becomes a message, or datagrams, each of which does. */
+  /** Takes lines or datagrams: each becomes a message. */
   write(batch: Batch): void {
     if (batch.lines) batch.each((offset, length) => this.#packer.lines(batch.slab, offset, length));
     else batch.each((offset, length) => this.#packer.message(batch.slab, offset, length));
@@ -139,23 +136,23 @@ export class MoldSink implements Sink {
   }
 
   room(): Promise<void> | undefined {
-    if (this.#sinceWait >= WAIT_EVERY && this.#isAsked()) this.#behind ??= this.#waitForThem();
+    if (this.#bytesSinceWait >= WAIT_BYTES && this.#isAnyBehind()) this.#catchUp ??= this.#waitForReceivers();
     const busy = this.#pending > 0 ? this.#busy : undefined;
-    return busy && this.#behind
-      ? Promise.all([busy, this.#behind]).then(() => undefined)
-      : (busy ?? this.#behind);
+    return busy && this.#catchUp
+      ? Promise.all([busy, this.#catchUp]).then(() => undefined)
+      : (busy ?? this.#catchUp);
   }
 
-  /** Whether receivers that are far behind ask, who will soon find the store without what they lack. */
-  #isAsked(): boolean {
+  /** Whether a far-behind receiver sent a request recently: the store will soon lack what it misses. */
+  #isAnyBehind(): boolean {
     return performance.now() - this.#repairServer.lateAt < QUIET_MS && !this.#aborted.signal.aborted;
   }
 
-  async #waitForThem(): Promise<void> {
-    const until = performance.now() + MOST_WAIT_MS;
-    while (this.#isAsked() && performance.now() < until) await wait(1);
-    this.#sinceWait = 0;
-    this.#behind = undefined;
+  async #waitForReceivers(): Promise<void> {
+    const deadline = performance.now() + MAX_WAIT_MS;
+    while (this.#isAnyBehind() && performance.now() < deadline) await wait(1);
+    this.#bytesSinceWait = 0;
+    this.#catchUp = undefined;
   }
 
   abortPending(): void {
@@ -163,7 +160,7 @@ export class MoldSink implements Sink {
     for (const sink of this.#sinks) sink.abortPending();
   }
 
-  /** Says that the session is over, and answers requests until nobody asks any more. */
+  /** Sends the end of session, and answers requests until none arrive. */
   async close(): Promise<void> {
     this.flush();
     await this.#busy;
@@ -182,28 +179,28 @@ export class MoldSink implements Sink {
     let now = clock.now();
     let quietSince = now;
     let { askedAt } = this.#repairServer;
-    const latest = now + this.options.linger + MOST_LINGER_MS + this.#repairServer.storeMs;
+    const deadline = now + this.options.linger + MAX_LINGER_MS + this.#repairServer.storeMs;
     do {
-      this.#sendAlone(end);
+      this.#sendDirectly(end);
       if (this.#aborted.signal.aborted) return;
       await wait(END_MS, undefined, { signal: this.#aborted.signal }).catch(() => undefined);
-      // Timers come first: what was asked meanwhile is read before anybody is found to be silent.
+      // Timers run before reads: requests received meanwhile are read before checking for silence.
       await nextTurn();
       now = clock.now();
       if (askedAt !== this.#repairServer.askedAt) quietSince = now;
       askedAt = this.#repairServer.askedAt;
-    } while (now < latest && (now - quietSince < this.options.linger || this.#repairServer.busy));
+    } while (now < deadline && (now - quietSince < this.options.linger || this.#repairServer.busy));
   }
 
   #add(offset: number, length: number): void {
     if (this.#batch.count === 0) this.#batch.reset(this.#store.slab);
     this.#batch.add(offset, length);
     this.#bytes += length;
-    this.#sinceWait += length;
+    this.#bytesSinceWait += length;
     if (this.#batch.full || this.#bytes >= BATCH_BYTES) this.#pass();
   }
 
-  /** Hands on the packets that are complete. */
+  /** Sends or queues the complete packets. */
   #pass(): void {
     if (this.#batch.count === 0) return;
     this.#bytes = 0;
@@ -239,15 +236,15 @@ export class MoldSink implements Sink {
     return rooms.length > 0 ? Promise.all(rooms).then(() => undefined) : undefined;
   }
 
-  #beat(): void {
+  #sendHeartbeat(): void {
     if (performance.now() - this.#sentAt < HEARTBEAT_MS) return;
-    if (this.#pending === 0) this.#sendAlone(this.#packer.heartbeat());
-    // While packets wait for their time to be sent, their numbers are nobody's business.
-    else this.#sendAlone(headerAlone(this.options.session, this.#sentNext, HEARTBEAT));
+    if (this.#pending === 0) this.#sendDirectly(this.#packer.heartbeat());
+    // A heartbeat must not announce packets that still wait to be sent.
+    else this.#sendDirectly(headerAlone(this.options.session, this.#sentNext, HEARTBEAT));
   }
 
-  /** A packet that is not kept, and not paced. */
-  #sendAlone(packet: Buffer): void {
+  /** Sends a packet that is neither stored nor paced. */
+  #sendDirectly(packet: Buffer): void {
     const batch = new Batch();
     batch.reset(packet);
     batch.add(0, packet.length);

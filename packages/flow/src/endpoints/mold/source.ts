@@ -14,16 +14,16 @@ import { RepairClient } from './repair-client.js';
 import type { Session } from './session.js';
 import { type SessionEvents, SessionTable } from './session-table.js';
 
-/** A sender is gone after so many milliseconds without a packet; it sends a heartbeat every second. */
+/** A sender without packets for this long is gone, ms; it sends a heartbeat every second. */
 const SILENCE_MS = 5000;
 const CHECK_MS = 500;
 
 const ENDED: Event = ['session ended', 'sessions ended'];
-const SILENT: Event = ['session without an end', 'sessions without an end'];
-const AGAIN: Event = ['session heard again', 'sessions heard again'];
+const TIMED_OUT: Event = ['session without an end', 'sessions without an end'];
+const RESUMED: Event = ['session received again', 'sessions received again'];
 const STRAY: Event = ['session answered from elsewhere', 'sessions answered from elsewhere'];
 
-/** A UDP source whose datagrams are packets of MoldUDP64: delivers their messages, each once and in order. */
+/** A UDP source of MoldUDP64 packets: delivers their messages, each once and in order. */
 export class MoldSource implements Source {
   readonly #messages = new Messages();
   readonly #notices: NoticeLimit;
@@ -31,9 +31,9 @@ export class MoldSource implements Source {
   readonly #repairClient: RepairClient;
   readonly #clock = new RunningClock(2 * CHECK_MS);
   readonly #stopping = new AbortController();
-  #answers: NodeJS.Immediate | undefined;
+  #answersRead: NodeJS.Immediate | undefined;
   /** Whether the UDP source runs. */
-  #opened = false;
+  #running = false;
   #malformed = 0;
 
   constructor(
@@ -54,7 +54,7 @@ export class MoldSource implements Source {
       events,
     );
     this.#repairClient = new RepairClient(this.#sessions, this.#clock, {
-      onMessage: (bytes, from) => this.#answered(bytes, from),
+      onMessage: (bytes, from) => this.#onAnswer(bytes, from),
       ended: (session) => this.#end(session),
       passed: () => this.#messages.pass(),
     });
@@ -79,17 +79,17 @@ export class MoldSource implements Source {
   async run(deliver: Deliver): Promise<void> {
     this.#messages.deliver = deliver;
     await this.#openRepairClient();
-    this.#opened = true;
+    this.#running = true;
     const check = setInterval(() => this.#checkSilence(), CHECK_MS);
     try {
-      const run = this.udp.run((batch) => this.#take(batch));
+      const run = this.udp.run((batch) => this.#onBatch(batch));
       if (this.#stopping.signal.aborted) this.udp.stop();
       await run;
     } finally {
       clearInterval(check);
-      clearImmediate(this.#answers);
+      clearImmediate(this.#answersRead);
       this.#repairClient.close();
-      // What was buffered goes out; what is missing before it is lost.
+      // Buffered messages are delivered; those missing before them are lost.
       for (const session of this.#sessions.values()) if (!session.over) session.tracker.abandon();
       this.#messages.pass();
     }
@@ -97,11 +97,11 @@ export class MoldSource implements Source {
 
   stop(): void {
     this.#stopping.abort();
-    // One that does not run yet would not deliver what the kernel has.
-    if (this.#opened) this.udp.stop();
+    // Stopped before it runs, it would not deliver what the kernel holds.
+    if (this.#running) this.udp.stop();
   }
 
-  /** Without requests, a source that is stopped meanwhile still delivers what it received. */
+  /** A source that is stopped meanwhile still delivers what it received, without requests. */
   async #openRepairClient(): Promise<void> {
     const { signal } = this.#stopping;
     try {
@@ -111,32 +111,32 @@ export class MoldSource implements Source {
     }
   }
 
-  /** The hot path: every packet that was not requested. */
-  #take(batch: Batch): undefined {
+  /** The hot path: all packets except retransmissions. */
+  #onBatch(batch: Batch): undefined {
     const now = this.#clock.now();
     for (let i = 0; i < batch.count; i++) {
       const from = batch.from[i];
       const end = batch.offset[i]! + batch.length[i]!;
       const step = batch.segment[i]! || batch.length[i]! || 1;
       for (let at = batch.offset[i]!; from && at < end; at += step)
-        this.#packet(batch.slab, at, Math.min(step, end - at), from, now);
+        this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
     this.#repairClient.ask(now);
     this.#messages.passSoon();
   }
 
-  #packet(bytes: Buffer, offset: number, length: number, from: SocketAddress, now: number): void {
+  #onPacket(bytes: Buffer, offset: number, length: number, from: SocketAddress, now: number): void {
     if (!this.#isPacket(bytes, offset, length)) return;
     const session = this.#sessions.find(bytes, offset, from);
     if (!session) return;
     session.heardAt = now;
-    if (session.over && !session.tracker.ended) this.#revive(session);
+    if (session.over && !session.tracker.ended) this.#resume(session);
     session.tracker.packet(bytes, offset, length, now);
     if (session.tracker.ended && !session.over) this.#end(session);
   }
 
-  /** Takes the answer to a request: one that comes from where the request went, of a session that is known. */
-  #answered(bytes: Buffer, from: SocketAddress): void {
+  /** Takes a retransmission: it must come from where the request went, for a known session. */
+  #onAnswer(bytes: Buffer, from: SocketAddress): void {
     if (!this.#isPacket(bytes, 0, bytes.length)) return;
     const now = this.#clock.now();
     const id = sessionOf(bytes, 0);
@@ -144,32 +144,32 @@ export class MoldSource implements Source {
       const { ask, tracker } = session;
       if (session.id !== id) continue;
       if (ask.port !== from.port || ask.address !== from.address) {
-        if (ask.port === from.port && tracker.waits) this.#stray(session, from);
+        if (ask.port === from.port && tracker.waits) this.#reportStray(session, from);
         continue;
       }
       session.heardAt = now;
       const number = sequenceOf(bytes, 0);
-      // A heartbeat with a past number: the sender no longer has what is before it.
+      // A heartbeat with a past number: the sender no longer stores earlier messages.
       if (countOf(bytes, 0) === HEARTBEAT && number < tracker.known) tracker.gone(number);
       else tracker.packet(bytes, 0, bytes.length, now);
       if (tracker.ended && !session.over) this.#end(session);
     }
-    this.#answers ??= setImmediate(() => this.#afterAnswers());
+    this.#answersRead ??= setImmediate(() => this.#afterAnswers());
   }
 
-  /** A host of several addresses may answer from another than the request went to (ip(7)); so may a forger. */
-  #stray(session: Session, from: SocketAddress): void {
+  /** A multihomed host may answer from another address than the request went to (ip(7)); so may a forger. */
+  #reportStray(session: Session, from: SocketAddress): void {
     if (session.strayed) return;
     session.strayed = true;
-    const [asked, came] = [showAddress(session.ask), showAddress(from)];
-    const what = `${session.name}: asked at ${asked}, and answered from ${came}, which is not taken`;
-    const advice = `give --request-addr ${came}, or the sender --bind`;
+    const [requested, answered] = [showAddress(session.ask), showAddress(from)];
+    const what = `${session.name}: requested from ${requested}, answered from ${answered}: ignored`;
+    const advice = `give --request-addr ${answered}, or the sender --bind`;
     this.#notices.loss(STRAY, `receiving: ${this.name}: ${what}; ${advice}`);
   }
 
-  /** All answers that the kernel had were taken. */
+  /** Runs when all retransmissions that the kernel held were read. */
   #afterAnswers(): void {
-    this.#answers = undefined;
+    this.#answersRead = undefined;
     this.#repairClient.ask(this.#clock.now());
     this.#messages.passSoon();
   }
@@ -205,15 +205,14 @@ export class MoldSource implements Source {
       }
       session.over = true;
       this.#messages.pass();
-      const why = `nothing heard for ${showDuration(silence)}, no end of session: its sender is gone`;
-      this.#notices.loss(SILENT, `receiving: ${this.name}: ${session.name}: ${why}`);
+      const why = `nothing received for ${showDuration(silence)}, no end of session: its sender is gone`;
+      this.#notices.loss(TIMED_OUT, `receiving: ${this.name}: ${session.name}: ${why}`);
       this.events.over(this.name, `${session.name}: ${why}`);
     }
   }
 
-  /** A session that was silent goes on. */
-  #revive(session: Session): void {
+  #resume(session: Session): void {
     session.over = false;
-    this.#notices.notice(AGAIN, `receiving: ${this.name}: ${session.name}: heard again`);
+    this.#notices.notice(RESUMED, `receiving: ${this.name}: ${session.name}: received again`);
   }
 }

@@ -10,10 +10,10 @@ import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
 import { Listener } from './listener.js';
 
-/** The longest that stopping waits for clients to take what is queued for them. */
+/** Limit on the wait at close for clients to take their queued data, in milliseconds. */
 const CLOSE_MS = 1000;
-/** With more clients than this a write to each costs more than a moment's wait: bursts are gathered for so long. */
-const MANY = 16;
+/** With more clients, a write to each costs more than a short delay: bursts are gathered for GATHER_MS. */
+const MANY_CLIENTS = 16;
 const GATHER_MS = 2;
 
 const CONNECTED: Event = ['client connected', 'clients connected'];
@@ -22,7 +22,7 @@ const LEFT: Event = ['client left', 'clients left'];
 
 export interface ClientsOptions {
   frame: Frame;
-  /** Bytes queued at most for one client. */
+  /** Limit on bytes queued for one client. */
   clientBuffer: number;
   /** Milliseconds without progress after which a client is disconnected; 0: never. */
   clientTimeout: number;
@@ -32,9 +32,9 @@ export interface ClientsOptions {
 }
 
 /**
- * A TCP or TLS listener whose every client gets every datagram from the moment it connected. A burst is put into
- * one chunk, once for all; a client holds only its place in line, and what does not fit its queue is dropped for it
- * alone, by whole chunks and so by whole datagrams.
+ * A TCP or TLS listener that sends every datagram to every connected client. All clients share one copy of a
+ * burst. A chunk that does not fit a client's queue is dropped for that client alone, always by whole
+ * datagrams.
  */
 export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
@@ -43,8 +43,8 @@ export class ClientsSink implements Sink {
   readonly #coalescer: Coalescer;
   readonly #listener: Listener;
   readonly #notices: NoticeLimit;
-  #timer: NodeJS.Timeout | undefined;
-  #later: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #gatherTimer: NodeJS.Timeout | undefined;
 
   constructor(
     program: Program,
@@ -66,8 +66,8 @@ export class ClientsSink implements Sink {
     });
     if (options.identities) program.onReload(() => this.#listener.reload());
     if (options.clientTimeout === 0) return;
-    this.#timer = setInterval(() => this.#disconnectIdle(), Math.min(options.clientTimeout / 4, 1000));
-    this.#timer.unref();
+    this.#idleTimer = setInterval(() => this.#disconnectIdle(), Math.min(options.clientTimeout / 4, 1000));
+    this.#idleTimer.unref();
   }
 
   get name(): string {
@@ -83,18 +83,18 @@ export class ClientsSink implements Sink {
   }
 
   flush(): void {
-    if (this.#clients.size <= MANY) this.#coalescer.flush();
-    else this.#later ??= setTimeout(() => this.#flushLate(), GATHER_MS);
+    if (this.#clients.size <= MANY_CLIENTS) this.#coalescer.flush();
+    else this.#gatherTimer ??= setTimeout(() => this.#flushGathered(), GATHER_MS);
   }
 
-  #flushLate(): void {
-    this.#later = undefined;
+  #flushGathered(): void {
+    this.#gatherTimer = undefined;
     this.#coalescer.flush();
   }
 
   #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
-    clearTimeout(this.#later);
-    this.#later = undefined;
+    clearTimeout(this.#gatherTimer);
+    this.#gatherTimer = undefined;
     for (const client of this.#clients) {
       if (client.offer(chunk, lease)) {
         this.counts.datagrams += datagrams;
@@ -110,15 +110,15 @@ export class ClientsSink implements Sink {
   abortPending(): void {}
 
   async close(): Promise<void> {
-    clearTimeout(this.#later);
+    clearTimeout(this.#gatherTimer);
     this.#coalescer.flush();
-    clearInterval(this.#timer);
+    clearInterval(this.#idleTimer);
     this.#listener.close();
-    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+    const timeout = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
     const drained = [...this.#clients].map((client) => client.drained(0));
-    await Promise.race([Promise.all(drained), late]);
+    await Promise.race([Promise.all(drained), timeout]);
     const ended = [...this.#clients].map(({ stream }) => new Promise<void>((resolve) => stream.end(resolve)));
-    await Promise.race([Promise.all(ended), late]);
+    await Promise.race([Promise.all(ended), timeout]);
     this.#listener.destroySockets();
   }
 

@@ -22,9 +22,9 @@ import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
 import { readAll } from './senders.js';
 
-/** The longest that one address of an upstream is tried. */
+/** Limit on connecting to one address, the TLS handshake included, in milliseconds. */
 const CONNECT_MS = 10_000;
-/** Silence on a connection after which the kernel asks whether the peer is alive. */
+/** Idle time before the first keepalive probe, in milliseconds. */
 const KEEPALIVE_MS = 30_000;
 
 const CONNECTED: Event = ['connect'];
@@ -34,7 +34,7 @@ export interface TcpConnectOptions {
   frame: Frame;
   payload: number;
   flushAfter: number | undefined;
-  /** Milliseconds of silence that count as failure; 0: never. */
+  /** Milliseconds without data after which a connection fails; 0: never. */
   idleTimeout: number;
   /** Sent after every connect. */
   greeting: Buffer;
@@ -43,7 +43,7 @@ export interface TcpConnectOptions {
   tls: { context: SecureContext; servername: string | undefined; insecure: boolean } | undefined;
 }
 
-/** A TCP or TLS upstream: connected to, read as a stream, and connected again for ever. */
+/** A TCP or TLS upstream that is read as a stream, and reconnected whenever the connection ends. */
 export class TcpConnectSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
   readonly #stopping = new AbortController();
@@ -84,7 +84,7 @@ export class TcpConnectSource implements Source {
     if (socket) void untilQuiet(() => socket.bytesRead).then(() => socket.destroy());
   }
 
-  /** One connection from look-up to its end. @returns why it failed; undefined when the upstream ended it */
+  /** Runs one connection. @returns why it failed; undefined when the upstream ended it */
   async #connection(deliver: Deliver, backoff: Backoff): Promise<Error | undefined> {
     const { counts, options } = this;
     const stream = new FramedStream({ ...options, counts, deliver });
@@ -113,20 +113,20 @@ export class TcpConnectSource implements Source {
     this.program.notice(`upstream: ${this.name}: ended`);
   }
 
-  /** Looks the name up anew, and tries every answer. */
+  /** Resolves the name again, and tries every answer. */
   async #connect(): Promise<Socket> {
-    let last: unknown;
+    let lastError: unknown;
     const ips = await lookUp(this.address.host, this.#stopping.signal);
     for (const ip of ips) {
       try {
         return await this.#connectTo(ip);
       } catch (error) {
         throwInternal(error);
-        last = error;
+        lastError = error;
         if (this.#stopping.signal.aborted) break;
       }
     }
-    throw last;
+    throw lastError;
   }
 
   async #connectTo(ip: string): Promise<Socket> {
@@ -164,14 +164,14 @@ export class TcpConnectSource implements Source {
       this.#stopping.signal.removeEventListener('abort', stop);
     }
     if (idleTimeout > 0) {
-      const silent = () => secured.destroy(new Error(`silent for ${showDuration(idleTimeout)}`));
-      secured.setTimeout(idleTimeout, silent);
+      const timedOut = () => secured.destroy(new Error(`silent for ${showDuration(idleTimeout)}`));
+      secured.setTimeout(idleTimeout, timedOut);
     }
     return secured;
   }
 }
 
-/** An IP address is verified but never sent as the server's name (RFC 6066, section 3). */
+/** An IP address is verified but never sent as SNI (RFC 6066, section 3). */
 function servername(name: string) {
   return isIP(name) ? { host: name } : { host: name, servername: name };
 }
@@ -191,7 +191,7 @@ function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<voi
       clearTimeout(timer);
       socket.off('error', failed);
       socket.off('close', closed);
-      // Errors from here on end the reading, which tells them.
+      // Later errors end the read loop, which reports them.
       socket.on('error', () => undefined);
       resolve();
     });

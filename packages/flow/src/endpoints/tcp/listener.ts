@@ -17,14 +17,14 @@ export interface ListenerOptions {
   allow: BlockList | undefined;
   /** Given for `tls://`. */
   identities: TlsIdentities | undefined;
-  /** Connections at most, those that are in their TLS handshake included, and the flag that sets it. */
+  /** Limit on connections, those in a TLS handshake included, and the flag that sets it. */
   most: number;
   mostFlag: string;
-  /** For what peers cause. */
+  /** For events that peers cause. */
   notices: NoticeLimit;
-  /** A connection was closed at once. */
+  /** Called when a connection is refused. */
   refused: () => void;
-  /** Takes a connection that is ready, with the name of its peer. */
+  /** Takes a connection after its TLS handshake, with the address of its peer. */
   accepted: (socket: Socket, peer: string) => void;
 }
 
@@ -40,26 +40,23 @@ export class Listener {
     private readonly options: ListenerOptions,
   ) {}
 
-  /**
-   * @param others the answers of all TCP listeners of the command
-   * @throws MPROXY_LISTEN
-   */
+  /** @param others answers of all TCP listeners of the command @throws MPROXY_LISTEN */
   async open(answers: Answer[], others: Answer[]): Promise<void> {
     let { port } = this.address;
-    const twin = (ip: string) =>
+    const sharesPort = (ip: string) =>
       ip === '::' && others.some((other) => other.ip === '0.0.0.0' && other.port === this.address.port);
     for (const { ip, zone } of answers) {
       const server = this.#create();
       const host = zone === undefined ? ip : `${ip}%${zone}`;
       try {
-        await listen(server, { host, port, ipv6Only: twin(ip) });
+        await listen(server, { host, port, ipv6Only: sharesPort(ip) });
       } catch (error) {
         const missing = isMissing(error) && answers.length > 1;
         if (!missing) throw listenFailure(this.address, error);
         this.program.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
         continue;
       }
-      // Accepting failed (Node: net, onconnection).
+      // accept(2) failed (Node: net, onconnection).
       server.on('error', (error) => this.#report(['failed accept'], reason(error)));
       port = (server.address() as { port: number }).port;
       this.#servers.push(server);
@@ -75,19 +72,18 @@ export class Listener {
     );
   }
 
-  /** New connections get the certificates as they are now. */
+  /** Uses the current certificates for new connections. */
   reload(): void {
     const { identities } = this.options;
     for (const server of this.#servers)
       if (identities) (server as TlsServer).setSecureContext(identities.firstPair);
   }
 
-  /** Takes no more connections. */
+  /** Stops accepting connections. */
   close(): void {
     for (const server of this.#servers) server.close();
   }
 
-  /** Ends those that are open. */
   destroySockets(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -98,7 +94,7 @@ export class Listener {
     const server = identities
       ? createTlsServer({ ...options, ...identities.serverOptions })
       : createServer(options);
-    // Those of a TLS server begin the handshake: only for connections that are served.
+    // A TLS server's own listeners start the handshake: called for admitted connections only.
     const handshakes = server.listeners('connection');
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
@@ -114,7 +110,7 @@ export class Listener {
     return server;
   }
 
-  /** Closes a connection that is not to be served, before the handshake. @returns whether it is served */
+  /** Closes a refused connection before the TLS handshake. @returns whether it is admitted */
   #admit(socket: Socket): boolean {
     const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
     const refusal = this.#refusal(socket, peer);
@@ -130,7 +126,7 @@ export class Listener {
     return false;
   }
 
-  /** What a connection is refused by, and why; undefined: it is served. */
+  /** What refuses a connection, and why; undefined: it is admitted. */
   #refusal(socket: Socket, peer: string | undefined): { by: string; why: string } | undefined {
     const { allow, most, mostFlag } = this.options;
     if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
@@ -173,9 +169,9 @@ export function parseNetworks(cidrs: string[] | undefined): Network[] | undefine
   return cidrs.map((cidr) => {
     const [ip, length, rest] = cidr.split('/');
     const address = canonicalIp(ip!);
-    const most = address && isIPv4(address) ? 32 : 128;
-    const prefix = length === undefined ? most : /^\d+$/.test(length) ? Number(length) : Number.NaN;
-    if (!address || !(prefix <= most) || rest !== undefined) {
+    const maxPrefix = address && isIPv4(address) ? 32 : 128;
+    const prefix = length === undefined ? maxPrefix : /^\d+$/.test(length) ? Number(length) : Number.NaN;
+    if (!address || !(prefix <= maxPrefix) || rest !== undefined) {
       throw usage('--allow', cidr, 'not a network like 192.168.0.0/16 or fd00::/8');
     }
     return { address, prefix };

@@ -24,7 +24,7 @@ export interface TcpListenOptions {
   identities: TlsIdentities | undefined;
 }
 
-/** A TCP or TLS listener whose every connection is a stream of its own: lines of two never mix. */
+/** A TCP or TLS listener. Each connection is a stream of its own: lines of two never mix. */
 export class TcpListenSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, timedOut: 0 };
   readonly #listener: Listener;
@@ -32,12 +32,12 @@ export class TcpListenSource implements Source {
   readonly #streams = new Map<Socket, Promise<void>>();
   #stopped = false;
   #deliver: Deliver = () => undefined;
-  #ended!: () => void;
-  /** A mistake of this program, met by one of the streams. */
-  #broken!: (error: unknown) => void;
+  #resolveEnd!: () => void;
+  /** A bug of this program, found by one of the streams. */
+  #rejectEnd!: (error: unknown) => void;
   readonly #end = new Promise<void>((resolve, reject) => {
-    this.#ended = resolve;
-    this.#broken = reject;
+    this.#resolveEnd = resolve;
+    this.#rejectEnd = reject;
   });
 
   constructor(
@@ -57,7 +57,7 @@ export class TcpListenSource implements Source {
       },
       accepted: (socket, peer) => {
         if (this.#stopped) socket.destroy();
-        else this.#streams.set(socket, this.#read(socket, peer).catch(this.#broken));
+        else this.#streams.set(socket, this.#read(socket, peer).catch(this.#rejectEnd));
       },
     });
     if (options.identities) program.onReload(() => this.#listener.reload());
@@ -83,7 +83,7 @@ export class TcpListenSource implements Source {
     this.#listener.close();
     void untilQuiet(() => this.counts.bytes).then(() => {
       this.#listener.destroySockets();
-      this.#ended();
+      this.#resolveEnd();
     });
   }
 
@@ -92,18 +92,18 @@ export class TcpListenSource implements Source {
     counts.connections.now++;
     counts.connections.ever++;
     this.#notices.notice(CONNECTED, `sender: ${peer} connected to ${this.name}`);
-    let waits = 0;
+    let waiting = 0;
     const stream = new FramedStream({
       ...options,
       counts,
       deliver: (batch) => {
         const room = this.#deliver(batch);
         if (!room) return undefined;
-        waits++;
-        return room.finally(() => waits--);
+        waiting++;
+        return room.finally(() => waiting--);
       },
     });
-    this.#limitSilence(socket, () => waits > 0);
+    this.#limitIdleTime(socket, () => waiting > 0);
     const why = await readAll(socket, stream);
     if (await stream.breakOff()) counts.brokenLines++;
     socket.end();
@@ -112,13 +112,13 @@ export class TcpListenSource implements Source {
     this.#notices.notice(LEFT, `sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
   }
 
-  /** @param waits whether the sinks are full: then it is this side that does not read */
-  #limitSilence(socket: Socket, waits: () => boolean): void {
+  /** @param isBlocked whether the sinks are full: then this side does not read */
+  #limitIdleTime(socket: Socket, isBlocked: () => boolean): void {
     const { senderTimeout } = this.options;
     if (senderTimeout === 0) return;
     socket.setTimeout(senderTimeout);
     socket.on('timeout', () => {
-      if (waits()) {
+      if (isBlocked()) {
         socket.setTimeout(senderTimeout);
         return;
       }
@@ -129,14 +129,14 @@ export class TcpListenSource implements Source {
   }
 }
 
-/** Pushes all that a socket brings into a stream, waiting while the sinks are full. @returns why it broke, if it did */
+/** Pushes received data into a stream, waiting while the sinks are full. @returns why it failed, if it did */
 export async function readAll(socket: Socket, stream: FramedStream): Promise<Error | undefined> {
   try {
     for await (const chunk of socket) await stream.push(chunk as Buffer);
     return undefined;
   } catch (error) {
     throwInternal(error);
-    // A socket that this program destroys was not broken by anyone.
+    // This program destroyed the socket: not an error.
     return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
       ? undefined
       : (error as Error);

@@ -17,20 +17,20 @@ import { type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 
-/** Asked of the kernel unless the user says otherwise, in bytes. */
+/** Default SO_SNDBUF, in bytes. */
 const SEND_BUFFER = 1024 * 1024;
-/** Asked of the kernel for what is heard, in bytes: it counts a request of 20 bytes as some 800 (socket buffers, skbuff.h). */
+/** SO_RCVBUF for requests, in bytes. The kernel counts a request of 20 as about 800 (skbuff.h). */
 const REQUEST_BUFFER = 2 * 1024 * 1024;
-/** How often a destination's name is looked up again. */
-const LOOK_UP_MS = 60_000;
+/** How often a destination's name is resolved again, in milliseconds. */
+const RESOLVE_MS = 60_000;
 
-/** How a socket is sent on, as its engine takes it. */
+/** Sender options that depend on the kind of sink. */
 export type Sending = Pick<SenderOptions, 'waits' | 'cutAfter' | 'onMessage'>;
 
 /**
  * A UDP destination: unicast, broadcast or a group.
- * @param frame that of the stream that is sent, which waits for room; undefined: a relay, which cannot wait
- * @throws MPROXY_LISTEN when its `bind` cannot be had
+ * @param frame the framing of a stream, which waits for room; undefined: a relay, which drops instead
+ * @throws MPROXY_LISTEN when binding to `bind` fails
  */
 export async function openUdpSink(
   program: Program,
@@ -44,7 +44,7 @@ export async function openUdpSink(
   return program.sink(await openSocketSink(program, address, answer, sending));
 }
 
-/** The same, for a sink that closes it itself. */
+/** Like {@link openUdpSink}, but the caller closes the sink. */
 export async function openSocketSink(
   program: Program,
   address: Address,
@@ -57,12 +57,12 @@ export async function openSocketSink(
 }
 
 export class UdpSink implements Sink {
-  /** The counts of senders that a new answer of the name has replaced. */
+  /** Counts of closed senders, which a changed address replaced. */
   readonly #past = sinkCounts();
-  /** Those of them that are not closed yet: they still count what they had left. */
-  readonly #leaving = new Map<Sender, Promise<void>>();
+  /** Replaced senders that are still closing, and still count. */
+  readonly #replaced = new Map<Sender, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
-  #lookingUp: Promise<void> | undefined;
+  #resolving: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
   constructor(
@@ -73,7 +73,7 @@ export class UdpSink implements Sink {
     private readonly sending: Sending,
   ) {
     if (address.host === answer.ip) return;
-    this.#timer = setInterval(() => this.lookUpAgain(), LOOK_UP_MS);
+    this.#timer = setInterval(() => this.lookUpAgain(), RESOLVE_MS);
     this.#timer.unref();
   }
 
@@ -83,7 +83,7 @@ export class UdpSink implements Sink {
 
   get counts(): SinkCounts {
     const sum = { ...this.#past, errors: { ...this.#past.errors }, returned: { ...this.#past.returned } };
-    for (const sender of [...this.#leaving.keys(), this.sender]) addCounts(sum, sender.counts);
+    for (const sender of [...this.#replaced.keys(), this.sender]) addCounts(sum, sender.counts);
     return sum;
   }
 
@@ -100,7 +100,7 @@ export class UdpSink implements Sink {
     return `interface ${on.name} has no route for ff00::/8, as IPv6 groups need; use another interface`;
   }
 
-  /** The sending socket, as the datagrams it sends to its group show it. */
+  /** Source addresses and port of the datagrams that this socket sends to its group. */
   get own(): OwnSender {
     const { address, port } = this.sender.local;
     const on = this.answer.interface?.addresses ?? [];
@@ -117,24 +117,24 @@ export class UdpSink implements Sink {
   }
 
   #writeOneByOne(batch: Batch): void {
-    const some = new Batch();
-    some.lent = batch.lent;
-    some.reset(batch.slab);
+    const part = new Batch();
+    part.lent = batch.lent;
+    part.reset(batch.slab);
     batch.each((offset, length) => {
-      some.add(offset, length);
-      if (!some.full) return;
-      this.sender.send(some);
-      some.reset(batch.slab);
+      part.add(offset, length);
+      if (!part.full) return;
+      this.sender.send(part);
+      part.reset(batch.slab);
     });
-    if (some.count > 0) this.sender.send(some);
+    if (part.count > 0) this.sender.send(part);
   }
 
-  /** Sends back to who was heard, from the same socket. */
+  /** Sends a datagram to a requester, from the same socket. */
   reply(bytes: Buffer, to: SocketAddress): void {
     this.sender.reply(bytes, to);
   }
 
-  /** What became of the replies, which are not in {@link counts}. */
+  /** Counts of the replies, which are not in {@link counts}. */
   get replies(): SendCounts {
     return this.sender.replies;
   }
@@ -146,36 +146,36 @@ export class UdpSink implements Sink {
   }
 
   abortPending(): void {
-    for (const sender of [...this.#leaving.keys(), this.sender]) sender.abortPending();
+    for (const sender of [...this.#replaced.keys(), this.sender]) sender.abortPending();
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
     clearInterval(this.#timer);
-    await this.#lookingUp;
-    await Promise.all([this.sender.close(), ...this.#leaving.values()]);
+    await this.#resolving;
+    await Promise.all([this.sender.close(), ...this.#replaced.values()]);
   }
 
-  /** Resolves the name again, as it does every minute; one that is still being resolved is not asked for twice. */
+  /** Resolves the name again. A call during a resolution shares its result. */
   lookUpAgain(): Promise<void> {
-    this.#lookingUp ??= this.#lookUp().finally(() => {
-      this.#lookingUp = undefined;
+    this.#resolving ??= this.#resolve().finally(() => {
+      this.#resolving = undefined;
     });
-    return this.#lookingUp;
+    return this.#resolving;
   }
 
-  async #lookUp(): Promise<void> {
+  async #resolve(): Promise<void> {
     const { signal } = this.#closing;
     try {
       const answer = await resolveFirst(this.address, signal);
-      if (answer.ip !== this.answer.ip) await this.#sendTo(answer, signal);
+      if (answer.ip !== this.answer.ip) await this.#switchTo(answer, signal);
     } catch (error) {
-      // Its text names the address.
+      // The error text names the address.
       if (!signal.aborted) this.program.notice(`${reason(error)}; going on with ${this.answer.ip}`);
     }
   }
 
-  async #sendTo(answer: Answer, signal: AbortSignal): Promise<void> {
+  async #switchTo(answer: Answer, signal: AbortSignal): Promise<void> {
     const { program, address, sending } = this;
     const to = { address: scoped(answer), port: answer.port };
     if (this.sender.redirect) {
@@ -191,14 +191,14 @@ export class UdpSink implements Sink {
     const past = this.sender;
     this.answer = answer;
     this.sender = sender;
-    this.#leaving.set(
+    this.#replaced.set(
       past,
-      past.close().then(() => this.#left(past)),
+      past.close().then(() => this.#forget(past)),
     );
   }
 
-  #left(past: Sender): void {
-    this.#leaving.delete(past);
+  #forget(past: Sender): void {
+    this.#replaced.delete(past);
     addCounts(this.#past, past.counts);
   }
 }
@@ -216,7 +216,7 @@ interface Opening {
   address: Address;
   answer: Answer;
   sending: Sending;
-  /** Ends the look-up of `bind`. */
+  /** Cancels the resolution of `bind`. */
   signal: AbortSignal;
 }
 
@@ -250,7 +250,7 @@ async function openSender({ program, address, answer, sending, signal }: Opening
 function announce(program: Program, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
   const { ip, port, interface: on } = answer;
   const where = showAddress({ address: on ? ip : scoped(answer), port });
-  // Each upstream has sockets of its own to the same destinations.
+  // Several upstreams may open sockets to the same destination: it is reported once.
   if (on) program.noticeChange(`sending to ${text}`, `sending: group ${where} by interface ${on.name}`);
   else
     program.noticeChange(`sending to ${text}`, `sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);

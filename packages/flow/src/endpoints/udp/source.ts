@@ -14,26 +14,23 @@ import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
 
-/** Asked of the kernel unless the user says otherwise, in bytes. */
+/** Default SO_RCVBUF, in bytes. */
 const RECEIVE_BUFFER = 8 * 1024 * 1024;
-/** More empty datagrams in a second are a flood; another one is reported when there was none for a minute. */
+/** More empty datagrams per second are a flood, reported again after a minute without one. */
 const FLOOD = 1000;
 const SECOND_MS = 1000;
 const REPEAT_MS = 60_000;
 
-/** A UDP socket that listens: on an address of this host, or on a group. */
+/** A receiving UDP socket: on an address of this host, or on a group. */
 export class UdpSource implements Source {
   readonly #counts = sourceCounts();
-  readonly #inThread: ThreadSinks = { sockets: [], files: [] };
+  readonly #threadSinks: ThreadSinks = { sockets: [], files: [] };
   #delivers = true;
-  /** Empty datagrams when they were last looked at, and when there last was a flood of them. */
+  /** Empty datagrams at the last check, and the time of the last flood. */
   #empty = 0;
   #floodAt = Number.NEGATIVE_INFINITY;
 
-  /**
-   * @param unterminated called when a datagram without a newline at its end was seen, every second from then on and at
-   * the end
-   */
+  /** @param unterminated called every second and at the end, once a datagram lacked a final newline */
   constructor(
     private readonly program: Program,
     readonly address: Address,
@@ -53,7 +50,7 @@ export class UdpSource implements Source {
     return this.address.text;
   }
 
-  /** What would have spared the drops. */
+  /** How to avoid the drops. */
   get advice(): string {
     return bufferAdvice(this.address.keys.rcvbuf ?? RECEIVE_BUFFER, this.receiver.receiveBuffer);
   }
@@ -62,8 +59,8 @@ export class UdpSource implements Source {
     if (!this.receiver.threaded) return [];
     const taken = sinks.filter((sink) => {
       const { sockets = [], files = [] } = sink.inThread?.() ?? {};
-      this.#inThread.sockets.push(...sockets);
-      this.#inThread.files.push(...files);
+      this.#threadSinks.sockets.push(...sockets);
+      this.#threadSinks.files.push(...files);
       return sockets.length + files.length > 0;
     });
     this.#delivers = taken.length < sinks.length;
@@ -71,35 +68,35 @@ export class UdpSource implements Source {
   }
 
   async run(deliver: Deliver): Promise<void> {
-    const watch = setInterval(() => this.#watch(), SECOND_MS).unref();
+    const timer = setInterval(() => this.#check(), SECOND_MS).unref();
     try {
-      await this.receiver.run(this.#delivers ? deliver : undefined, this.#inThread);
+      await this.receiver.run(this.#delivers ? deliver : undefined, this.#threadSinks);
     } catch (error) {
       throw failure('MPROXY_LISTEN', 'receiving', this.name, error);
     } finally {
-      clearInterval(watch);
-      this.#watch();
+      clearInterval(timer);
+      this.#check();
     }
   }
 
-  #watch(): void {
-    this.#watchEmpty();
+  #check(): void {
+    this.#checkEmpty();
     if (this.receiver.unterminated) this.unterminated();
   }
 
-  /** Reports a flood of empty datagrams, which are forwarded as all others. */
-  #watchEmpty(): void {
+  /** Reports a flood of empty datagrams. They are forwarded like all others. */
+  #checkEmpty(): void {
     const { counts, emptyFrom } = this.receiver;
-    const came = counts.empty - this.#empty;
+    const received = counts.empty - this.#empty;
     this.#empty = counts.empty;
-    if (came <= FLOOD) return;
+    if (received <= FLOOD) return;
     const now = performance.now();
-    const known = now - this.#floodAt < REPEAT_MS;
+    const recent = now - this.#floodAt < REPEAT_MS;
     this.#floodAt = now;
-    if (known) return;
+    if (recent) return;
     const from = emptyFrom ? `, the last from ${showAddress(emptyFrom)}` : '';
     this.program.loss(
-      `receiving: ${this.name}: ${showCount(came, 'empty datagram')} in a second${from}; an mproxy 0.1.8 reverse sends these after its TCP sender closed: restart it`,
+      `receiving: ${this.name}: ${showCount(received, 'empty datagram')} in a second${from}; an mproxy 0.1.8 reverse sends these after its TCP sender closed: restart it`,
     );
   }
 
@@ -115,14 +112,14 @@ export class UdpSource implements Source {
 export interface UdpSourceOptions {
   /** Networks whose datagrams are accepted; default all. */
   allow?: Network[] | undefined;
-  /** As {@link UdpSource} has it. */
+  /** See {@link UdpSource}. */
   unterminated?: (() => void) | undefined;
 }
 
 /**
- * Opens the sockets of one address to listen on: one for every answer of its name. An answer that is not this
- * host's is skipped with a notice, as long as one is left. Port 0 becomes one port for all.
- * @param others the other answers that the command listens on
+ * Opens one socket for each answer of an address. An answer that is not an address of this host is skipped
+ * with a notice, unless none is left. Port 0 becomes the same port for all.
+ * @param others all answers that the command listens on
  * @throws MPROXY_LISTEN, MPROXY_INTERFACE
  */
 export async function openUdpSources(
@@ -164,15 +161,15 @@ async function openReceiver(
 ): Promise<Receiver> {
   const { family, ip, port, interface: on } = answer;
   const { keys } = address;
-  const asked = keys.rcvbuf ?? RECEIVE_BUFFER;
-  const wildcardToo = others.some((other) => other.ip === '0.0.0.0' && other.port === port);
+  const receiveBuffer = keys.rcvbuf ?? RECEIVE_BUFFER;
+  const hasIPv4Wildcard = others.some((other) => other.ip === '0.0.0.0' && other.port === port);
   const receiver = await program.engine.openReceiver({
     address: on ? ip : scoped(answer),
     port,
     family,
-    ipv6Only: ip === '::' && wildcardToo,
+    ipv6Only: ip === '::' && hasIPv4Wildcard,
     ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
-    receiveBuffer: asked,
+    receiveBuffer,
     tellsSenders: keys.frame === 'mold',
     ...(allow && { allow }),
     notice: program.notice,
@@ -186,9 +183,9 @@ function announce(program: Program, address: Address, answer: Answer, receiver: 
   const { keys } = address;
   const local = showAddress({ address: on ? ip : scoped(answer), port: receiver.local.port });
   const where = on ? `group ${local} on interface ${on.name}` : `udp ${local}`;
-  const groupsToo = isWildcard(ip) && !program.engine.exactGroups;
+  const receivesAllGroups = isWildcard(ip) && !program.engine.exactGroups;
   program.listening(
-    `${where}${groupsToo ? ' (groups that this host joined on that port arrive too)' : ''}`,
+    `${where}${receivesAllGroups ? ' (groups that this host joined on that port arrive too)' : ''}`,
     receiver.local,
   );
   if (keys.rcvbuf !== undefined && receiver.receiveBuffer < keys.rcvbuf) {

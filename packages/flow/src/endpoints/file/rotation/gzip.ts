@@ -5,28 +5,25 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 
 export const PACKED = '.gz';
-/** What a compressed file is called until it is whole. */
+/** Suffix of an incomplete compressed file. */
 export const UNDER_WAY = '.gz.part';
 
-/**
- * Who may write to the directory can put a link or a FIFO of the name there: it is not followed, nor waited for. Windows
- * knows neither flag.
- */
+/** Neither follow a symbolic link nor block on a FIFO that was planted there. Windows has neither flag. */
 const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Compresses files in the background, one after another: the rest of the machine is for what comes in. */
+/** Compresses files in the background, one at a time, to leave the rest of the machine to traffic. */
 export class Gzip {
-  #before: Promise<unknown> = Promise.resolve();
+  #previous: Promise<unknown> = Promise.resolve();
 
-  /** Replaces a file by `FILE.gz`. @throws the system's error; then the file is as it was */
+  /** Replaces a file by `FILE.gz`. @throws the system's error; the file is then unchanged */
   compress(path: string, signal: AbortSignal): Promise<void> {
-    const done = this.#before.then(() => compress(path, signal));
-    this.#before = done.catch(() => undefined);
+    const done = this.#previous.then(() => compress(path, signal));
+    this.#previous = done.catch(() => undefined);
     return done;
   }
 }
 
-/** At every moment there is a whole file of the one name or the other, also after a power failure. */
+/** At least one of the two files is always complete, even after a power failure. */
 async function compress(path: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const part = `${path}${UNDER_WAY}`;
@@ -34,7 +31,7 @@ async function compress(path: string, signal: AbortSignal): Promise<void> {
   try {
     const like = await from.stat();
     if (!like.isFile()) throw new Error('it is no regular file');
-    await pack(from, await makeLike(part, like), like, signal);
+    await pack(from, await createLike(part, like), like, signal);
     await rename(part, `${path}${PACKED}`);
   } catch (error) {
     await rm(part, { force: true });
@@ -46,8 +43,8 @@ async function compress(path: string, signal: AbortSignal): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** A new file, for the same readers as another. */
-async function makeLike(path: string, { mode, uid, gid }: Stats): Promise<FileHandle> {
+/** Creates a file with the same owner and mode as another. */
+async function createLike(path: string, { mode, uid, gid }: Stats): Promise<FileHandle> {
   await rm(path, { force: true });
   const file = await open(path, 'wx', mode & 0o777);
   try {
@@ -60,7 +57,7 @@ async function makeLike(path: string, { mode, uid, gid }: Stats): Promise<FileHa
   }
 }
 
-/** Has it on the disk before it takes the other's place, and as old. Windows syncs only what is open for writing. */
+/** Copies the times too, and syncs before the rename. Windows syncs only a file that is open for writing. */
 async function pack(from: FileHandle, to: FileHandle, like: Stats, signal: AbortSignal): Promise<void> {
   try {
     const write = async (packed: AsyncIterable<Buffer>) => {
@@ -74,14 +71,14 @@ async function pack(from: FileHandle, to: FileHandle, like: Stats, signal: Abort
   }
 }
 
-/** A rename is on the disk when its directory is (fsync(2)); Windows opens no directory. */
+/** A rename is durable once its directory is synced (fsync(2)). Windows cannot open a directory. */
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await directory.sync();
   } catch (error) {
-    // Some file systems know no such thing (fsync(2)).
+    // Some file systems do not support this (fsync(2)).
     if (!['EINVAL', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   } finally {
     await directory.close();

@@ -7,15 +7,15 @@ import { PACKED, UNDER_WAY } from './gzip.js';
 import type { Rotation } from './options.js';
 import { Trouble } from './trouble.js';
 
-/** What one rotation left behind. */
+/** A rotated file. */
 interface Piece {
   path: string;
   packed: boolean;
 }
 
 /**
- * The rotated pieces of a file, those of earlier runs with them: gives them names in whose order they are to be read,
- * removes the oldest, and compresses the others in the background.
+ * The rotated pieces of a file, including those of earlier runs. Their names sort in the order of rotation.
+ * The oldest are removed, the others compressed in the background.
  */
 export class Pieces {
   /** From the oldest to the newest. */
@@ -23,11 +23,11 @@ export class Pieces {
   readonly #removals = new Set<Promise<void>>();
   readonly #packing: Trouble;
   readonly #removing: Trouble;
-  readonly #close = new AbortController();
-  /** When the newest was made, by the local clock. */
+  readonly #closing = new AbortController();
+  /** Local time of the newest piece. */
   #newest: number;
-  #now: { piece: Piece; abort: AbortController; done: Promise<void> } | undefined;
-  #tending: Promise<void> | undefined;
+  #current: { piece: Piece; abort: AbortController; done: Promise<void> } | undefined;
+  #compressing: Promise<void> | undefined;
 
   constructor(
     program: Program,
@@ -36,30 +36,29 @@ export class Pieces {
   ) {
     this.#packing = new Trouble(program, 'compressing', path, 'leaving it as it is until the next rotation');
     this.#removing = new Trouble(program, 'removing old files', path, 'leaving them');
-    const found = find(path);
+    const found = findPieces(path);
     this.#pieces = found.pieces;
     this.#newest = found.newest;
-    this.#tend();
+    this.#maintain();
   }
 
-  /** A name for the next, later than all there are, whatever the clock says. */
+  /** A name for the next piece, later than all existing ones even if the clock was set back. */
   next(): string {
     do this.#newest = Math.max(localClock(Date.now()), this.#newest + 1);
     while (existsSync(this.#name) || existsSync(`${this.#name}${PACKED}`));
     return this.#name;
   }
 
-  /** There is one more. */
   add(path: string): void {
     this.#pieces.push({ path, packed: false });
-    this.#tend();
+    this.#maintain();
   }
 
-  /** Leaves what is not yet compressed to the next run. */
+  /** Uncompressed pieces are left to the next run. */
   async close(): Promise<void> {
-    this.#close.abort();
-    this.#now?.abort.abort();
-    await Promise.all([this.#tending, ...this.#removals]);
+    this.#closing.abort();
+    this.#current?.abort.abort();
+    await Promise.all([this.#compressing, ...this.#removals]);
     this.#packing.conclude();
     this.#removing.conclude();
   }
@@ -68,21 +67,21 @@ export class Pieces {
     return `${this.path}.${stampOf(this.#newest)}`;
   }
 
-  #tend(): void {
+  #maintain(): void {
     while (this.#pieces.length > this.rotation.keep) {
       const removal = this.#remove(this.#pieces.shift()!).then(() => void this.#removals.delete(removal));
       this.#removals.add(removal);
     }
     if (!this.rotation.gzip) return;
-    this.#tending ??= this.#pack().then(() => {
-      this.#tending = undefined;
+    this.#compressing ??= this.#compressAll().then(() => {
+      this.#compressing = undefined;
     });
   }
 
   async #remove(piece: Piece): Promise<void> {
-    if (this.#now?.piece === piece) {
-      this.#now.abort.abort();
-      await this.#now.done;
+    if (this.#current?.piece === piece) {
+      this.#current.abort.abort();
+      await this.#current.done;
     }
     try {
       await rm(piece.path, { force: true });
@@ -93,29 +92,29 @@ export class Pieces {
     }
   }
 
-  /** Compresses one after another until all are; after a failure, when there is one more. */
-  async #pack(): Promise<void> {
+  /** Compresses all pieces in order. After a failure, waits for the next rotation. */
+  async #compressAll(): Promise<void> {
     let failed = false;
-    while (!failed && !this.#close.signal.aborted) {
+    while (!failed && !this.#closing.signal.aborted) {
       const piece = this.#pieces.find(({ packed }) => !packed);
       if (!piece) return;
       const abort = new AbortController();
-      const done = this.#packOne(piece, abort.signal).then((well) => {
-        failed = !well;
+      const done = this.#compressOne(piece, abort.signal).then((ok) => {
+        failed = !ok;
       });
-      this.#now = { piece, abort, done };
+      this.#current = { piece, abort, done };
       await done;
-      this.#now = undefined;
+      this.#current = undefined;
     }
   }
 
-  /** @returns whether it is compressed, or need not be */
-  async #packOne(piece: Piece, signal: AbortSignal): Promise<boolean> {
+  /** @returns whether it is compressed, or need not be compressed */
+  async #compressOne(piece: Piece, signal: AbortSignal): Promise<boolean> {
     try {
       await this.rotation.gzip?.compress(piece.path, signal);
       this.#packing.over();
     } catch (error) {
-      // Somebody else took it away, or it is to be removed.
+      // Otherwise it was removed by another program, or compression was aborted.
       if (existsSync(piece.path) && !signal.aborted) {
         this.#packing.failed(error);
         return false;
@@ -128,12 +127,12 @@ export class Pieces {
 
 const STAMP = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)\.(\d{3})$/;
 
-/** `YYYYMMDD-HHMMSS.mmm` of a time by the local clock. */
+/** Formats local time as `YYYYMMDD-HHMMSS.mmm`. */
 function stampOf(local: number): string {
   return new Date(local).toISOString().slice(0, -1).replace(/[-:]/g, '').replace('T', '-');
 }
 
-/** @returns the time by the local clock; undefined for what is no stamp */
+/** @returns local time; undefined if the text is not a valid stamp */
 function timeOf(stamp: string): number | undefined {
   const [year, month, day, ...clock] = (STAMP.exec(stamp) ?? []).slice(1).map(Number);
   const [hour, minute, second, ms] = clock;
@@ -141,8 +140,8 @@ function timeOf(stamp: string): number | undefined {
   return stampOf(time || 0) === stamp ? time : undefined;
 }
 
-/** The files that earlier runs left. What one of them was compressing when it was killed is removed. */
-function find(path: string): { pieces: Piece[]; newest: number } {
+/** Finds the pieces of earlier runs, and removes incomplete compressed files. */
+function findPieces(path: string): { pieces: Piece[]; newest: number } {
   const directory = dirname(path);
   const prefix = `${basename(path)}.`;
   const packed = new Map<string, boolean>();
@@ -161,7 +160,7 @@ function find(path: string): { pieces: Piece[]; newest: number } {
       rmSync(join(directory, name));
       continue;
     }
-    // Where both are there, who knows whether the compressed one is whole: it is made again.
+    // If both files exist, the compressed one may be incomplete: it is created again.
     if (!packed.has(stamp)) packed.set(stamp, suffix === PACKED);
     newest = Math.max(newest, time);
   }

@@ -7,11 +7,11 @@ import type { Rotation } from './options.js';
 import { Pieces } from './pieces.js';
 import { Trouble } from './trouble.js';
 
-/** How often the clock is looked at: it may be set. */
-const LOOK_MS = 1000;
+/** Interval for reading the clock, which may be set. */
+const CLOCK_POLL_MS = 1000;
 const RETRY_MS = 10_000;
 
-/** Renames a file and begins it anew: when it is asked to, and says itself when it is time to ask. */
+/** Rotates a file on request, and signals when a rotation is due. */
 export class Rotator {
   rotations = 0;
   readonly #pieces: Pieces;
@@ -19,13 +19,13 @@ export class Rotator {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
 
-  /** @throws where the file's directory cannot be written to */
+  /** @throws if the file's directory is not writable */
   constructor(
     private readonly program: Program,
     private readonly file: AppendFile,
     readonly rotation: Rotation,
-    /** The clock says that it is time, or an attempt failed some time ago. */
-    private readonly timeIsUp: () => void,
+    /** Called when a rotation is due by the clock or after a failed attempt. */
+    private readonly onDue: () => void,
   ) {
     const { stat } = file;
     const path = realpathSync(file.path);
@@ -43,12 +43,12 @@ export class Rotator {
     );
     this.#pieces = new Pieces(program, path, rotation);
     const { every } = rotation;
-    // What an earlier run wrote in an earlier period stands alone.
+    // Data that an earlier run wrote in an earlier period gets its own file.
     const since = stat.size > 0 ? stat.mtimeMs : Date.now();
-    if (every > 0) this.#timer = setTimeout(() => this.#watch(nextBoundary(since, every)), 0).unref();
+    if (every > 0) this.#timer = setTimeout(() => this.#checkClock(nextBoundary(since, every)), 0).unref();
   }
 
-  /** @returns false where that failed, and was told: the file is as it was, and is asked for again later */
+  /** @returns false after a failure, which is reported: the file is unchanged, and a retry is scheduled */
   rotate(): boolean {
     try {
       this.#rotate();
@@ -57,7 +57,7 @@ export class Rotator {
     } catch (error) {
       this.#trouble.failed(error);
       clearTimeout(this.#retry);
-      this.#retry = setTimeout(this.timeIsUp, RETRY_MS).unref();
+      this.#retry = setTimeout(this.onDue, RETRY_MS).unref();
       return false;
     }
   }
@@ -72,13 +72,13 @@ export class Rotator {
   #rotate(): void {
     const { file, program } = this;
     const old = file.stat;
-    const there = statSync(file.path, { throwIfNoEntry: false });
-    // Somebody else moved it away, or put another in its place.
-    if (!there || !same(there, old)) {
+    const current = statSync(file.path, { throwIfNoEntry: false });
+    // Another program moved or replaced the file.
+    if (!current || !same(current, old)) {
       file.reopen(old);
       return;
     }
-    // What is renamed is the file, not the link that leads to it.
+    // Rename the file, not a symbolic link to it.
     const path = realpathSync(file.path);
     const piece = this.#pieces.next();
     renameSync(path, piece);
@@ -93,14 +93,14 @@ export class Rotator {
     this.#pieces.add(piece);
   }
 
-  /** Waits for a time of the wall clock, which may be set back or forward meanwhile. */
-  #watch(next: number): void {
+  /** Waits for a wall clock time; the clock may be set meanwhile. */
+  #checkClock(next: number): void {
     const { every } = this.rotation;
     const now = Date.now();
-    let then = next;
-    if (now >= next || next - now > 2 * every) then = nextBoundary(now, every);
-    this.#timer = setTimeout(() => this.#watch(then), Math.min(then - now, LOOK_MS)).unref();
-    if (now >= next) this.timeIsUp();
+    let due = next;
+    if (now >= next || next - now > 2 * every) due = nextBoundary(now, every);
+    this.#timer = setTimeout(() => this.#checkClock(due), Math.min(due - now, CLOCK_POLL_MS)).unref();
+    if (now >= next) this.onDue();
   }
 }
 

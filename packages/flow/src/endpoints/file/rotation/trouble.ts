@@ -1,7 +1,7 @@
 import { reason } from 'mproxy-base';
 import type { Program } from '../../../program.js';
 
-/** Something that fails again and again, and is told once until it works again. */
+/** A recurring failure, reported once until the operation succeeds again. */
 export class Trouble {
   #error: Error | undefined;
 
@@ -24,7 +24,7 @@ export class Trouble {
     this.#error = undefined;
   }
 
-  /** The program ends with it, where it still is. */
+  /** Makes the program fail if the failure persists. */
   conclude(): void {
     if (this.#error) this.program.fail('MPROXY_WRITE', this.what, this.path, this.#error);
   }
