@@ -1,4 +1,5 @@
-import { type About, type Flag, flagGroups } from 'mproxy-command';
+import type { Flag } from 'mproxy-base';
+import { type About, flagGroups } from 'mproxy-command';
 import { valuesOf } from './values.js';
 
 /** Completions for fish 3 and later. */

@@ -1,5 +1,5 @@
-import { VERSION } from 'mproxy-base';
-import { type About, type Flag, flagGroups, fullSummary, UNITS } from 'mproxy-command';
+import { type Flag, VERSION } from 'mproxy-base';
+import { type About, flagGroups, fullSummary, UNITS } from 'mproxy-command';
 import { KEYS } from 'mproxy-net/keys';
 import {
   ADDRESSES,

@@ -1,4 +1,4 @@
-import type { Flag } from 'mproxy-command';
+import type { Flag } from 'mproxy-base';
 
 /** How a flag's value is completed. */
 export type Values = { kind: 'none' | 'text' | 'file' | 'interface' } | { kind: 'words'; words: string[] };

@@ -1,4 +1,5 @@
-import { type About, type Flag, flagGroups } from 'mproxy-command';
+import type { Flag } from 'mproxy-base';
+import { type About, flagGroups } from 'mproxy-command';
 import { namesOf, valuesOf } from './values.js';
 
 /** Completions for zsh: one argument of _arguments (zshcompsys(1)) per flag. */

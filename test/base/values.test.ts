@@ -9,10 +9,11 @@ import {
   showDuration,
   showMemory,
 } from 'mproxy-base';
-import { parseAllow } from 'mproxy-flow';
-import { keyDefaults, parseAddresses } from 'mproxy-net';
-import { parseFrame } from 'mproxy-net/keys';
+import { addresses } from 'mproxy-flow';
+import { DATAGRAMS } from 'mproxy-flow/endpoints/types';
+import { KEYS } from 'mproxy-net/keys';
 import t from 'tap';
+import { readAllow, readKeys } from '../support/flags.js';
 
 const usage = { code: 'MPROXY_USAGE' };
 
@@ -139,46 +140,47 @@ t.test('whole numbers and frames', (t) => {
   ])
     t.throws(() => parseInteger('--n', value, 0, 7), { ...usage, message: /from 0 to 7/ }, String(value));
   t.strictSame(
-    ['lines', 'line', 'raw'].map((name) => parseFrame('--frame', name)),
+    ['lines', 'line', 'raw'].map((name) => KEYS.frame.read(name, '--frame', {})),
     ['lines', 'line', 'raw'],
   );
   for (const name of ['', 'LINES', 'json', 'toString'])
-    t.throws(() => parseFrame('--frame', name), { ...usage, message: /use lines, line, raw/ }, name);
+    t.throws(() => KEYS.frame.read(name, '--frame', {}), { ...usage, message: /use lines, line, raw/ }, name);
   t.end();
 });
 
 t.test('keys given as options', (t) => {
-  t.strictSame(keyDefaults({}), {});
-  t.strictSame(keyDefaults({ ttl: '4', loop: false, interface: 'lo', source: ['192.0.2.1', '192.0.2.2'] }), {
+  t.strictSame(readKeys({}), {});
+  t.strictSame(readKeys({ ttl: '4', loop: false, interface: 'lo', source: ['192.0.2.1', '192.0.2.2'] }), {
     interface: 'lo',
     source: ['192.0.2.1', '192.0.2.2'],
     ttl: 4,
     loop: false,
   });
-  t.strictSame(keyDefaults({ ttl: 4, loop: 'yes', source: '192.0.2.1', tls: true, rcvbuf: 1024 }), {
+  t.strictSame(readKeys({ ttl: 4, loop: 'yes', source: '192.0.2.1', tls: true, rcvbuf: 1024 }), {
     source: ['192.0.2.1'],
     ttl: 4,
     loop: true,
     rcvbuf: 1024,
     tls: true,
   });
-  t.throws(() => keyDefaults({ ttl: '300' }), { ...usage, message: /^--ttl: 300: / });
-  t.throws(() => keyDefaults({ interface: '' }), { ...usage, message: /^--interface: / });
+  t.throws(() => readKeys({ ttl: '300' }), { ...usage, message: /^--ttl: 300: / });
+  t.throws(() => readKeys({ interface: '' }), { ...usage, message: /^--interface: / });
   t.end();
 });
 
 t.test('an option given once, often or never', (t) => {
-  const rule = { flag: '--addr', keys: [], listens: false };
-  const ports = (given?: string | string[]) => parseAddresses(given, rule, {}).map(({ port }) => port);
+  const flag = addresses({ accept: DATAGRAMS, roles: ['sink'], help: '' });
+  const ports = (given?: string | string[]) =>
+    flag.read(given, '--addr', {}).map(({ address }) => address.port);
   t.strictSame([ports(), ports('h:1'), ports(['h:1', 'h:2'])], [[], [1], [1, 2]]);
   t.throws(() => ports(['h:1', 'h']), usage);
   t.end();
 });
 
 t.test('the networks that may connect', (t) => {
-  t.equal(parseAllow(undefined), undefined);
-  t.equal(parseAllow([]), undefined);
-  const list = parseAllow(['192.0.2.0/24', '198.51.100.7', 'FD00::/8', '2001:db8::1', '::ffff:203.0.113.9'])!;
+  t.equal(readAllow(undefined), undefined);
+  t.equal(readAllow([]), undefined);
+  const list = readAllow(['192.0.2.0/24', '198.51.100.7', 'FD00::/8', '2001:db8::1', '::ffff:203.0.113.9'])!;
   t.ok(list instanceof BlockList);
   const four = (ip: string) => list.check(ip, 'ipv4');
   const six = (ip: string) => list.check(ip, 'ipv6');
@@ -196,8 +198,8 @@ t.test('the networks that may connect', (t) => {
   ]);
   t.strictSame(['fd00::1', 'fdff:ffff::9', '2001:db8::1'].map(six), [true, true, true]);
   t.strictSame(['fe80::1', '2001:db8::2', '::1'].map(six), [false, false, false]);
-  t.ok(parseAllow(['0.0.0.0/0'])!.check('198.51.100.7', 'ipv4'), 'everyone');
-  t.ok(parseAllow(['::/0'])!.check('2001:db8::7', 'ipv6'), 'everyone');
+  t.ok(readAllow(['0.0.0.0/0'])!.check('198.51.100.7', 'ipv4'), 'everyone');
+  t.ok(readAllow(['::/0'])!.check('2001:db8::7', 'ipv6'), 'everyone');
   for (const cidr of [
     '',
     '/',
@@ -215,7 +217,7 @@ t.test('the networks that may connect', (t) => {
     '192.0.2.0/1e1',
   ])
     t.throws(
-      () => parseAllow(['127.0.0.1', cidr]),
+      () => readAllow(['127.0.0.1', cidr]),
       { ...usage, message: `--allow: ${cidr}: not a network like 192.168.0.0/16 or fd00::/8` },
       cidr,
     );

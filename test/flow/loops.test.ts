@@ -1,4 +1,6 @@
-import { forbidLoops, forbidTwins, type Resolved } from 'mproxy-flow';
+import { forbidLoops, forbidTwins, type Target } from 'mproxy-flow';
+import { opener } from 'mproxy-flow/endpoints/udp/open';
+import { udp } from 'mproxy-flow/endpoints/udp/type';
 import type { Answer } from 'mproxy-net';
 import { broadcastAddresses, chooseEngine, type Engine, listInterfaces, type NetInterface } from 'mproxy-net';
 import { type AddressRule, parseAddress } from 'mproxy-net/address';
@@ -7,7 +9,7 @@ import t from 'tap';
 const rule: AddressRule = { flag: '--addr', keys: ['interface'], listens: true };
 
 /** `HOST:PORT[,interface=NAME]` with the one answer that it is; an interface of a test's own need not exist. */
-function resolved(text: string, ...names: string[]): Resolved {
+function resolved(text: string, ...names: string[]): Target {
   const address = parseAddress(text, rule);
   const on = address.keys.interface;
   const ips = names.length > 0 ? names : [address.host];
@@ -16,7 +18,7 @@ function resolved(text: string, ...names: string[]): Resolved {
     if (address.zone !== undefined) place.zone = address.zone;
     return on === undefined ? place : { ...place, interface: made(on) };
   });
-  return { address, answers };
+  return { type: udp, opener, address, answers };
 }
 
 const made = (name: string): NetInterface => ({ name, internal: false, addresses: [] });

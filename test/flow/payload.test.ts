@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { choosePayload, parsePayload } from 'mproxy-flow';
+import { choosePayload } from 'mproxy-flow';
+import { opener } from 'mproxy-flow/endpoints/udp/open';
+import { udp } from 'mproxy-flow/endpoints/udp/type';
+import { STREAM } from 'mproxy-flow/stream/flags';
 import type { Answer } from 'mproxy-net';
 import { listInterfaces, type NetInterface } from 'mproxy-net';
 import t from 'tap';
@@ -7,6 +10,14 @@ import { Host, noNamespaces } from '../support/namespace.js';
 
 const lo = listInterfaces().find(({ internal }) => internal)!;
 const gone: NetInterface = { name: 'no-such-one', internal: false, addresses: [] };
+
+const parsePayload = (given: string) => STREAM.payload.read(given, '--payload', {});
+/** What fits the addresses that destinations resolved to. */
+const fitting = (answers: Answer[]) =>
+  choosePayload(
+    undefined,
+    answers.map((answer) => ({ type: udp, opener, address: {}, answers: [answer] })),
+  );
 
 t.test('the payload that was asked for is taken', async (t) => {
   t.equal(parsePayload('1'), 1);
@@ -17,7 +28,7 @@ t.test('the payload that was asked for is taken', async (t) => {
 
 t.test('without an MTU to read it is what fits an Ethernet over IPv6', async (t) => {
   const answer: Answer = { ip: '192.0.2.1', family: 4, port: 5, interface: gone };
-  t.equal(await choosePayload(undefined, [answer]), 1452);
+  t.equal(await fitting([answer]), 1452);
 });
 
 t.test(
@@ -26,14 +37,10 @@ t.test(
   async (t) => {
     const four: Answer = { ip: '127.0.0.1', family: 4, port: 5 };
     const group: Answer = { ip: '239.77.9.1', family: 4, port: 5, interface: lo };
-    t.equal(await choosePayload(undefined, [four]), 8096);
-    t.equal(await choosePayload(undefined, [four, group]), 8096);
-    t.equal(await choosePayload(undefined, []), 8096, 'a tee alone');
-    t.equal(
-      await choosePayload(undefined, [four, { ...group, interface: gone }]),
-      1452,
-      'the smallest of all',
-    );
+    t.equal(await fitting([four]), 8096);
+    t.equal(await fitting([four, group]), 8096);
+    t.equal(await fitting([]), 8096, 'a tee alone');
+    t.equal(await fitting([four, { ...group, interface: gone }]), 1452, 'the smallest of all');
   },
 );
 
@@ -52,7 +59,9 @@ t.test('elsewhere it is the smallest MTU less the headers', { skip: noNamespaces
   const chosen = (...ips: string[]) => {
     const destinations = ips.map((ip) => ({ ip, family: ip.includes(':') ? 6 : 4, port: 5 }));
     const script = `import { choosePayload } from 'mproxy-flow';
-      console.log(await choosePayload(undefined, ${JSON.stringify(destinations)}));`;
+      import { opener } from 'mproxy-flow/endpoints/udp/open';
+      const targets = ${JSON.stringify(destinations)}.map((answer) => ({ opener, answers: [answer] }));
+      console.log(await choosePayload(undefined, targets));`;
     return Number(
       host.run(
         'env',

@@ -1,27 +1,26 @@
 import { MproxyError, parseDuration, parseInteger, parseRate, parseSize, showAddress } from 'mproxy-base';
-import { parseAllow } from 'mproxy-flow';
-import { keyDefaults } from 'mproxy-net';
 import { canonicalIp, isGroup, isLinkLocal, parseAddress, parseBind } from 'mproxy-net/address';
-import { KEYS, type KeyName, parseFrame } from 'mproxy-net/keys';
+import { KEYS, type KeyName } from 'mproxy-net/keys';
 import t from 'tap';
+import { readAllow, readKeys } from '../support/flags.js';
 import { Random } from '../support/random.js';
 
 const ROUNDS = 30_000;
 const keys = Object.keys(KEYS) as KeyName[];
-const listens = { flag: '--listen-addr', keys, listens: true };
+const listens = { flag: '--listen-addr', schemes: ['tls'], keys, listens: true };
 const sends = { flag: '--server-addr', keys: [], listens: false };
 
 const parsers: Record<string, (text: string) => unknown> = {
   'address to listen on': (text) => parseAddress(text, listens),
   'address to send to': (text) => parseAddress(text, sends, { ttl: 1 }),
   bind: parseBind,
-  allow: (text) => parseAllow([text]),
+  allow: (text) => readAllow([text]),
   duration: (text) => parseDuration('--x', text),
   size: (text) => parseSize('--x', text),
   rate: (text) => parseRate('--x', text),
   integer: (text) => parseInteger('--x', text, 0, 9),
-  frame: (text) => parseFrame('--x', text),
-  ...Object.fromEntries(keys.map((key) => [`key ${key}`, (text: string) => keyDefaults({ [key]: text })])),
+  frame: (text) => KEYS.frame.read(text, '--x', {}),
+  ...Object.fromEntries(keys.map((key) => [`key ${key}`, (text: string) => readKeys({ [key]: text })])),
   'IP address': (text) => [canonicalIp(text), isGroup(text), isLinkLocal(text)],
 };
 

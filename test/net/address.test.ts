@@ -12,7 +12,7 @@ import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
 import t, { type Test } from 'tap';
 
 const ALL = Object.keys(KEYS) as KeyName[];
-const listens: AddressRule = { flag: '--listen-addr', keys: ALL, listens: true };
+const listens: AddressRule = { flag: '--listen-addr', schemes: ['tcp', 'tls'], keys: ALL, listens: true };
 const sends: AddressRule = { flag: '--server-addr', keys: ['interface', 'ttl', 'loop'], listens: false };
 
 t.test('every form of an address', (t) => {

@@ -1,4 +1,24 @@
 export { type ErrorCode, failure, MproxyError, reason, usage } from './errors.js';
+export {
+  choice,
+  duration,
+  type Flag,
+  type FlagGroups,
+  type FlagTable,
+  firstGiven,
+  flagName,
+  integer,
+  listOf,
+  type OptionsOf,
+  rate,
+  readFlags,
+  size,
+  text,
+  texts,
+  toggle,
+  type ValuesOf,
+  yesNo,
+} from './flag.js';
 export { throwInternal } from './internal.js';
 export { type SocketAddress, showAddress } from './socket-address.js';
 export {

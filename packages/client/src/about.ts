@@ -3,7 +3,7 @@ import { FLAGS } from './flags.js';
 
 export const ABOUT: About = {
   name: 'mproxy-client',
-  summary: 'Stream a file, a pipe, a device or stdin to UDP: unicast, broadcast or multicast.',
+  summary: 'Stream a file, a pipe, a device or stdin to UDP (unicast, broadcast or multicast), TCP and TLS.',
   flags: FLAGS,
   examples: [
     'tail -f app.log | mproxy-client --path - --server-addr localhost:9920',

@@ -1,39 +1,37 @@
-import { addressFlag, FLUSH_AFTER_FLAG, type Flag, keyFlags, MOLD_SEND_FLAGS } from 'mproxy-command';
+import { rate, toggle } from 'mproxy-base';
+import { addresses, keysOf } from 'mproxy-flow/addresses';
+import { READ } from 'mproxy-flow/endpoints/file/flags';
+import { LINGER, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
+import { TLS_CLIENT } from 'mproxy-flow/endpoints/tcp/flags';
+import { DESTINATIONS, FILES } from 'mproxy-flow/endpoints/types';
+import { STREAM } from 'mproxy-flow/stream/flags';
+import { keyFlags } from 'mproxy-net/keys';
 
-export const FLAGS: Record<string, Flag[]> = {
-  'From and to': [
-    { name: '--path', value: 'FILE|-', help: 'input: a file, FIFO or device; - is stdin' },
-    addressFlag('--server-addr', 'where to send: HOST:PORT[,KEY[=VALUE]...]; may repeat, all get the same'),
-    { name: '--tee', short: '-t', help: 'copy what is read to stdout' },
-    {
-      name: '--follow',
-      help: 'go on at the end of the file, as tail -F: wait for it, survive truncation and rotation',
-    },
-    { name: '--from-end', help: 'with --follow: begin at the end of the file' },
-    {
-      name: '--baud',
-      value: 'BAUD',
-      help: 'speed of a serial device given by --path; default its present one',
-    },
-  ],
-  'How it is sent': [
-    { name: '--rate', value: 'RATE', help: 'rate limit of each destination, in payload: 100Mbps or 5000pps' },
-    {
-      name: '--payload',
-      value: 'BYTES',
-      help: 'maximum UDP payload in bytes; default what fits the MTU, at most 8096',
-    },
-    FLUSH_AFTER_FLAG,
-    { name: '--progress', help: 'show a bar; on by itself for a regular file when stderr is a terminal' },
-  ],
-  'Nothing lost (--frame mold)': MOLD_SEND_FLAGS,
-  'Keys of an address, as flags for all': keyFlags([
-    'frame',
-    'interface',
-    'ttl',
-    'loop',
-    'bind',
-    'tos',
-    'sndbuf',
-  ]),
+const ENDS = {
+  path: addresses({
+    accept: FILES,
+    roles: ['source'],
+    single: true,
+    value: 'FILE|-',
+    required: ['there is nothing to read', 'give a file, or - for stdin'],
+    help: 'input: a file, FIFO or device; - is stdin',
+  }),
+  serverAddr: addresses({
+    accept: DESTINATIONS,
+    roles: ['sink'],
+    stream: true,
+    help: 'where to send, all get the same',
+  }),
+};
+
+export const FLAGS = {
+  'From and to': { ...ENDS, tee: toggle({ short: '-t', help: 'copy what is read to stdout' }), ...READ },
+  'How it is sent': {
+    rate: rate({ help: 'rate limit of each destination, in payload: 100Mbps or 5000pps' }),
+    ...STREAM,
+    progress: toggle({ help: 'show a bar; on by itself for a regular file when stderr is a terminal' }),
+  },
+  'TLS destinations': TLS_CLIENT,
+  'Nothing lost (--frame mold)': { ...MOLD_SEND, ...LINGER },
+  'Keys of an address, as flags for all': keyFlags(keysOf({ ENDS })),
 };

@@ -1,4 +1,5 @@
-import { COMMON_FLAGS, type Flag } from './flags.js';
+import type { Flag, FlagGroups } from 'mproxy-base';
+import { namedFlags } from './flags.js';
 
 /** The description of a command, the source of its help, man page and completions. */
 export interface About {
@@ -7,7 +8,7 @@ export interface About {
   /** The effect of SIGHUP, if it does not stop the command: `SIGHUP ...`. */
   hangup?: string;
   /** Groups of flags by heading, in the order of the help. */
-  flags: Record<string, Flag[]>;
+  flags: FlagGroups;
   /** Command lines; one that begins with blanks continues the previous one. */
   examples: string[];
 }
@@ -18,7 +19,7 @@ export const UNITS =
 
 /** All flags of a command, in their groups. */
 export function flagGroups({ flags }: About): [heading: string, Flag[]][] {
-  return Object.entries({ ...flags, 'Common options': COMMON_FLAGS });
+  return namedFlags(flags);
 }
 
 /** The summary, with the effect of SIGHUP. */

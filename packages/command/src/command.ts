@@ -1,11 +1,10 @@
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
-import { MproxyError, parseDuration, VERSION } from 'mproxy-base';
+import { type Flag, MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // The help must appear at once: only the necessary part of the library is loaded here.
 import type { CommonOptions, Handle } from 'mproxy-flow';
 import { type About, flagGroups, fullSummary, UNITS } from './about.js';
-import { type Flag, HELP_FLAG, VERSION_FLAG } from './flags.js';
 import { abortWith } from './internal-error.js';
 import { Messages } from './messages.js';
 import { Signals } from './signals.js';
@@ -100,8 +99,8 @@ function describe(about: About): Command {
   for (const [heading, group] of flagGroups(about)) {
     program.optionsGroup(`${heading}:`);
     for (const flag of group) {
-      if (flag === VERSION_FLAG) program.version(VERSION, usage(flag), flag.help);
-      else if (flag === HELP_FLAG) program.helpOption(usage(flag), flag.help);
+      if (flag.name === '--version') program.version(VERSION, usage(flag), flag.help);
+      else if (flag.name === '--help') program.helpOption(usage(flag), flag.help);
       else program.addOption(option(flag));
     }
   }

@@ -1,29 +1,15 @@
 import { failure, MproxyError } from 'mproxy-base';
-import type { Answer } from 'mproxy-net';
-import {
-  type Address,
-  broadcastAddresses,
-  type Engine,
-  isGroup,
-  isWildcard,
-  listInterfaces,
-} from 'mproxy-net';
-
-/** An address of the command line with its resolved answers. */
-export interface Resolved {
-  address: Address;
-  answers: Answer[];
-}
+import type { Engine } from 'mproxy-net';
+import type { Target } from './endpoint.js';
 
 /**
- * Refuses a command whose output feeds its own input: the ports are equal, and the input is the output's
- * address, or a wildcard where the output is a group, a broadcast address or an address of this host.
+ * Refuses a command whose output feeds its own input, as their types say.
  * @throws MPROXY_LOOP, naming both
  */
-export function forbidLoops(inputs: Resolved[], outputs: Resolved[]): void {
+export function forbidLoops(inputs: readonly Target[], outputs: readonly Target[]): void {
   for (const input of inputs) {
     for (const output of outputs) {
-      if (!input.answers.some((into) => output.answers.some((out) => feeds(out, into)))) continue;
+      if (!output.opener.feeds?.(output, input)) continue;
       throw new MproxyError(
         'MPROXY_LOOP',
         `loop: ${output.address.text}: what is sent there comes back in by ${input.address.text}; use another port`,
@@ -37,7 +23,7 @@ export function forbidLoops(inputs: Resolved[], outputs: Resolved[]): void {
  * command's own included, to each listener.
  * @throws MPROXY_GROUP
  */
-export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolved[] = []): void {
+export function forbidTwins(engine: Engine, inputs: Target[], outputs: Target[] = []): void {
   if (engine.exactGroups) return;
   const seen = new Map<string, string | undefined>();
   for (const { address, answers } of [...inputs, ...outputs]) {
@@ -53,24 +39,4 @@ export function forbidTwins(engine: Engine, inputs: Resolved[], outputs: Resolve
       seen.set(group, on?.name);
     }
   }
-}
-
-function feeds(output: Answer, input: Answer): boolean {
-  if (output.port !== input.port) return false;
-  // A group's interface may be written as its zone.
-  if (output.ip === input.ip) {
-    return (output.interface?.name ?? output.zone) === (input.interface?.name ?? input.zone);
-  }
-  // A datagram to a wildcard address goes to this host (ip(7): INADDR_ANY; RFC 1122, 3.2.1.3).
-  if (isWildcard(output.ip) && !isWildcard(input.ip))
-    return output.family === input.family && reachesThisHost(input.ip);
-  if (!isWildcard(input.ip)) return false;
-  // [::] receives IPv4 too; 0.0.0.0 does not receive IPv6.
-  if (output.family === 6 && input.family === 4) return false;
-  return isGroup(output.ip) || reachesThisHost(output.ip);
-}
-
-function reachesThisHost(ip: string): boolean {
-  if (isWildcard(ip) || ip.startsWith('127.') || broadcastAddresses().includes(ip)) return true;
-  return listInterfaces().some((one) => one.addresses.some(({ address }) => address === ip));
 }

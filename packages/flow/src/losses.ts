@@ -1,4 +1,5 @@
 import { reason, showCount } from 'mproxy-base';
+import { MOLD_FLAG_NAMES } from './endpoints/mold/flags.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 
@@ -42,7 +43,7 @@ export function losses(sources: Iterable<Source>, sinks: Iterable<Sink>): Losses
     }
     lost(
       mold?.lost ?? 0,
-      `${name}: ${lostMessages}; the sender can keep more (--retain), this side wait longer (--repair-timeout)`,
+      `${name}: ${lostMessages}; the sender can keep more (${MOLD_FLAG_NAMES.retain}), this side wait longer (${MOLD_FLAG_NAMES.repairTimeout})`,
     );
     lost(
       discarded,

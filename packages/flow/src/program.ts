@@ -1,6 +1,7 @@
-import { type ErrorCode, failure, MproxyError, reason, type SocketAddress, usage } from 'mproxy-base';
-import { chooseEngine, type Engine } from 'mproxy-net';
+import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
+import { chooseEngine, type Engine, type EngineName } from 'mproxy-net';
 import type { Stats } from './counts.js';
+import { ENGINE } from './engine-flag.js';
 import { LossReport } from './loss-report.js';
 import { type Pace, Route } from './route.js';
 import type { Sink } from './sink.js';
@@ -9,10 +10,8 @@ import type { Source } from './source.js';
 /** How long a program that is stopping waits for slow readers, in milliseconds. */
 const GRACE_MS = 500;
 
-/** What every program's options have. */
+/** What every program's options have, besides its flags. */
 export interface CommonOptions {
-  /** A copy of the data on stdout. */
-  tee?: boolean;
   /** `auto` (default), `linux` or `node`. */
   engine?: string;
   /** Given: a notice names the engine, and why it is not the preferred one. */
@@ -40,7 +39,7 @@ export class Program {
   readonly #runs = new Map<Route, Promise<void>>();
   readonly #opened: Source[] = [];
   readonly #sinks: Sink[] = [];
-  readonly #named = new Map<string, Sink>();
+  readonly #shared = new Map<string, unknown>();
   readonly #closes = new Map<Sink, Promise<void>>();
   readonly #reloads: (() => void)[] = [];
   readonly #ends: (() => void)[] = [];
@@ -101,11 +100,10 @@ export class Program {
     return sink;
   }
 
-  /** The one sink of a name, opened and registered by its first user. */
-  sharedSink<S extends Sink>(name: string, open: () => S): S {
-    const known = this.#named.get(name) ?? this.sink(open());
-    this.#named.set(name, known);
-    return known as S;
+  /** What a program has once, made by its first user. */
+  shared<T>(name: string, make: () => T): T {
+    if (!this.#shared.has(name)) this.#shared.set(name, make());
+    return this.#shared.get(name) as T;
   }
 
   /** Registers a source: it is stopped if the program fails before the source runs. */
@@ -195,7 +193,7 @@ export class Program {
 
   async open(open: (program: Program) => Promise<void>): Promise<{ listening: SocketAddress[] }> {
     try {
-      this.engine = this.#chooseEngine(this.options.engine ?? 'auto');
+      this.engine = this.#chooseEngine(readFlags({ all: ENGINE }, this.options).engine);
       await open(this);
       return { listening: this.#listening };
     } catch (error) {
@@ -239,8 +237,7 @@ export class Program {
     await Promise.all(this.#closes.values());
   }
 
-  #chooseEngine(name: string): Engine {
-    if (!isEngineName(name)) throw usage('--engine', name, 'no such engine', 'use auto, linux or node');
+  #chooseEngine(name: 'auto' | EngineName): Engine {
     try {
       const { engine, instead } = chooseEngine(name);
       const why = instead === undefined ? '' : `, as linux does not load: ${instead}`;
@@ -250,8 +247,4 @@ export class Program {
       throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');
     }
   }
-}
-
-function isEngineName(name: string): name is 'auto' | 'linux' | 'node' {
-  return ['auto', 'linux', 'node'].includes(name);
 }

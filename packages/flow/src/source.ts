@@ -1,4 +1,4 @@
-import type { Deliver } from 'mproxy-net';
+import type { Deliver, OwnSender } from 'mproxy-net';
 import type { SourceCounts } from './counts.js';
 import type { Sink } from './sink.js';
 
@@ -16,4 +16,6 @@ export interface Source {
   /** Delivers until the source ends or is stopped, then what it still holds; rejects when it fails. */
   run(deliver: Deliver): Promise<void>;
   stop(): void;
+  /** Before {@link run}: datagrams that this program itself sends are not delivered. */
+  ignore?(from: OwnSender): void;
 }

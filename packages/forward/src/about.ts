@@ -3,7 +3,8 @@ import { FLAGS } from './flags.js';
 
 export const ABOUT: About = {
   name: 'mproxy-forward',
-  summary: 'Forward TCP, TLS, UDP and multicast to UDP: unicast, broadcast or a multicast group.',
+  summary:
+    'Forward TCP, TLS, UDP and multicast to UDP (unicast, broadcast or a multicast group), TCP and TLS.',
   flags: FLAGS,
   examples: [
     "mproxy-forward --tcp-connect-addr ais.example.net:5631 --udp-downstream-addr '239.1.1.1:9922,interface=eth0'",

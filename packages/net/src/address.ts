@@ -19,6 +19,8 @@ export interface Address {
 /** What an address flag accepts. */
 export interface AddressRule {
   flag: string;
+  /** Accepted schemes; an address needs none. Default: none is accepted. */
+  schemes?: readonly string[];
   keys: readonly KeyName[];
   /** Whether port 0 is accepted: the system picks a port. */
   listens: boolean;
@@ -35,10 +37,10 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   const [hostPort = '', ...pairs] = text.split(',');
   const own = parseKeys(pairs, text, rule);
   const { scheme, host, zone, port } = parseParts(hostPort, text, rule);
-  if (scheme) setScheme(own, text, rule);
+  setScheme(own, scheme, text, rule);
   if (own.bind !== undefined) parseBind(own.bind);
   if (!fits(own, rule))
-    throw usage(rule.flag, text, `frame=${own.frame} means nothing here`, frameAdvice(rule));
+    throw usage(rule.flag, text, `frame=${own.frame} cannot be used here`, frameAdvice(rule));
   const usable = Object.entries(defaults).filter(
     ([key]) => rule.keys.includes(key as KeyName) && (key !== 'frame' || fits(defaults, rule)),
   );
@@ -131,9 +133,10 @@ function parseKeys(pairs: string[], text: string, rule: AddressRule): Keys {
       const known = rule.keys.length > 0 ? `known here: ${rule.keys.join(', ')}` : 'it takes none';
       throw usage(rule.flag, text, `unknown key ${JSON.stringify(name)}`, known);
     }
-    const value = at >= 0 ? pair.slice(at + 1) : KEYS[name as KeyName].value ? '' : 'yes';
+    const isBoolean = KEYS[name as KeyName].optional;
+    const value = at >= 0 ? pair.slice(at + 1) : isBoolean ? 'yes' : '';
     try {
-      setKey(keys, name as KeyName, name, value);
+      setKey(keys, name as KeyName, value);
     } catch (error) {
       throw usage(rule.flag, text, (error as Error).message);
     }
@@ -145,9 +148,8 @@ function parseParts(hostPort: string, text: string, rule: AddressRule) {
   const error = (why: string, advice = 'write HOST:PORT or [IPv6]:PORT') =>
     usage(rule.flag, text, why, advice);
   const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(hostPort) ?? [];
-  if (scheme !== undefined && (scheme !== 'tls' || !rule.keys.includes('tls'))) {
+  if (scheme !== undefined && !rule.schemes?.includes(scheme))
     throw error(`${scheme}:// cannot be used here`);
-  }
   const [, bracketed, zone, plain, digits] =
     /^(?:\[([^\]%]*)(?:%([^\]]*))?\]|([^[\]]*)):([^:]*)$/s.exec(rest) ?? [];
   if (digits === undefined) throw error(rest.includes(':') ? 'not an address' : 'no port');
@@ -183,7 +185,11 @@ function parsePort(
   return port;
 }
 
-function setScheme(own: Keys, text: string, rule: AddressRule): void {
-  if (own.tls === false) throw usage(rule.flag, text, 'tls:// and tls=no contradict each other');
-  own.tls = true;
+/** `tls://` and the key `tls` are the same. */
+function setScheme(own: Keys, scheme: string | undefined, text: string, rule: AddressRule): void {
+  if (scheme !== 'tls' && scheme !== 'tcp') return;
+  const tls = scheme === 'tls';
+  if (own.tls === !tls)
+    throw usage(rule.flag, text, `${scheme}:// and tls=${tls ? 'no' : 'yes'} contradict each other`);
+  own.tls = tls;
 }

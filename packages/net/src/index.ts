@@ -10,9 +10,11 @@ export {
 } from './address.js';
 export { Allowed } from './allowed.js';
 export { Backoff } from './backoff.js';
+export { connectTcp, peerOf, type TlsConnection } from './connect.js';
 export type {
   Deliver,
   Engine,
+  EngineName,
   HandedOver,
   Membership,
   Network,
@@ -35,9 +37,9 @@ export {
   type NetInterface,
   routeInterface,
 } from './interfaces.js';
-export { KEYS, type KeyName, type Keys, parseFrame } from './keys.js';
+export { KEYS, type KeyName, type Keys, keyFlags } from './keys.js';
 export { ThreadFile } from './linux/writer.js';
-export { forbidTlsOptions, isMold, type KeyOptions, keyDefaults, listOf, parseAddresses } from './options.js';
+export { networks } from './networks.js';
 export { untilQuiet } from './quiet.js';
 export {
   type Answer,

@@ -1,27 +1,26 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
-import { failure, usage } from 'mproxy-base';
-import { listOf } from './options.js';
+import { failure, listOf, usage } from 'mproxy-base';
 
 /** The flags of TLS listeners. */
 export interface TlsServerOptions {
   /** Certificate files (PEM, each with its chain after it); the n-th belongs to the n-th key. */
-  tlsCert?: string | string[];
-  tlsKey?: string | string[];
+  tlsCert?: string | string[] | undefined;
+  tlsKey?: string | string[] | undefined;
   /** CA certificates (PEM). If given, clients must present a certificate issued by one of them. */
-  tlsClientCa?: string;
+  tlsClientCa?: string | undefined;
 }
 
 /** The flags of TLS upstreams. */
 export interface TlsClientOptions {
   /** CA certificates to trust instead of the system's and Node's (PEM). */
-  tlsCa?: string;
+  tlsCa?: string | undefined;
   /** Client certificate (PEM), with its key. */
-  tlsCert?: string;
-  tlsKey?: string;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
   /** The server name to request (SNI) and verify instead of the host. */
-  tlsServername?: string;
+  tlsServername?: string | undefined;
   /** Do not verify the peer. */
   tlsInsecure?: boolean;
 }

@@ -3,8 +3,8 @@ import { FLAGS } from './flags.js';
 
 export const ABOUT: About = {
   name: 'mproxy-server',
-  summary: 'Collect UDP, unicast or multicast, into files.',
-  hangup: 'opens the files again (logrotate)',
+  summary: 'Collect UDP (unicast or multicast), TCP and TLS into files.',
+  hangup: 'opens the files again (logrotate), and reads the certificates of tls:// listeners again',
   flags: FLAGS,
   examples: [
     'mproxy-server --listen-addr localhost:9920 --path streamoutput.log --tee',

@@ -1,44 +1,45 @@
-import { addressFlag, type Flag, keyFlags, MOLD_RECEIVE_FLAGS } from 'mproxy-command';
+import { toggle } from 'mproxy-base';
+import { addresses, keysOf } from 'mproxy-flow/addresses';
+import { FILE_MODE, ROTATION } from 'mproxy-flow/endpoints/file/flags';
+import { MOLD_RECEIVE } from 'mproxy-flow/endpoints/mold/flags';
+import { SENDERS, TLS_SERVER } from 'mproxy-flow/endpoints/tcp/flags';
+import { FILES, LISTENERS } from 'mproxy-flow/endpoints/types';
+import { STREAM } from 'mproxy-flow/stream/flags';
+import { keyFlags } from 'mproxy-net/keys';
+import { networks } from 'mproxy-net/networks';
 
-export const FLAGS: Record<string, Flag[]> = {
-  'From and to': [
-    addressFlag('--listen-addr', 'where to listen: HOST:PORT[,KEY[=VALUE]...]; may repeat'),
-    {
-      name: '--path',
-      value: 'FILE|-',
-      help: 'output, appended to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
-    },
-    {
-      name: '--allow',
-      value: 'CIDR',
-      repeats: true,
-      help: 'drop datagrams of senders outside this network; may repeat',
-    },
-    {
-      name: '--file-mode',
-      value: 'MODE',
-      help: 'octal mode of files that it makes; default 0666 less umask',
-    },
-    { name: '--merge', help: 'several listeners: all into FILE' },
-    { name: '--tee', short: '-t', help: 'copy what is received to stdout' },
-  ],
-  'Rotation, to FILE.YYYYMMDD-HHMMSS.mmm (local time)': [
-    {
-      name: '--rotate-size',
-      value: 'SIZE',
-      help: 'rotate a file before a datagram would make it larger than this, at least 64KiB',
-    },
-    {
-      name: '--rotate-every',
-      value: 'TIME',
-      help: 'rotate a file that is not empty by the clock: 1h is on the hour, 24h at midnight',
-    },
-    { name: '--keep', value: 'N', help: 'keep this many rotated files of each; default all' },
-    { name: '--gzip', help: 'compress rotated files, in the background' },
-  ],
-  'Nothing lost (--frame mold)': [
-    { name: '--once', help: 'end when every session has ended: with 0 when nothing is missing, else 1' },
-    ...MOLD_RECEIVE_FLAGS,
-  ],
-  'Keys of an address, as flags for all': keyFlags(['frame', 'interface', 'source', 'rcvbuf']),
+const ENDS = {
+  listenAddr: addresses({
+    accept: LISTENERS,
+    roles: ['source'],
+    stream: true,
+    required: ['there is nothing to listen on'],
+    help: 'where to listen',
+  }),
+  path: addresses({
+    accept: FILES,
+    roles: ['sink'],
+    single: true,
+    value: 'FILE|-',
+    required: ['there is nowhere to write', 'give a file, or - for stdout'],
+    help: 'output, appended to: a file, FIFO or device; - is stdout. Several listeners: FILE.ADDR each',
+  }),
+};
+
+export const FLAGS = {
+  'From and to': {
+    ...ENDS,
+    allow: networks('accept datagrams and connections only from this network'),
+    fileMode: FILE_MODE,
+    merge: toggle({ help: 'several listeners: all into FILE' }),
+    tee: toggle({ short: '-t', help: 'copy what is received to stdout' }),
+  },
+  'Rotation, to FILE.YYYYMMDD-HHMMSS.mmm (local time)': ROTATION,
+  'TCP listeners': { ...SENDERS, flushAfter: STREAM.flushAfter },
+  'TLS listeners': TLS_SERVER,
+  'Nothing lost (--frame mold)': {
+    once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),
+    ...MOLD_RECEIVE,
+  },
+  'Keys of an address, as flags for all': keyFlags(keysOf({ ENDS })),
 };

@@ -1,4 +1,3 @@
-import { parseDuration, usage } from 'mproxy-base';
 import { Batch, type Cutter, createCutter, delimiterOf, type Frame, FramingError } from 'mproxy-framing';
 import type { Deliver } from 'mproxy-net';
 
@@ -21,18 +20,6 @@ export interface StreamOptions {
 const NEWLINE = 0x0a;
 const RAW_FLUSH_MS = 50;
 const EMPTY: Buffer = Buffer.alloc(0);
-
-/**
- * Reads `--flush-after`, in milliseconds; undefined: the default of the frame.
- * @param frames those of all streams that it applies to
- * @throws MPROXY_USAGE
- */
-export function parseFlushAfter(given: number | string | undefined, frames: Frame[]): number | undefined {
-  if (given === undefined) return undefined;
-  if (frames.length > 0 && frames.every((frame) => frame === 'octet-counted'))
-    throw usage('--flush-after', String(given), 'octet-counted messages are never sent unfinished');
-  return parseDuration('--flush-after', given);
-}
 
 function flushTime({ frame, flushAfter }: StreamOptions): number | undefined {
   if (frame === 'octet-counted') return undefined;

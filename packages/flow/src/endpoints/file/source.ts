@@ -26,6 +26,11 @@ export class FileSource implements Source {
     private readonly options: FileOptions,
   ) {}
 
+  /** The size of a regular file that is not followed, in bytes. */
+  get size(): number | undefined {
+    return this.input.stat?.isFile() ? this.input.stat.size : undefined;
+  }
+
   async run(deliver: Deliver): Promise<void> {
     const { tee } = this.options;
     const { headroom = 0, lends = false } = this.input;

@@ -113,10 +113,9 @@ export function openStreamSink(program: Program, path: string, frame: Frame): St
   }
 }
 
-/** The single writer to stdout. */
+/** The one writer to stdout. */
 export function stdoutSink(program: Program, frame: Frame, waits: boolean): StreamSink {
-  return program.sharedSink(
-    'stdout',
-    () => new StreamSink(program, 'stdout', standardStream(1), frame, waits),
+  return program.shared('stdout', () =>
+    program.sink(new StreamSink(program, 'stdout', standardStream(1), frame, waits)),
   );
 }

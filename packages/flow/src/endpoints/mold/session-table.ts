@@ -10,8 +10,8 @@ import {
   type TrackerCounts,
   type TrackerOptions,
 } from 'mproxy-mold';
+import type { Address } from 'mproxy-net';
 import type { Event, NoticeLimit } from '../../notices.js';
-import type { MoldReceiving } from './options.js';
 import { Session } from './session.js';
 
 /** Limit on bytes buffered out of order: shared by all sessions, with a minimum for each. */
@@ -31,6 +31,18 @@ export interface SessionEvents {
   forget(session: Session): void;
   /** @param why what was lost; undefined where the session is complete */
   over(which: string, why: string | undefined): void;
+}
+
+/** How sessions are received. */
+export interface MoldReceiving {
+  /** Request everything from the first message of each session. */
+  fromStart: boolean;
+  /** Where requests go; default the source of the data. */
+  requestAddr: Address | undefined;
+  /** How long after its first request a message is given up, in milliseconds. */
+  repairTimeout: number;
+  /** End when every session has ended, at least one. */
+  once: boolean;
 }
 
 export interface SessionTableOptions extends Pick<MoldReceiving, 'fromStart' | 'repairTimeout'> {

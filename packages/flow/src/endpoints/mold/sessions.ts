@@ -1,9 +1,8 @@
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import type { UdpSource } from '../udp/source.js';
-import type { MoldReceiving } from './options.js';
 import type { Session } from './session.js';
-import type { SessionEvents } from './session-table.js';
+import type { MoldReceiving, SessionEvents } from './session-table.js';
 import { MoldSource } from './source.js';
 
 /** All sessions of a program. With `once` it ends when at least one was received and all are over. */

@@ -1,17 +1,17 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
-import { showCount, showMemory } from 'mproxy-base';
+import { type Rate, showCount, showMemory } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
-import type { Deliver, OnMessage, OwnSender } from 'mproxy-net';
+import type { Address, Deliver, OnMessage, OwnSender } from 'mproxy-net';
 import { type SinkCounts, sinkCounts, unsent } from '../../counts.js';
-import type { Resolved } from '../../loops.js';
+import type { Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
 import type { Sink } from '../../sink.js';
 import { openSocketSink, type UdpSink } from '../udp/sink.js';
 import { RunningClock } from './clock.js';
+import { MOLD_FLAG_NAMES } from './flags.js';
 import { takeMemory } from './memory.js';
-import type { MoldSending } from './options.js';
 import { RepairServer } from './repair-server.js';
 
 /** Time from the last packet to a heartbeat (MoldUDP64 1.00, "Heartbeats"). */
@@ -30,7 +30,14 @@ const WAIT_BYTES = 1024 * 1024;
 /** Limit on a batch, in bytes: the store must not overwrite its packets before they are sent. */
 const BATCH_BYTES = 256 * 1024;
 
-export interface MoldSinkOptions extends MoldSending {
+export interface MoldSinkOptions {
+  /** The session's name, 1 to 10 characters. */
+  session: string;
+  /** Retransmission buffer size, in bytes. */
+  retain: number;
+  repairRate: Rate;
+  /** How long requests are answered after the end, in milliseconds. */
+  linger: number;
   /** Size to which packets are filled, headers included, in bytes. */
   payload: number;
   /** Whether it sends streams, which can wait for room. */
@@ -67,7 +74,10 @@ export class MoldSink implements Sink {
   ) {
     const { retain, session, payload, repairRate, pace } = options;
     const { populate } = program.engine;
-    this.#store = takeMemory(`--retain ${showMemory(retain)}`, () => new PacketStore(retain, populate));
+    this.#store = takeMemory(
+      `${MOLD_FLAG_NAMES.retain} ${showMemory(retain)}`,
+      () => new PacketStore(retain, populate),
+    );
     this.#packer = new Packer(this.#store, session, payload, (offset, length) => this.#add(offset, length));
     this.#repairServer = new RepairServer(this.#store, session, () => this.#packer.next, repairRate);
     const pacer = pace?.((batch) => this.#sendPackets(batch));
@@ -76,7 +86,7 @@ export class MoldSink implements Sink {
     this.#batch.lent = true;
   }
 
-  async open(targets: Resolved[]): Promise<this> {
+  async open(targets: Target<Address>[]): Promise<this> {
     try {
       for (const target of targets) await this.#openSink(target);
     } catch (error) {
@@ -90,7 +100,7 @@ export class MoldSink implements Sink {
     return this.program.sink(this);
   }
 
-  async #openSink({ address, answers }: Resolved): Promise<void> {
+  async #openSink({ address, answers }: Target<Address>): Promise<void> {
     const onMessage: OnMessage = (bytes, from) =>
       this.#repairServer.onMessage(bytes, from, (reply, to) => sink.reply(reply, to));
     const sending = { waits: this.options.waits, cutAfter: false, onMessage } as const;
@@ -120,7 +130,7 @@ export class MoldSink implements Sink {
 
   /** Source addresses and ports of the datagrams that these sockets send to their groups. */
   get own(): OwnSender[] {
-    return this.#sinks.map(({ own }) => own);
+    return this.#sinks.flatMap(({ own }) => own);
   }
 
   /** Takes lines or datagrams: each becomes a message. */

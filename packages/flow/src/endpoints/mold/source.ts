@@ -1,17 +1,18 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
 import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
-import type { Deliver } from 'mproxy-net';
+import type { Deliver, OwnSender } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
 import { type Event, NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import type { UdpSource } from '../udp/source.js';
 import { RunningClock } from './clock.js';
+import { MOLD_FLAG_NAMES } from './flags.js';
 import { Messages } from './messages.js';
-import type { MoldReceiving } from './options.js';
 import { RepairClient } from './repair-client.js';
 import type { Session } from './session.js';
+import type { MoldReceiving } from './session-table.js';
 import { type SessionEvents, SessionTable } from './session-table.js';
 
 /** A sender without packets for this long is gone, ms; it sends a heartbeat every second. */
@@ -95,6 +96,10 @@ export class MoldSource implements Source {
     }
   }
 
+  ignore(from: OwnSender): void {
+    this.udp.ignore(from);
+  }
+
   stop(): void {
     this.#stopping.abort();
     // Stopped before it runs, it would not deliver what the kernel holds.
@@ -163,7 +168,7 @@ export class MoldSource implements Source {
     session.strayed = true;
     const [requested, answered] = [showAddress(session.ask), showAddress(from)];
     const what = `${session.name}: requested from ${requested}, answered from ${answered}: ignored`;
-    const advice = `give --request-addr ${answered}, or the sender --bind`;
+    const advice = `give ${MOLD_FLAG_NAMES.requestAddr} ${answered}, or the sender --bind`;
     this.#notices.loss(STRAY, `receiving: ${this.name}: ${what}; ${advice}`);
   }
 

@@ -1,7 +1,7 @@
-import { BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
+import { type BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
-import { failure, reason, showAddress, usage } from 'mproxy-base';
-import type { Answer, Network, TlsIdentities } from 'mproxy-net';
+import { failure, reason, showAddress } from 'mproxy-base';
+import type { Answer, TlsIdentities } from 'mproxy-net';
 import {
   type Address,
   canonicalIp,
@@ -151,31 +151,6 @@ export class Listener {
   #report(event: Event, text: string): void {
     this.options.notices.notice(event, `listening: ${this.address.text}: ${text}`);
   }
-}
-
-/** Reads `--allow`. @throws MPROXY_USAGE */
-export function parseAllow(cidrs: string[] | undefined): BlockList | undefined {
-  const networks = parseNetworks(cidrs);
-  if (!networks) return undefined;
-  const list = new BlockList();
-  for (const { address, prefix } of networks)
-    list.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6');
-  return list;
-}
-
-/** Reads `--allow` for UDP inputs; undefined: everyone is allowed. @throws MPROXY_USAGE */
-export function parseNetworks(cidrs: string[] | undefined): Network[] | undefined {
-  if (!cidrs || cidrs.length === 0) return undefined;
-  return cidrs.map((cidr) => {
-    const [ip, length, rest] = cidr.split('/');
-    const address = canonicalIp(ip!);
-    const maxPrefix = address && isIPv4(address) ? 32 : 128;
-    const prefix = length === undefined ? maxPrefix : /^\d+$/.test(length) ? Number(length) : Number.NaN;
-    if (!address || !(prefix <= maxPrefix) || rest !== undefined) {
-      throw usage('--allow', cidr, 'not a network like 192.168.0.0/16 or fd00::/8');
-    }
-    return { address, prefix };
-  });
 }
 
 function listen(server: Server, options: { host: string; port: number; ipv6Only: boolean }): Promise<void> {

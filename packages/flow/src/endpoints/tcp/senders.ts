@@ -33,6 +33,11 @@ export class TcpListenSource implements Source {
   #stopped = false;
   #deliver: Deliver = () => undefined;
   #resolveEnd!: () => void;
+  #start!: () => void;
+  /** Connections that come before {@link run} are read after it began. */
+  readonly #started = new Promise<void>((resolve) => {
+    this.#start = resolve;
+  });
   /** A bug of this program, found by one of the streams. */
   #rejectEnd!: (error: unknown) => void;
   readonly #end = new Promise<void>((resolve, reject) => {
@@ -73,6 +78,7 @@ export class TcpListenSource implements Source {
 
   async run(deliver: Deliver): Promise<void> {
     this.#deliver = deliver;
+    this.#start();
     await this.#end;
     await Promise.all(this.#streams.values());
   }
@@ -103,6 +109,7 @@ export class TcpListenSource implements Source {
         return room.finally(() => waiting--);
       },
     });
+    await this.#started;
     this.#limitIdleTime(socket, () => waiting > 0);
     const why = await readAll(socket, stream);
     if (await stream.breakOff()) counts.brokenLines++;

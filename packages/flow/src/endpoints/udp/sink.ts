@@ -101,10 +101,10 @@ export class UdpSink implements Sink {
   }
 
   /** Source addresses and port of the datagrams that this socket sends to its group. */
-  get own(): OwnSender {
+  get own(): OwnSender[] {
     const { address, port } = this.sender.local;
     const on = this.answer.interface?.addresses ?? [];
-    return { addresses: [address, ...on.map((own) => own.address)], port };
+    return [{ addresses: [address, ...on.map((own) => own.address)], port }];
   }
 
   inThread() {

@@ -10,6 +10,7 @@ import {
   scoped,
 } from 'mproxy-net';
 import { type SourceCounts, sourceCounts } from '../../counts.js';
+import type { SourceContext, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
@@ -109,33 +110,28 @@ export class UdpSource implements Source {
   }
 }
 
-export interface UdpSourceOptions {
-  /** Networks whose datagrams are accepted; default all. */
-  allow?: Network[] | undefined;
-  /** See {@link UdpSource}. */
-  unterminated?: (() => void) | undefined;
-}
-
 /**
  * Opens one socket for each answer of an address. An answer that is not an address of this host is skipped
  * with a notice, unless none is left. Port 0 becomes the same port for all.
- * @param others all answers that the command listens on
  * @throws MPROXY_LISTEN, MPROXY_INTERFACE
  */
 export async function openUdpSources(
   program: Program,
-  address: Address,
-  answers: Answer[],
-  others: Answer[],
-  { allow, unterminated }: UdpSourceOptions = {},
+  { address, answers }: Target<Address>,
+  { all, values, unterminated }: SourceContext,
 ): Promise<UdpSource[]> {
+  const others = all.flatMap((target) => target.answers);
+  const { allow } = values as { allow?: Network[] };
   const sources: UdpSource[] = [];
+  const isLines = (address.keys.frame ?? 'lines') === 'lines';
   let port = address.port;
   for (const answer of answers) {
     try {
       const receiver = await openReceiver(program, address, { ...answer, port }, others, allow);
       port = receiver.local.port;
-      sources.push(program.source(new UdpSource(program, address, receiver, unterminated)));
+      sources.push(
+        program.source(new UdpSource(program, address, receiver, isLines ? unterminated : undefined)),
+      );
     } catch (error) {
       const missing = isMissing(error) && answers.length > 1;
       if (!missing) throw listenFailure(address, error, answer.interface && answer.family);

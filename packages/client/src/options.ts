@@ -1,0 +1,31 @@
+import { type OptionsOf, readFlags, usage } from 'mproxy-base';
+import { type CommonOptions, checkFlushAfter, checkUses } from 'mproxy-flow';
+import type { Frame } from 'mproxy-framing';
+import { FLAGS } from './flags.js';
+
+/** The flags of mproxy-client, in camelCase; see `mproxy-client --help`. */
+export interface ClientOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
+  /** A file, FIFO or device; `-` is stdin. */
+  path: string;
+}
+
+/** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
+export function readOptions(options: ClientOptions) {
+  const values = readFlags(FLAGS, options);
+  const { serverAddr, tee, follow, fromEnd, baud } = values;
+  const path = values.path[0]!;
+  const isStdin = path.address.text === '-';
+  if (serverAddr.length === 0 && !tee)
+    throw usage('--server-addr', 'missing', 'there is nowhere to send', 'or use --tee');
+  if (follow && isStdin) throw usage('--follow', '-', 'stdin cannot be followed', 'give its path');
+  if (baud !== undefined && isStdin) throw usage('--baud', '-', 'stdin keeps its mode', 'give its path');
+  if (fromEnd && !follow) throw usage('--from-end', 'given', 'it needs --follow');
+  const datagrams = serverAddr.filter(({ type }) => type.carries === 'datagrams');
+  const frames = new Set<Frame>(datagrams.map(({ address }) => address.keys.frame ?? 'lines'));
+  if (frames.size > 1)
+    throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
+  const frame = [...frames][0] ?? values.frame ?? 'lines';
+  checkUses(FLAGS, options, values, [[path, 'source'], ...serverAddr.map((to) => [to, 'sink'] as const)]);
+  checkFlushAfter(values.flushAfter, [frame]);
+  return { ...values, frame };
+}

@@ -1,0 +1,120 @@
+import { type Flag, type FlagGroups, firstGiven, listOf, usage } from 'mproxy-base';
+import type { AddressRule } from 'mproxy-net';
+import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
+import type { AnyValues, Endpoint, EndpointType, Role, Target } from './endpoint.js';
+
+export interface AddressDefinition {
+  name?: string;
+  help: string;
+  /** Types that the flag accepts; an address without a scheme is of the first. */
+  accept: readonly EndpointType[];
+  roles: readonly Role[];
+  /** Whether UDP carries a stream here, which has a frame of its own. */
+  stream?: true;
+  default?: string;
+  /** What a value looks like; default `ADDR`, and the help goes on with the syntax. */
+  value?: string;
+  required?: readonly [why: string, advice?: string];
+  /** Takes one address only. */
+  single?: true;
+}
+
+type NameOf<D> = D extends { name: infer N extends string } ? N : '';
+
+/** A flag whose values are addresses, parsed with the keys given as flags for their defaults. */
+export interface AddressFlag<N extends string = string>
+  extends Flag<string | string[], Endpoint[], N>,
+    Pick<AddressDefinition, 'accept' | 'roles'> {}
+
+export function addresses<const D extends AddressDefinition>(definition: D): AddressFlag<NameOf<D>> {
+  const { accept, roles, single, value, required } = definition;
+  // The scheme of the first type may be left out.
+  const all = [...new Set(accept.map(({ syntax }) => syntax))].join(', ');
+  const syntaxes = all.replace(new RegExp(`^${accept[0]!.schemes[0]}://`), '');
+  const ending = single ? `; default ${definition.default}` : '; may repeat';
+  const help = value ? definition.help : `${definition.help}: ${syntaxes}${ending}`;
+  return {
+    name: (definition.name ?? '') as NameOf<D>,
+    ...{ value: value ?? 'ADDR', help, accept, roles, late: true },
+    ...(!single && { repeats: true }),
+    read: (given, flag, before) => {
+      const texts = listOf(given || definition.default);
+      if (texts.length === 0 && required) throw usage(flag, 'missing', ...required);
+      if (single && texts.length > 1) throw usage(flag, texts.join(' '), 'given more than once');
+      return texts.map((text) => parse(text, flag, definition, defaults(before)));
+    },
+  };
+}
+
+/** The keys of all address flags in some tables, for `keyFlags`. */
+export function keysOf(groups: FlagGroups): KeyName[] {
+  return addressFlags(groups).flatMap(({ accept, roles }) => accept.flatMap((type) => typeKeys(type, roles)));
+}
+
+/** The addresses of a command, each with its roles there. */
+export type Uses = (readonly [Endpoint, ...Role[]])[];
+
+/** Checks the values that the types of addresses use, and rejects flags that none of them uses. @throws MPROXY_USAGE */
+export function checkUses(groups: FlagGroups, options: object, values: AnyValues, uses: Uses): void {
+  for (const [{ type }, ...roles] of uses) type.check?.(values, roles);
+  const types = new Set(addressFlags(groups).flatMap(({ accept }) => accept));
+  const sets = [...types].flatMap((type) => (type.flags ?? []).map((set) => ({ type, ...set })));
+  const isUsed = ({ type, role, appliesTo }: (typeof sets)[number]) =>
+    uses.some(
+      ([endpoint, ...roles]) =>
+        endpoint.type === type &&
+        (role === undefined || roles.includes(role)) &&
+        (appliesTo?.(endpoint.address.keys) ?? true),
+    );
+  const used = new Set(sets.filter(isUsed).map(({ table }) => table));
+  for (const { table, unused } of sets) {
+    const given = used.has(table) ? undefined : firstGiven(table, options);
+    if (given !== undefined) throw usage(given, 'given', ...unused);
+  }
+}
+
+/** Resolves addresses. @throws MPROXY_RESOLVE; the signal's reason */
+export function resolveTargets(endpoints: Endpoint[], role: Role, signal: AbortSignal): Promise<Target[]> {
+  return Promise.all(
+    endpoints.map(async ({ type, address }) => {
+      const opener = await type.load();
+      return { type, address, opener, answers: (await opener.resolve?.(address, role, signal)) ?? [] };
+    }),
+  );
+}
+
+function addressFlags(groups: FlagGroups): AddressFlag[] {
+  const flags = Object.values(groups).flatMap((table) => Object.values(table));
+  return flags.filter((flag): flag is AddressFlag => 'accept' in flag);
+}
+
+function typeKeys({ keys }: EndpointType, roles: readonly Role[]): KeyName[] {
+  return roles.flatMap((role) => keys[role] ?? []);
+}
+
+function parse(text: string, flag: string, definition: AddressDefinition, keys: Keys): Endpoint {
+  const { accept, roles, stream } = definition;
+  const schemes = [...new Set(accept.flatMap((type) => type.schemes))];
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(text)?.[1] ?? schemes[0];
+  const types =
+    scheme && schemes.length > 0 ? accept.filter((type) => type.schemes.includes(scheme)) : accept;
+  if (types.length === 0)
+    throw usage(flag, text, `${scheme}:// cannot be used here`, `known here: ${schemes.join(', ')}`);
+  const [type] = types;
+  const { carries } = type!;
+  const rule: AddressRule = {
+    flag,
+    schemes,
+    keys: [...new Set(types.flatMap((one) => typeKeys(one, roles)))],
+    listens: type!.listens.some((role) => roles.includes(role)),
+    ...(!(stream && carries === 'datagrams') && { carries }),
+  };
+  const address = type!.parse(text, rule, keys);
+  return { type: types.find(({ claims }) => claims?.(address.keys) ?? true)!, address };
+}
+
+/** The keys among values that were read. */
+function defaults(values: AnyValues): Keys {
+  const given = Object.keys(KEYS).filter((key) => values[key] !== undefined && values[key].length !== 0);
+  return Object.fromEntries(given.map((key) => [key, values[key]]));
+}

@@ -1,0 +1,71 @@
+import { duration, flagName, rate, size, text, toggle, usage } from 'mproxy-base';
+import { MoldError, sessionName } from 'mproxy-mold/packet';
+import { isGroup, parseAddress } from 'mproxy-net/address';
+
+/** Places in the store take 32 bits, and the copier needs memory beside it. */
+const RETAIN = { min: 1024 ** 2, max: 4095 * 1024 ** 2, why: 'not a size from 1MiB to 4095MiB' };
+
+export const RETAIN_FLAG = size({ default: '256MiB', help: 'retransmission buffer size' }, RETAIN);
+
+/** Flags of what sends by `frame=mold`. */
+export const MOLD_SEND = {
+  session: session(),
+  retain: RETAIN_FLAG,
+  repairRate: rate({
+    help: 'retransmission rate limit, in total, 100Mbps or 5000pps; default --rate, else 1Gbps',
+  }),
+};
+
+export const LINGER = {
+  linger: duration({ default: '2s', help: 'answer retransmission requests this long after the end' }),
+};
+
+export const REPAIR_TIMEOUT_FLAG = duration({
+  default: '10s',
+  help: 'report a message as lost this long after its first request',
+});
+
+/** Flags of what receives by `frame=mold`. */
+export const MOLD_RECEIVE = {
+  fromStart: toggle({ help: 'request each session from its first message' }),
+  repairTimeout: REPAIR_TIMEOUT_FLAG,
+  requestAddr: requestAddr(),
+};
+
+/** The flags as the user writes them, for messages. */
+export const MOLD_FLAG_NAMES = {
+  retain: flagName('retain', RETAIN_FLAG),
+  repairTimeout: flagName('repairTimeout', REPAIR_TIMEOUT_FLAG),
+  requestAddr: flagName('requestAddr', MOLD_RECEIVE.requestAddr),
+};
+
+function session() {
+  const flag = text({
+    value: 'NAME',
+    help: 'name of the session, 1 to 10 characters, never used before; default a new one each run',
+  });
+  const read = (given: string | undefined, name: string) => {
+    try {
+      return given === undefined ? undefined : sessionName(given);
+    } catch (error) {
+      if (error instanceof MoldError) throw usage(name, given!, error.message);
+      throw error;
+    }
+  };
+  return { ...flag, read };
+}
+
+function requestAddr() {
+  const flag = text({
+    value: 'ADDR',
+    help: 'HOST:PORT to send retransmission requests to; default the source of the data',
+  });
+  const read = (given: string | undefined, name: string) => {
+    if (given === undefined) return undefined;
+    const address = parseAddress(given, { flag: name, keys: [], listens: false });
+    if (isGroup(address.host))
+      throw usage(name, given, 'a group, and requests go to one host', "give the sender's address");
+    return address;
+  };
+  return { ...flag, read };
+}

@@ -1,0 +1,36 @@
+import { usage } from 'mproxy-base';
+import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
+import { HEADER, MESSAGE_HEADER } from 'mproxy-mold/packet';
+import { type Address, parseAddress } from 'mproxy-net/address';
+import type { EndpointType } from '../../endpoint.js';
+import { UDP_KEYS } from '../udp/type.js';
+import { LINGER, MOLD_RECEIVE, MOLD_SEND } from './flags.js';
+
+/** A packet with a message of one byte. */
+const MIN_PAYLOAD = HEADER + MESSAGE_HEADER + 1;
+
+/** MoldUDP64 over UDP: an address with `frame=mold`. */
+export const mold: EndpointType<Address> = {
+  name: 'mold',
+  schemes: ['udp'],
+  syntax: 'HOST:PORT[,KEY[=VALUE]...]',
+  keys: UDP_KEYS,
+  carries: 'datagrams',
+  listens: ['source'],
+  flags: [
+    { table: MOLD_SEND, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
+    { table: LINGER, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
+    {
+      table: MOLD_RECEIVE,
+      role: 'source',
+      unused: ['it is for frame=mold, and no address receives with it'],
+    },
+  ],
+  check({ payload }, roles) {
+    if (roles.includes('sink') && payload < MIN_PAYLOAD)
+      throw usage('--payload', String(payload), `not a whole number from ${MIN_PAYLOAD} to ${MAX_DATAGRAM}`);
+  },
+  claims: ({ frame }) => frame === 'mold',
+  parse: parseAddress,
+  load: async () => (await import('./open.js')).opener,
+};

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { BlockList, isIPv4 } from 'node:net';
+import { failure, type ValuesOf } from 'mproxy-base';
+import type { Frame } from 'mproxy-framing';
+import { type Address, clientContext, type Network, resolveAll, TlsIdentities } from 'mproxy-net';
+import type { AnyValues, Opener } from '../../endpoint.js';
+import type { Program } from '../../program.js';
+import { ClientsSink } from './clients.js';
+import type { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_CLIENT, TLS_SERVER, UPSTREAM } from './flags.js';
+import { TcpListenSource } from './senders.js';
+import { TcpSink } from './sink.js';
+import { TcpConnectSource } from './source.js';
+
+/** Values of flags that several types share. */
+interface StreamValues {
+  flushAfter?: number | undefined;
+  once?: boolean;
+  allow?: Network[];
+}
+type ConnectValues = ValuesOf<{ a: typeof UPSTREAM; b: typeof TLS_CLIENT }> &
+  StreamValues & { clientBuffer?: number; linger?: number };
+type ListenValues = ValuesOf<{
+  d: typeof CLIENT_BUFFER;
+  a: typeof CLIENTS;
+  b: typeof SENDERS;
+  c: typeof TLS_SERVER;
+}> &
+  StreamValues;
+
+const CLIENT_TIMEOUT_MS = 300_000;
+
+export const connections: Opener<Address> = {
+  sharesSinks: true,
+  async openSources(program, { address }, { payload, values }) {
+    const { flushAfter, idleTimeout = 0, once = false } = values as ConnectValues;
+    const options = {
+      payload,
+      flushAfter,
+      idleTimeout,
+      once,
+      greeting: readGreeting(values as ConnectValues),
+    };
+    const tls = tlsOf(program, address, values);
+    return [new TcpConnectSource(program, address, { ...options, frame: frameOf(address), tls })];
+  },
+  async openSinks(program, targets, { waits = false, values }) {
+    const { clientBuffer = 0, linger = 0 } = values as ConnectValues;
+    return targets.map(({ address }) => {
+      const tls = tlsOf(program, address, values);
+      const options = { frame: frameOf(address), waits, clientBuffer, linger, tls };
+      return program.sink(new TcpSink(program, address, options));
+    });
+  },
+};
+
+export const listeners: Opener<Address> = {
+  sharesSinks: true,
+  resolve: (address, _role, signal) => resolveAll(address, signal),
+  async openSources(program, { address, answers }, { all, payload, values }) {
+    const { flushAfter, maxSenders, senderTimeout = 0, allow } = values as ListenValues;
+    const source = program.source(
+      new TcpListenSource(program, address, {
+        ...{ frame: frameOf(address), payload, flushAfter, maxSenders, senderTimeout },
+        ...{ allow: blockList(allow), identities: identitiesOf(program, address, values) },
+      }),
+    );
+    await source.open(
+      answers,
+      all.flatMap((other) => other.answers),
+    );
+    return [source];
+  },
+  async openSinks(program, targets, { values }) {
+    const { clientBuffer, clientTimeout = CLIENT_TIMEOUT_MS, maxClients, allow } = values as ListenValues;
+    const all = targets.flatMap(({ answers }) => answers);
+    const sinks: ClientsSink[] = [];
+    for (const { address, answers } of targets) {
+      const sink = new ClientsSink(program, address, {
+        ...{ frame: frameOf(address), clientBuffer, clientTimeout, maxClients },
+        ...{ allow: blockList(allow), identities: identitiesOf(program, address, values) },
+      });
+      sinks.push(program.sink(sink));
+      await sink.open(answers, all);
+    }
+    return sinks;
+  },
+};
+
+/** @throws MPROXY_FILE */
+function readGreeting({ greeting = '', greetingFile }: ConnectValues): Buffer {
+  if (greetingFile === undefined) return Buffer.from(greeting);
+  try {
+    return readFileSync(greetingFile);
+  } catch (error) {
+    throw failure('MPROXY_FILE', '--greeting-file', greetingFile, error);
+  }
+}
+
+function frameOf({ keys }: Address): Frame {
+  return keys.frame ?? 'lines';
+}
+
+export function blockList(allow: Network[] = []): BlockList | undefined {
+  if (allow.length === 0) return undefined;
+  const list = new BlockList();
+  for (const { address, prefix } of allow) list.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6');
+  return list;
+}
+
+/** The certificates of all TLS listeners of a program, read again on a reload. */
+function identitiesOf(program: Program, { keys }: Address, values: AnyValues): TlsIdentities | undefined {
+  if (!keys.tls) return undefined;
+  return program.shared('tls identities', () => {
+    const identities = new TlsIdentities(values);
+    program.onReload(() => {
+      identities.reload();
+      program.notice('tls: certificates read again');
+    });
+    return identities;
+  });
+}
+
+function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
+  if (!keys.tls) return undefined;
+  return program.shared('tls client', () => {
+    const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
+    if (insecure) program.loss('tls: --tls-insecure: peers are not verified; anyone can pose as them');
+    return { context: clientContext(values), servername, insecure };
+  });
+}

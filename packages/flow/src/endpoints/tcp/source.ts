@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { failure, reason, showDuration, throwInternal } from 'mproxy-base';
+import type { Frame } from 'mproxy-framing';
+import {
+  type Address,
+  Backoff,
+  connectTcp,
+  type Deliver,
+  peerOf,
+  type TlsConnection,
+  untilQuiet,
+} from 'mproxy-net';
+import { sourceCounts } from '../../counts.js';
+import { type Event, NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+import type { Source } from '../../source.js';
+import { FramedStream } from '../../stream/framed-stream.js';
+import { readAll } from './senders.js';
+
+const CONNECTED: Event = ['connect'];
+const FAILED: Event = ['failure or end', 'failures or ends'];
+
+export interface TcpConnectOptions {
+  frame: Frame;
+  payload: number;
+  flushAfter: number | undefined;
+  /** Milliseconds without data after which a connection fails; 0: never. */
+  idleTimeout: number;
+  /** Sent after every connect. */
+  greeting: Buffer;
+  /** Connect once; the source then ends at EOF, and fails otherwise. */
+  once: boolean;
+  tls: TlsConnection | undefined;
+}
+
+/** A TCP or TLS upstream that is read as a stream, and reconnected whenever the connection ends. */
+export class TcpConnectSource implements Source {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
+  readonly #stopping = new AbortController();
+  readonly #notices: NoticeLimit;
+  #socket: Socket | undefined;
+
+  constructor(
+    private readonly program: Program,
+    private readonly address: Address,
+    private readonly options: TcpConnectOptions,
+  ) {
+    this.#notices = new NoticeLimit(`upstream: ${this.name}`, program);
+  }
+
+  get name(): string {
+    return this.address.text;
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    const backoff = new Backoff();
+    while (!this.#stopping.signal.aborted) {
+      const ended = await this.#connection(deliver, backoff);
+      if (this.#stopping.signal.aborted) return;
+      if (this.options.once) return this.#endOnce(ended);
+      const delay = backoff.next();
+      this.#notices.notice(
+        FAILED,
+        `upstream: ${this.name}: ${reason(ended ?? 'ended')}; trying again in ${showDuration(delay)}`,
+      );
+      await wait(delay, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  /** Reads what the kernel already holds before the connection is closed. */
+  stop(): void {
+    this.#stopping.abort();
+    const socket = this.#socket;
+    if (socket) void untilQuiet(() => socket.bytesRead).then(() => socket.destroy());
+  }
+
+  /** Runs one connection. @returns why it failed; undefined when the upstream ended it */
+  async #connection(deliver: Deliver, backoff: Backoff): Promise<Error | undefined> {
+    const { counts, options } = this;
+    const stream = new FramedStream({ ...options, counts, deliver });
+    try {
+      const socket = await connectTcp(this.address, options.tls, this.#stopping.signal);
+      this.#limitIdleTime(socket);
+      this.#socket = socket;
+      backoff.connected();
+      if (counts.connections.ever++ > 0) counts.reconnects++;
+      counts.connections.now++;
+      this.#notices.notice(CONNECTED, `upstream: ${this.name}: connected to ${peerOf(socket)}`);
+      if (options.greeting.length > 0) socket.write(options.greeting);
+      const why = await readAll(socket, stream);
+      if (stream.taken > 0) backoff.delivered();
+      socket.destroy();
+      counts.connections.now--;
+      if (await stream.breakOff()) counts.brokenLines++;
+      return why;
+    } catch (error) {
+      throwInternal(error);
+      return error as Error;
+    }
+  }
+
+  #endOnce(failed: Error | undefined): void {
+    if (failed) throw failure('MPROXY_UPSTREAM', 'upstream', this.name, failed);
+    this.program.notice(`upstream: ${this.name}: ended`);
+  }
+
+  #limitIdleTime(socket: Socket): void {
+    const { idleTimeout } = this.options;
+    if (idleTimeout === 0) return;
+    const timedOut = () => socket.destroy(new Error(`silent for ${showDuration(idleTimeout)}`));
+    socket.setTimeout(idleTimeout, timedOut);
+  }
+}

@@ -1,0 +1,36 @@
+import {
+  type Address,
+  type Answer,
+  interfaceMtu,
+  resolveAll,
+  resolveFirst,
+  routeInterface,
+  scoped,
+} from 'mproxy-net';
+import type { Opener } from '../../endpoint.js';
+import { feeds } from './loops.js';
+import { openUdpSink } from './sink.js';
+import { openUdpSources } from './source.js';
+
+/** Used where the MTU is unknown: Ethernet's 1500 bytes less the IPv6 and UDP headers. */
+const DEFAULT_PAYLOAD = 1452;
+/** IP and UDP headers without options (RFC 791, RFC 8200, RFC 768). */
+const HEADERS = { 4: 28, 6: 48 };
+
+export const opener: Opener<Address> = {
+  resolve: async (address, role, signal) =>
+    role === 'source' ? resolveAll(address, signal) : [await resolveFirst(address, signal)],
+  feeds: (output, input) =>
+    input.type.schemes.includes('udp') &&
+    output.answers.some((out) => input.answers.some((into) => feeds(out, into))),
+  payload: ({ answers }) => payloadFor(answers[0]!),
+  openSinks: (program, targets, { frame }) =>
+    Promise.all(targets.map(({ address, answers }) => openUdpSink(program, address, answers[0]!, frame))),
+  openSources: openUdpSources,
+};
+
+async function payloadFor(answer: Answer): Promise<number> {
+  const via = answer.interface ?? (await routeInterface(scoped(answer)));
+  const mtu = via && interfaceMtu(via.name);
+  return mtu === undefined ? DEFAULT_PAYLOAD : mtu - HEADERS[answer.family];
+}

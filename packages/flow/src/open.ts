@@ -1,0 +1,61 @@
+import type { Frame } from 'mproxy-framing';
+import type { SinkContext, SourceContext, Target } from './endpoint.js';
+import type { Program } from './program.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+
+/** The largest datagram that the original mproxy receives, in bytes. */
+const MAX_PAYLOAD = 8096;
+
+/** The size to which datagrams are filled: as given, else the largest that all targets take, at most 8096 bytes. */
+export async function choosePayload(given: number | undefined, targets: readonly Target[]): Promise<number> {
+  if (given !== undefined) return given;
+  const payloads = await Promise.all(targets.map((target) => target.opener.payload?.(target) ?? MAX_PAYLOAD));
+  return Math.min(MAX_PAYLOAD, ...payloads);
+}
+
+/** The sinks of some targets, opened for one route after the other. Types whose sinks are shared are opened once. */
+export class Outputs {
+  #shared: Promise<Sink[]> | undefined;
+
+  constructor(
+    private readonly program: Program,
+    private readonly targets: readonly Target[],
+    private readonly context: Omit<SinkContext, 'frame'>,
+  ) {}
+
+  /** @param frame of the stream that the route's source is; undefined: its source has datagrams */
+  async open(frame?: Frame): Promise<Sink[]> {
+    const isShared = ({ opener }: Target) => opener.sharesSinks === true;
+    const own = await this.#open(
+      this.targets.filter((target) => !isShared(target)),
+      frame,
+    );
+    this.#shared ??= this.#open(this.targets.filter(isShared), frame);
+    return [...own, ...(await this.#shared)];
+  }
+
+  async #open(targets: Target[], frame: Frame | undefined): Promise<Sink[]> {
+    const groups = byType(targets).map((group) =>
+      group[0]!.opener.openSinks!(this.program, group, { ...this.context, frame }),
+    );
+    return (await Promise.all(groups)).flat();
+  }
+}
+
+/** Opens what a program listens on or connects to: the sources of each target, in order. */
+export async function openSources(
+  program: Program,
+  targets: readonly Target[],
+  context: Omit<SourceContext, 'all'>,
+): Promise<Source[][]> {
+  const opened: Source[][] = [];
+  for (const target of targets)
+    opened.push(await target.opener.openSources!(program, target, { ...context, all: targets }));
+  return opened;
+}
+
+function byType(targets: Target[]): Target[][] {
+  const types = [...new Set(targets.map(({ type }) => type))];
+  return types.map((type) => targets.filter((target) => target.type === type));
+}

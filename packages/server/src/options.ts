@@ -1,0 +1,59 @@
+import { type OptionsOf, readFlags, usage } from 'mproxy-base';
+import { type CommonOptions, checkFlushAfter, checkUses, isRegular } from 'mproxy-flow';
+import type { Frame } from 'mproxy-framing';
+import { FLAGS } from './flags.js';
+
+/** The flags of mproxy-server, in camelCase; see `mproxy-server --help`. */
+export interface ServerOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
+  /** A file to append to, a FIFO or a device; `-` is stdout. Several listeners write `FILE.ADDR` each. */
+  path: string;
+  /** `HOST:PORT[,KEY...]` to listen on. */
+  listenAddr: string | string[];
+}
+
+/** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
+export function readOptions(options: ServerOptions) {
+  const values = readFlags(FLAGS, options);
+  const { listenAddr, merge, rotateSize, rotateEvery, fileMode, once } = values;
+  const path = values.path[0]!.address.text;
+  const texts = listenAddr.map(({ address }) => address.text);
+  const isOne = texts.length === 1 || merge || !isRegular(path);
+  const paths = texts.map((text) => (isOne ? path : `${path}.${fileName(text)}`));
+  const duplicate = isOne ? undefined : texts.find((_, i) => paths.indexOf(paths[i]!) !== i);
+  if (duplicate)
+    throw usage('--listen-addr', duplicate, 'given twice, for one and the same file', 'or use --merge');
+  const frames = listenAddr.map(({ address }): Frame => address.keys.frame ?? 'lines');
+  const teeFrame = values.frame ?? 'lines';
+  const written = path === '-' && values.tee ? [...frames, teeFrame] : frames;
+  if (isOne && new Set(written).size > 1) {
+    const names = [...new Set(written)].join(', ');
+    throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
+  }
+  if (once && !listenAddr.some(({ type }) => type.name === 'mold'))
+    throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
+  if ((rotateSize ?? rotateEvery) !== undefined && path === '-')
+    throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
+  if (fileMode !== undefined && path === '-')
+    throw usage('--file-mode', String(options.fileMode), 'stdout has no mode to set', 'give a file');
+  checkUses(FLAGS, options, values, [
+    [values.path[0]!, 'sink'],
+    ...listenAddr.map((from) => [from, 'source'] as const),
+  ]);
+  const streams = listenAddr.filter(({ type }) => type.carries === 'stream');
+  checkFlushAfter(
+    values.flushAfter,
+    streams.map(({ address }) => address.keys.frame ?? 'lines'),
+  );
+  return { ...values, paths, frames, teeFrame };
+}
+
+/** Keys that tell apart receivers of one group. */
+const NAMING_KEYS = /^(interface|source)=/;
+
+/** The part of an address that names its file; characters that the file system rejects become `_`. */
+function fileName(text: string): string {
+  const [hostPort = '', ...keys] = text.split(',');
+  const name = [hostPort, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
+  const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
+  return name.replace(forbidden, '_');
+}
