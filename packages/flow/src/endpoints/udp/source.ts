@@ -121,7 +121,7 @@ export async function openUdpSources(
   { all, values, unterminated }: SourceContext,
 ): Promise<UdpSource[]> {
   const others = all.flatMap((target) => target.answers);
-  const { allow } = values as { allow?: Network[] };
+  const { allow = [] } = values as { allow?: Network[] };
   const sources: UdpSource[] = [];
   const isLines = (address.keys.frame ?? 'lines') === 'lines';
   let port = address.port;
@@ -153,7 +153,7 @@ async function openReceiver(
   address: Address,
   answer: Answer,
   others: Answer[],
-  allow?: Network[],
+  allow: Network[],
 ): Promise<Receiver> {
   const { family, ip, port, interface: on } = answer;
   const { keys } = address;
@@ -167,7 +167,7 @@ async function openReceiver(
     ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
     receiveBuffer,
     tellsSenders: keys.frame === 'mold',
-    ...(allow && { allow }),
+    ...(allow.length > 0 && { allow }),
     notice: program.notice,
   });
   announce(program, address, answer, receiver);
