@@ -35,7 +35,8 @@ export function encoded(batch: Batch, frame: Frame): Batch {
 
 /** Joins an {@link encoded} batch into a stream by a frame's rule, in pieces; skips empty datagrams. */
 export function toStream(batch: Batch, frame: Frame, take: Take, most = PIECE): void {
-  if (endsEveryDatagram(frame)) joinLines(batch, take);
+  // Pieces of a stream have the newlines that they need.
+  if (endsEveryDatagram(frame) && !batch.lines) joinLines(batch, take);
   else if (batch.sizes) pieces(batch, batch.sizes, take, most);
   else joinContiguous(batch, take, most);
 }

@@ -53,7 +53,9 @@ const NAMING_KEYS = /^(interface|source)=/;
 /** The part of an address that names its file; characters that the file system rejects become `_`. */
 function fileName(text: string): string {
   const [hostPort = '', ...keys] = text.split(',');
-  const name = [hostPort, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
+  const name = [hostPort.replace(/^[a-z]+:\/\//, ''), ...keys.filter((key) => NAMING_KEYS.test(key))].join(
+    ',',
+  );
   const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
   return name.replace(forbidden, '_');
 }

@@ -60,7 +60,7 @@ export class TcpSink implements Sink {
 
   get dropReason(): string {
     return this.options.waits
-      ? 'the connection did not take them within --linger'
+      ? 'the connection did not take them before the end (--linger)'
       : 'the connection did not keep up; see --client-buffer';
   }
 
