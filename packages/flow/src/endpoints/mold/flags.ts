@@ -17,7 +17,7 @@ export const MOLD_SEND = {
 };
 
 export const LINGER = {
-  linger: duration({ default: '2s', help: 'answer retransmission requests this long after the end' }),
+  linger: duration({ default: '2s', help: 'after the end, answer retransmission requests, or wait for TCP destinations, this long' }),
 };
 
 export const REPAIR_TIMEOUT_FLAG = duration({
