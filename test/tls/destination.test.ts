@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import t, { type Test } from 'tap';
+import { Authority } from '../support/certificates.js';
+import { start } from '../support/command.js';
+import { until } from '../support/wait.js';
+
+/** A TLS server on 127.0.0.1 that keeps what it receives. */
+async function reader(t: Test, options: TlsOptions) {
+  const chunks: Buffer[] = [];
+  const sockets: TLSSocket[] = [];
+  const server = createServer(options, (socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => chunks.push(chunk));
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    sockets,
+    port: (server.address() as { port: number }).port,
+    text: () => String(Buffer.concat(chunks)),
+  };
+}
+
+for (const name of ['client', 'forward'] as const) {
+  const args = (port: number, ...more: string[]) =>
+    name === 'client'
+      ? ['--path', '-', '--server-addr', `tls://127.0.0.1:${port}`, ...more]
+      : ['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', `tls://127.0.0.1:${port}`, ...more];
+
+  t.test(
+    `${name}: a TLS destination that no authority vouches for is tried again, and gets nothing`,
+    async (t) => {
+      const [authority, other] = [await Authority.make(t), await Authority.make(t, 'another')];
+      const to = await reader(t, await authority.sign({ ips: ['127.0.0.1'] }));
+      const running = start(t, name, args(to.port, '--tls-ca', other.file));
+      running.child.stdin!.write('secret\n');
+      await running.says(/sending: tls:.*: its authority is not known; trust it with --tls-ca FILE; trying again in/);
+      t.equal(to.text(), '');
+    },
+  );
+}
+
+t.test('a TLS destination gets the file, and is shown the certificate of the client', async (t) => {
+  const authority = await Authority.make(t);
+  const to = await reader(t, {
+    ...(await authority.sign({ ips: ['127.0.0.1'] })),
+    ...{ ca: authority.pem, requestCert: true, rejectUnauthorized: true },
+  });
+  const own = await authority.sign({ dns: ['client.test'] });
+  const client = start(t, 'client', [
+    ...['--path', '-', '--server-addr', `127.0.0.1:${to.port},tls`, '--frame', 'line'],
+    ...['--tls-ca', authority.file, '--tls-cert', own.certFile, '--tls-key', own.keyFile],
+  ]);
+  // Without a scheme the address is UDP, which has no TLS.
+  t.equal(await client.exited, 2);
+  t.match(client.stderr, 'tls');
+  const tls = start(t, 'client', [
+    ...['--path', '-', '--server-addr', `tls://127.0.0.1:${to.port}`],
+    ...['--tls-ca', authority.file, '--tls-cert', own.certFile, '--tls-key', own.keyFile],
+  ]);
+  tls.child.stdin!.end('one\ntwo\n');
+  t.equal(await tls.exited, 0, tls.stderr);
+  await until('both lines', () => to.text() === 'one\ntwo\n');
+  t.equal(to.sockets[0]!.getPeerCertificate().subject.CN, 'client.test');
+});
+
+t.test('a server accepts TLS senders, and reads the certificate again on SIGHUP', async (t) => {
+  const authority = await Authority.make(t);
+  const pair = await authority.sign({ dns: ['collector.test'] });
+  const file = join(t.testdir(), 'out');
+  const server = start(t, 'server', [
+    ...['--path', file, '--listen-addr', 'tls://127.0.0.1:0'],
+    ...['--tls-cert', pair.certFile, '--tls-key', pair.keyFile],
+  ]);
+  const port = await server.port();
+  const sender = () =>
+    new Promise<TLSSocket>((resolve, reject) => {
+      const socket = connect({ port, host: '127.0.0.1', ca: authority.pem, servername: 'collector.test' });
+      socket.once('secureConnect', () => resolve(socket));
+      socket.once('error', reject);
+      t.teardown(() => socket.destroy());
+    });
+  const first = await sender();
+  first.write('before\n');
+  await until('the line', () => readFileSync(file, 'utf8') === 'before\n');
+  server.child.kill('SIGHUP');
+  await server.says('tls: certificates read again');
+  first.end('same connection\n');
+  (await sender()).end('after\n');
+  await until('all lines', () => readFileSync(file, 'utf8').split('\n').length === 4);
+  t.equal(await server.stop(), 0, server.stderr);
+  const bare = start(t, 'server', ['--path', file, '--listen-addr', 'tls://127.0.0.1:0']);
+  t.equal(await bare.exited, 2);
+  t.match(
+    bare.stderr,
+    'mproxy-server: --tls-cert: missing: a tls:// listener needs a certificate and its key',
+  );
+});
