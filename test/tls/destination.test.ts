@@ -24,7 +24,7 @@ async function reader(t: Test, options: TlsOptions) {
     server.close();
   });
   return {
-    sockets,
+    names,
     port: (server.address() as { port: number }).port,
     text: () => String(Buffer.concat(chunks)),
   };
