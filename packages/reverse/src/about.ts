@@ -4,9 +4,9 @@ import { FLAGS } from './flags.js';
 export const ABOUT: About = {
   name: 'mproxy-reverse',
   summary:
-    'Take TCP, TLS and UDP into a multicast group, and give what the group delivers to any number of TCP, TLS and UDP ' +
+    'Send data received by TCP, TLS and UDP to a multicast group, and serve the group to any number of TCP, TLS and UDP ' +
     'consumers.',
-  hangup: 'reads the certificates of tls:// listeners again; without any it stops the program',
+  hangup: 'reloads the certificates of tls:// listeners; without such listeners it stops the program',
   flags: FLAGS,
   examples: [
     "mproxy-reverse --udp-listen-addr '0.0.0.0:9920' --tcp-output-addr '[::1]:9921' --multicast-addr '224.0.0.1:9922'",

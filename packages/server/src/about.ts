@@ -4,7 +4,7 @@ import { FLAGS } from './flags.js';
 export const ABOUT: About = {
   name: 'mproxy-server',
   summary: 'Collect UDP (unicast or multicast), TCP and TLS into files.',
-  hangup: 'opens the files again (logrotate), and reads the certificates of tls:// listeners again',
+  hangup: 'reopens the files (for logrotate) and reloads the certificates of tls:// listeners',
   flags: FLAGS,
   examples: [
     'mproxy-server --listen-addr localhost:9920 --path streamoutput.log --tee',

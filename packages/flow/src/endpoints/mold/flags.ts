@@ -17,7 +17,10 @@ export const MOLD_SEND = {
 };
 
 export const LINGER = {
-  linger: duration({ default: '2s', help: 'after the end, answer retransmission requests, or wait for TCP destinations, this long' }),
+  linger: duration({
+    default: '2s',
+    help: 'after the end, answer retransmission requests, or wait for TCP destinations, this long',
+  }),
 };
 
 export const REPAIR_TIMEOUT_FLAG = duration({
