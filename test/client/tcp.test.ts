@@ -141,7 +141,10 @@ t.test('flags that no address uses are refused', async (t) => {
       ['--server-addr', 'tcp://127.0.0.1:9', '--tls-ca', 'x'],
       '--tls-ca: given: no address is tls://; write tls://HOST:PORT',
     ],
-    [['--server-addr', '127.0.0.1:9', '--linger', '1s'], '--linger: given: it is for frame=mold'],
+    [
+      ['--server-addr', '127.0.0.1:9', '--linger', '1s'],
+      '--linger: given: no address sends by frame=mold or by TCP',
+    ],
     [['--server-addr', 'tcp://127.0.0.1:9,frame=mold'], 'frame=mold cannot be used here'],
     [['--server-addr', 'tcp://127.0.0.1:9,ttl=1'], 'unknown key "ttl"'],
     [['--server-addr', 'nothing://127.0.0.1:9'], 'nothing:// cannot be used here; known here: udp, tcp, tls'],

@@ -62,11 +62,28 @@ export function optionName(key: string, { name }: Flag): string {
   return name ? name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()) : key;
 }
 
-/** Reads the options that flags name; others are not looked at. @throws MPROXY_USAGE */
-export function readFlags<G extends FlagGroups>(groups: G, options: object): ValuesOf<G> {
+/** The names of all flags on the command line, for messages. */
+export function flagNames<G extends FlagGroups>(groups: G): { [K in keyof Flat<G>]: string } {
+  const all = Object.values(groups).flatMap((table) => Object.entries(table));
+  return Object.fromEntries(all.map(([key, flag]) => [key, flagName(key, flag)])) as never;
+}
+
+/**
+ * Reads options by their flags.
+ * @param others names of options that are no flags
+ * @throws MPROXY_USAGE, also for an option that has no flag
+ */
+export function readFlags<G extends FlagGroups>(
+  groups: G,
+  options: object,
+  others?: readonly string[],
+): ValuesOf<G> {
   const given = options as Record<string, unknown>;
   const values: Record<string, unknown> = {};
   const all = Object.values(groups).flatMap((table) => Object.entries(table));
+  const known = new Set(all.map(([key, flag]) => optionName(key, flag)));
+  const unknown = others && Object.keys(given).find((name) => !known.has(name) && !others.includes(name));
+  if (unknown !== undefined) throw usage(unknown, 'given', 'there is no such option');
   for (const late of [undefined, true])
     for (const [key, flag] of all)
       if (flag.late === late)

@@ -7,6 +7,7 @@ export {
   type FlagTable,
   firstGiven,
   flagName,
+  flagNames,
   integer,
   listOf,
   type OptionsOf,

@@ -44,8 +44,8 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
     const pace: Pace | undefined = rate && ((deliver) => createPacer(program, rate, deliver));
     const [[file] = []] = await openSources(program, inputs, { payload, values });
     source = file as FileSource;
-    // A session paces its packets, not the lines in them.
-    const isSession = frame === 'mold';
+    // Where all destinations are one session, its packets are paced, not the lines in them.
+    const isSession = targets.every(({ type }) => type.name === 'mold');
     const outputs = new Outputs(program, targets, {
       ...{ payload, values, waits: true },
       pace: isSession ? pace : undefined,

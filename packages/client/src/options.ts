@@ -1,7 +1,10 @@
-import { type OptionsOf, readFlags, usage } from 'mproxy-base';
-import { type CommonOptions, checkFlushAfter, checkUses } from 'mproxy-flow';
+import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
+import { COMMON_OPTIONS, type CommonOptions, checkFlushAfter, checkUses } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
 import { FLAGS } from './flags.js';
+
+/** The flags as the user writes them. */
+export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-client, in camelCase; see `mproxy-client --help`. */
 export interface ClientOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
@@ -11,20 +14,22 @@ export interface ClientOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ClientOptions) {
-  const values = readFlags(FLAGS, options);
+  const values = readFlags(FLAGS, options, COMMON_OPTIONS);
   const { serverAddr, tee, follow, fromEnd, baud } = values;
   const path = values.path[0]!;
   const isStdin = path.address.text === '-';
   if (serverAddr.length === 0 && !tee)
-    throw usage('--server-addr', 'missing', 'there is nowhere to send', 'or use --tee');
-  if (follow && isStdin) throw usage('--follow', '-', 'stdin cannot be followed', 'give its path');
-  if (baud !== undefined && isStdin) throw usage('--baud', '-', 'stdin keeps its mode', 'give its path');
-  if (fromEnd && !follow) throw usage('--from-end', 'given', 'it needs --follow');
+    throw usage(NAMES.serverAddr, 'missing', 'there is nowhere to send', `or use ${NAMES.tee}`);
+  if (follow && isStdin) throw usage(NAMES.follow, '-', 'stdin cannot be followed', 'give its path');
+  if (baud !== undefined && isStdin) throw usage(NAMES.baud, '-', 'stdin keeps its mode', 'give its path');
+  if (fromEnd && !follow) throw usage(NAMES.fromEnd, 'given', `it needs ${NAMES.follow}`);
   const datagrams = serverAddr.filter(({ type }) => type.carries === 'datagrams');
   const frames = new Set<Frame>(datagrams.map(({ address }) => address.keys.frame ?? 'lines'));
   if (frames.size > 1)
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
   const frame = [...frames][0] ?? values.frame ?? 'lines';
+  if (frame === 'mold' && datagrams.length === 0)
+    throw usage(NAMES.frame, frame, 'no address is UDP', 'mold is for UDP alone; use lines, line or raw');
   checkUses(FLAGS, options, values, [[path, 'source'], ...serverAddr.map((to) => [to, 'sink'] as const)]);
   checkFlushAfter(values.flushAfter, [frame]);
   return { ...values, frame };

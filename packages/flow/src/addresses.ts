@@ -57,6 +57,7 @@ export type Uses = (readonly [Endpoint, ...Role[]])[];
 /** Checks the values that the types of addresses use, and rejects flags that none of them uses. @throws MPROXY_USAGE */
 export function checkUses(groups: FlagGroups, options: object, values: AnyValues, uses: Uses): void {
   for (const [{ type }, ...roles] of uses) type.check?.(values, roles);
+  forbidUnusedKeys(options, uses);
   const types = new Set(addressFlags(groups).flatMap(({ accept }) => accept));
   const sets = [...types].flatMap((type) => (type.flags ?? []).map((set) => ({ type, ...set })));
   const isUsed = ({ type, role, appliesTo }: (typeof sets)[number]) =>
@@ -71,6 +72,15 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
     const given = used.has(table) ? undefined : firstGiven(table, options);
     if (given !== undefined) throw usage(given, 'given', ...unused);
   }
+}
+
+/** `frame` is also that of `--tee`. */
+function forbidUnusedKeys(options: object, uses: Uses): void {
+  const { frame: _frame, ...others } = KEYS;
+  const taken = new Set(uses.flatMap(([{ type }, ...roles]) => typeKeys(type, roles)));
+  const unused = Object.entries(others).filter(([key]) => !taken.has(key as KeyName));
+  const given = firstGiven(Object.fromEntries(unused), options);
+  if (given !== undefined) throw usage(given, 'given', 'no address of this command takes it');
 }
 
 /** Resolves addresses. @throws MPROXY_RESOLVE; the signal's reason */
@@ -95,7 +105,7 @@ function typeKeys({ keys }: EndpointType, roles: readonly Role[]): KeyName[] {
 function parse(text: string, flag: string, definition: AddressDefinition, keys: Keys): Endpoint {
   const { accept, roles, stream } = definition;
   const schemes = [...new Set(accept.flatMap((type) => type.schemes))];
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//.exec(text)?.[1] ?? schemes[0];
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? schemes[0];
   const types =
     scheme && schemes.length > 0 ? accept.filter((type) => type.schemes.includes(scheme)) : accept;
   if (types.length === 0)

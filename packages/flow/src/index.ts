@@ -16,7 +16,7 @@ export { stdoutSink } from './endpoints/file/stream-sink.js';
 export { forbidLoops, forbidTwins } from './loops.js';
 export { choosePayload, Outputs, openSources } from './open.js';
 export { Pacer } from './pace.js';
-export { type CommonOptions, type Notice, Program } from './program.js';
+export { COMMON_OPTIONS, type CommonOptions, type Notice, Program } from './program.js';
 export type { Pace } from './route.js';
 export type { Sink } from './sink.js';
 export type { Source } from './source.js';

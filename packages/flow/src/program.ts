@@ -19,6 +19,9 @@ export interface CommonOptions {
   onNotice?: (notice: Notice) => void;
 }
 
+/** Options that are no flags of a program's own. */
+export const COMMON_OPTIONS = ['engine', 'stats', 'onNotice'];
+
 export interface Notice {
   /** `loss`: something was lost, or is about to be. */
   kind: 'info' | 'loss';

@@ -15,7 +15,7 @@ import {
 } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
 import type { OwnSender } from 'mproxy-net';
-import { type ForwardOptions, readOptions } from './options.js';
+import { type ForwardOptions, NAMES, readOptions } from './options.js';
 
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
@@ -50,7 +50,7 @@ class Forward {
     ]);
     const group = upstreams.length > 0 && listens[0]?.answers[0]?.interface ? listens.slice(0, 1) : [];
     if (downstreams.length + group.length === 0 && !this.#values.tee)
-      throw usage('--udp-downstream-addr', 'missing', 'there is nowhere to send', 'or use --tee');
+      throw usage(NAMES.udpDownstreamAddr, 'missing', 'there is nowhere to send', `or use ${NAMES.tee}`);
     forbidLoops(listens, downstreams);
     // Only the first listener ignores what this command sends.
     forbidLoops(listens.slice(1), group);

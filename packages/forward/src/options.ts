@@ -1,6 +1,16 @@
-import { type OptionsOf, readFlags, usage } from 'mproxy-base';
-import { type CommonOptions, checkFlushAfter, checkUses, type Endpoint, type Uses } from 'mproxy-flow';
+import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
+import {
+  COMMON_OPTIONS,
+  type CommonOptions,
+  checkFlushAfter,
+  checkUses,
+  type Endpoint,
+  type Uses,
+} from 'mproxy-flow';
 import { FLAGS } from './flags.js';
+
+/** The flags as the user writes them. */
+export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-forward, in camelCase; see `mproxy-forward --help`. */
 export interface ForwardOptions extends CommonOptions, OptionsOf<typeof FLAGS> {}
@@ -9,27 +19,27 @@ const isMold = ({ type }: Endpoint) => type.name === 'mold';
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ForwardOptions) {
-  const values = readFlags(FLAGS, options);
+  const values = readFlags(FLAGS, options, COMMON_OPTIONS);
   const { udpListenAddr: listens, udpDownstreamAddr: downstreams, tcpConnectAddr: upstreams } = values;
   const { once, greeting, greetingFile, allow, flushAfter } = values;
   if (listens.length + upstreams.length === 0)
-    throw usage('--udp-listen-addr', 'missing', 'there is no source', 'or use --tcp-connect-addr');
+    throw usage(NAMES.udpListenAddr, 'missing', 'there is no source', `or use ${NAMES.tcpConnectAddr}`);
   const receives = listens.some(isMold);
   if (once && upstreams.length === 0 && !receives)
     throw usage(
-      '--once',
+      NAMES.once,
       'given',
       'there is nothing that could end',
-      'use --tcp-connect-addr, or frame=mold',
+      `use ${NAMES.tcpConnectAddr}, or frame=mold`,
     );
   if (once && upstreams.length > 0 && receives) {
     const why = 'upstreams and sessions of frame=mold do not end together';
-    throw usage('--once', 'given', why, 'use a command for each');
+    throw usage(NAMES.once, 'given', why, 'use a command for each');
   }
   if (greeting !== undefined && greetingFile !== undefined)
-    throw usage('--greeting-file', greetingFile, '--greeting is given, too', 'use one of them');
+    throw usage(NAMES.greetingFile, greetingFile, `${NAMES.greeting} is given, too`, 'use one of them');
   if (allow.length > 0 && listens.length === 0)
-    throw usage('--allow', String(options.allow), 'there is no UDP listener', 'use --udp-listen-addr');
+    throw usage(NAMES.allow, String(options.allow), 'there is no UDP listener', `use ${NAMES.udpListenAddr}`);
   // The first address to listen on, if it is a group, also receives the data of TCP upstreams.
   const isOwnGroup = (i: number) => i === 0 && upstreams.length > 0;
   const uses: Uses = [

@@ -147,7 +147,8 @@ function parseKeys(pairs: string[], text: string, rule: AddressRule): Keys {
 function parseParts(hostPort: string, text: string, rule: AddressRule) {
   const error = (why: string, advice = 'write HOST:PORT or [IPv6]:PORT') =>
     usage(rule.flag, text, why, advice);
-  const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(hostPort) ?? [];
+  const [, given, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(hostPort) ?? [];
+  const scheme = given?.toLowerCase();
   if (scheme !== undefined && !rule.schemes?.includes(scheme))
     throw error(`${scheme}:// cannot be used here`);
   const [, bracketed, zone, plain, digits] =

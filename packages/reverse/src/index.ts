@@ -13,7 +13,7 @@ import {
   stdoutSink,
   type Target,
 } from 'mproxy-flow';
-import { type ReverseOptions, readOptions } from './options.js';
+import { NAMES, type ReverseOptions, readOptions } from './options.js';
 
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
@@ -58,7 +58,7 @@ class Reverse {
   #requireGroup({ address, answers }: Target): void {
     if (answers[0]?.interface) return;
     const advice = 'use 224.0.0.0/4 or ff00::/8';
-    throw failure('MPROXY_GROUP', '--multicast-addr', address.text, 'not a multicast group', advice);
+    throw failure('MPROXY_GROUP', NAMES.multicastAddr, address.text, 'not a multicast group', advice);
   }
 
   async #outputs(

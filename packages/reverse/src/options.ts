@@ -1,6 +1,16 @@
-import { type OptionsOf, readFlags, usage } from 'mproxy-base';
-import { type CommonOptions, checkFlushAfter, checkUses, type Endpoint, type Uses } from 'mproxy-flow';
+import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
+import {
+  COMMON_OPTIONS,
+  type CommonOptions,
+  checkFlushAfter,
+  checkUses,
+  type Endpoint,
+  type Uses,
+} from 'mproxy-flow';
 import { FLAGS } from './flags.js';
+
+/** The flags as the user writes them. */
+export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-reverse, in camelCase; see `mproxy-reverse --help`. */
 export interface ReverseOptions extends CommonOptions, OptionsOf<typeof FLAGS> {}
@@ -9,7 +19,7 @@ const isMold = ({ type }: Endpoint) => type.name === 'mold';
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ReverseOptions) {
-  const values = readFlags(FLAGS, options);
+  const values = readFlags(FLAGS, options, COMMON_OPTIONS);
   const { udpListenAddr, tcpListenAddr, tcpOutputAddr, udpOutputAddr, multicastAddr, allow } = values;
   const group = multicastAddr[0]!;
   const hasInputs = udpListenAddr.length + tcpListenAddr.length > 0;
@@ -17,14 +27,14 @@ export function readOptions(options: ReverseOptions) {
   const readsGroup = tcpOutputAddr.length + udpOutputAddr.length > 0 || (values.tee && !hasInputs);
   if (!hasInputs && !readsGroup) {
     const why = 'there is no source and no sink';
-    throw usage('--tcp-output-addr', 'missing', why, 'see mproxy-reverse --help');
+    throw usage(NAMES.tcpOutputAddr, 'missing', why, 'see mproxy-reverse --help');
   }
   if (hasInputs && readsGroup && group.address.keys.loop === false)
     throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
   if (allow.length > 0 && udpListenAddr.length + tcpListenAddr.length + tcpOutputAddr.length === 0)
-    throw usage('--allow', String(options.allow), 'there is no listener', 'use --tcp-output-addr');
+    throw usage(NAMES.allow, String(options.allow), 'there is no listener', `use ${NAMES.tcpOutputAddr}`);
   if (values.once && !(readsGroup && isMold(group)) && !udpListenAddr.some(isMold))
-    throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
+    throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
   const uses: Uses = [
     ...[...udpListenAddr, ...tcpListenAddr].map((from) => [from, 'source'] as const),
     ...[...udpOutputAddr, ...tcpOutputAddr].map((to) => [to, 'sink'] as const),

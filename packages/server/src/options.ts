@@ -1,7 +1,10 @@
-import { type OptionsOf, readFlags, usage } from 'mproxy-base';
-import { type CommonOptions, checkFlushAfter, checkUses, isRegular } from 'mproxy-flow';
+import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
+import { COMMON_OPTIONS, type CommonOptions, checkFlushAfter, checkUses, isRegular } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
 import { FLAGS } from './flags.js';
+
+/** The flags as the user writes them. */
+export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-server, in camelCase; see `mproxy-server --help`. */
 export interface ServerOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
@@ -13,7 +16,7 @@ export interface ServerOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ServerOptions) {
-  const values = readFlags(FLAGS, options);
+  const values = readFlags(FLAGS, options, COMMON_OPTIONS);
   const { listenAddr, merge, rotateSize, rotateEvery, fileMode, once } = values;
   const path = values.path[0]!.address.text;
   const texts = listenAddr.map(({ address }) => address.text);
@@ -21,7 +24,12 @@ export function readOptions(options: ServerOptions) {
   const paths = texts.map((text) => (isOne ? path : `${path}.${fileName(text)}`));
   const duplicate = isOne ? undefined : texts.find((_, i) => paths.indexOf(paths[i]!) !== i);
   if (duplicate)
-    throw usage('--listen-addr', duplicate, 'given twice, for one and the same file', 'or use --merge');
+    throw usage(
+      NAMES.listenAddr,
+      duplicate,
+      'given twice, for one and the same file',
+      `or use ${NAMES.merge}`,
+    );
   const frames = listenAddr.map(({ address }): Frame => address.keys.frame ?? 'lines');
   const teeFrame = values.frame ?? 'lines';
   const written = path === '-' && values.tee ? [...frames, teeFrame] : frames;
@@ -30,11 +38,11 @@ export function readOptions(options: ServerOptions) {
     throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
   }
   if (once && !listenAddr.some(({ type }) => type.name === 'mold'))
-    throw usage('--once', 'given', 'nothing that is received has an end', 'use frame=mold');
+    throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
   if ((rotateSize ?? rotateEvery) !== undefined && path === '-')
-    throw usage('--path', path, 'stdout cannot be rotated', 'give a file');
+    throw usage(NAMES.path, path, 'stdout cannot be rotated', 'give a file');
   if (fileMode !== undefined && path === '-')
-    throw usage('--file-mode', String(options.fileMode), 'stdout has no mode to set', 'give a file');
+    throw usage(NAMES.fileMode, String(options.fileMode), 'stdout has no mode to set', 'give a file');
   checkUses(FLAGS, options, values, [
     [values.path[0]!, 'sink'],
     ...listenAddr.map((from) => [from, 'source'] as const),

@@ -23,6 +23,8 @@ export const LINGER = {
   }),
 };
 
+export const NO_LINGER = ['no address sends by frame=mold or by TCP'] as const;
+
 export const REPAIR_TIMEOUT_FLAG = duration({
   default: '10s',
   help: 'report a message as lost this long after its first request',

@@ -4,7 +4,7 @@ import { HEADER, MESSAGE_HEADER } from 'mproxy-mold/packet';
 import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
 import { UDP_KEYS } from '../udp/type.js';
-import { LINGER, MOLD_RECEIVE, MOLD_SEND } from './flags.js';
+import { LINGER, MOLD_RECEIVE, MOLD_SEND, NO_LINGER } from './flags.js';
 
 /** A packet with a message of one byte. */
 const MIN_PAYLOAD = HEADER + MESSAGE_HEADER + 1;
@@ -19,7 +19,7 @@ export const mold: EndpointType<Address> = {
   listens: ['source'],
   flags: [
     { table: MOLD_SEND, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
-    { table: LINGER, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
+    { table: LINGER, role: 'sink', unused: NO_LINGER },
     {
       table: MOLD_RECEIVE,
       role: 'source',

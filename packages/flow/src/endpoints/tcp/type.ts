@@ -1,6 +1,6 @@
 import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
-import { LINGER } from '../mold/flags.js';
+import { LINGER, NO_LINGER } from '../mold/flags.js';
 import { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_CLIENT, TLS_SERVER, UPSTREAM } from './flags.js';
 
 const NO_TCP = ['no TCP connection is sent to'] as const;
@@ -17,7 +17,7 @@ export const tcp: EndpointType<Address> = {
   flags: [
     { table: UPSTREAM, role: 'source', unused: ['there is no TCP upstream', 'use --tcp-connect-addr'] },
     { table: CLIENT_BUFFER, role: 'sink', unused: NO_TCP },
-    { table: LINGER, role: 'sink', unused: NO_TCP },
+    { table: LINGER, role: 'sink', unused: NO_LINGER },
     { table: TLS_CLIENT, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
   ],
   parse: parseAddress,
