@@ -44,8 +44,8 @@ t.test('what is written is read, in order, however often the ring goes round', a
 t.test('a named ring says who sent each entry, however often it goes round', async (t) => {
   const random = new Random();
   t.comment(`seed ${random.seed}`);
-  const writer = new Ring(undefined, true);
-  const reader = new Ring(writer.buffer, true);
+  const writer = new Ring();
+  const reader = new Ring(writer.buffer);
   const senders = new Senders(String);
   const crowd = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? `10.1.2.${i}` : `2001:db8::${i}`));
   // Behind every name lies what an earlier, longer one left.
