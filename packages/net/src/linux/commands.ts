@@ -20,11 +20,16 @@ export interface ReceiverTask {
 /** The worker's data. */
 export interface ThreadData {
   ring: SharedArrayBuffer;
-  /** One word: the number of commands posted so far, or {@link QUIT}. */
-  posted: SharedArrayBuffer;
-  /** Announces commands; undefined for a thread that serves a single receiver and blocks in its socket. */
-  eventfd: number | undefined;
+  /** Two words: the number of commands posted so far, or {@link QUIT}; then the {@link SINGLE} word. */
+  control: SharedArrayBuffer;
+  /** Announces commands to a thread that does not block in a socket. */
+  eventfd: number;
 }
+
+/** Words of {@link ThreadData.control}. */
+export const POSTED = 0;
+/** Set before the first command: 1 if the thread serves a single receiver, and blocks in its socket. */
+export const SINGLE = 1;
 
 /** Stop all receivers, and end. */
 export const QUIT = -1;

@@ -11,12 +11,12 @@ import type {
 } from '../datagrams.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
-import type { Assignment } from './assignment.js';
+import { Assignment } from './assignment.js';
 import { decodeSocketAddress } from './layout.js';
 import type { Libc } from './libc.js';
 import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
 import { bindSocket, interfaceIndex, interfaceName, localPort, openSocket } from './socket.js';
-import { receiveOnThread } from './threads.js';
+import { receivingThreads } from './threads.js';
 
 /** A receive buffer of this size, in bytes, holds the datagrams that arrive during a pause of the thread. */
 const LARGE_BUFFER = 1024 * 1024;
@@ -87,6 +87,7 @@ class LinuxReceiver implements Receiver {
       const user = { use: () => false, renew: async () => this.#rebind() };
       if (on) this.#stopUpkeep = keepUp(on, user, `udp [${address}]:${port}`, notice);
     }
+    receivingThreads(libc).expect();
   }
 
   get counts(): ReceiveCounts {
@@ -120,7 +121,8 @@ class LinuxReceiver implements Receiver {
     const { tellsSenders = false, allow } = this.options;
     const roomy = this.receiveBuffer >= LARGE_BUFFER;
     const socket = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
-    this.#running = receiveOnThread(this.libc, socket, sinks, deliver);
+    this.#running = new Assignment(socket, sinks, deliver);
+    receivingThreads(this.libc).start(this.#running);
     try {
       await this.#running.ended;
     } finally {
@@ -132,7 +134,10 @@ class LinuxReceiver implements Receiver {
     if (this.#stopped) return;
     this.#stopped = true;
     if (this.#running) this.#running.stop();
-    else this.#close();
+    else {
+      receivingThreads(this.libc).cancel();
+      this.#close();
+    }
   }
 
   ignore(from: OwnSender): void {

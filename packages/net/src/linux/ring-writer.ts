@@ -1,6 +1,6 @@
 import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
 import type { BatchReceiver } from './batch-receiver.js';
-import { QUIT } from './commands.js';
+import { POSTED, QUIT } from './commands.js';
 import { CAPACITY, type Ring } from './ring.js';
 
 /** Longest wait for a full ring, in milliseconds: the event loop may pause this long to collect garbage. */
@@ -17,12 +17,12 @@ export class RingWriter {
 
   /**
    * @param shared whether several sockets write to the ring
-   * @param posted see {@link ThreadData}
+   * @param control see {@link ThreadData}
    */
   constructor(
     private readonly ring: Ring,
     private readonly shared: boolean,
-    private readonly posted: Int32Array,
+    private readonly control: Int32Array,
     private readonly wakeReader: () => void,
   ) {}
 
@@ -53,10 +53,10 @@ export class RingWriter {
   #waited(batch: Batch, i: number, names: BatchReceiver | undefined): boolean {
     for (let waited = 0; this.waits && waited < MAX_WAIT_MS; waited++) {
       if (this.ring.wakes()) this.wakeReader();
-      const posted = Atomics.load(this.posted, 0);
+      const posted = Atomics.load(this.control, POSTED);
       // The process ends: nobody reads.
       if (posted === QUIT) return false;
-      Atomics.wait(this.posted, 0, posted, 1);
+      Atomics.wait(this.control, POSTED, posted, 1);
       if (this.#entry(batch, i, names)) return true;
     }
     return false;

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { Batch } from 'mproxy-framing';
 import { startWorker } from '#native';
 import type { Assignment, ServingThread } from './assignment.js';
-import { type Command, QUIT, type Report, type ThreadData } from './commands.js';
+import { type Command, POSTED, QUIT, type Report, SINGLE, type ThreadData } from './commands.js';
 import { systemError } from './errno.js';
 import type { Libc } from './libc.js';
 import { MAX_OWNERS, Ring } from './ring.js';
@@ -46,8 +46,8 @@ interface Served {
 /** The event loop's side of a receiving thread. */
 export class ReceivingThread implements ServingThread {
   readonly #worker: Worker;
-  readonly #posted = new Int32Array(new SharedArrayBuffer(4));
-  readonly #eventfd: number | undefined;
+  readonly #control = new Int32Array(new SharedArrayBuffer(8));
+  readonly #eventfd: number;
   readonly #ring = new Ring();
   readonly #senders: Senders;
   readonly #batch = new Batch();
@@ -57,21 +57,21 @@ export class ReceivingThread implements ServingThread {
   #more: NodeJS.Immediate | undefined;
   #quits = false;
 
-  /**
-   * @param single whether it serves one receiver, and ends with it
-   * @throws the system's error
-   */
+  /** Whether it serves a single receiver, blocking in its socket, and ends with it. */
+  #single = false;
+
+  /** Starts a thread, which keeps the process running once a receiver is added. @throws the system's error */
   constructor(
     private readonly libc: Libc,
-    readonly single: boolean,
     private readonly events: ThreadEvents,
   ) {
-    this.#eventfd = single ? undefined : openEventfd(libc);
+    this.#eventfd = openEventfd(libc);
     this.#senders = new Senders((index) => interfaceName(libc, index));
-    const posted = this.#posted.buffer as SharedArrayBuffer;
-    const workerData: ThreadData = { ring: this.#ring.buffer, posted, eventfd: this.#eventfd };
+    const control = this.#control.buffer as SharedArrayBuffer;
+    const workerData: ThreadData = { ring: this.#ring.buffer, control, eventfd: this.#eventfd };
     // It allocates little: the space it needs to start is enough.
     this.#worker = startWorker({ workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 4 } });
+    this.#worker.unref();
     running.add(this);
     this.#worker.on('message', (report: Report) => this.#take(report));
     let failure: unknown;
@@ -82,7 +82,7 @@ export class ReceivingThread implements ServingThread {
     this.#worker.once('exit', () => {
       running.delete(this);
       this.#quits = true;
-      if (this.#eventfd !== undefined) closeSync(this.#eventfd);
+      closeSync(this.#eventfd);
       this.#failAll(new Error('a receiving thread ended early'));
       events.exited(failure);
     });
@@ -94,13 +94,23 @@ export class ReceivingThread implements ServingThread {
     return this.#served.keys();
   }
 
+  get single(): boolean {
+    return this.#single;
+  }
+
+  /** Before the first receiver is added: there will be no other. */
+  reserve(): void {
+    this.#single = true;
+    Atomics.store(this.#control, SINGLE, 1);
+  }
+
   get size(): number {
     return this.#served.size;
   }
 
   /** Whether a receiver can join the others. */
   get joinable(): boolean {
-    return !this.single && !this.#quits && this.size < MAX_OWNERS;
+    return !this.#single && !this.#quits && this.size < MAX_OWNERS;
   }
 
   add(assignment: Assignment): void {
@@ -109,6 +119,7 @@ export class ReceivingThread implements ServingThread {
     this.#slots[slot] = served;
     this.#served.set(assignment, served);
     assignment.thread = this;
+    this.#worker.ref();
     this.#post({ what: 'add', slot, task: assignment.task });
     if (assignment.stopped) this.stop(assignment);
   }
@@ -126,7 +137,7 @@ export class ReceivingThread implements ServingThread {
   /** Makes a blocked receive return, by what ends the socket: it never blocks again (shutdown(2)). */
   wake({ task }: Assignment): void {
     // Fails with ENOTCONN on an unconnected socket, but wakes the receiver.
-    if (this.single) this.libc.shutdown(task.fd, SHUT_RD);
+    if (this.#single) this.libc.shutdown(task.fd, SHUT_RD);
   }
 
   replaced(assignment: Assignment): void {
@@ -136,7 +147,7 @@ export class ReceivingThread implements ServingThread {
   /** Stops all receivers and ends. */
   quit(): void {
     this.#quits = true;
-    Atomics.store(this.#posted, 0, QUIT);
+    Atomics.store(this.#control, POSTED, QUIT);
     this.#announce();
     for (const assignment of this.assignments) this.wake(assignment);
   }
@@ -147,14 +158,15 @@ export class ReceivingThread implements ServingThread {
   }
 
   #post(command: Command): void {
+    if (this.#quits) return;
     this.#worker.postMessage(command);
-    Atomics.add(this.#posted, 0, 1);
+    Atomics.add(this.#control, POSTED, 1);
     this.#announce();
   }
 
   #announce(): void {
-    if (this.#eventfd === undefined) Atomics.notify(this.#posted, 0);
-    else writeSync(this.#eventfd, ONE);
+    Atomics.notify(this.#control, POSTED);
+    writeSync(this.#eventfd, ONE);
   }
 
   #take(report: Report): void {
@@ -198,7 +210,7 @@ export class ReceivingThread implements ServingThread {
     this.#freeSlots.push(slot);
     this.#served.delete(assignment);
     assignment.thread = undefined;
-    if (this.size === 0 && !this.single) this.quit();
+    if (this.size === 0) this.#worker.unref();
     this.events.letGo(assignment, failure && systemError(failure.errno, failure.call));
   }
 

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { throwInternal } from 'mproxy-base';
-import type { Deliver, ThreadSinks } from '../datagrams.js';
-import { Assignment, type Socket } from './assignment.js';
+import type { Assignment } from './assignment.js';
 import type { Libc } from './libc.js';
 import { ReceivingThread } from './thread.js';
 
@@ -17,9 +16,14 @@ interface Move {
   released: boolean;
 }
 
-/** The receiving threads of this process: one for all sockets, and one for each hot socket. */
-class Threads {
+/**
+ * The receiving threads of this process: one for all sockets, and one for each hot socket. A socket without others
+ * has a thread that blocks in it.
+ */
+export class Threads {
   readonly #threads = new Set<ReceivingThread>();
+  /** Open receivers that do not run yet. */
+  #expected = 0;
   /** Receivers started in this turn of the event loop. */
   #starting: Assignment[] = [];
   #move: Move | undefined;
@@ -29,6 +33,23 @@ class Threads {
 
   constructor(private readonly libc: Libc) {}
 
+  /** A receiver was opened: a thread for it starts meanwhile. */
+  expect(): void {
+    this.#expected++;
+    try {
+      this.#shared();
+    } catch (error) {
+      // The start of the receiver tries again, and reports it.
+      throwInternal(error);
+    }
+  }
+
+  /** A receiver was closed that never ran. */
+  cancel(): void {
+    this.#expected--;
+    this.#quitIdle();
+  }
+
   /** Starts with the others of this turn of the event loop: together they share a thread. */
   start(assignment: Assignment): void {
     if (this.#starting.push(assignment) === 1) setImmediate(() => this.#startAll());
@@ -37,19 +58,26 @@ class Threads {
   #startAll(): void {
     const starting = this.#starting;
     this.#starting = [];
-    const single = starting.length === 1 && this.#threads.size === 0;
+    this.#expected -= starting.length;
+    const idle = [...this.#threads].every(({ size }) => size === 0);
+    const single = idle && starting.length === 1 && this.#expected === 0;
     for (const assignment of starting) {
       try {
-        const shared = [...this.#threads].find(({ joinable }) => joinable);
-        (shared ?? this.#open(single)).add(assignment);
+        const thread = this.#shared();
+        if (single) thread.reserve();
+        thread.add(assignment);
       } catch (error) {
         assignment.reject(error);
       }
     }
   }
 
-  #open(single: boolean): ReceivingThread {
-    const thread: ReceivingThread = new ReceivingThread(this.libc, single, {
+  #shared(): ReceivingThread {
+    return [...this.#threads].find(({ joinable }) => joinable) ?? this.#open();
+  }
+
+  #open(): ReceivingThread {
+    const thread: ReceivingThread = new ReceivingThread(this.libc, {
       ready: () => this.#ready(thread),
       letGo: (assignment, error) => this.#letGo(assignment, error),
       exited: (error) => this.#exited(thread, error),
@@ -59,11 +87,19 @@ class Threads {
     return thread;
   }
 
+  /** Ends the shared thread when no receiver is left that could join it. */
+  #quitIdle(): void {
+    if (this.#expected > 0) return;
+    for (const thread of this.#threads) if (thread.joinable && thread.size === 0) thread.quit();
+  }
+
   /** Moves the hottest socket of a shared thread to a thread of its own, if there are processors for both. */
   #check(): void {
     const hottest = this.#hottest();
     if (!hottest || this.#move || this.#threads.size >= availableParallelism()) return;
-    this.#move = { ...hottest, to: this.#open(true), released: false };
+    const to = this.#open();
+    to.reserve();
+    this.#move = { ...hottest, to, released: false };
   }
 
   /** The socket that received most since the last check, if it is hot and shares its thread. */
@@ -99,6 +135,7 @@ class Threads {
 
   #letGo(assignment: Assignment, error: unknown): void {
     const move = this.#move;
+    this.#quitIdle();
     if (error !== undefined) assignment.reject(error);
     else if (move?.assignment === assignment && move.released) this.#arrive(move);
     else assignment.resolve();
@@ -107,7 +144,10 @@ class Threads {
   #arrive({ assignment, to }: Move): void {
     this.#move = undefined;
     if (this.#threads.has(to)) to.add(assignment);
-    else this.start(assignment);
+    else {
+      this.#expected++;
+      this.start(assignment);
+    }
   }
 
   #cancel(move: Move): void {
@@ -121,24 +161,17 @@ class Threads {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    if (this.#move?.to !== thread) return;
     // No thread for a hot socket: it stays where it is.
-    if (!this.#move.released) this.#move = undefined;
+    if (this.#move?.to === thread && !this.#move.released) this.#move = undefined;
+    // With receivers, it is their error.
     if (error !== undefined) throwInternal(error);
   }
 }
 
 let threads: Threads | undefined;
 
-/** Receives on a thread of this process: it delivers to the sinks, and to `deliver` on the event loop. */
-export function receiveOnThread(
-  libc: Libc,
-  socket: Socket,
-  sinks: ThreadSinks,
-  deliver: Deliver | undefined,
-): Assignment {
+/** The threads of this process. */
+export function receivingThreads(libc: Libc): Threads {
   threads ??= new Threads(libc);
-  const assignment = new Assignment(socket, sinks, deliver);
-  threads.start(assignment);
-  return assignment;
+  return threads;
 }

@@ -2,7 +2,15 @@ import { readSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Batch } from 'mproxy-framing';
 import { BatchReceiver } from './batch-receiver.js';
-import { type Command, QUIT, type ReceiverTask, type Report, type ThreadData } from './commands.js';
+import {
+  type Command,
+  POSTED,
+  QUIT,
+  type ReceiverTask,
+  type Report,
+  SINGLE,
+  type ThreadData,
+} from './commands.js';
 import { IoVectors } from './io-vectors.js';
 import { loadLibc } from './libc.js';
 import { Loop } from './loop.js';
@@ -14,35 +22,39 @@ import { MSG_DONTWAIT, SocketReader, type ThreadParts } from './socket-reader.js
  * A receiving thread: delivers from its sockets directly to their sinks. It never enters an event loop: with one
  * socket it blocks in recvmmsg(2), otherwise in epoll_wait(2).
  */
-const { ring, posted: postedBuffer, eventfd } = workerData as ThreadData;
+const { ring, control: controlBuffer, eventfd } = workerData as ThreadData;
 
 const MSG_WAITFORONE = 0x10000;
 const port = parentPort!;
 const libc = loadLibc();
-const posted = new Int32Array(postedBuffer);
+const control = new Int32Array(controlBuffer);
 const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
-const parts: ThreadParts = {
-  libc,
-  receiver: new BatchReceiver(libc),
-  batch: new Batch(),
-  vectors: new IoVectors(libc),
-  ring: new RingWriter(new Ring(ring), eventfd !== undefined, posted, () => report({ what: 'more' })),
-};
+const receiver = new BatchReceiver(libc);
+const vectors = new IoVectors(libc);
+report({ what: 'ready' });
+Atomics.wait(control, POSTED, 0);
+
+/** Undefined for a thread that serves a single receiver. */
+const loop = Atomics.load(control, SINGLE) === 1 ? undefined : new Loop(libc);
+const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, () =>
+  report({ what: 'more' }),
+);
+const parts: ThreadParts = { libc, receiver, batch: new Batch(), vectors, ring: ringWriter };
 const readers = new Map<number, SocketReader>();
 /** Those that deliver what their socket held when they were stopped. */
 const stopping = new Set<SocketReader>();
-const loop = eventfd === undefined ? undefined : new Loop(libc);
+/** Readers whose data must not be delayed, and those with sinks that do not read the ring. */
+let urgent = 0;
+let direct = 0;
 /** Commands obeyed so far, or {@link QUIT}. */
 let obeyed = 0;
 /** The shortest pause that the sockets received from in this turn allow, in milliseconds. */
 let pause = 0;
 
-report({ what: 'ready' });
-if (loop && eventfd !== undefined) serveMany(loop, eventfd);
+if (loop) serveMany(loop);
 else serveOne();
 
 function serveOne(): void {
-  Atomics.wait(posted, 0, 0);
   obeyCommands();
   for (const reader of readers.values()) {
     while (!reader.stopping && readers.size > 0) {
@@ -54,7 +66,7 @@ function serveOne(): void {
   }
 }
 
-function serveMany(loop: Loop, eventfd: number): void {
+function serveMany(loop: Loop): void {
   const counter = Buffer.alloc(8);
   loop.add(eventfd, () => readSync(eventfd, counter));
   while (obeyed !== QUIT || readers.size > 0) {
@@ -62,21 +74,16 @@ function serveMany(loop: Loop, eventfd: number): void {
     loop.turn(stopping.size > 0 ? 0 : -1);
     obeyCommands();
     for (const reader of stopping) drain(reader);
-    if (pause > 0 && pause < Number.POSITIVE_INFINITY && mayPause()) wait(pause);
+    // A pause also delays the sockets that nothing was received from in this turn.
+    const pauses = urgent === 0 && stopping.size === 0 && pause < Number.POSITIVE_INFINITY;
+    if (pauses && pause > 0) wait(pause);
   }
   loop.close();
 }
 
-/** A pause also delays the sockets that nothing was received from in this turn. */
-function mayPause(): boolean {
-  if (stopping.size > 0) return false;
-  for (const { maxPause } of readers.values()) if (maxPause === 0) return false;
-  return true;
-}
-
 /** Sleeps, unless there are commands. */
 function wait(ms: number): void {
-  Atomics.wait(posted, 0, obeyed, ms);
+  Atomics.wait(control, POSTED, obeyed, ms);
 }
 
 function receive(reader: SocketReader, flags: number): void {
@@ -90,7 +97,7 @@ function drain(reader: SocketReader): void {
 }
 
 function obeyCommands(): void {
-  const count = Atomics.load(posted, 0);
+  const count = Atomics.load(control, POSTED);
   if (count === obeyed) return;
   if (count === QUIT) {
     obeyed = QUIT;
@@ -115,7 +122,7 @@ function add(slot: number, task: ReceiverTask): void {
     report({ what: 'handover', slot, file, piece }, [piece.bytes.buffer as ArrayBuffer]);
   const reader = new SocketReader(parts, slot, task, handOver);
   readers.set(slot, reader);
-  countWaiting();
+  count(reader, 1);
   watch(reader, () => loop?.add(task.fd, () => receive(reader, MSG_DONTWAIT)));
 }
 
@@ -141,7 +148,7 @@ function end(reader: SocketReader, failure = failureOf(reader)): void {
   loop?.remove(reader.task.fd);
   stopping.delete(reader);
   readers.delete(reader.slot);
-  countWaiting();
+  count(reader, -1);
   report({ what: 'ended', slot: reader.slot, entries: reader.entries, ...(failure && { failure }) });
 }
 
@@ -149,7 +156,8 @@ function failureOf({ failed }: SocketReader): { errno: number; call: string } | 
   return failed === undefined ? undefined : { errno: failed, call: 'recvmmsg' };
 }
 
-/** The ring may be waited for where all sockets need it. */
-function countWaiting(): void {
-  parts.ring.waits = [...readers.values()].every(({ onlyDelivers }) => onlyDelivers);
+function count({ maxPause, onlyDelivers }: SocketReader, more: 1 | -1): void {
+  if (maxPause === 0) urgent += more;
+  if (!onlyDelivers) direct += more;
+  ringWriter.waits = direct === 0;
 }
