@@ -63,6 +63,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       program.engine,
       addresses.map((address, i) => ({ address, answers: answers[i]! })),
     );
+    const others = answers.flat();
     const unterminated = () => program.noticeChange('frame', LINE_ADVICE);
     const sinks = openSinks(program, addresses, paths, rotation, fileMode);
     for (const [i, address] of addresses.entries()) {
@@ -70,7 +71,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
       const to = [...new Set<Sink>([sinks[i]!, ...tee])];
       const lines = (address.keys.frame ?? 'lines') === 'lines';
       const checks = { allow, unterminated: lines ? unterminated : undefined };
-      for (const source of await openUdpSources(program, address, answers[i]!, answers.flat(), checks)) {
+      for (const source of await openUdpSources(program, address, answers[i]!, others, checks)) {
         program.route(sessions.source(source), to);
       }
     }

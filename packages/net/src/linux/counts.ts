@@ -76,6 +76,14 @@ export class SharedCounts {
     return errnos.reduce((sum, errno) => sum + this.#values[errno]!, 0);
   }
 
+  get datagrams(): number {
+    return this.#values[DATAGRAMS]!;
+  }
+
+  get bytes(): number {
+    return this.#values[BYTES]!;
+  }
+
   get dropped(): number {
     return this.#values[DROPPED]!;
   }

@@ -91,9 +91,7 @@ class LinuxReceiver implements Receiver {
   }
 
   get counts(): ReceiveCounts {
-    const { datagrams = 0, bytes = 0, dropped = 0 } = this.#running?.counts.read() ?? {};
-    const empty = this.#running?.counts.empty ?? 0;
-    const refused = this.#running?.counts.refused ?? 0;
+    const { datagrams = 0, bytes = 0, empty = 0, refused = 0, dropped = 0 } = this.#running?.counts ?? {};
     return { datagrams, bytes, empty, refused, dropped, kernelDropped: this.#countDrops() };
   }
 

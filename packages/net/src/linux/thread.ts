@@ -60,7 +60,7 @@ export class ReceivingThread implements ServingThread {
   /** Whether it serves a single receiver, blocking in its socket, and ends with it. */
   #single = false;
 
-  /** Starts a thread, which keeps the process running once a receiver is added. @throws the system's error */
+  /** Starts a thread, which keeps the process running while it serves a receiver. @throws the system's error */
   constructor(
     private readonly libc: Libc,
     private readonly events: ThreadEvents,
@@ -71,7 +71,6 @@ export class ReceivingThread implements ServingThread {
     const workerData: ThreadData = { ring: this.#ring.buffer, control, eventfd: this.#eventfd };
     // It allocates little: the space it needs to start is enough.
     this.#worker = startWorker({ workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 4 } });
-    this.#worker.unref();
     running.add(this);
     this.#worker.on('message', (report: Report) => this.#take(report));
     let failure: unknown;
@@ -170,13 +169,19 @@ export class ReceivingThread implements ServingThread {
   }
 
   #take(report: Report): void {
-    if (report.what === 'ready') this.events.ready();
+    if (report.what === 'ready') this.#ready();
     else if (report.what === 'more') this.#drain();
     else {
       const served = this.#slots[report.slot]!;
       if (report.what === 'handover') served.assignment.handOver[report.file]!(report.piece);
       else this.#ended(served, report.entries, report.failure);
     }
+  }
+
+  #ready(): void {
+    // Not before: a worker refers to itself once more when it is online.
+    if (this.size === 0) this.#worker.unref();
+    this.events.ready();
   }
 
   #ended(served: Served, entries: number, failure: Served['failure']): void {

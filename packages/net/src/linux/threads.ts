@@ -33,6 +33,10 @@ export class Threads {
 
   constructor(private readonly libc: Libc) {}
 
+  get count(): number {
+    return this.#threads.size;
+  }
+
   /** A receiver was opened: a thread for it starts meanwhile. */
   expect(): void {
     this.#expected++;

@@ -152,8 +152,7 @@ export class ThreadFile {
   /** Datagrams that the threads wrote themselves or dropped. */
   get counts(): { datagrams: number; bytes: number; dropped: number } {
     const sum = { datagrams: 0, bytes: 0, dropped: 0 };
-    for (const counts of this.#counts) {
-      const { datagrams, bytes, dropped } = counts.read();
+    for (const { datagrams, bytes, dropped } of this.#counts) {
       sum.datagrams += datagrams;
       sum.bytes += bytes;
       sum.dropped += dropped;
