@@ -145,6 +145,7 @@ export class ReceivingThread implements ServingThread {
 
   /** Stops all receivers and ends. */
   quit(): void {
+    if (this.#quits) return;
     this.#quits = true;
     Atomics.store(this.#control, POSTED, QUIT);
     this.#announce();

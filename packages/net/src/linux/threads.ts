@@ -138,11 +138,14 @@ export class Threads {
   }
 
   #letGo(assignment: Assignment, error: unknown): void {
-    const move = this.#move;
+    const move = this.#move?.assignment === assignment && this.#move.released ? this.#move : undefined;
+    if (move && error === undefined) this.#arrive(move);
+    else {
+      if (move) this.#cancel(move);
+      if (error === undefined) assignment.resolve();
+      else assignment.reject(error);
+    }
     this.#quitIdle();
-    if (error !== undefined) assignment.reject(error);
-    else if (move?.assignment === assignment && move.released) this.#arrive(move);
-    else assignment.resolve();
   }
 
   #arrive({ assignment, to }: Move): void {
