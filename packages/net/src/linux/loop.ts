@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { ERRNO, systemError } from './errno.js';
 import { epollEvent } from './layout.js';
 import type { Libc } from './libc.js';
@@ -82,7 +81,8 @@ export class Loop {
   }
 
   close(): void {
-    closeSync(this.#epoll);
+    // Not by Node, which warns of descriptors that it did not open in this thread (trackUnmanagedFds).
+    this.libc.close(this.#epoll);
   }
 
   #register(fd: number, generation: number): void {
