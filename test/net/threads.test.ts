@@ -203,7 +203,10 @@ for (const [what, code] of [
   ['one receiver', 'await run(1); process.exit(7);'],
   ['many receivers', 'await run(20); process.exit(7);'],
   ['receivers that did not start yet', 'void run(20); process.exit(7);'],
-  ['receivers that stopped', 'for (const one of await run(3)) one.stop(); process.exitCode = 7;'],
+  [
+    'receivers that stopped',
+    'for (const one of await run(3)) one.stop(); await pause(); process.exitCode = 7;',
+  ],
   ['receivers that never run', 'await open(5); process.exitCode = 7;'],
 ] as const) {
   t.test(`a process with ${what} can end`, { skip }, async (t) => {
@@ -212,10 +215,11 @@ for (const [what, code] of [
       const { engine } = chooseEngine('linux');
       const options = { address: '127.0.0.1', port: 0, family: 4, receiveBuffer: 65536, notice: () => undefined };
       const open = (count) => Promise.all(Array.from({ length: count }, () => engine.openReceiver(options)));
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
       const run = async (count) => {
         const receivers = await open(count);
         for (const receiver of receivers) void receiver.run(() => undefined);
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await pause();
         return receivers;
       };
       ${code}`;
