@@ -1,6 +1,7 @@
 import { delimiter, join } from 'node:path';
 import { type Command, type Contestant, fromTo, GROUP, HOST, type Place } from './contestant.js';
 import type { Load } from './loads.js';
+import { listenAddresses } from './many.js';
 import { isProgram, native, ROOT } from './native.js';
 import { original } from './original.js';
 import { REPAIRERS } from './repair.js';
@@ -21,7 +22,7 @@ export function contestants(): Contestant[] {
   const peers = { socat, ncat, multicat };
   for (const [name, command] of Object.entries(peers))
     if (onPath(name)) found.push({ name, kind: 'peer', command });
-  return [...found.map(withoutRepair), ...REPAIRERS];
+  return [...found.map(withinLimits), ...REPAIRERS];
 }
 
 /** The executables of `npm run package`, and the same code under the Node version that they contain. */
@@ -35,12 +36,16 @@ export function executables(): Contestant[] {
     { name: 'mproxy', kind: 'ours', command: ours([], packaged) },
     { name: 'the same under node', kind: 'twin', command: ours([], twin) },
   ];
-  return found.map(withoutRepair);
+  return found.map(withinLimits);
 }
 
-/** Repair has its own contestants. */
-function withoutRepair({ command, ...rest }: Contestant): Contestant {
-  return { ...rest, command: (load, place) => (load.role === 'repair' ? undefined : command(load, place)) };
+/** Repair has its own contestants; many sockets, or groups, in one process are for mproxy alone. */
+function withinLimits({ command, ...rest }: Contestant): Contestant {
+  const alone = rest.kind === 'loop' || rest.kind === 'peer' ? ['repair', 'many'] : ['repair'];
+  return {
+    ...rest,
+    command: (load, place) => (alone.includes(load.role) ? undefined : command(load, place)),
+  };
 }
 
 function ours(flags: string[], program = underNode): Contestant['command'] {
@@ -58,6 +63,10 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
     }
     if (load.role === 'server')
       return run('server', '--path', place.file, '--listen-addr', `${HOST}:${place.in}`);
+    if (load.role === 'many') {
+      const addresses = listenAddresses(load, place).flatMap((address) => ['--listen-addr', address]);
+      return run('server', '--path', place.file, '--merge', ...addresses);
+    }
     if (load.role === 'group') {
       const group = `${GROUP}:${place.in},interface=lo`;
       return run('reverse', '--multicast-addr', group, '--tcp-output-addr', `${HOST}:${place.out}`);

@@ -25,6 +25,13 @@ export function verdicts(results: Results, startup: number): Verdict[] {
         judge(work, goal, `${short(to.named('uftp', metric))} of uftp's`, to.named('uftp', metric) <= 1);
       continue;
     }
+    if (load.role === 'many') {
+      const rss = to.ours('rss') / 1e6;
+      judge(work, 'peak RSS <= 120 MB', `${short(rss)} MB`, rss <= 120);
+      const late = to.ours('p99') / 1000;
+      judge(work, 'p99 into the file <= 50 ms', `${short(late)} ms`, late <= 50);
+      continue;
+    }
     const single = load.role === 'relay' || load.role === 'server';
     const near = (metric: Metric) => `${short(to.loop(metric))} of the C loop's`;
     const { metric, title } = headline(load.role);
@@ -67,7 +74,8 @@ export function verdicts(results: Results, startup: number): Verdict[] {
     }
   }
   const rss = Math.max(...results.all.filter(hasRssGoal).map((result) => median(result, 'rss') || 0)) / 1e6;
-  if (rss > 0) judge('all of these but mold', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
+  if (rss > 0)
+    judge('all of these but mold and many', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
   judge('any command with --help', 'under 100 ms', `at most ${short(startup)} ms`, startup < 100);
   return found;
 }
@@ -101,9 +109,9 @@ function percent(part: number): string {
   return `${(part * 100).toFixed(2)} %`;
 }
 
-/** Mold retains sent messages (`--retain`), so its memory has no goal. */
+/** Mold retains sent messages (`--retain`), so its memory has no goal; many sockets have their own. */
 function hasRssGoal(result: Result): boolean {
-  return isOurs(result) && result.load.frame !== 'mold';
+  return isOurs(result) && result.load.frame !== 'mold' && result.load.role !== 'many';
 }
 
 function isOurs(result: Result): boolean {

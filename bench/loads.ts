@@ -1,4 +1,4 @@
-export const ROLES = ['relay', 'server', 'client', 'group', 'latency', 'repair'] as const;
+export const ROLES = ['relay', 'server', 'client', 'group', 'latency', 'many', 'repair'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** A load that all contestants of a role get. */
@@ -19,6 +19,9 @@ export interface Load {
   frame: 'lines' | 'raw' | 'mold';
   /** Whether the client gets `size` as a flag; otherwise it uses its default. */
   told: boolean;
+  /** Many only: sockets of one server, and whether each is a member of a group. */
+  listeners: number;
+  groups: boolean;
   /** Repair only: loss of each receiver in both directions, 0 to 1, and the sending rate. */
   loss: number;
   mbps: number;
@@ -32,6 +35,8 @@ const defaults = {
   bytes: 0,
   frame: 'raw',
   told: true,
+  listeners: 0,
+  groups: false,
   loss: 0,
   mbps: 0,
 } as const;
@@ -60,6 +65,9 @@ export function fullLoads(): Load[] {
     group(8000, 10_000, 10, seconds),
     probe(100, 2000, seconds),
     probe(1400, 2000, seconds),
+    many(200, true),
+    many(200, false),
+    many(1000, false),
     ...[0, 0.01, 0.05, 0.2].map((loss) => repair(100e6, loss)),
   ];
 }
@@ -75,6 +83,7 @@ export function quickLoads(): Load[] {
     group(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
     probe(100, 2000, seconds),
+    many(200, true),
     repair(20e6, 0.05),
   ];
 }
@@ -124,6 +133,11 @@ function probe(size: number, rate: number, seconds: number): Load {
     rate,
     seconds: seconds * LIGHT_FACTOR,
   };
+}
+
+function many(listeners: number, groups: boolean): Load {
+  const name = `${thousands(listeners)} ${groups ? 'groups' : 'unicast sockets'}`;
+  return { ...defaults, role: 'many', name, size: 100, listeners, groups };
 }
 
 function repair(bytes: number, loss: number): Load {

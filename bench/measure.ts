@@ -6,6 +6,7 @@ import { type Command, type Contestant, GROUP, HOST, type Place } from './contes
 import { LoopbackHost } from './hosts.js';
 import { LINE_BYTES, writeLines } from './lines.js';
 import type { Load } from './loads.js';
+import { many } from './many.js';
 import { native } from './native.js';
 import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
 import { Helper, Program } from './program.js';
@@ -37,6 +38,7 @@ export async function measure(contestant: Contestant, load: Load, work: string):
   if (!command) return undefined;
   if (load.role === 'client') return await client(command, load, place);
   rmSync(place.file, { force: true });
+  if (load.role === 'many') return await many(command, load, place);
   const host = command.isolated ? new LoopbackHost(GROUP) : undefined;
   const prefix = host?.prefix ?? [];
   const program = new Program({ ...command, argv: [...prefix, ...command.argv] });
@@ -146,6 +148,7 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
       mbps,
       cpu: cpu / (bytes / 1e9),
       rss: rss * 1024,
+      threads: Number.NaN,
       ...NO_LATENCY,
       ...NO_REPAIR,
     };
@@ -187,7 +190,7 @@ function sample(
   arrived: number,
   seconds: number,
 ): Sample {
-  const { cpu, rss } = program.usage();
+  const { cpu, rss, threads } = program.usage();
   const bytes = arrived * load.size;
   return {
     offered: sent.sent! / sent.seconds!,
@@ -196,6 +199,7 @@ function sample(
     mbps: (bytes * 8) / seconds / 1e6,
     cpu: bytes > 0 ? (cpu - cpuBefore) / (bytes / 1e9) : Number.NaN,
     rss,
+    threads,
     ...NO_LATENCY,
     ...NO_REPAIR,
   };

@@ -33,9 +33,11 @@ export function plot(role: Role, results: Results): string {
   const second: Panel =
     role === 'latency'
       ? { metric: 'p99', title: '99th percentile, us' }
-      : role === 'repair'
-        ? { metric: 'wire', title: 'times the file on the wire' }
-        : { metric: 'cpu', title: 'CPU seconds for a GB' };
+      : role === 'many'
+        ? { metric: 'rss', title: 'peak RSS, bytes' }
+        : role === 'repair'
+          ? { metric: 'wire', title: 'times the file on the wire' }
+          : { metric: 'cpu', title: 'CPU seconds for a GB' };
   const direction = headline(role).less ? 'shorter is better' : 'longer is better';
   const panels = [
     { metric, title: `${title} (${direction})` },
@@ -61,6 +63,7 @@ export const TITLES: Record<Role, string> = {
   group: 'Group: multicast to TCP clients (mproxy-reverse)',
   repair: 'Repair: a file to three hosts that lose some of everything (--frame mold)',
   latency: 'Latency of the relay (mproxy-forward)',
+  many: 'Many sockets in one mproxy-server',
 };
 
 function block(rows: Result[], panels: Panel[], y: number): string[] {

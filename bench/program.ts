@@ -12,6 +12,7 @@ export interface Usage {
   cpu: number;
   /** Peak memory in bytes (VmHWM). */
   rss: number;
+  threads: number;
 }
 
 /** A process in its own process group, so that it is killed with its children. */
@@ -48,13 +49,14 @@ export class Program {
   }
 
   usage(): Usage {
-    const total = { cpu: 0, rss: 0 };
+    const total = { cpu: 0, rss: 0, threads: 0 };
     const left = this.#child.pid === undefined ? [] : [this.#child.pid];
     for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
       try {
         const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
         total.rss += Number(peak ?? 0) * 1024;
         for (const thread of readdirSync(`/proc/${pid}/task`)) {
+          total.threads++;
           const at = `/proc/${pid}/task/${thread}`;
           // The first field is CPU time in nanoseconds; `stat` has only hundredths of a second.
           total.cpu += Number(readFileSync(`${at}/schedstat`, 'utf8').split(' ')[0]) / 1e9;

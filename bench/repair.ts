@@ -92,7 +92,7 @@ export async function repair({ name }: Contestant, load: Load, work: string): Pr
   }
 }
 
-const NOT_MEASURED = { offered: NaN, rate: NaN, cpu: NaN, rss: NaN, p50: NaN, p99: NaN };
+const NOT_MEASURED = { offered: NaN, rate: NaN, cpu: NaN, rss: NaN, threads: NaN, p50: NaN, p99: NaN };
 
 function uftp(more: string[]): Repairer {
   const where = ['-I', 'eth0', '-M', GROUP, '-p', `${PORT}`, '-B', BUFFER];

@@ -36,6 +36,7 @@ const NOTES: Record<Role, string> = {
     'Delivered counts the whole datagrams that reached each TCP client in order. socat serves each client by a process of its own. The original binds a socket without SO_REUSEADDR for each client, so it takes part with one; it joins a group on the interface of the route, so it, the generator and the reader then run in a network namespace where that is the loopback interface.',
   repair:
     'A file of AIS sentences to a group, from one host to three on a bridge (network namespaces). Each of the three loses so much of all UDP that it receives and of all that it sends, by iptables at random. Seconds from the start of the sender until everybody has the whole file: all mproxy-servers ended with 0, or uftp ended, which its receivers told so. By itself uftp waits some time for whoever registers; with -H it is told its receivers, as mproxy is not. The bytes are those of the sender, by the counter of its interface.',
+  many: 'One server that writes to one file. Seconds from its start until a datagram that was sent to each socket, as soon as all were open, is in the file. Then single datagrams, each to the next socket: microseconds from the send until it is in the file.',
   latency:
     'Microseconds from the send to the receipt of the same datagram at the other side; the probe sends by the clock, whatever is still under way.',
 };
@@ -90,6 +91,16 @@ function rolesTable(role: Role, results: Results): string {
   ];
   if (role === 'latency')
     columns.splice(0, 5, columns[1]!, ['p50 us', 'p50', short], ['p99 us', 'p99', short]);
+  if (role === 'many')
+    columns.splice(
+      0,
+      5,
+      columns[1]!,
+      ['seconds until all deliver', 'seconds', short],
+      ['p50 us', 'p50', short],
+      ['p99 us', 'p99', short],
+      ['threads', 'threads', count],
+    );
   if (role === 'repair')
     columns.splice(
       0,

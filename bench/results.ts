@@ -42,6 +42,7 @@ export function median(result: Result | undefined, metric: Metric): number {
 export function headline(role: Role): { metric: Metric; title: string; less: boolean } {
   if (role === 'latency') return { metric: 'p50', title: 'median latency, us', less: true };
   if (role === 'repair') return { metric: 'seconds', title: 'seconds until all have it', less: true };
+  if (role === 'many') return { metric: 'seconds', title: 'seconds until all deliver', less: true };
   if (role === 'client') return { metric: 'mbps', title: 'delivered, Mbps', less: false };
   return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
 }
@@ -50,6 +51,7 @@ export function headline(role: Role): { metric: Metric; title: string; less: boo
 export function compared(role: Role): { metric: Metric; title: string; less: boolean }[] {
   const first = headline(role);
   if (role === 'repair') return [first, { metric: 'wire', title: 'times the file on the wire', less: true }];
+  if (role === 'many') return [first, { metric: 'rss', title: 'peak RSS, bytes', less: true }];
   if (role === 'latency') return [first, { metric: 'p99', title: 'p99, us', less: true }];
   return [
     first,

@@ -11,10 +11,12 @@ export interface Sample {
   cpu: number;
   /** Bytes. */
   rss: number;
+  threads: number;
   /** Microseconds. */
   p50: number;
   p99: number;
-  /** Repair only: time until all receivers have the file, and bytes sent divided by its size. */
+  /** Repair: time until all receivers have the file. Many: time until all sockets have delivered. */
   seconds: number;
+  /** Repair only: bytes sent divided by the file's size. */
   wire: number;
 }

@@ -72,6 +72,7 @@ function add(results: Results, load: Load, contestant: Contestant, ...samples: P
     mbps: NaN,
     cpu: NaN,
     rss: NaN,
+    threads: NaN,
     p50: NaN,
     p99: NaN,
   };

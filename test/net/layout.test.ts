@@ -6,6 +6,7 @@ import {
   decodeSocketAddress,
   encodeAddress,
   encodeSegment,
+  epollEvent,
   IOVEC,
   MMSGHDR,
 } from 'mproxy-net/linux/layout';
@@ -123,6 +124,16 @@ t.test('the sizes are those of 64-bit Linux', async (t) => {
   t.strictSame([IOVEC.size, MMSGHDR.size, CMSGHDR.size], [16, 64, 16]);
   t.strictSame([MMSGHDR.iov, MMSGHDR.control, MMSGHDR.length], [16, 32, 56]);
 });
+
+for (const [arch, size, data] of [
+  ['x64', 12, 4],
+  ['arm64', 16, 8],
+] as const) {
+  t.test(`a struct epoll_event has ${size} bytes on ${arch}`, async (t) => {
+    // Packed on x86-64 alone (EPOLL_PACKED, linux/eventpoll.h).
+    t.strictSame(epollEvent(arch), { size, events: 0, data });
+  });
+}
 
 /** CMSG_SPACE(4) bytes: a control message with an int. */
 function cmsg(level: number, type: number, value: number): Buffer {

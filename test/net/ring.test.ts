@@ -44,8 +44,8 @@ t.test('what is written is read, in order, however often the ring goes round', a
 t.test('a named ring says who sent each entry, however often it goes round', async (t) => {
   const random = new Random();
   t.comment(`seed ${random.seed}`);
-  const writer = new Ring(undefined, true);
-  const reader = new Ring(writer.buffer, true);
+  const writer = new Ring();
+  const reader = new Ring(writer.buffer);
   const senders = new Senders(String);
   const crowd = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? `10.1.2.${i}` : `2001:db8::${i}`));
   // Behind every name lies what an earlier, longer one left.
@@ -91,4 +91,47 @@ t.test('a reader that found nothing is woken once', async (t) => {
   ring.write(Buffer.from('x'), 0, 1, 0);
   t.ok(ring.wakes());
   t.notOk(ring.wakes());
+});
+
+t.test('entries of several owners come in batches of one owner each, in order', async (t) => {
+  const writer = new Ring();
+  const reader = new Ring(writer.buffer);
+  const name = new Uint32Array(new Uint8Array(Buffer.concat([encodeAddress('10.1.2.3', 77)], 32)).buffer);
+  const slab = Buffer.from('abcdefgh');
+  const owners = [5, 5, 65_535, 0, 0, 0, 5];
+  for (const [i, owner] of owners.entries()) {
+    writer.owner = owner;
+    if (owner === 0) writer.write(slab, i, 1, 9, name, 0);
+    else writer.write(slab, i, 1, 9);
+  }
+  const batch = new Batch();
+  const read: [owner: number, text: string][] = [];
+  const senders = new Senders(String);
+  while (reader.read(batch)) {
+    let text = '';
+    batch.each((offset, length) => {
+      text += batch.slab.toString('latin1', offset, offset + length);
+    });
+    read.push([reader.owner, text]);
+    if (reader.owner === 0) reader.tell(batch, senders);
+    reader.release();
+  }
+  t.strictSame(read, [
+    [5, 'ab'],
+    [65_535, 'c'],
+    [0, 'def'],
+    [5, 'g'],
+  ]);
+  t.strictSame(batch.from[2], { address: '10.1.2.3', port: 77 }, 'and those that have a sender tell it');
+});
+
+t.test('who must leave a reserve cannot take the space of others', async (t) => {
+  const ring = new Ring();
+  const slab = Buffer.alloc(65_536);
+  ring.reserve = 1024 * 1024;
+  let written = 0;
+  while (ring.write(slab, 0, 60_000, 0)) written += 60_000;
+  t.ok(written > 2.9e6 && written < 3.2e6, `${written} bytes`);
+  ring.reserve = 0;
+  t.ok(ring.write(slab, 0, 60_000, 0), 'another finds room');
 });

@@ -1,24 +1,12 @@
 import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
-import { Allowed, MAPPED } from '../allowed.js';
-import type { Network, OwnSender } from '../datagrams.js';
-import {
-  AF_INET,
-  addressBytes,
-  CONTROL_SIZE,
-  decodeAddress,
-  decodeSegment,
-  IOVEC,
-  MMSGHDR,
-  NAME_SIZE,
-  NAME_SPACE,
-} from './layout.js';
+import { CONTROL_SIZE, decodeSegment, IOVEC, MMSGHDR, NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
+import type { SenderFilter } from './sender-filter.js';
 
 /** Bytes per entry: a datagram of any size, or one UDP_GRO aggregate (udp(7): at most 64 KiB). */
 const ENTRY_SIZE = 65_536;
-const MSG_WAITFORONE = 0x10000;
 
-/** The receiving half of a socket: blocks for datagrams, takes up to 64 entries per recvmmsg(2). */
+/** Receives up to 64 entries per recvmmsg(2), from any number of sockets in turn. */
 export class BatchReceiver {
   /** Kept in fields: the kernel is given the addresses of both. */
   readonly #slab = Buffer.allocUnsafeSlow(BATCH_CAPACITY * ENTRY_SIZE);
@@ -27,8 +15,6 @@ export class BatchReceiver {
   readonly #lengths: Uint32Array;
   readonly #controlAt = BATCH_CAPACITY * (MMSGHDR.size + IOVEC.size);
   readonly #nameAt = this.#controlAt + BATCH_CAPACITY * CONTROL_SIZE;
-  readonly #ignored: { port: number; addresses: Buffer[] }[];
-  readonly #allowed: Allowed | undefined;
   #used = BATCH_CAPACITY;
   /** Number of empty datagrams in the last batch, and the slab offset of the last one. */
   empty = 0;
@@ -38,26 +24,21 @@ export class BatchReceiver {
   /** Bytes received by the last call, including those not delivered. */
   bytes = 0;
 
-  constructor(
-    private readonly libc: Libc,
-    readonly fd: number,
-    ignored: OwnSender[] = [],
-    allow?: Network[],
-  ) {
-    this.#ignored = ignored.map(({ port, addresses }) => ({ port, addresses: addresses.map(addressBytes) }));
-    if (allow) this.#allowed = new Allowed(allow);
+  constructor(private readonly libc: Libc) {
     this.#address = libc.address(this.#arena);
     this.#lengths = new Uint32Array(this.#arena.buffer, this.#arena.byteOffset, this.#arena.length / 4);
     this.#layOut(libc.address(this.#slab));
   }
 
   /**
-   * Fills the batch, by default waiting for the first datagram. Its bytes are valid until the next call.
+   * Fills the batch from a socket. Its bytes are valid until the next call.
+   * @param flags MSG_WAITFORONE waits for the first datagram, MSG_DONTWAIT for none
    * @returns the number of entries received, including those not delivered; negative: an errno
    */
-  receive(batch: Batch, flags = MSG_WAITFORONE): number {
+  receive(fd: number, batch: Batch, filter: SenderFilter, flags: number): number {
     this.#reset();
-    const count = this.libc.recvmmsg(this.fd, this.#address, BATCH_CAPACITY, flags, null);
+    this.bytes = 0;
+    const count = this.libc.recvmmsg(fd, this.#address, BATCH_CAPACITY, flags, null);
     if (count < 0) {
       const errno = this.libc.errno();
       this.#used = 0;
@@ -66,11 +47,10 @@ export class BatchReceiver {
     this.#used = count;
     this.empty = 0;
     this.refused = 0;
-    this.bytes = 0;
     batch.reset(this.#slab);
     batch.lent = true;
     let received = 0;
-    for (let i = 0; i < count; i++) if (this.#take(i, batch)) received++;
+    for (let i = 0; i < count; i++) if (this.#take(i, batch, filter)) received++;
     return received;
   }
 
@@ -85,15 +65,16 @@ export class BatchReceiver {
   }
 
   /** @returns false for an entry without data and sender, as a receive after shutdown(2) returns */
-  #take(i: number, batch: Batch): boolean {
+  #take(i: number, batch: Batch, filter: SenderFilter): boolean {
     const at = i * MMSGHDR.size;
     const length = this.#lengths[(at + MMSGHDR.length) >> 2]!;
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
     this.bytes += length;
-    if (this.#ignored.length > 0 && this.#isIgnored(i)) return true;
+    const nameAt = this.#nameAt + i * NAME_SPACE;
+    if (filter.ignores(this.#arena, nameAt)) return true;
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
-    if (this.#allowed && !this.#isAllowed(i, this.#allowed)) {
+    if (!filter.allows(this.#lengths, nameAt >> 2)) {
       // UDP_GRO aggregates datagrams of one sender only (udp_gro_receive_segment, net/ipv4/udp_offload.c).
       this.refused += segment > 0 && segment < length ? Math.ceil(length / segment) : 1;
       return true;
@@ -104,19 +85,6 @@ export class BatchReceiver {
     }
     batch.add(i * ENTRY_SIZE, length, segment < length ? segment : 0);
     return true;
-  }
-
-  /** Reads struct sockaddr_in (the address at byte 4) or sockaddr_in6 (at byte 8). */
-  #isAllowed(i: number, allowed: Allowed): boolean {
-    const words = this.#lengths;
-    const at = (this.#nameAt + i * NAME_SPACE) >> 2;
-    if ((words[at]! & 0xffff) === AF_INET) return allowed.has(0, 0, MAPPED, words[at + 1]!);
-    return allowed.has(words[at + 2]!, words[at + 3]!, words[at + 4]!, words[at + 5]!);
-  }
-
-  #isIgnored(i: number): boolean {
-    const { port, address } = decodeAddress(this.#arena, this.#nameAt + i * NAME_SPACE);
-    return this.#ignored.some((own) => own.port === port && own.addresses.some((one) => one.equals(address)));
   }
 
   /** The kernel overwrites the lengths of the entries it uses. */

@@ -10,7 +10,8 @@ const DROPPED = ERRORS + 2;
 const EMPTY = ERRORS + 3;
 const REFUSED = ERRORS + 4;
 const UNTERMINATED = ERRORS + 5;
-const RETURNED = ERRORS + 6;
+const ENTRIES = ERRORS + 6;
+const RETURNED = ERRORS + 7;
 const EMPTY_FROM = RETURNED + ERRORS;
 const VALUES = EMPTY_FROM + Math.ceil(NAME_SIZE / 8);
 
@@ -28,6 +29,15 @@ export class SharedCounts {
   moved(datagrams: number, bytes: number): void {
     this.#values[DATAGRAMS]! += datagrams;
     this.#values[BYTES]! += bytes;
+  }
+
+  /** Entries received by recvmmsg(2): what a socket costs its thread, as an aggregate costs little more than one. */
+  get entries(): number {
+    return this.#values[ENTRIES]!;
+  }
+
+  set entries(entries: number) {
+    this.#values[ENTRIES] = entries;
   }
 
   /** Counts empty datagrams, {@link moved} as well; the last one's sender is at word `at` of `names`. */
@@ -64,6 +74,14 @@ export class SharedCounts {
   /** Number of datagrams lost to these errors. */
   failures(errnos: readonly number[]): number {
     return errnos.reduce((sum, errno) => sum + this.#values[errno]!, 0);
+  }
+
+  get datagrams(): number {
+    return this.#values[DATAGRAMS]!;
+  }
+
+  get bytes(): number {
+    return this.#values[BYTES]!;
   }
 
   get dropped(): number {

@@ -29,6 +29,14 @@ export const MMSGHDR = {
 /** struct cmsghdr: size_t cmsg_len; int cmsg_level; int cmsg_type; data padded to 8 (CMSG_ALIGN, cmsg(3)). */
 export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12 };
 
+/**
+ * struct epoll_event: uint32_t events; epoll_data_t data (8 bytes). On x86-64 alone it is packed (EPOLL_PACKED,
+ * <linux/eventpoll.h>), so that 32-bit programs share it.
+ */
+export function epollEvent(arch: string): { size: number; events: number; data: number } {
+  return arch === 'x64' ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
+}
+
 /** Space for the control messages of one entry: UDP_GRO (an int) and padding. */
 export const CONTROL_SIZE = 32;
 /** CMSG_SPACE(sizeof(uint16_t)): one UDP_SEGMENT. */

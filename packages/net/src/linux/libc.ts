@@ -22,6 +22,10 @@ export interface Libc {
   writev(fd: number, iovs: bigint, count: number): number;
   madvise(address: bigint, length: bigint, advice: number): number;
   shutdown(fd: number, how: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: Buffer | null): number;
+  epoll_wait(epoll: number, events: bigint, count: number, timeout: number): number;
+  eventfd(initial: number, flags: number): number;
   /** Makes `to` a duplicate of `from`, atomically for all threads (dup(2)). */
   dup2(from: number, to: number): number;
   /** For requests that take a pointer (ioctl(2)). */
@@ -51,6 +55,10 @@ const PROTOTYPES = {
   writev: 'int64_t writev(int, uintptr_t, int)',
   madvise: 'int madvise(uintptr_t, size_t, int)',
   shutdown: 'int shutdown(int, int)',
+  epoll_create1: 'int epoll_create1(int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
+  epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
+  eventfd: 'int eventfd(unsigned int, int)',
   dup2: 'int dup2(int, int)',
   ioctl: 'int ioctl(int, unsigned long, void *)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',

@@ -11,11 +11,12 @@ import type {
 } from '../datagrams.js';
 import { findInterface, type NetInterface } from '../interfaces.js';
 import { keepUp } from '../upkeep.js';
+import { Assignment } from './assignment.js';
 import { decodeSocketAddress } from './layout.js';
 import type { Libc } from './libc.js';
 import { joinGroup, kernelDrops, leaveGroup, setOption, trySetOption, tuneBuffer } from './options.js';
 import { bindSocket, interfaceIndex, interfaceName, localPort, openSocket } from './socket.js';
-import { ReceivingThread } from './thread.js';
+import { receivingThreads } from './threads.js';
 
 /** A receive buffer of this size, in bytes, holds the datagrams that arrive during a pause of the thread. */
 const LARGE_BUFFER = 1024 * 1024;
@@ -52,14 +53,14 @@ function bindAndJoin(libc: Libc, fd: number, options: ReceiverOptions): void {
   if (membership) join(libc, fd, options, membership);
 }
 
-/** A socket that is received from on its own thread. */
+/** A socket that is received from on a thread. */
 class LinuxReceiver implements Receiver {
   readonly local: SocketAddress;
   readonly receiveBuffer: number;
   readonly threaded = true;
   readonly #ignored: OwnSender[] = [];
   readonly #stopUpkeep: () => void = () => {};
-  #thread: ReceivingThread | undefined;
+  #running: Assignment | undefined;
   #stopped = false;
   #closed = false;
   /** Kernel drops of this socket and those it replaced, and the last counter value of this one. */
@@ -81,26 +82,26 @@ class LinuxReceiver implements Receiver {
       };
       this.#stopUpkeep = keepUp(membership.interface, user, `group ${address}:${port}`, notice);
     } else {
-      const on = findInterface(/%(.+)$/.exec(address)?.[1] ?? '');
+      const zone = /%(.+)$/.exec(address)?.[1];
+      const on = zone === undefined ? undefined : findInterface(zone);
       const user = { use: () => false, renew: async () => this.#rebind() };
       if (on) this.#stopUpkeep = keepUp(on, user, `udp [${address}]:${port}`, notice);
     }
+    receivingThreads(libc).expect();
   }
 
   get counts(): ReceiveCounts {
-    const { datagrams = 0, bytes = 0, dropped = 0 } = this.#thread?.counts.read() ?? {};
-    const empty = this.#thread?.counts.empty ?? 0;
-    const refused = this.#thread?.counts.refused ?? 0;
+    const { datagrams = 0, bytes = 0, empty = 0, refused = 0, dropped = 0 } = this.#running?.counts ?? {};
     return { datagrams, bytes, empty, refused, dropped, kernelDropped: this.#countDrops() };
   }
 
   get emptyFrom(): SocketAddress | undefined {
-    const name = this.#thread?.counts.emptyFrom;
+    const name = this.#running?.counts.emptyFrom;
     return name && decodeSocketAddress(name, 0, (index) => interfaceName(this.libc, index));
   }
 
   get unterminated(): boolean {
-    return this.#thread?.counts.unterminated ?? false;
+    return this.#running?.counts.unterminated ?? false;
   }
 
   /** The kernel's counter wraps at 2^32 (sk_drops, an int in <net/sock.h>). */
@@ -117,10 +118,11 @@ class LinuxReceiver implements Receiver {
     if (this.#stopped) return;
     const { tellsSenders = false, allow } = this.options;
     const roomy = this.receiveBuffer >= LARGE_BUFFER;
-    const inlet = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
-    this.#thread = new ReceivingThread(this.libc, inlet, sinks, deliver);
+    const socket = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
+    this.#running = new Assignment(socket, sinks, deliver);
+    receivingThreads(this.libc).start(this.#running);
     try {
-      await this.#thread.ended;
+      await this.#running.ended;
     } finally {
       this.#close();
     }
@@ -129,8 +131,11 @@ class LinuxReceiver implements Receiver {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    if (this.#thread) this.#thread.stop();
-    else this.#close();
+    if (this.#running) this.#running.stop();
+    else {
+      receivingThreads(this.libc).cancel();
+      this.#close();
+    }
   }
 
   ignore(from: OwnSender): void {
@@ -166,10 +171,11 @@ class LinuxReceiver implements Receiver {
   /** Replaces the old socket, unless the receiver was stopped. */
   #replace(fresh: number): void {
     if (!this.#stopped) {
-      this.#thread?.wake();
+      this.#running?.replacing();
       this.#countDrops();
       this.#lastDrops = 0;
       this.libc.dup2(fresh, this.fd);
+      this.#running?.replaced();
     }
     closeSync(fresh);
   }

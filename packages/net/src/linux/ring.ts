@@ -3,9 +3,16 @@ import { NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Senders } from './senders.js';
 
 /** Bytes of data. */
-const CAPACITY = 4 * 1024 * 1024;
-/** Before each entry: length and segment size, then the sender in a named ring. Data is padded to 8 bytes. */
+export const CAPACITY = 4 * 1024 * 1024;
+/**
+ * Before each entry: a word of its length and whether it has a sender, one of its segment size (low half) and
+ * owner (high half), then the sender, if any. Data is padded to 8 bytes.
+ */
 const HEADER = 8;
+const NAMED = 0x8000_0000;
+const LENGTH = 0x7fff_ffff;
+/** Owners of one ring, at most. */
+export const MAX_OWNERS = 65_536;
 /** Marks that the next entry is at the start, as it does not fit before the end. */
 const WRAP = 0xffff_ffff;
 
@@ -24,16 +31,14 @@ export class Ring {
   readonly #state: Int32Array;
   readonly #bytes: Buffer;
   readonly #words: Uint32Array;
-  readonly #header: number;
+  /** Receiver of the entries written from now on, or of the last batch read; less than {@link MAX_OWNERS}. */
+  owner = 0;
+  /** Bytes of space that entries written from now on must leave free, for others. */
+  reserve = 0;
   /** Where the last batch read ends. */
   #end = 0;
 
-  /** @param named whether entries include their sender; the same on both sides */
-  constructor(
-    readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY),
-    readonly named = false,
-  ) {
-    this.#header = named ? HEADER + NAME_SPACE : HEADER;
+  constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(64 + CAPACITY)) {
     this.#state = new Int32Array(buffer, 0, 16);
     this.#bytes = Buffer.from(buffer, 64);
     this.#words = new Uint32Array(buffer, 64);
@@ -45,7 +50,7 @@ export class Ring {
   }
 
   /**
-   * @param names in a named ring: holds the sender's socket address, at word `nameAt`
+   * @param names if given, holds the sender's socket address, at word `nameAt`
    * @returns false when the ring is full
    */
   write(
@@ -56,22 +61,24 @@ export class Ring {
     names?: Uint32Array,
     nameAt = 0,
   ): boolean {
-    const size = this.#header + ((length + 7) & ~7);
+    const header = names ? HEADER + NAME_SPACE : HEADER;
+    const size = header + ((length + 7) & ~7);
     const read = Atomics.load(this.#state, READ);
     let at = Atomics.load(this.#state, WRITTEN);
+    if (this.reserve > 0 && unread(read, at) + size > CAPACITY - this.reserve) return false;
     if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > RESTART))) {
       // The entry goes to the start, and must end before the read position.
       if (read <= size) return false;
       this.#words[at >> 2] = WRAP;
       at = 0;
     } else if (at < read && at + size >= read) return false;
-    this.#words[at >> 2] = length;
-    this.#words[(at >> 2) + 1] = segment;
+    this.#words[at >> 2] = names ? length | NAMED : length;
+    this.#words[(at >> 2) + 1] = segment | (this.owner << 16);
     if (names) {
       const to = (at + HEADER) >> 2;
       for (let i = 0; i < NAME_SIZE / 4; i++) this.#words[to + i] = names[nameAt + i]!;
     }
-    slab.copy(this.#bytes, at + this.#header, offset, offset + length);
+    slab.copy(this.#bytes, at + header, offset, offset + length);
     Atomics.store(this.#state, WRITTEN, at + size);
     return true;
   }
@@ -82,7 +89,7 @@ export class Ring {
   }
 
   /**
-   * Fills a batch with the next entries; their bytes are valid until {@link release}.
+   * Fills a batch with the next entries of one owner; their bytes are valid until {@link release}.
    * @returns false when the ring is empty; the reader then sleeps until woken
    */
   read(batch: Batch): boolean {
@@ -95,16 +102,17 @@ export class Ring {
     }
     batch.reset(this.#bytes);
     batch.lent = true;
+    this.owner = ends.owner;
     for (let at = ends.from; at < ends.to; ) {
-      const length = this.#words[at >> 2]!;
-      batch.add(at + this.#header, length, this.#words[(at >> 2) + 1]!);
-      at += this.#header + ((length + 7) & ~7);
+      const length = this.#words[at >> 2]! & LENGTH;
+      batch.add(at + this.#headerAt(at), length, this.#words[(at >> 2) + 1]! & 0xffff);
+      at += this.#sizeAt(at);
     }
     this.#end = ends.to;
     return true;
   }
 
-  /** Sets the sender of each entry of the batch read, in a named ring. */
+  /** Sets the sender of each entry of the batch read; all have one. */
   tell(batch: Batch, senders: Senders): void {
     for (let i = 0; i < batch.count; i++) {
       batch.from[i] = senders.of(this.#words, (batch.offset[i]! - NAME_SPACE) >> 2);
@@ -116,17 +124,36 @@ export class Ring {
     Atomics.store(this.#state, READ, this.#end);
   }
 
-  /** The contiguous entries at the read position, at most a full batch. */
-  #span(): { from: number; to: number; count: number } {
+  /** The contiguous entries of one owner at the read position, at most a full batch. */
+  #span(): { from: number; to: number; count: number; owner: number } {
     const written = Atomics.load(this.#state, WRITTEN);
     let from = Atomics.load(this.#state, READ);
     if (from !== written && this.#words[from >> 2] === WRAP) from = 0;
+    const owner = this.#ownerAt(from);
     let to = from;
     let count = 0;
-    while (to !== written && count < Batch.capacity && this.#words[to >> 2] !== WRAP) {
-      to += this.#header + ((this.#words[to >> 2]! + 7) & ~7);
+    while (to !== written && count < Batch.capacity) {
+      if (this.#words[to >> 2] === WRAP || this.#ownerAt(to) !== owner) break;
+      to += this.#sizeAt(to);
       count++;
     }
-    return { from, to, count };
+    return { from, to, count, owner };
   }
+
+  #ownerAt(at: number): number {
+    return this.#words[(at >> 2) + 1]! >>> 16;
+  }
+
+  #headerAt(at: number): number {
+    return this.#words[at >> 2]! & NAMED ? HEADER + NAME_SPACE : HEADER;
+  }
+
+  /** Bytes of the entry at an offset. */
+  #sizeAt(at: number): number {
+    return this.#headerAt(at) + (((this.#words[at >> 2]! & LENGTH) + 7) & ~7);
+  }
+}
+
+function unread(read: number, written: number): number {
+  return written >= read ? written - read : CAPACITY - read + written;
 }

@@ -1,134 +1,163 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { readSync } from 'node:fs';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { Batch } from 'mproxy-framing';
 import { BatchReceiver } from './batch-receiver.js';
-import { BatchSender } from './batch-sender.js';
-import { SharedCounts } from './counts.js';
-import { ERRNO, systemError } from './errno.js';
-import { ErrorQueue } from './error-queue.js';
+import {
+  type Command,
+  POSTED,
+  QUIT,
+  type ReceiverTask,
+  type Report,
+  SINGLE,
+  type ThreadData,
+} from './commands.js';
+import { IoVectors } from './io-vectors.js';
 import { loadLibc } from './libc.js';
-import { ENTRY_MEMORY, heldMemory } from './options.js';
+import { Loop } from './loop.js';
 import { Ring } from './ring.js';
-import type { ThreadData } from './thread.js';
-import { FileWriter } from './writer.js';
-
-/** A route's thread: delivers from its socket directly to its sinks. Blocks in recvmmsg(2) until stopped. */
-const {
-  inlet: from,
-  sockets,
-  files,
-  ring: shared,
-  counts: countsBuffer,
-  stop: stopBuffer,
-} = workerData as ThreadData;
-
-const MSG_DONTWAIT = 0x40;
-/** How long a stopping thread delivers queued datagrams, in milliseconds; the rest is dropped and counted. */
-const DRAIN_MS = 300;
-
-const libc = loadLibc();
-const stop = new Int32Array(stopBuffer);
-const counts = new SharedCounts(countsBuffer);
-const ring = shared && new Ring(shared, from.tellsSenders);
-const receiver = new BatchReceiver(libc, from.fd, from.ignored, from.allow);
-/** Undefined when the event loop needs no senders. */
-const names = from.tellsSenders ? receiver.names : undefined;
-const senders = sockets.map(({ fd, counts: shared, waits, name }) => {
-  const counts = new SharedCounts(shared);
-  const queue = new ErrorQueue(libc, fd, (errno) => counts.returned(errno));
-  const options = { waits, blocks: !waits, readErrors: () => queue.read(), name: name && Buffer.from(name) };
-  return new BatchSender(libc, fd, counts, options);
-});
-const writers = files.map(
-  (file, i) =>
-    new FileWriter(libc, file, (piece) =>
-      parentPort?.postMessage({ file: i, ...piece }, [piece.bytes.buffer as ArrayBuffer]),
-    ),
-);
-const batch = new Batch();
-/** Consecutive receive errors that end the thread. */
-const MAX_FAILURES = 100;
-let failures = 0;
+import { RingWriter } from './ring-writer.js';
+import { MSG_DONTWAIT, SocketReader, type ThreadParts } from './socket-reader.js';
 
 /**
- * Pause between receives, in milliseconds, to save system calls: for files (SPEC 3: 50 ms) and for MoldUDP64
- * packets, which receivers reorder anyway. The latter is longer, as the event loop must be woken. A relay of
- * plain datagrams does not pause.
+ * A receiving thread: delivers from its sockets directly to their sinks. It never enters an event loop: with one
+ * socket it blocks in recvmmsg(2), otherwise in epoll_wait(2).
  */
-const PAUSE_MS = from.tellsSenders ? 1 : 0.1;
-/** A batch of this many bytes is worth its system calls; more would not stay in the processor's cache. */
-const LARGE = 64 * 1024;
-const pauses = from.roomy && sockets.length === 0 && (!ring || from.tellsSenders);
+const { ring, control: controlBuffer, eventfd } = workerData as ThreadData;
 
-/** Longest wait for a full ring, in milliseconds: the event loop may pause this long to collect garbage. */
-const maxWait = sockets.length === 0 && files.length === 0 ? 100 : 0;
+const MSG_WAITFORONE = 0x10000;
+const port = parentPort!;
+const libc = loadLibc();
+const control = new Int32Array(controlBuffer);
+const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
+const receiver = new BatchReceiver(libc);
+const vectors = new IoVectors(libc);
+report({ what: 'ready' });
+Atomics.wait(control, POSTED, 0);
 
-while (Atomics.load(stop, 0) === 0) {
-  receive();
-  if (pauses && batch.count < Batch.capacity / 2 && batch.bytes < LARGE) Atomics.wait(stop, 0, 0, PAUSE_MS);
-}
-drain();
+/** Undefined for a thread that serves a single receiver. */
+const loop = Atomics.load(control, SINGLE) === 1 ? undefined : new Loop(libc);
+const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, () =>
+  report({ what: 'more' }),
+);
+const parts: ThreadParts = { libc, receiver, batch: new Batch(), vectors, ring: ringWriter };
+const readers = new Map<number, SocketReader>();
+/** Those that deliver what their socket held when they were stopped. */
+const stopping = new Set<SocketReader>();
+/** Readers whose data must not be delayed, and those with sinks that do not read the ring. */
+let urgent = 0;
+let direct = 0;
+/** Commands obeyed so far, or {@link QUIT}. */
+let obeyed = 0;
+/** The shortest pause that the sockets received from in this turn allow, in milliseconds. */
+let pause = 0;
 
-/** Receives only the datagrams that the socket held at the stop: a flood never ends. */
-function drain(): void {
-  const start = performance.now();
-  let held = heldMemory(libc, from.fd);
-  do {
-    const passed = performance.now() - start;
-    const entries = receive(MSG_DONTWAIT, passed > DRAIN_MS);
-    if (entries === 0 || passed > 2 * DRAIN_MS) return;
-    held -= receiver.bytes + entries * ENTRY_MEMORY;
-  } while (held > 0);
-}
+if (loop) serveMany(loop);
+else serveOne();
 
-/** @returns the number of entries received, 1 for an error; 0 when there were none */
-function receive(flags?: number, discard = false): number {
-  const result = receiver.receive(batch, flags);
-  if (result < 0) {
-    // An ICMP error of an earlier datagram does not end the receiver.
-    if (result === -ERRNO.EAGAIN) return 0;
-    if (++failures === MAX_FAILURES) throw systemError(-result, 'recvmmsg');
-    batch.count = 0;
-    return 1;
+function serveOne(): void {
+  obeyCommands();
+  for (const reader of readers.values()) {
+    while (!reader.stopping && readers.size > 0) {
+      receive(reader, MSG_WAITFORONE);
+      if (reader.pause > 0) wait(reader.pause);
+      obeyCommands();
+    }
+    while (readers.size > 0) drain(reader);
   }
-  failures = 0;
-  if (receiver.refused > 0) counts.refused += receiver.refused;
-  // Ignored datagrams, the command's own, count as received.
-  if (batch.count === 0) return result;
-  counts.moved(batch.datagrams, batch.bytes);
-  if (batch.unterminated) counts.sawUnterminated();
-  if (receiver.empty > 0)
-    counts.emptied(receiver.empty, receiver.names, receiver.nameOf(receiver.emptyOffset));
-  if (discard) counts.dropped += batch.datagrams;
-  else deliver();
-  return result;
 }
 
-function deliver(): void {
-  for (const sender of senders) sender.send(batch);
-  for (const writer of writers) writer.write(batch);
-  if (ring) writeToRing(ring);
-}
-
-function writeToRing(ring: Ring): void {
-  for (let i = 0; i < batch.count; i++) {
-    if (writeEntry(ring, i)) continue;
-    const { length, segment } = batch;
-    counts.dropped += segment[i] === 0 ? 1 : Math.ceil(length[i]! / segment[i]!);
+function serveMany(loop: Loop): void {
+  const counter = Buffer.alloc(8);
+  loop.add(eventfd, () => readSync(eventfd, counter));
+  while (obeyed !== QUIT || readers.size > 0) {
+    pause = Number.POSITIVE_INFINITY;
+    loop.turn(stopping.size > 0 ? 0 : -1);
+    obeyCommands();
+    for (const reader of stopping) drain(reader);
+    // A pause also delays the sockets that nothing was received from in this turn.
+    const pauses = urgent === 0 && stopping.size === 0 && pause < Number.POSITIVE_INFINITY;
+    if (pauses && pause > 0) wait(pause);
   }
-  if (ring.wakes()) parentPort?.postMessage('more');
+  loop.close();
 }
 
-/** Waits for a full ring if the thread has no other sinks; the kernel's buffer holds datagrams meanwhile. */
-function writeEntry(ring: Ring, i: number): boolean {
-  const write = () => {
-    const { slab, offset, length, segment } = batch;
-    if (!names) return ring.write(slab, offset[i]!, length[i]!, segment[i]!);
-    return ring.write(slab, offset[i]!, length[i]!, segment[i]!, names, receiver.nameOf(offset[i]!));
-  };
-  for (let waited = 0; waited < maxWait; waited++) {
-    if (write()) return true;
-    if (ring.wakes()) parentPort?.postMessage('more');
-    if (Atomics.wait(stop, 0, 0, 1) !== 'timed-out') break;
+/** Sleeps, unless there are commands. */
+function wait(ms: number): void {
+  Atomics.wait(control, POSTED, obeyed, ms);
+}
+
+function receive(reader: SocketReader, flags: number): void {
+  reader.receive(flags);
+  if (reader.failed !== undefined) end(reader);
+  pause = Math.min(pause, reader.pause);
+}
+
+function drain(reader: SocketReader): void {
+  if (!reader.drain()) end(reader);
+}
+
+function obeyCommands(): void {
+  const count = Atomics.load(control, POSTED);
+  if (count === obeyed) return;
+  if (count === QUIT) {
+    obeyed = QUIT;
+    for (const reader of readers.values()) stop(reader);
+    return;
   }
-  return write();
+  for (; obeyed !== count; obeyed = (obeyed + 1) | 0) obey(receiveMessageOnPort(port)!.message);
+}
+
+function obey(command: Command): void {
+  const reader = readers.get(command.slot);
+  if (command.what === 'add') add(command.slot, command.task);
+  // It may have failed meanwhile.
+  else if (!reader) return;
+  else if (command.what === 'stop') stop(reader);
+  else if (command.what === 'release') end(reader);
+  else watch(reader, () => loop?.renew(reader.task.fd));
+}
+
+function add(slot: number, task: ReceiverTask): void {
+  const handOver: ConstructorParameters<typeof SocketReader>[3] = (file, piece) =>
+    report({ what: 'handover', slot, file, piece }, [piece.bytes.buffer as ArrayBuffer]);
+  const reader = new SocketReader(parts, slot, task, handOver);
+  readers.set(slot, reader);
+  count(reader, 1);
+  watch(reader, () => loop?.add(task.fd, () => receive(reader, MSG_DONTWAIT)));
+}
+
+/** Registers a socket with the loop. A failure ends its receiver alone. */
+function watch(reader: SocketReader, register: () => void): void {
+  try {
+    register();
+  } catch (error) {
+    const { errno, syscall } = error as NodeJS.ErrnoException;
+    if (errno === undefined || syscall === undefined) throw error;
+    end(reader, { errno: -errno, call: syscall });
+  }
+}
+
+function stop(reader: SocketReader): void {
+  if (reader.stopping) return;
+  loop?.remove(reader.task.fd);
+  reader.stop();
+  stopping.add(reader);
+}
+
+function end(reader: SocketReader, failure = failureOf(reader)): void {
+  loop?.remove(reader.task.fd);
+  stopping.delete(reader);
+  readers.delete(reader.slot);
+  count(reader, -1);
+  report({ what: 'ended', slot: reader.slot, entries: reader.entries, ...(failure && { failure }) });
+}
+
+function failureOf({ failed }: SocketReader): { errno: number; call: string } | undefined {
+  return failed === undefined ? undefined : { errno: failed, call: 'recvmmsg' };
+}
+
+function count({ maxPause, onlyDelivers }: SocketReader, more: 1 | -1): void {
+  if (maxPause === 0) urgent += more;
+  if (!onlyDelivers) direct += more;
+  ringWriter.waits = direct === 0;
 }

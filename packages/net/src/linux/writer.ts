@@ -1,14 +1,12 @@
-import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { Batch } from 'mproxy-framing';
 import type { FileTarget, HandedOver } from '../datagrams.js';
 import { SharedCounts } from './counts.js';
 import { FileLock, next } from './file-lock.js';
-import { IOVEC } from './layout.js';
+import { IoVectors } from './io-vectors.js';
 import type { Libc } from './libc.js';
 
 /** Buffers per writev(2) (<limits.h>). */
 const IOV_MAX = 1024;
-/** Buffers of a full batch: UDP_GRO puts up to 128 datagrams in an entry, and each gets a newline. */
-const BUFFERS = BATCH_CAPACITY * 128 * 2;
 const NEWLINE = 0x0a;
 
 /**
@@ -16,26 +14,21 @@ const NEWLINE = 0x0a;
  * rotation) goes to the event loop. To keep the order, so does all further data until the loop has written.
  */
 export class FileWriter {
-  readonly #iovs = Buffer.alloc(BUFFERS * IOVEC.size);
-  readonly #words: Uint32Array;
   readonly #newline = Buffer.alloc(64, NEWLINE);
   readonly #newlineAddress: number;
-  readonly #address: bigint;
   readonly #counts: SharedCounts;
   readonly #fileLock: FileLock;
   #slab: Buffer = Buffer.alloc(0);
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   #slabAddress = 0;
-  #count = 0;
-  #bytes = 0;
 
+  /** @param vectors used during a write only: all writers of a thread share them */
   constructor(
     private readonly libc: Libc,
     private readonly file: FileTarget,
     private readonly handOver: (piece: HandedOver) => void,
+    private readonly vectors = new IoVectors(libc),
   ) {
-    this.#words = new Uint32Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 4);
-    this.#address = libc.address(this.#iovs);
     this.#newlineAddress = Number(libc.address(this.#newline));
     this.#counts = new SharedCounts(file.counts);
     this.#fileLock = new FileLock(file.lock);
@@ -46,56 +39,41 @@ export class FileWriter {
       this.#slab = batch.slab;
       this.#slabAddress = Number(this.libc.address(batch.slab));
     }
+    this.vectors.clear();
     if (this.file.endsLines) batch.each((offset, length) => this.#line(offset, length));
     else
-      for (let i = 0; i < batch.count; i++) this.#add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
-    const bytes = this.#bytes;
-    this.#bytes = 0;
+      for (let i = 0; i < batch.count; i++)
+        this.vectors.add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
+    const { bytes } = this.vectors;
     this.#fileLock.lock(bytes);
     const taken = this.#fileLock.any || bytes > this.#fileLock.room ? 0 : this.#flush();
     // Otherwise the event loop may be changing it.
     if (taken > 0) this.#fileLock.size += taken;
     const ticket = taken < bytes ? this.#fileLock.hand(bytes - taken) : undefined;
     this.#fileLock.unlock();
-    this.#count = 0;
     if (taken === bytes) this.#counts.moved(batch.datagrams, bytes);
     else if (ticket === undefined) this.#counts.dropped += batch.datagrams;
     else this.#handOverRest(batch, taken, bytes - taken, ticket);
   }
 
   #line(offset: number, length: number): void {
-    this.#add(this.#slabAddress + offset, length);
-    if (length > 0 && this.#slab[offset + length - 1] !== NEWLINE) this.#add(this.#newlineAddress, 1);
-  }
-
-  #add(address: number, length: number): void {
-    if (length === 0) return;
-    if (this.#count === BUFFERS) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
-    const at = (this.#count++ * IOVEC.size) >> 2;
-    this.#words[at] = address;
-    this.#words[at + 1] = address / 2 ** 32;
-    this.#words[at + 2] = length;
-    this.#bytes += length;
+    this.vectors.add(this.#slabAddress + offset, length);
+    if (length > 0 && this.#slab[offset + length - 1] !== NEWLINE) this.vectors.add(this.#newlineAddress, 1);
   }
 
   /** @returns bytes written */
   #flush(): number {
+    const { count } = this.vectors;
     let taken = 0;
-    for (let at = 0; at < this.#count; at += IOV_MAX) {
-      const count = Math.min(IOV_MAX, this.#count - at);
-      const wrote = Number(this.libc.writev(this.file.fd, this.#address + BigInt(at * IOVEC.size), count));
+    for (let at = 0; at < count; at += IOV_MAX) {
+      const some = Math.min(IOV_MAX, count - at);
+      const wrote = Number(this.libc.writev(this.file.fd, this.vectors.addressOf(at), some));
       if (wrote < 0) break;
       taken += wrote;
       // After a partial write, its rest must be written first.
-      if (at + count < this.#count && wrote < this.#length(at, count)) break;
+      if (at + some < count && wrote < this.vectors.length(at, some)) break;
     }
     return taken;
-  }
-
-  #length(at: number, count: number): number {
-    let length = 0;
-    for (let i = at; i < at + count; i++) length += this.#words[(i * IOVEC.size + IOVEC.length) >> 2]!;
-    return length;
   }
 
   /** Hands over the rest of a batch after the bytes written. */
@@ -174,8 +152,7 @@ export class ThreadFile {
   /** Datagrams that the threads wrote themselves or dropped. */
   get counts(): { datagrams: number; bytes: number; dropped: number } {
     const sum = { datagrams: 0, bytes: 0, dropped: 0 };
-    for (const counts of this.#counts) {
-      const { datagrams, bytes, dropped } = counts.read();
+    for (const { datagrams, bytes, dropped } of this.#counts) {
       sum.datagrams += datagrams;
       sum.bytes += bytes;
       sum.dropped += dropped;

@@ -1,0 +1,62 @@
+import type { Deliver, HandedOver, ThreadSinks } from '../datagrams.js';
+import type { ReceiverTask } from './commands.js';
+import { SharedCounts } from './counts.js';
+
+export type Socket = Pick<ReceiverTask, 'fd' | 'ignored' | 'allow' | 'roomy' | 'tellsSenders'>;
+
+/** The thread that an assignment is served by. */
+export interface ServingThread {
+  stop(assignment: Assignment): void;
+  wake(assignment: Assignment): void;
+  replaced(assignment: Assignment): void;
+}
+
+/** A receiver that is assigned to a thread, as the event loop sees it. */
+export class Assignment {
+  readonly counts = new SharedCounts();
+  readonly task: ReceiverTask;
+  readonly handOver: ((piece: HandedOver) => void)[];
+  /** Resolves when everything received is delivered, and the descriptor can be closed. */
+  readonly ended: Promise<void>;
+  /** Undefined before a thread has it, and between two. */
+  thread: ServingThread | undefined;
+  /** Whether {@link stop} was called. */
+  stopped = false;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
+
+  constructor(
+    socket: Socket,
+    sinks: ThreadSinks,
+    readonly deliver: Deliver | undefined,
+  ) {
+    this.task = {
+      ...socket,
+      sockets: sinks.sockets,
+      files: sinks.files.map(({ target }) => target),
+      delivers: deliver !== undefined,
+      counts: this.counts.buffer,
+    };
+    this.handOver = sinks.files.map(({ handOver }) => handOver);
+    this.ended = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  /** The thread delivers the datagrams that the kernel holds; that ends it. */
+  stop(): void {
+    this.stopped = true;
+    this.thread?.stop(this);
+  }
+
+  /** Before another socket takes the descriptor: makes a blocked receive return. */
+  replacing(): void {
+    this.thread?.wake(this);
+  }
+
+  /** Another socket took the descriptor. */
+  replaced(): void {
+    this.thread?.replaced(this);
+  }
+}

@@ -1,0 +1,54 @@
+import type { FileTarget, HandedOver, Network, OwnSender, SocketTarget } from '../datagrams.js';
+
+/** What a receiving thread and the event loop say to each other. */
+
+/** A socket to receive from, and the sinks that its thread writes to. */
+export interface ReceiverTask {
+  fd: number;
+  ignored: OwnSender[];
+  allow?: Network[];
+  /** Whether the receive buffer holds the datagrams that arrive during a pause of the thread. */
+  roomy: boolean;
+  tellsSenders: boolean;
+  sockets: SocketTarget[];
+  files: FileTarget[];
+  /** Whether a sink is on the event loop. */
+  delivers: boolean;
+  counts: SharedArrayBuffer;
+}
+
+/** The worker's data. */
+export interface ThreadData {
+  ring: SharedArrayBuffer;
+  /** Two words: the number of commands posted so far, or {@link QUIT}; then the {@link SINGLE} word. */
+  control: SharedArrayBuffer;
+  /** Announces commands to a thread that does not block in a socket. */
+  eventfd: number;
+}
+
+/** Words of {@link ThreadData.control}. */
+export const POSTED = 0;
+/** Set before the first command: 1 if the thread serves a single receiver, and blocks in its socket. */
+export const SINGLE = 1;
+
+/** Stop all receivers, and end. */
+export const QUIT = -1;
+
+/** Receivers are known by their slot, a small number that is reused after the end of the receiver. */
+export type Command =
+  | { what: 'add'; slot: number; task: ReceiverTask }
+  /** Deliver the datagrams that the kernel holds, and let go of the socket. */
+  | { what: 'stop'; slot: number }
+  /** Let go of the socket now. */
+  | { what: 'release'; slot: number }
+  /** The descriptor became that of another socket. */
+  | { what: 'replaced'; slot: number };
+
+export type Report =
+  /** The thread takes commands. */
+  | { what: 'ready' }
+  /** The event loop's end of the ring was empty, and is not any more. */
+  | { what: 'more' }
+  | { what: 'handover'; slot: number; file: number; piece: HandedOver }
+  /** The thread let go of the socket; it had written this many of its entries to the ring. */
+  | { what: 'ended'; slot: number; entries: number; failure?: { errno: number; call: string } };
