@@ -71,10 +71,10 @@ export class BatchReceiver {
     if (length === 0 && this.#lengths[(at + MMSGHDR.nameLength) >> 2] === 0) return false;
     this.bytes += length;
     const nameAt = this.#nameAt + i * NAME_SPACE;
-    if (filter.ignores(this.#arena, nameAt)) return true;
+    if (filter.filters && filter.ignores(this.#arena, nameAt)) return true;
     const controlLength = this.#lengths[(at + MMSGHDR.controlLength) >> 2]!;
     const segment = decodeSegment(this.#arena, this.#controlAt + i * CONTROL_SIZE, controlLength);
-    if (!filter.allows(this.#lengths, nameAt >> 2)) {
+    if (filter.filters && !filter.allows(this.#lengths, nameAt >> 2)) {
       // UDP_GRO aggregates datagrams of one sender only (udp_gro_receive_segment, net/ipv4/udp_offload.c).
       this.refused += segment > 0 && segment < length ? Math.ceil(length / segment) : 1;
       return true;

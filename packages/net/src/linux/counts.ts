@@ -31,13 +31,15 @@ export class SharedCounts {
     this.#values[BYTES]! += bytes;
   }
 
+  received(entries: number, datagrams: number, bytes: number): void {
+    this.#values[ENTRIES]! += entries;
+    this.#values[DATAGRAMS]! += datagrams;
+    this.#values[BYTES]! += bytes;
+  }
+
   /** Entries received by recvmmsg(2): what a socket costs its thread, as an aggregate costs little more than one. */
   get entries(): number {
     return this.#values[ENTRIES]!;
-  }
-
-  set entries(entries: number) {
-    this.#values[ENTRIES] = entries;
   }
 
   /** Counts empty datagrams, {@link moved} as well; the last one's sender is at word `at` of `names`. */

@@ -4,6 +4,8 @@ import { AF_INET, addressBytes, decodeAddress } from './layout.js';
 
 /** Which senders' datagrams a receiver takes. */
 export class SenderFilter {
+  /** Whether there is anything to ask {@link ignores} and {@link allows}. */
+  readonly filters: boolean;
   readonly #ignored: { port: number; addresses: Buffer[] }[];
   readonly #allowed: Allowed | undefined;
 
@@ -11,6 +13,7 @@ export class SenderFilter {
   constructor(ignored: OwnSender[] = [], allow?: Network[]) {
     this.#ignored = ignored.map(({ port, addresses }) => ({ port, addresses: addresses.map(addressBytes) }));
     if (allow) this.#allowed = new Allowed(allow);
+    this.filters = ignored.length > 0 || allow !== undefined;
   }
 
   /** Whether the socket address at byte `at` is one of this process. */

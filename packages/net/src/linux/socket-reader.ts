@@ -32,7 +32,8 @@ export interface ThreadParts {
   libc: Libc;
   receiver: BatchReceiver;
   batch: Batch;
-  vectors: IoVectors;
+  /** Allocated by the first that writes to a file. */
+  vectors: () => IoVectors;
   ring: RingWriter;
 }
 
@@ -76,7 +77,7 @@ export class SocketReader {
       });
     });
     this.#writers = files.map(
-      (file, i) => new FileWriter(libc, file, (piece) => handOver(i, piece), vectors),
+      (file, i) => new FileWriter(libc, file, (piece) => handOver(i, piece), vectors()),
     );
   }
 
@@ -103,8 +104,7 @@ export class SocketReader {
     if (receiver.refused > 0) this.#counts.refused += receiver.refused;
     // Ignored datagrams, the command's own, count as received.
     if (batch.count === 0) return result;
-    this.#counts.entries += batch.count;
-    this.#counts.moved(batch.datagrams, batch.bytes);
+    this.#counts.received(batch.count, batch.datagrams, batch.bytes);
     if (batch.unterminated) this.#counts.sawUnterminated();
     if (receiver.empty > 0)
       this.#counts.emptied(receiver.empty, receiver.names, receiver.nameOf(receiver.emptyOffset));

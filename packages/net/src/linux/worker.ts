@@ -30,7 +30,6 @@ const libc = loadLibc();
 const control = new Int32Array(controlBuffer);
 const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
 const receiver = new BatchReceiver(libc);
-const vectors = new IoVectors(libc);
 report({ what: 'ready' });
 Atomics.wait(control, POSTED, 0);
 
@@ -39,7 +38,17 @@ const loop = Atomics.load(control, SINGLE) === 1 ? undefined : new Loop(libc);
 const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, () =>
   report({ what: 'more' }),
 );
-const parts: ThreadParts = { libc, receiver, batch: new Batch(), vectors, ring: ringWriter };
+let vectors: IoVectors | undefined;
+const parts: ThreadParts = {
+  libc,
+  receiver,
+  batch: new Batch(),
+  ring: ringWriter,
+  vectors: () => {
+    vectors ??= new IoVectors(libc);
+    return vectors;
+  },
+};
 const readers = new Map<number, SocketReader>();
 /** Those that deliver what their socket held when they were stopped. */
 const stopping = new Set<SocketReader>();
@@ -57,11 +66,12 @@ else serveOne();
 function serveOne(): void {
   obeyCommands();
   for (const reader of readers.values()) {
-    while (!reader.stopping && readers.size > 0) {
-      receive(reader, MSG_WAITFORONE);
-      if (reader.pause > 0) wait(reader.pause);
-      obeyCommands();
+    while (!reader.stopping && reader.failed === undefined) {
+      reader.receive(MSG_WAITFORONE);
+      if (reader.maxPause > 0 && reader.pause > 0) wait(reader.pause);
+      if (Atomics.load(control, POSTED) !== obeyed) obeyCommands();
     }
+    if (reader.failed !== undefined) end(reader);
     while (readers.size > 0) drain(reader);
   }
 }
