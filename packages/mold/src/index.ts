@@ -1,24 +1,8 @@
-export { answer } from './answer.js';
-export { Copier, SLACK } from './copier.js';
-export { type AskRules, Gaps } from './gaps.js';
-export { Packer } from './packer.js';
-export {
-  checkPacket,
-  checkRequest,
-  countOf,
-  END_OF_SESSION,
-  HEADER,
-  HEARTBEAT,
-  headerAlone,
-  isOf,
-  MESSAGE_HEADER,
-  MoldError,
-  messageLength,
-  sequenceOf,
-  sessionName,
-  sessionOf,
-  writeHeader,
-} from './packet.js';
-export { RttEstimator } from './rtt-estimator.js';
-export { PacketStore } from './store.js';
-export { Tracker, type TrackerCounts, type TrackerOptions } from './tracker.js';
+export * from './answer.js';
+export * from './copier.js';
+export * from './gaps.js';
+export * from './packer.js';
+export * from './packet.js';
+export * from './rtt-estimator.js';
+export * from './store.js';
+export * from './tracker.js';
