@@ -1,4 +1,4 @@
-import { info, loss } from 'mproxy-flow/events';
+import { type EventDefinition, type Fields, info, loss } from 'mproxy-flow/events';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import t, { type Test } from 'tap';
 import { Clock } from '../support/clock.js';
@@ -77,5 +77,18 @@ t.test('a summary of what must reach a person reaches it', (t) => {
   for (let i = 0; i < 12; i++) limit.emit(LOST, { text: `refused ${i}` });
   end();
   t.same(said.slice(9), ['loss: refused 9', 'loss: clients: here: in 1 second also 2 connections refused']);
+  t.end();
+});
+
+t.test('a summary has the types and numbers of what it counts', (t) => {
+  const emitted: unknown[] = [];
+  const emit = ({ type }: EventDefinition, fields: Fields) => emitted.push({ type, fields });
+  const limit = new NoticeLimit('clients: here', { emit, onEnd: () => undefined });
+  for (let i = 0; i < 12; i++) limit.emit(JOINED, { text: `joined ${i}` });
+  limit.flush();
+  const omitted = [{ event: 'joined', count: 2, text: '2 clients connected' }];
+  t.strictSame(emitted.slice(10), [
+    { type: 'events_omitted', fields: { subject: 'clients: here', seconds: 1, omitted } },
+  ]);
   t.end();
 });
