@@ -1,5 +1,6 @@
 import type { Program, SinkCounts } from 'mproxy-flow';
 import { openUdpSink } from 'mproxy-flow/endpoints/udp/sink';
+import type { EventDefinition, Fields } from 'mproxy-flow/events';
 import { Batch } from 'mproxy-framing';
 import type { Engine, SendCounts } from 'mproxy-net';
 import { type Address, parseAddress } from 'mproxy-net/address';
@@ -19,13 +20,13 @@ const first = async () => ['127.0.0.1'];
 
 async function open(t: Test, engine: Engine, port: number) {
   const notices: string[] = [];
-  const notice = (text: string) => notices.push(text);
+  const emit = ({ text }: EventDefinition, fields: Fields) => notices.push(text(fields));
   const stopping = new AbortController().signal;
-  const noticeChange = (_subject: string, text: string) => notice(text);
   const program = {
     engine,
-    notice,
-    noticeChange,
+    emit,
+    emitChange: emit,
+    socketNotice: (text: string) => notices.push(text),
     stopping,
     sink: <S>(sink: S) => sink,
   } as unknown as Program;
@@ -143,6 +144,7 @@ t.test('counters never decrease while the socket of the last destination still s
 /** A socket that takes its time to close, as one whose buffer is full does. */
 class SlowSender {
   counts: SendCounts = { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {} };
+  readonly replies = { ...this.counts };
   readonly sendBuffer = 0;
   closed: () => void = () => undefined;
   readonly #end = new Promise<void>((resolve) => {

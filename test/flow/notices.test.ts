@@ -1,17 +1,18 @@
-import { type Event, NoticeLimit } from 'mproxy-flow/notices';
+import { type EventDefinition, type Fields, info, loss } from 'mproxy-flow/events';
+import { NoticeLimit } from 'mproxy-flow/notices';
 import t, { type Test } from 'tap';
 import { Clock } from '../support/clock.js';
 
-const JOINED: Event = ['client connected', 'clients connected'];
-const REFUSED: Event = ['connection refused', 'connections refused'];
+const JOINED = info('joined', '{text}', 'client(s) connected');
+const REFUSED = info('refused', '{text}', 'connection(s) refused');
+const LOST = loss('lost', '{text}', 'connection(s) refused');
 
 /** A limiter, with what it lets through. */
 function limiter() {
   const said: string[] = [];
   const ends: (() => void)[] = [];
   const limit = new NoticeLimit('clients: here', {
-    notice: (text) => said.push(text),
-    loss: (text) => said.push(`loss: ${text}`),
+    emit: ({ kind, text }, fields) => said.push(`${kind === 'loss' ? 'loss: ' : ''}${text(fields)}`),
     onEnd: (check) => ends.push(check),
   });
   const end = () => {
@@ -44,8 +45,8 @@ function timers(t: Test): (ms: number) => void {
 t.test('ten notices are given, then a summary of each kind after ten seconds', (t) => {
   const pass = timers(t);
   const { limit, said } = limiter();
-  for (let i = 0; i < 3000; i++) limit.notice(JOINED, `joined ${i}`);
-  for (let i = 0; i < 20; i++) limit.notice(REFUSED, `refused ${i}`);
+  for (let i = 0; i < 3000; i++) limit.emit(JOINED, { text: `joined ${i}` });
+  for (let i = 0; i < 20; i++) limit.emit(REFUSED, { text: `refused ${i}` });
   const first = Array.from({ length: 10 }, (_, i) => `joined ${i}`);
   t.same(said, [...first, 'refused 0'], 'the first of a kind is given, too');
   pass(9_999);
@@ -54,7 +55,7 @@ t.test('ten notices are given, then a summary of each kind after ten seconds', (
   t.same(said.slice(11), [
     'clients: here: in 10 seconds also 2,990 clients connected, 19 connections refused',
   ]);
-  limit.notice(JOINED, 'again');
+  limit.emit(JOINED, { text: 'again' });
   t.same(said.slice(12), ['again'], 'the next period begins anew');
   pass(10_000);
   t.equal(said.length, 13, 'without a summary, where all was given');
@@ -64,7 +65,7 @@ t.test('ten notices are given, then a summary of each kind after ten seconds', (
 t.test('the end gives the last summary', (t) => {
   const clock = new Clock(t);
   const { limit, said, end } = limiter();
-  for (let i = 0; i < 11; i++) limit.notice(JOINED, `joined ${i}`);
+  for (let i = 0; i < 11; i++) limit.emit(JOINED, { text: `joined ${i}` });
   clock.pass(2000);
   end();
   t.same(said.slice(10), ['clients: here: in 2 seconds also 1 client connected']);
@@ -73,8 +74,21 @@ t.test('the end gives the last summary', (t) => {
 
 t.test('a summary of what must reach a person reaches it', (t) => {
   const { limit, said, end } = limiter();
-  for (let i = 0; i < 12; i++) limit.loss(REFUSED, `refused ${i}`);
+  for (let i = 0; i < 12; i++) limit.emit(LOST, { text: `refused ${i}` });
   end();
   t.same(said.slice(9), ['loss: refused 9', 'loss: clients: here: in 1 second also 2 connections refused']);
+  t.end();
+});
+
+t.test('a summary has the types and numbers of what it counts', (t) => {
+  const emitted: unknown[] = [];
+  const emit = ({ type }: EventDefinition, fields: Fields) => emitted.push({ type, fields });
+  const limit = new NoticeLimit('clients: here', { emit, onEnd: () => undefined });
+  for (let i = 0; i < 12; i++) limit.emit(JOINED, { text: `joined ${i}` });
+  limit.flush();
+  const omitted = [{ event: 'joined', count: 2, text: '2 clients connected' }];
+  t.strictSame(emitted.slice(10), [
+    { type: 'events_omitted', fields: { subject: 'clients: here', seconds: 1, omitted } },
+  ]);
   t.end();
 });

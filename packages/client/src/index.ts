@@ -1,4 +1,4 @@
-import { type Rate, showBytes, showCount } from 'mproxy-base';
+import { type Rate, showCount } from 'mproxy-base';
 import {
   choosePayload,
   type FileSource,
@@ -14,6 +14,7 @@ import {
   stdoutSink,
   unsent,
 } from 'mproxy-flow';
+import { UNSENT } from 'mproxy-flow/events';
 import type { Deliver } from 'mproxy-net';
 import { type ClientOptions, readOptions } from './options.js';
 
@@ -65,8 +66,7 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
 function createPacer(program: Program, rate: Rate, deliver: Deliver): Pacer {
   const pacer = new Pacer(rate, deliver, program.stopping);
   program.onEnd(() => {
-    if (pacer.unsent > 0)
-      program.loss(`stopped: ${showBytes(pacer.unsent)} that were read were not sent any more`);
+    if (pacer.unsent > 0) program.emit(UNSENT, { bytes: pacer.unsent });
   });
   return pacer;
 }

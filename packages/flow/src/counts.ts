@@ -1,4 +1,6 @@
-/** What a source received. */
+import type { MoldReceived, MoldSent } from './endpoints/mold/counters.js';
+
+/** What a source received. The words of each counter are in counters.ts. */
 export interface SourceCounts {
   datagrams: number;
   bytes: number;
@@ -20,15 +22,7 @@ export interface SourceCounts {
   refused: number;
   /** Senders disconnected after the sender timeout. */
   timedOut?: number;
-  /** Of `frame=mold`: messages, except `gaps`, `asked` (requests sent) and `malformed` (packets refused). */
-  mold?: {
-    gaps: number;
-    asked: number;
-    repaired: number;
-    duplicates: number;
-    lost: number;
-    malformed: number;
-  };
+  mold?: MoldReceived;
 }
 
 /** What a sink sent. */
@@ -49,11 +43,10 @@ export interface SinkCounts {
   refused: number;
   /** Clients disconnected after the client timeout. */
   timedOut: number;
-  /**
-   * Of `frame=mold`: messages sent, requests received, requests refused, packets retransmitted, and those of
-   * them that the kernel did not take.
-   */
-  mold?: { messages: number; requests: number; refused: number; answers: number; unsent: number };
+  /** Connections to a TCP destination now, and since the start. */
+  connections?: { now: number; ever: number };
+  reconnects?: number;
+  mold?: MoldSent;
 }
 
 export interface RouteStats {

@@ -1,4 +1,6 @@
-import { losses } from './losses.js';
+import { type Counters, type Paths, valuesOf } from './counter.js';
+import { SINK_COUNTERS, SOURCE_COUNTERS } from './counters.js';
+import type { Lost } from './events.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 
@@ -12,9 +14,9 @@ export class LossReport {
   #reported = { total: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(
-    private readonly sources: () => Iterable<Source>,
-    private readonly sinks: () => Iterable<Sink>,
-    private readonly loss: (text: string) => void,
+    private readonly sources: () => Source[],
+    private readonly sinks: () => Sink[],
+    private readonly emit: (losses: Lost[]) => void,
   ) {
     this.#timer.unref();
   }
@@ -30,10 +32,44 @@ export class LossReport {
 
   #report(period: number): void {
     const now = performance.now();
-    const { total, text } = losses(this.sources(), this.sinks());
+    const all = [...losses(this.sources(), SOURCE_COUNTERS), ...losses(this.sinks(), SINK_COUNTERS)];
+    const total = all.reduce((sum, { count }) => sum + count, 0);
     const isKnown = period > 0 && total === this.#reported.total;
     if (total === 0 || isKnown || now - this.#reported.at < period) return;
     this.#reported = { total, at: now };
-    this.loss(`lost: ${text}`);
+    this.emit(all);
   }
+}
+
+/** All losses of these endpoints since they were opened, in the order of the report. */
+function losses<C extends object, E extends { name: string; counts: C }>(
+  endpoints: E[],
+  counters: Counters<C, E>,
+): Lost[] {
+  const found: Lost[] = [];
+  const kinds = (Object.keys(counters) as Paths<C>[])
+    .flatMap((counter) => {
+      const { loss } = counters[counter];
+      return loss ? [{ counter, ...loss }] : [];
+    })
+    .sort((one, other) => one.order - other.order);
+  for (const endpoint of endpoints) {
+    const { name, counts } = endpoint;
+    for (const { counter, applies, lost, reason, remedy } of kinds) {
+      if (applies?.(counts) === false) continue;
+      for (const [count, label] of valuesOf(counts, counter)) {
+        if (count === 0) continue;
+        found.push({
+          endpoint: name,
+          counter,
+          label: label || undefined,
+          count,
+          lost: lost(count, endpoint, counts, label),
+          reason: typeof reason === 'function' ? reason(endpoint) : reason,
+          remedy: remedy?.(endpoint, label),
+        });
+      }
+    }
+  }
+  return found;
 }

@@ -1,12 +1,9 @@
-import { showCount } from 'mproxy-base';
+import { counted, EVENTS_OMITTED, type Fields, fill, type LimitedEvent, LOSSES_OMITTED } from './events.js';
 import type { Program } from './program.js';
 
 /** Limit on notices in a period; a summary at its end counts the others. */
 const MAX_NOTICES = 10;
 const PERIOD_MS = 10_000;
-
-/** An event in the summary: `client connected`, and its plural where that is not formed with an s. */
-export type Event = readonly [one: string, many?: string];
 
 /**
  * Limits the notices about one address that its peers cause. The first ten in ten seconds are given, and the
@@ -15,8 +12,8 @@ export type Event = readonly [one: string, many?: string];
  */
 export class NoticeLimit {
   #given = 0;
-  /** For each kind in this period, the number of notices that were withheld. */
-  readonly #withheld = new Map<string, { event: Event; count: number }>();
+  /** By the words of a summary: the number of notices in this period that were withheld. */
+  readonly #withheld = new Map<string, { event: string; count: number }>();
   #withholdsLoss = false;
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
@@ -24,19 +21,14 @@ export class NoticeLimit {
   /** @param where prefix of the summary: `clients: 127.0.0.1:9921` */
   constructor(
     private readonly where: string,
-    private readonly program: Pick<Program, 'notice' | 'loss' | 'onEnd'>,
+    private readonly program: Pick<Program, 'emit' | 'onEnd'>,
   ) {
     program.onEnd(() => this.flush());
   }
 
-  notice(event: Event, text: string): void {
-    if (this.#allows(event)) this.program.notice(text);
-  }
-
-  /** Like {@link notice}, for a notice of kind `loss`. */
-  loss(event: Event, text: string): void {
-    if (this.#allows(event)) this.program.loss(text);
-    else this.#withholdsLoss = true;
+  emit<F extends Fields>(event: LimitedEvent<F>, fields: NoInfer<F>): void {
+    if (this.#allows(event.type, fill(event.summary, fields))) this.program.emit(event, fields);
+    else if (event.kind === 'loss') this.#withholdsLoss = true;
   }
 
   /** Gives the summary of withheld notices; the next event begins a new period. */
@@ -44,26 +36,27 @@ export class NoticeLimit {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#given = 0;
-    const withheld = [...this.#withheld.values()].filter(({ count }) => count > 0);
+    const withheld = [...this.#withheld].filter(([, { count }]) => count > 0);
     this.#withheld.clear();
     if (withheld.length === 0) return;
-    const parts = withheld.map(({ event, count }) => showCount(count, ...event));
     const seconds = Math.max(1, Math.round((performance.now() - this.#since) / 1000));
-    const text = `${this.where}: in ${showCount(seconds, 'second')} also ${parts.join(', ')}`;
-    if (this.#withholdsLoss) this.program.loss(text);
-    else this.program.notice(text);
+    this.program.emit(this.#withholdsLoss ? LOSSES_OMITTED : EVENTS_OMITTED, {
+      subject: this.where,
+      seconds,
+      omitted: withheld.map(([words, { event, count }]) => ({ event, count, text: counted(count, words) })),
+    });
     this.#withholdsLoss = false;
   }
 
   /** @returns whether the event is reported by itself; otherwise it is counted */
-  #allows(event: Event): boolean {
+  #allows(event: string, words: string): boolean {
     if (this.#timer === undefined) {
       this.#since = performance.now();
       this.#timer = setTimeout(() => this.flush(), PERIOD_MS);
       this.#timer.unref();
     }
-    const withheld = this.#withheld.get(event[0]);
-    if (!withheld) this.#withheld.set(event[0], { event, count: 0 });
+    const withheld = this.#withheld.get(words);
+    if (!withheld) this.#withheld.set(words, { event, count: 0 });
     if (this.#given++ < MAX_NOTICES || !withheld) return true;
     withheld.count++;
     return false;

@@ -2,6 +2,8 @@ import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAdd
 import { chooseEngine, type Engine, type EngineName } from 'mproxy-net';
 import type { Stats } from './counts.js';
 import { ENGINE } from './engine-flag.js';
+import type { EventDefinition, Fields, Notice } from './events.js';
+import * as events from './events.js';
 import { LossReport } from './loss-report.js';
 import { type Pace, Route } from './route.js';
 import type { Sink } from './sink.js';
@@ -21,12 +23,6 @@ export interface CommonOptions {
 
 /** Options that are no flags of a program's own. */
 export const COMMON_OPTIONS = ['engine', 'stats', 'onNotice'];
-
-export interface Notice {
-  /** `loss`: something was lost, or is about to be. */
-  kind: 'info' | 'loss';
-  text: string;
-}
 
 export interface RouteOptions {
   pace?: Pace | undefined;
@@ -51,7 +47,7 @@ export class Program {
   readonly #losses = new LossReport(
     () => this.#routes.map(({ source }) => source),
     () => this.#sinks,
-    (text) => this.loss(text),
+    (losses) => this.emit(events.LOST, { losses }),
   );
   readonly #said = new Map<string, string>();
   /** Routes that have not ended. */
@@ -75,20 +71,25 @@ export class Program {
     return this.#stopping.signal;
   }
 
-  readonly notice = (text: string): void => this.options.onNotice?.({ kind: 'info', text });
-
-  /** Gives a notice, unless it is the last one that was given of the subject. */
-  noticeChange(subject: string, text: string): void {
-    if (this.#said.get(subject) === text) return;
-    this.#said.set(subject, text);
-    this.notice(text);
+  emit<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>): void {
+    const { type, kind, text } = event;
+    this.options.onNotice?.({ kind, text: text(fields), event: type, fields });
   }
 
-  readonly loss = (text: string): void => this.options.onNotice?.({ kind: 'loss', text });
+  /** Emits an event, unless it is the last one of its type that was emitted of the subject. */
+  emitChange<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>, subject = ''): void {
+    const key = `${event.type} ${subject}`;
+    if (this.#said.get(key) === event.text(fields)) return;
+    this.#said.set(key, event.text(fields));
+    this.emit(event, fields);
+  }
 
-  listening(where: string, local: SocketAddress): void {
+  /** One function for all sockets of the program: what concerns all of them is reported once. */
+  readonly socketNotice = (text: string): void => this.emit(events.SOCKET_NOTICE, { text });
+
+  listening(fields: Parameters<typeof events.LISTENING.text>[0], local: SocketAddress): void {
     this.#listening.push(local);
-    this.notice(`listening: ${where}`);
+    this.emit(events.LISTENING, fields);
   }
 
   /** Records a failure that does not end the program now; `done` rejects with the first. */
@@ -137,7 +138,7 @@ export class Program {
     if (!(error instanceof MproxyError)) this.#broken(error);
     else if (this.#running > 0) {
       error.reported = true;
-      this.loss(`${error.message}; the others go on`);
+      this.emit(events.ROUTE_FAILED, { reason: error.message });
     }
   }
 
@@ -156,7 +157,7 @@ export class Program {
       try {
         reload();
       } catch (error) {
-        this.loss(`${reason(error)}; going on as before`);
+        this.emit(events.RELOAD_FAILED, { reason: reason(error) });
       }
     }
     return this.#reloads.length > 0;
@@ -243,8 +244,7 @@ export class Program {
   #chooseEngine(name: 'auto' | EngineName): Engine {
     try {
       const { engine, instead } = chooseEngine(name);
-      const why = instead === undefined ? '' : `, as linux does not load: ${instead}`;
-      if (this.options.stats) this.notice(`engine: ${engine.name}${why}`);
+      if (this.options.stats) this.emit(events.ENGINE_CHOSEN, { engine: engine.name, instead });
       return engine;
     } catch (error) {
       throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');

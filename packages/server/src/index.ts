@@ -8,15 +8,13 @@ import {
   startProgram,
   stdoutSink,
 } from 'mproxy-flow';
+import { UNTERMINATED, WRITING } from 'mproxy-flow/endpoints/file/events';
 import { MAX_DATAGRAM } from 'mproxy-framing';
 import { readOptions, type ServerOptions } from './options.js';
 
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
 export type { ServerOptions } from './options.js';
-
-const LINE_ADVICE =
-  'writing: datagrams without a newline at their end follow each other on one line; if each is a record of its own, use --frame line';
 
 /**
  * Collects UDP, TCP and TLS into files.
@@ -31,7 +29,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     const targets = await resolveTargets(values.listenAddr, 'source', program.stopping);
     forbidTwins(program.engine, targets);
     const sinks = await openFiles(program, values);
-    const unterminated = () => program.noticeChange('frame', LINE_ADVICE);
+    const unterminated = () => program.emitChange(UNTERMINATED, {});
     const sources = await openSources(program, targets, { payload: MAX_DATAGRAM, values, unterminated });
     for (const [i, sink] of sinks.entries()) {
       const tee = values.tee ? [stdoutSink(program, values.teeFrame, false)] : [];
@@ -51,7 +49,7 @@ async function openFiles(program: Program, values: ReturnType<typeof readOptions
     const target = { type, opener, answers: [], address: { ...address, text } };
     const context = { frame: frames[i]!, payload: MAX_DATAGRAM, values };
     const [sink] = await opener.openSinks!(program, [target], context);
-    program.notice(`writing: ${text === '-' ? 'stdout' : text}`);
+    program.emit(WRITING, { file: text === '-' ? 'stdout' : text });
     opened.set(text, sink!);
   }
   return paths.map((text) => opened.get(text)!);

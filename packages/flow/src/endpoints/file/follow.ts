@@ -1,7 +1,8 @@
 import { type Stats, statSync } from 'node:fs';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
-import { type MproxyError, reason, showCount, throwInternal } from 'mproxy-base';
+import { type MproxyError, reason, throwInternal } from 'mproxy-base';
 import type { Program } from '../../program.js';
+import { FILE_AWAITED, FILE_REPLACED, FILE_TRUNCATED, UNREAD_TRUNCATED } from './events.js';
 import { FileInput } from './file-input.js';
 import { FollowedFile } from './followed-file.js';
 import { BREAK, type Input } from './input.js';
@@ -28,7 +29,7 @@ export class FollowedInput implements Input {
     private readonly path: string,
     /** Skip the content of a file that exists at the start. */
     private readonly fromEnd: boolean,
-    private readonly program: Pick<Program, 'notice' | 'loss' | 'engine'>,
+    private readonly program: Pick<Program, 'emit' | 'engine'>,
     /** Speed of a serial device, in baud; default its present speed. */
     private readonly baud?: number,
   ) {}
@@ -84,7 +85,7 @@ export class FollowedInput implements Input {
         const latest = this.#statPath();
         const replaced = latest !== undefined && (latest.ino !== stat.ino || latest.dev !== stat.dev);
         yield* this.#available(file);
-        if (replaced) return this.program.notice(`following: ${this.path}: a new file has its name`);
+        if (replaced) return this.program.emit(FILE_REPLACED, { file: this.path });
         await this.#pause();
       }
     } finally {
@@ -110,9 +111,8 @@ export class FollowedInput implements Input {
   }
 
   #truncated(unread: number): void {
-    const text = `following: ${this.path}: truncated; going on from its start`;
-    if (unread === 0) this.program.notice(text);
-    else this.program.loss(`${text}; ${showCount(unread, 'byte')} were not read before`);
+    if (unread === 0) this.program.emit(FILE_TRUNCATED, { file: this.path });
+    else this.program.emit(UNREAD_TRUNCATED, { file: this.path, unread });
   }
 
   #open(): Input | undefined {
@@ -130,7 +130,7 @@ export class FollowedInput implements Input {
 
   #noticeWaiting(error: unknown): void {
     const why = reason(error);
-    if (this.#lastReason !== why) this.program.notice(`following: ${this.path}: ${why}; waiting for it`);
+    if (this.#lastReason !== why) this.program.emit(FILE_AWAITED, { file: this.path, reason: why });
     this.#lastReason = why;
   }
 

@@ -1,4 +1,4 @@
-import { reason, showCount, showMemory, throwInternal } from 'mproxy-base';
+import { reason, showCount, throwInternal } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
 import {
   ADDED_NEWLINE,
@@ -15,6 +15,7 @@ import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { AppendFile } from './append.js';
 import { Backlog } from './backlog.js';
+import { FILE_REOPENED, REOPEN_FAILED, WRITE_FAILED, WRITE_RESUMED } from './events.js';
 import { inPieces } from './hand-over.js';
 import type { Rotation } from './rotation/options.js';
 import { Rotator } from './rotation/rotator.js';
@@ -165,7 +166,7 @@ export class FileSink implements Sink {
       this.#failed(error as NodeJS.ErrnoException);
       return;
     }
-    if (this.#errorCode !== undefined) this.program.notice(`writing: ${this.name}: goes on`);
+    if (this.#errorCode !== undefined) this.program.emit(WRITE_RESUMED, { file: this.name });
     this.#errorCode = undefined;
     if (this.#due && this.#threads.waiting) this.#rotate();
     this.#threads.allWritten();
@@ -180,10 +181,8 @@ export class FileSink implements Sink {
     this.#errorCode = code;
     if (busy) return;
     this.#counts.errors[code] = (this.#counts.errors[code] ?? 0) + 1;
-    const bound = showMemory(MEMORY_LIMIT);
-    this.program.loss(
-      `writing: ${this.name}: ${reason(error)}; keeping up to ${bound} in memory, trying every second`,
-    );
+    const event = { file: this.name, reason: reason(error), memoryLimit: MEMORY_LIMIT };
+    this.program.emit(WRITE_FAILED, event);
   }
 
   /** After logrotate moved the file away, writing continues in a new file of the same name. */
@@ -193,9 +192,9 @@ export class FileSink implements Sink {
       this.#file.reopen();
       this.#updateSize();
       this.#counts.datagrams += this.#backlog.beginAgain();
-      this.program.notice(`writing: ${this.name}: reopened`);
+      this.program.emit(FILE_REOPENED, { file: this.name });
     } catch (error) {
-      this.program.loss(`reopening: ${this.name}: ${reason(error)}; going on with the old file`);
+      this.program.emit(REOPEN_FAILED, { file: this.name, reason: reason(error) });
     }
   }
 

@@ -9,6 +9,7 @@ import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
+import { READER_BEHIND, READER_LEFT, STREAM_FAILED } from './events.js';
 import { standardStream, TerminalStream } from './terminal.js';
 
 /** Bytes queued for a slow reader; beyond this, whole datagrams are dropped. */
@@ -28,7 +29,7 @@ export class StreamSink implements Sink {
   #broken = false;
 
   constructor(
-    private readonly program: Pick<Program, 'fail' | 'loss' | 'notice'>,
+    private readonly program: Pick<Program, 'fail' | 'emit'>,
     readonly name: string,
     private readonly stream: Writable,
     frame: Frame,
@@ -79,7 +80,7 @@ export class StreamSink implements Sink {
     this.flush();
     await this.#queue.drained(0);
     if (this.#queue.queued > 0 && !this.#queue.gone) {
-      this.program.loss(`${this.name}: its reader did not take the last ${this.#queue.queued} bytes`);
+      this.program.emit(READER_BEHIND, { file: this.name, bytes: this.#queue.queued });
     }
     if (this.stream !== process.stdout) this.stream.destroy();
   }
@@ -89,12 +90,12 @@ export class StreamSink implements Sink {
     // A terminal that hung up counts as a reader that went away.
     const gone = error.code === 'EPIPE' || (error.code === 'EIO' && this.stream instanceof TerminalStream);
     if (gone) {
-      this.program.notice(`${this.name}: closed by its reader`);
+      this.program.emit(READER_LEFT, { file: this.name });
       return;
     }
     this.#broken = true;
     this.program.fail('MPROXY_WRITE', 'writing', this.name, error);
-    this.program.loss(`writing: ${this.name}: ${reason(error)}; what follows for it is dropped`);
+    this.program.emit(STREAM_FAILED, { file: this.name, reason: reason(error) });
   }
 }
 

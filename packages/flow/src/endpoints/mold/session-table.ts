@@ -1,5 +1,4 @@
 import type { SocketAddress } from 'mproxy-base';
-import { showCount } from 'mproxy-base';
 import {
   countOf,
   END_OF_SESSION,
@@ -11,7 +10,8 @@ import {
   type TrackerOptions,
 } from 'mproxy-mold';
 import type { Address } from 'mproxy-net';
-import type { Event, NoticeLimit } from '../../notices.js';
+import type { NoticeLimit } from '../../notices.js';
+import { SESSION_RECEIVED, SESSIONS_REFUSED } from './events.js';
 import { Session } from './session.js';
 
 /** Limit on bytes buffered out of order: shared by all sessions, with a minimum for each. */
@@ -21,9 +21,6 @@ const MIN_WINDOW = 128 * 1024;
 const MAX_SESSIONS = 1024;
 /** How long a finished session is remembered, lest a late duplicate start it again, in milliseconds. */
 const REMEMBER_MS = 60_000;
-
-const RECEIVED: Event = ['session received', 'sessions received'];
-const REFUSED: Event = ['time too many sessions', 'times too many sessions'];
 
 /** Events for a program that ends with its sessions; see `Sessions`. */
 export interface SessionEvents {
@@ -97,8 +94,9 @@ export class SessionTable {
     const session = new Session(id, from, to, (lost) => this.#track(first, lost));
     this.#sessions.set(key, session);
     this.events.add(session);
-    const ended = countOf(bytes, offset) === END_OF_SESSION ? ', which has ended' : '';
-    this.#notice(RECEIVED, `${session.name} from message ${first}${ended}`);
+    const state = countOf(bytes, offset) === END_OF_SESSION ? 'has ended' : undefined;
+    const { name: source, notices } = this.options;
+    notices.emit(SESSION_RECEIVED, { source, session: session.name, first, state });
     return session;
   }
 
@@ -117,13 +115,7 @@ export class SessionTable {
   #refuse(): void {
     if (this.#refused) return;
     this.#refused = true;
-    const limit = showCount(MAX_SESSIONS, 'session');
-    const text = `${limit} received within a minute; the others are ignored`;
-    this.options.notices.loss(REFUSED, `receiving: ${this.options.name}: ${text}`);
-  }
-
-  #notice(event: Event, text: string): void {
-    this.options.notices.notice(event, `receiving: ${this.options.name}: ${text}`);
+    this.options.notices.emit(SESSIONS_REFUSED, { source: this.options.name, limit: MAX_SESSIONS });
   }
 
   #track(first: number, lost: TrackerOptions['lost']): Tracker {

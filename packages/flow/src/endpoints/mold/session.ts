@@ -44,18 +44,10 @@ export class Session {
     return `${this.name}: messages ${numbers.join(', ')}${more} (${all} in all)`;
   }
 
-  /** Its final counts. */
-  get summary(): string {
+  /** Its last message and final counts. */
+  get outcome() {
     const { next, counts } = this.tracker;
-    const { gaps, asked, repaired, duplicates, lost } = counts;
-    const figures = [
-      showCount(gaps, 'gap'),
-      showCount(asked, 'request'),
-      `${showNumber(repaired)} repaired`,
-      showCount(duplicates, 'duplicate'),
-      `${showNumber(lost)} lost`,
-    ];
-    return `${this.name} at message ${showNumber(next - 1)}; ${figures.join(', ')}`;
+    return { session: this.name, last: next - 1, ...counts };
   }
 
   #addLost(first: number, count: number): void {

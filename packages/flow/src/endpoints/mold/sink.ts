@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
-import { type Rate, showCount, showMemory } from 'mproxy-base';
+import { type Rate, showMemory } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
 import type { Address, Deliver, OnMessage, OwnSender } from 'mproxy-net';
@@ -10,6 +10,7 @@ import type { Pace } from '../../route.js';
 import type { Sink } from '../../sink.js';
 import { openSocketSink, type UdpSink } from '../udp/sink.js';
 import { RunningClock } from './clock.js';
+import { SESSION_OPENED, SESSION_SENT } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 import { takeMemory } from './memory.js';
 import { RepairServer } from './repair-server.js';
@@ -96,7 +97,7 @@ export class MoldSink implements Sink {
       await Promise.all(this.#sinks.map((sink) => sink.close()));
       throw error;
     }
-    this.program.notice(`sending: session ${this.options.session.trim()} to ${this.name}`);
+    this.program.emit(SESSION_OPENED, { session: this.options.session.trim(), destination: this.name });
     return this.program.sink(this);
   }
 
@@ -179,9 +180,7 @@ export class MoldSink implements Sink {
     this.#repairServer.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
-    this.program.notice(
-      `session ${this.options.session.trim()}: ${showCount(messages, 'message')} sent, ${showCount(answers, 'packet')} sent again`,
-    );
+    this.program.emit(SESSION_SENT, { session: this.options.session.trim(), messages, answers });
   }
 
   async #linger(end: Buffer): Promise<void> {

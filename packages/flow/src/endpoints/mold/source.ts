@@ -3,11 +3,12 @@ import type { Batch } from 'mproxy-framing';
 import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
 import type { Deliver, OwnSender } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
-import { type Event, NoticeLimit } from '../../notices.js';
+import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import type { UdpSource } from '../udp/source.js';
 import { RunningClock } from './clock.js';
+import { SESSION_ENDED, SESSION_RESUMED, SESSION_SILENT, STRAY_ANSWER } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 import { Messages } from './messages.js';
 import { RepairClient } from './repair-client.js';
@@ -18,11 +19,6 @@ import { type SessionEvents, SessionTable } from './session-table.js';
 /** A sender without packets for this long is gone, ms; it sends a heartbeat every second. */
 const SILENCE_MS = 5000;
 const CHECK_MS = 500;
-
-const ENDED: Event = ['session ended', 'sessions ended'];
-const TIMED_OUT: Event = ['session without an end', 'sessions without an end'];
-const RESUMED: Event = ['session received again', 'sessions received again'];
-const STRAY: Event = ['session answered from elsewhere', 'sessions answered from elsewhere'];
 
 /** A UDP source of MoldUDP64 packets: delivers their messages, each once and in order. */
 export class MoldSource implements Source {
@@ -167,9 +163,9 @@ export class MoldSource implements Source {
     if (session.strayed) return;
     session.strayed = true;
     const [requested, answered] = [showAddress(session.ask), showAddress(from)];
-    const what = `${session.name}: requested from ${requested}, answered from ${answered}: ignored`;
     const advice = `give ${MOLD_FLAG_NAMES.requestAddr} ${answered}, or the sender --bind`;
-    this.#notices.loss(STRAY, `receiving: ${this.name}: ${what}; ${advice}`);
+    const event = { source: this.name, session: session.name, requested, answered, advice };
+    this.#notices.emit(STRAY_ANSWER, event);
   }
 
   /** Runs when all retransmissions that the kernel held were read. */
@@ -193,7 +189,7 @@ export class MoldSource implements Source {
   #end(session: Session): void {
     session.over = true;
     this.#messages.pass();
-    this.#notices.notice(ENDED, `ended: ${this.name}: ${session.summary}`);
+    this.#notices.emit(SESSION_ENDED, { source: this.name, ...session.outcome });
     this.events.over(this.name, session.lost);
   }
 
@@ -211,13 +207,13 @@ export class MoldSource implements Source {
       session.over = true;
       this.#messages.pass();
       const why = `nothing received for ${showDuration(silence)}, no end of session: its sender is gone`;
-      this.#notices.loss(TIMED_OUT, `receiving: ${this.name}: ${session.name}: ${why}`);
+      this.#notices.emit(SESSION_SILENT, { source: this.name, session: session.name, reason: why });
       this.events.over(this.name, `${session.name}: ${why}`);
     }
   }
 
   #resume(session: Session): void {
     session.over = false;
-    this.#notices.notice(RESUMED, `receiving: ${this.name}: ${session.name}: received again`);
+    this.#notices.emit(SESSION_RESUMED, { source: this.name, session: session.name });
   }
 }

@@ -3,11 +3,12 @@ import { reason, showDuration } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import type { Address, Answer, TlsIdentities } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
-import { type Event, NoticeLimit } from '../../notices.js';
+import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
+import { CLIENT_CONNECTED, CLIENT_FAILED, CLIENT_LEFT } from './events.js';
 import { Listener } from './listener.js';
 
 /** Limit on the wait at close for clients to take their queued data, in milliseconds. */
@@ -15,10 +16,6 @@ const CLOSE_MS = 1000;
 /** With more clients, a write to each costs more than a short delay: bursts are gathered for GATHER_MS. */
 const MANY_CLIENTS = 16;
 const GATHER_MS = 2;
-
-const CONNECTED: Event = ['client connected', 'clients connected'];
-const FAILED: Event = ['client failed', 'clients failed'];
-const LEFT: Event = ['client left', 'clients left'];
 
 export interface ClientsOptions {
   frame: Frame;
@@ -124,17 +121,18 @@ export class ClientsSink implements Sink {
 
   #add(socket: Socket, peer: string): void {
     this.#coalescer.flush();
+    const event = { listener: this.name, peer };
     const client = new OutputQueue(socket, this.options.clientBuffer);
     this.#clients.add(client);
     this.counts.clients.now++;
     this.counts.clients.ever++;
-    this.#notices.notice(CONNECTED, `client: ${peer} connected to ${this.name}`);
+    this.#notices.emit(CLIENT_CONNECTED, event);
     socket.resume();
-    socket.on('error', (error) => this.#notices.notice(FAILED, `client: ${peer}: ${reason(error)}`));
+    socket.on('error', (error) => this.#notices.emit(CLIENT_FAILED, { ...event, reason: reason(error) }));
     socket.once('close', () => {
       this.#clients.delete(client);
       this.counts.clients.now--;
-      this.#notices.notice(LEFT, `client: ${peer} left ${this.name}`);
+      this.#notices.emit(CLIENT_LEFT, event);
     });
   }
 

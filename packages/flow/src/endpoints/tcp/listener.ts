@@ -10,8 +10,10 @@ import {
   listenFailure,
   takesReserve,
 } from 'mproxy-net';
-import type { Event, NoticeLimit } from '../../notices.js';
+import { ADDRESS_SKIPPED } from '../../events.js';
+import type { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
+import { ACCEPT_FAILED, CONNECTION_REFUSED, HANDSHAKE_FAILED } from './events.js';
 
 export interface ListenerOptions {
   allow: BlockList | undefined;
@@ -53,15 +55,18 @@ export class Listener {
       } catch (error) {
         const missing = isMissing(error) && answers.length > 1;
         if (!missing) throw listenFailure(this.address, error);
-        this.program.notice(`listening: ${this.address.text}: skipping ${ip}: ${reason(error)}`);
+        this.program.emit(ADDRESS_SKIPPED, { listener: this.#name, address: ip, reason: reason(error) });
         continue;
       }
       // accept(2) failed (Node: net, onconnection).
-      server.on('error', (error) => this.#report(['failed accept'], reason(error)));
+      server.on('error', (error) =>
+        this.options.notices.emit(ACCEPT_FAILED, { listener: this.#name, reason: reason(error) }),
+      );
       port = (server.address() as { port: number }).port;
       this.#servers.push(server);
       const local = { address: host, port };
-      this.program.listening(`${this.options.identities ? 'tls' : 'tcp'} ${showAddress(local)}`, local);
+      const transport = this.options.identities ? 'tls' : 'tcp';
+      this.program.listening({ transport, local: showAddress(local) }, local);
     }
     if (this.#servers.length > 0) return;
     throw failure(
@@ -104,7 +109,7 @@ export class Listener {
     });
     server.on('secureConnection', (socket: Socket) => this.#accept(socket));
     server.on('tlsClientError', (error: Error, socket: Socket) => {
-      this.#report(['failed TLS handshake'], `a client's TLS handshake failed: ${reason(error)}`);
+      this.options.notices.emit(HANDSHAKE_FAILED, { listener: this.#name, reason: reason(error) });
       socket.destroy();
     });
     return server;
@@ -120,24 +125,24 @@ export class Listener {
       return true;
     }
     this.options.refused();
-    const event: Event = [`connection refused (${refusal.by})`, `connections refused (${refusal.by})`];
-    this.#report(event, `${peer ?? 'a client'} refused: ${refusal.why}`);
+    const event = { listener: this.#name, peer: peer ?? 'a client', ...refusal };
+    this.options.notices.emit(CONNECTION_REFUSED, event);
     socket.destroy();
     return false;
   }
 
   /** What refuses a connection, and why; undefined: it is admitted. */
-  #refusal(socket: Socket, peer: string | undefined): { by: string; why: string } | undefined {
+  #refusal(socket: Socket, peer: string | undefined): { by: string; reason: string } | undefined {
     const { allow, most, mostFlag } = this.options;
     if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
-      return { by: '--allow', why: '--allow does not name it' };
+      return { by: '--allow', reason: '--allow does not name it' };
     const { size } = this.#sockets;
-    if (size >= most) return { by: mostFlag, why: `there are ${size} already (${mostFlag})` };
+    if (size >= most) return { by: mostFlag, reason: `there are ${size} already (${mostFlag})` };
     const limit = this.#descriptors;
     if (!takesReserve(socket, limit)) return undefined;
     return {
       by: 'descriptors',
-      why: `this process has its last descriptors of ${limit}; raise the limit (ulimit -n, LimitNOFILE=)`,
+      reason: `this process has its last descriptors of ${limit}; raise the limit (ulimit -n, LimitNOFILE=)`,
     };
   }
 
@@ -148,8 +153,8 @@ export class Listener {
     this.options.accepted(socket, showAddress({ address, port: remotePort }));
   }
 
-  #report(event: Event, text: string): void {
-    this.options.notices.notice(event, `listening: ${this.address.text}: ${text}`);
+  get #name(): string {
+    return this.address.text;
   }
 }
 

@@ -6,6 +6,7 @@ import { type Address, clientContext, type Network, resolveAll, TlsIdentities } 
 import type { AnyValues, Opener } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import { ClientsSink } from './clients.js';
+import { CERTIFICATES_RELOADED, TLS_INSECURE } from './events.js';
 import type { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_CLIENT, TLS_SERVER, UPSTREAM } from './flags.js';
 import { TcpListenSource } from './senders.js';
 import { TcpSink } from './sink.js';
@@ -114,7 +115,7 @@ function identitiesOf(program: Program, { keys }: Address, values: AnyValues): T
     const identities = new TlsIdentities(values);
     program.onReload(() => {
       identities.reload();
-      program.notice('tls: certificates read again');
+      program.emit(CERTIFICATES_RELOADED, {});
     });
     return identities;
   });
@@ -124,7 +125,7 @@ function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
   if (!keys.tls) return undefined;
   return program.shared('tls client', () => {
     const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
-    if (insecure) program.loss('tls: --tls-insecure: peers are not verified; anyone can pose as them');
+    if (insecure) program.emit(TLS_INSECURE, {});
     return { context: clientContext(values), servername, insecure };
   });
 }

@@ -4,14 +4,12 @@ import type { Frame } from 'mproxy-framing';
 import type { Address, Answer, TlsIdentities } from 'mproxy-net';
 import { type Deliver, untilQuiet } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
-import { type Event, NoticeLimit } from '../../notices.js';
+import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
+import { SENDER_CONNECTED, SENDER_LEFT } from './events.js';
 import { Listener } from './listener.js';
-
-const CONNECTED: Event = ['sender connected', 'senders connected'];
-const LEFT: Event = ['sender left', 'senders left'];
 
 export interface TcpListenOptions {
   frame: Frame;
@@ -97,7 +95,7 @@ export class TcpListenSource implements Source {
     const { counts, options } = this;
     counts.connections.now++;
     counts.connections.ever++;
-    this.#notices.notice(CONNECTED, `sender: ${peer} connected to ${this.name}`);
+    this.#notices.emit(SENDER_CONNECTED, { listener: this.name, peer });
     let waiting = 0;
     const stream = new FramedStream({
       ...options,
@@ -116,7 +114,7 @@ export class TcpListenSource implements Source {
     socket.end();
     counts.connections.now--;
     this.#streams.delete(socket);
-    this.#notices.notice(LEFT, `sender: ${peer} left ${this.name}${why ? `: ${reason(why)}` : ''}`);
+    this.#notices.emit(SENDER_LEFT, { listener: this.name, peer, reason: why && reason(why) });
   }
 
   /** @param isBlocked whether the sinks are full: then this side does not read */

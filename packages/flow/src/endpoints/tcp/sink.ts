@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { reason, showDuration, throwInternal } from 'mproxy-base';
+import { reason, throwInternal } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import { type Address, Backoff, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
-import { type Event, NoticeLimit } from '../../notices.js';
+import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
+import { DESTINATION_CONNECTED, DESTINATION_FAILED } from './events.js';
 import { ResendQueue } from './resend-queue.js';
 
 /** Bytes queued at which a stream source waits. */
@@ -15,9 +16,6 @@ const WAIT_AT = 1024 * 1024;
 
 /** Limit on ending a connection that took everything, in milliseconds. */
 const CLOSE_MS = 500;
-
-const CONNECTED: Event = ['connect'];
-const FAILED: Event = ['failure or end', 'failures or ends'];
 
 export interface TcpSinkOptions {
   frame: Frame;
@@ -105,10 +103,9 @@ export class TcpSink implements Sink {
     while (!signal.aborted) {
       const why = await this.#connection(backoff);
       if (signal.aborted) return;
-      const delay = backoff.next();
-      const text = `sending: ${this.name}: ${why}; trying again in ${showDuration(delay)}`;
-      this.#notices.notice(FAILED, text);
-      await wait(delay, undefined, { signal }).catch(() => undefined);
+      const retryMs = backoff.next();
+      this.#notices.emit(DESTINATION_FAILED, { destination: this.name, reason: why, retryMs });
+      await wait(retryMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -120,7 +117,7 @@ export class TcpSink implements Sink {
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
-      this.#notices.notice(CONNECTED, `sending: ${this.name}: connected to ${peerOf(socket)}`);
+      this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(socket) });
       const before = counts.bytes;
       const error = await this.#send(socket);
       counts.connections.now--;

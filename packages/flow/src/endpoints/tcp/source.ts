@@ -12,14 +12,12 @@ import {
   untilQuiet,
 } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
-import { type Event, NoticeLimit } from '../../notices.js';
+import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
+import { UPSTREAM_CONNECTED, UPSTREAM_ENDED, UPSTREAM_FAILED } from './events.js';
 import { readAll } from './senders.js';
-
-const CONNECTED: Event = ['connect'];
-const FAILED: Event = ['failure or end', 'failures or ends'];
 
 export interface TcpConnectOptions {
   frame: Frame;
@@ -59,12 +57,9 @@ export class TcpConnectSource implements Source {
       const ended = await this.#connection(deliver, backoff);
       if (this.#stopping.signal.aborted) return;
       if (this.options.once) return this.#endOnce(ended);
-      const delay = backoff.next();
-      this.#notices.notice(
-        FAILED,
-        `upstream: ${this.name}: ${reason(ended ?? 'ended')}; trying again in ${showDuration(delay)}`,
-      );
-      await wait(delay, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      const retryMs = backoff.next();
+      this.#notices.emit(UPSTREAM_FAILED, { upstream: this.name, reason: reason(ended ?? 'ended'), retryMs });
+      await wait(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }
 
@@ -86,7 +81,7 @@ export class TcpConnectSource implements Source {
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
-      this.#notices.notice(CONNECTED, `upstream: ${this.name}: connected to ${peerOf(socket)}`);
+      this.#notices.emit(UPSTREAM_CONNECTED, { upstream: this.name, peer: peerOf(socket) });
       if (options.greeting.length > 0) socket.write(options.greeting);
       const why = await readAll(socket, stream);
       if (stream.taken > 0) backoff.delivered();
@@ -102,7 +97,7 @@ export class TcpConnectSource implements Source {
 
   #endOnce(failed: Error | undefined): void {
     if (failed) throw failure('MPROXY_UPSTREAM', 'upstream', this.name, failed);
-    this.program.notice(`upstream: ${this.name}: ended`);
+    this.program.emit(UPSTREAM_ENDED, { upstream: this.name });
   }
 
   #limitIdleTime(socket: Socket): void {

@@ -16,6 +16,7 @@ import {
 import { type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
+import { RESOLUTION_FAILED, SEND_BUFFER_LIMITED, SENDING } from './events.js';
 
 /** Default SO_SNDBUF, in bytes. */
 const SEND_BUFFER = 1024 * 1024;
@@ -59,6 +60,7 @@ export async function openSocketSink(
 export class UdpSink implements Sink {
   /** Counts of closed senders, which a changed address replaced. */
   readonly #past = sinkCounts();
+  readonly #pastReplies = sinkCounts();
   /** Replaced senders that are still closing, and still count. */
   readonly #replaced = new Map<Sender, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -82,7 +84,7 @@ export class UdpSink implements Sink {
   }
 
   get counts(): SinkCounts {
-    const sum = { ...this.#past, errors: { ...this.#past.errors }, returned: { ...this.#past.returned } };
+    const sum = copyOf(this.#past);
     for (const sender of [...this.#replaced.keys(), this.sender]) addCounts(sum, sender.counts);
     return sum;
   }
@@ -136,7 +138,9 @@ export class UdpSink implements Sink {
 
   /** Counts of the replies, which are not in {@link counts}. */
   get replies(): SendCounts {
-    return this.sender.replies;
+    const sum = copyOf(this.#pastReplies);
+    for (const sender of [...this.#replaced.keys(), this.sender]) addCounts(sum, sender.replies);
+    return sum;
   }
 
   flush(): void {}
@@ -171,7 +175,8 @@ export class UdpSink implements Sink {
       if (answer.ip !== this.answer.ip) await this.#switchTo(answer, signal);
     } catch (error) {
       // The error text names the address.
-      if (!signal.aborted) this.program.notice(`${reason(error)}; going on with ${this.answer.ip}`);
+      if (signal.aborted) return;
+      this.program.emit(RESOLUTION_FAILED, { reason: reason(error), address: this.answer.ip });
     }
   }
 
@@ -182,7 +187,8 @@ export class UdpSink implements Sink {
       if (!this.sender.redirect(answer.family, to))
         throw failure('MPROXY_SEND', 'look-up', this.name, `${answer.ip} cannot be used without a restart`);
       this.answer = answer;
-      program.noticeChange(`sending to ${this.name}`, `sending: udp ${showAddress(to)} for ${this.name}`);
+      const event = { transport: 'udp', address: showAddress(to), destination: this.name };
+      program.emitChange(SENDING, event, this.name);
       return;
     }
     const sender = await openSender({ program, address, answer, sending, signal });
@@ -200,7 +206,12 @@ export class UdpSink implements Sink {
   #forget(past: Sender): void {
     this.#replaced.delete(past);
     addCounts(this.#past, past.counts);
+    addCounts(this.#pastReplies, past.replies);
   }
+}
+
+function copyOf(counts: SinkCounts): SinkCounts {
+  return { ...counts, errors: { ...counts.errors }, returned: { ...counts.returned } };
 }
 
 function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors, returned }: SendCounts): void {
@@ -240,7 +251,7 @@ async function openSender({ program, address, answer, sending, signal }: Opening
       sendBuffer: keys.sndbuf ?? SEND_BUFFER,
       ...sending,
       ...(sending.onMessage && { receiveBuffer: REQUEST_BUFFER }),
-      notice: program.notice,
+      notice: program.socketNotice,
     });
   } catch (error) {
     throw failure('MPROXY_LISTEN', bind ? 'bind' : 'sending', bind ? keys.bind! : text, error);
@@ -249,12 +260,13 @@ async function openSender({ program, address, answer, sending, signal }: Opening
 
 function announce(program: Program, { text, host, keys }: Address, answer: Answer, sender: Sender): void {
   const { ip, port, interface: on } = answer;
-  const where = showAddress({ address: on ? ip : scoped(answer), port });
+  const to = showAddress({ address: on ? ip : scoped(answer), port });
+  const event = on
+    ? { transport: 'group', address: to, interface: on.name }
+    : { transport: 'udp', address: to, destination: host === ip ? undefined : text };
   // Several upstreams may open sockets to the same destination: it is reported once.
-  if (on) program.noticeChange(`sending to ${text}`, `sending: group ${where} by interface ${on.name}`);
-  else
-    program.noticeChange(`sending to ${text}`, `sending: udp ${where}${host === ip ? '' : ` for ${text}`}`);
-  if (keys.sndbuf !== undefined && sender.sendBuffer < keys.sndbuf) {
-    program.notice(`sndbuf: ${text}: ${bufferAdvice(keys.sndbuf, sender.sendBuffer, 'wmem_max')}`);
-  }
+  program.emitChange(SENDING, event, text);
+  if (keys.sndbuf === undefined || sender.sendBuffer >= keys.sndbuf) return;
+  const advice = bufferAdvice(keys.sndbuf, sender.sendBuffer, 'wmem_max');
+  program.emit(SEND_BUFFER_LIMITED, { destination: text, advice });
 }

@@ -1,4 +1,4 @@
-import { failure, reason, type SocketAddress, showAddress, showCount } from 'mproxy-base';
+import { failure, reason, type SocketAddress, showAddress } from 'mproxy-base';
 import type { Deliver, Network, OwnSender, Receiver, ThreadSinks } from 'mproxy-net';
 import {
   type Address,
@@ -11,9 +11,11 @@ import {
 } from 'mproxy-net';
 import { type SourceCounts, sourceCounts } from '../../counts.js';
 import type { SourceContext, Target } from '../../endpoint.js';
+import { ADDRESS_SKIPPED } from '../../events.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
+import { EMPTY_FLOOD, RECEIVE_BUFFER_LIMITED } from './events.js';
 
 /** Default SO_RCVBUF, in bytes. */
 const RECEIVE_BUFFER = 8 * 1024 * 1024;
@@ -95,10 +97,8 @@ export class UdpSource implements Source {
     const recent = now - this.#floodAt < REPEAT_MS;
     this.#floodAt = now;
     if (recent) return;
-    const from = emptyFrom ? `, the last from ${showAddress(emptyFrom)}` : '';
-    this.program.loss(
-      `receiving: ${this.name}: ${showCount(received, 'empty datagram')} in a second${from}; an mproxy 0.1.8 reverse sends these after its TCP sender closed: restart it`,
-    );
+    const from = emptyFrom && showAddress(emptyFrom);
+    this.program.emit(EMPTY_FLOOD, { source: this.name, count: received, from });
   }
 
   stop(): void {
@@ -135,7 +135,7 @@ export async function openUdpSources(
     } catch (error) {
       const missing = isMissing(error) && answers.length > 1;
       if (!missing) throw listenFailure(address, error, answer.interface && answer.family);
-      program.notice(`listening: ${address.text}: skipping ${answer.ip}: ${reason(error)}`);
+      program.emit(ADDRESS_SKIPPED, { listener: address.text, address: answer.ip, reason: reason(error) });
     }
   }
   if (sources.length === 0)
@@ -168,7 +168,7 @@ async function openReceiver(
     receiveBuffer,
     tellsSenders: keys.frame === 'mold',
     ...(allow.length > 0 && { allow }),
-    notice: program.notice,
+    notice: program.socketNotice,
   });
   announce(program, address, answer, receiver);
   return receiver;
@@ -176,15 +176,13 @@ async function openReceiver(
 
 function announce(program: Program, address: Address, answer: Answer, receiver: Receiver): void {
   const { ip, interface: on } = answer;
-  const { keys } = address;
+  const { keys, text } = address;
   const local = showAddress({ address: on ? ip : scoped(answer), port: receiver.local.port });
-  const where = on ? `group ${local} on interface ${on.name}` : `udp ${local}`;
   const receivesAllGroups = isWildcard(ip) && !program.engine.exactGroups;
-  program.listening(
-    `${where}${receivesAllGroups ? ' (groups that this host joined on that port arrive too)' : ''}`,
-    receiver.local,
-  );
-  if (keys.rcvbuf !== undefined && receiver.receiveBuffer < keys.rcvbuf) {
-    program.notice(`rcvbuf: ${address.text}: ${bufferAdvice(keys.rcvbuf, receiver.receiveBuffer)}`);
-  }
+  const note = receivesAllGroups ? 'groups that this host joined on that port arrive too' : undefined;
+  const transport = on ? 'group' : 'udp';
+  program.listening({ transport, local, interface: on?.name, note }, receiver.local);
+  if (keys.rcvbuf === undefined || receiver.receiveBuffer >= keys.rcvbuf) return;
+  const advice = bufferAdvice(keys.rcvbuf, receiver.receiveBuffer);
+  program.emit(RECEIVE_BUFFER_LIMITED, { source: text, advice });
 }

@@ -2,6 +2,7 @@ import { accessSync, constants, realpathSync, renameSync, type Stats, statSync }
 import { dirname } from 'node:path';
 import type { Program } from '../../../program.js';
 import type { AppendFile } from '../append.js';
+import { FILE_ROTATED } from '../events.js';
 import { nextBoundary } from './clock.js';
 import type { Rotation } from './options.js';
 import { Pieces } from './pieces.js';
@@ -89,7 +90,7 @@ export class Rotator {
       throw error;
     }
     this.rotations++;
-    program.notice(`writing: ${file.path}: rotated to ${piece}`);
+    program.emit(FILE_ROTATED, { file: file.path, piece });
     this.#pieces.add(piece);
   }
 

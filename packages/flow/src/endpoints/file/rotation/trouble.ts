@@ -1,5 +1,6 @@
 import { reason } from 'mproxy-base';
 import type { Program } from '../../../program.js';
+import { TASK_FAILED, TASK_RESUMED } from '../events.js';
 
 /** A recurring failure, reported once until the operation succeeds again. */
 export class Trouble {
@@ -13,14 +14,15 @@ export class Trouble {
   ) {}
 
   failed(error: unknown): void {
-    const { what, path, advice } = this;
+    const { what: task, path: file, advice } = this;
     const why = reason(error);
-    if (!this.#error || reason(this.#error) !== why) this.program.loss(`${what}: ${path}: ${why}; ${advice}`);
+    if (!this.#error || reason(this.#error) !== why)
+      this.program.emit(TASK_FAILED, { task, file, reason: why, advice });
     this.#error = error as Error;
   }
 
   over(): void {
-    if (this.#error) this.program.notice(`${this.what}: ${this.path}: goes on`);
+    if (this.#error) this.program.emit(TASK_RESUMED, { task: this.what, file: this.path });
     this.#error = undefined;
   }
 

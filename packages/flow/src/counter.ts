@@ -1,0 +1,57 @@
+import { counted } from './events.js';
+
+/**
+ * The paths of all numbers in counts of a source or sink: `dropped`, `mold.lost`. A record with any keys is one counter, with
+ * a value for each of its labels.
+ */
+export type Paths<C> = {
+  [K in keyof C & string]-?: NonNullable<C[K]> extends number
+    ? K
+    : string extends keyof NonNullable<C[K]>
+      ? K
+      : `${K}.${keyof NonNullable<C[K]> & string}`;
+}[keyof C & string];
+
+/** A counter: what it counts, and its words. It never decreases, unless it is a gauge. */
+export interface Counter<C, E> {
+  /** One sentence. */
+  readonly help: string;
+  /** Its value is the present one. */
+  readonly gauge?: true;
+  /** As `--stats` shows it; undefined: not shown. */
+  readonly stats?: (count: number, counts: C, label: string) => string | undefined;
+  /** Given if it counts losses. */
+  readonly loss?: LossWords<C, E>;
+}
+
+/** How a report of losses reads: `NAME: LOST: REASON; REMEDY`. */
+export interface LossWords<C, E> {
+  /** Its place in the report. */
+  readonly order: number;
+  /** Whether it is a loss with these counts; default yes. */
+  readonly applies?: (counts: C) => boolean;
+  readonly lost: (count: number, endpoint: E, counts: C, label: string) => string;
+  readonly reason?: string | ((endpoint: E) => string);
+  readonly remedy?: (endpoint: E, label: string) => string | undefined;
+}
+
+/** Counters by their paths, in the order of `--stats`. */
+export type Counters<C, E = unknown> = { readonly [P in Paths<C>]: Counter<C, E> };
+
+/** The values of a counter with their labels; one without a label, none where the endpoint does not have it. */
+export function valuesOf(counts: object, path: string): [value: number, label: string][] {
+  const found = path
+    .split('.')
+    .reduce((at: unknown, key) => (at as Record<string, unknown> | undefined)?.[key], counts);
+  if (typeof found === 'number') return [[found, '']];
+  return Object.entries((found ?? {}) as Record<string, number>).map(([label, value]) => [value, label]);
+}
+
+/** @param words `line(s)` */
+export function always(words: string): (count: number) => string {
+  return (count) => counted(count, words);
+}
+
+export function ifAny(words: string): (count: number) => string | undefined {
+  return (count) => (count > 0 ? counted(count, words) : undefined);
+}

@@ -1,0 +1,124 @@
+import { reason, showBytes, showNumber } from 'mproxy-base';
+import { always, type Counters, ifAny } from './counter.js';
+import type { SinkCounts, SourceCounts } from './counts.js';
+import { MOLD_RECEIVED, MOLD_SENT } from './endpoints/mold/counters.js';
+import { counted } from './events.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+
+/** Limit on addresses listed in a report. */
+const MAX_PEERS = 4;
+
+const totals = (datagrams: number, { bytes }: { bytes: number }) =>
+  `${counted(datagrams, 'datagram(s)')} ${showBytes(bytes)}`;
+
+const nowAndEver = (words: string, now: number, ever = 0) =>
+  `${counted(now, words)} now ${showNumber(ever)} ever`;
+
+const dropped = (count: number) => `dropped ${counted(count, 'datagram(s)')}`;
+const isUdp = ({ connections }: SourceCounts) => !connections;
+/** Missing messages of a session are requested again. */
+const isFinal = ({ mold }: SourceCounts) => !mold;
+
+/** All counters of sources. */
+export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
+  datagrams: { help: 'Datagrams received, or made of a received stream.', stats: totals },
+  bytes: { help: 'Bytes of these datagrams.' },
+  empty: { help: 'Datagrams without payload.', stats: ifAny('empty datagram(s)') },
+  'connections.now': {
+    help: 'Connections at present.',
+    gauge: true,
+    stats: (now, { connections }) => nowAndEver('connection(s)', now, connections?.ever),
+  },
+  'connections.ever': { help: 'Connections since the start.' },
+  reconnects: { help: 'Times that an input was connected or opened again.', stats: ifAny('reconnect(s)') },
+  refused: {
+    help: 'Datagrams, or connections to a TCP listener, that were refused.',
+    stats: (count, { connections }) => ifAny(`refused ${connections ? 'connection' : 'datagram'}(s)`)(count),
+    // The listener reports refused connections.
+    loss: { order: 1, applies: isUdp, lost: dropped, reason: '--allow does not name their sender' },
+  },
+  timedOut: { help: 'Senders disconnected after --sender-timeout.', stats: ifAny('timed-out sender(s)') },
+  brokenLines: {
+    help: 'Lines cut short by a disconnect.',
+    stats: ifAny('broken line(s)'),
+    loss: { order: 6, lost: always('line(s) cut short by a disconnect') },
+  },
+  discarded: {
+    help: 'Messages discarded because they are too long or incomplete.',
+    stats: ifAny('discarded message(s)'),
+    loss: {
+      order: 5,
+      lost: always('message(s) discarded'),
+      reason: 'longer than 65,507 bytes, or cut short by a disconnect',
+    },
+  },
+  kernelDropped: {
+    help: 'Datagrams dropped by the kernel because the receive buffer was full.',
+    stats: ifAny('kernel drop(s)'),
+    loss: {
+      order: 2,
+      applies: isFinal,
+      lost: (count) => `the kernel ${dropped(count)}`,
+      reason: 'its receive buffer was full',
+      remedy: ({ advice }) => advice,
+    },
+  },
+  dropped: {
+    help: 'Datagrams dropped because this program did not keep up.',
+    stats: ifAny('dropped datagram(s)'),
+    loss: { order: 3, applies: isFinal, lost: dropped, reason: 'this program did not keep up' },
+  },
+  ...MOLD_RECEIVED,
+};
+
+/** All counters of sinks. */
+export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
+  datagrams: { help: 'Datagrams sent or written.', stats: totals },
+  bytes: { help: 'Bytes sent or written.' },
+  'clients.now': {
+    help: 'Clients at present.',
+    gauge: true,
+    stats: (now, { clients }) => nowAndEver('client(s)', now, clients?.ever),
+  },
+  'clients.ever': { help: 'Clients since the start.' },
+  'connections.now': { help: 'Connections to the destination at present.', gauge: true },
+  'connections.ever': { help: 'Connections to the destination since the start.' },
+  reconnects: { help: 'Times that the destination was connected again.' },
+  refused: { help: 'Clients refused.', stats: ifAny('refused client(s)') },
+  timedOut: {
+    help: 'Clients disconnected after --client-timeout.',
+    stats: ifAny('timed-out client(s)'),
+    loss: { order: 2, lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing` },
+  },
+  rotations: { help: 'Times that the file was rotated.', stats: ifAny('rotation(s)') },
+  dropped: {
+    help: 'Datagrams dropped because the sink or one of its clients did not take them.',
+    stats: ifAny('dropped datagram(s)'),
+    loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
+  },
+  errors: {
+    help: 'Errors by name.',
+    stats: (count, _counts, code) => `${code} ${count}`,
+    loss: {
+      order: 3,
+      lost: (count, { name }, { returned }, code) => {
+        const why = reason(Object.assign(new Error(code), { code }));
+        return `${why}${peers(name, code, returned)}, ${counted(count, 'time(s)')}`;
+      },
+      remedy: (sink, code) => sink.errorAdvice?.(code),
+    },
+  },
+  returned: { help: 'Those of the errors that the network returned later, by name and destination.' },
+  ...MOLD_SENT,
+};
+
+/** The destinations of returned errors, unless the sink's name already says it. */
+function peers(name: string, code: string, returned: Record<string, number>): string {
+  const all = Object.keys(returned).flatMap((key) => {
+    const [returnedCode, to = ''] = key.split(' ');
+    return returnedCode === code && !name.startsWith(to) ? [to] : [];
+  });
+  if (all.length === 0) return '';
+  return ` (for ${all.slice(0, MAX_PEERS).join(', ')}${all.length > MAX_PEERS ? ', ...' : ''})`;
+}

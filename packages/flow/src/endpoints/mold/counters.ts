@@ -1,0 +1,50 @@
+import { always, type Counters, ifAny } from '../../counter.js';
+import { MOLD_FLAG_NAMES } from './flags.js';
+
+/** What a source of `frame=mold` received: messages, except `gaps`, `asked` (requests sent) and `malformed` (packets). */
+export interface MoldReceived {
+  gaps: number;
+  asked: number;
+  repaired: number;
+  duplicates: number;
+  lost: number;
+  malformed: number;
+}
+
+/** What a session sent: messages; requests received and refused; packets retransmitted, and those not taken by the kernel. */
+export interface MoldSent {
+  messages: number;
+  requests: number;
+  refused: number;
+  answers: number;
+  unsent: number;
+}
+
+export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: string }> = {
+  'mold.gaps': { help: 'Gaps in the numbers of received messages.', stats: always('gap(s)') },
+  'mold.asked': { help: 'Retransmission requests sent.', stats: ifAny('request(s)') },
+  'mold.repaired': { help: 'Messages received by retransmission.', stats: ifAny('message(s) repaired') },
+  'mold.duplicates': { help: 'Messages received more than once.', stats: ifAny('duplicate(s)') },
+  'mold.lost': {
+    help: 'Messages given up because no retransmission arrived.',
+    stats: ifAny('message(s) lost'),
+    loss: {
+      order: 4,
+      lost: (_count, { lost = '' }) => lost,
+      remedy: () =>
+        `the sender can keep more (${MOLD_FLAG_NAMES.retain}), this side wait longer (${MOLD_FLAG_NAMES.repairTimeout})`,
+    },
+  },
+  'mold.malformed': { help: 'Datagrams that are no MoldUDP64 packets.', stats: ifAny('malformed packet(s)') },
+};
+
+export const MOLD_SENT: Counters<{ mold?: MoldSent }> = {
+  'mold.messages': { help: 'Messages of the session.', stats: always('message(s)') },
+  'mold.requests': { help: 'Retransmission requests received.', stats: ifAny('request(s)') },
+  'mold.refused': { help: 'Retransmission requests refused.', stats: ifAny('refused request(s)') },
+  'mold.answers': { help: 'Packets retransmitted.', stats: ifAny('packet(s) sent again') },
+  'mold.unsent': {
+    help: 'Retransmitted packets that the kernel did not take.',
+    stats: ifAny('of them not sent'),
+  },
+};
