@@ -2,10 +2,10 @@ import { rate, toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { READ } from 'mproxy-flow/endpoints/file/flags';
 import { LINGER, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
-import { TLS_CLIENT } from 'mproxy-flow/endpoints/tcp/flags';
 import { DESTINATIONS, FILES } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
+import { TLS_CLIENT } from 'mproxy-net/tls-flags';
 
 const ENDS = {
   path: addresses({

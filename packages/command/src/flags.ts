@@ -1,5 +1,5 @@
 import { type Flag, type FlagGroups, type FlagTable, flagName, text, toggle } from 'mproxy-base';
-import { ENGINE } from 'mproxy-flow/engine-flag';
+import { ENGINE } from 'mproxy-net/engine-flag';
 
 /** The flags that every command has. */
 const COMMON: FlagTable = {

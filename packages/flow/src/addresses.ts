@@ -1,4 +1,4 @@
-import { type Flag, type FlagGroups, firstGiven, listOf, usage } from 'mproxy-base';
+import { type Flag, type FlagGroups, firstGiven, flagName, listOf, usage } from 'mproxy-base';
 import type { AddressRule } from 'mproxy-net';
 import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
 import type { AnyValues, Endpoint, EndpointType, Role, Target } from './endpoint.js';
@@ -68,10 +68,20 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  for (const { table, unused } of sets) {
+  for (const { table, type, role, unused } of sets) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
-    if (given !== undefined) throw usage(given, 'given', ...unused);
+    const [why, advice = adviceFor(groups, type, role)] = unused;
+    if (given !== undefined) throw usage(given, 'given', why, advice);
   }
+}
+
+/** Names the flags whose addresses can be of a type in a role. */
+function adviceFor(groups: FlagGroups, type: EndpointType, role: Role | undefined): string | undefined {
+  const all = Object.values(groups).flatMap((table) => Object.entries(table)) as [string, AddressFlag][];
+  const names = all.filter(
+    ([, { accept, roles }]) => accept?.includes(type) && (role === undefined || roles.includes(role)),
+  );
+  return names.length > 0 ? `use ${names.map(([key, flag]) => flagName(key, flag)).join(' or ')}` : undefined;
 }
 
 /** `frame` is also that of `--tee`. */

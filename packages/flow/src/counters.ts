@@ -1,4 +1,5 @@
 import { reason, showBytes, showNumber } from 'mproxy-base';
+import { ALLOW_NAME } from 'mproxy-net/networks';
 import { always, type Counters, ifAny } from './counter.js';
 import type { SinkCounts, SourceCounts } from './counts.js';
 import { MOLD_RECEIVED, MOLD_SENT } from './endpoints/mold/counters.js';
@@ -36,7 +37,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     help: 'Datagrams, or connections to a TCP listener, that were refused.',
     stats: (count, { connections }) => ifAny(`refused ${connections ? 'connection' : 'datagram'}(s)`)(count),
     // The listener reports refused connections.
-    loss: { order: 1, applies: isUdp, lost: dropped, reason: '--allow does not name their sender' },
+    loss: { order: 1, applies: isUdp, lost: dropped, reason: `${ALLOW_NAME} does not name their sender` },
   },
   timedOut: { help: 'Senders disconnected after --sender-timeout.', stats: ifAny('timed-out sender(s)') },
   brokenLines: {

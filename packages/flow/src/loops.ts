@@ -1,5 +1,5 @@
 import { failure, MproxyError } from 'mproxy-base';
-import type { Engine } from 'mproxy-net';
+import { ENGINE_NAME, type Engine } from 'mproxy-net';
 import type { Target } from './endpoint.js';
 
 /**
@@ -34,7 +34,7 @@ export function forbidTwins(engine: Engine, inputs: Target[], outputs: Target[] 
       );
       if (received && seen.has(group) && seen.get(group) !== on?.name) {
         const why = `one group and port on two interfaces: the ${engine.name} engine cannot keep them apart`;
-        throw failure('MPROXY_GROUP', 'group', address.text, why, 'this needs --engine linux');
+        throw failure('MPROXY_GROUP', 'group', address.text, why, `this needs ${ENGINE_NAME} linux`);
       }
       seen.set(group, on?.name);
     }

@@ -1,7 +1,6 @@
 import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
-import { chooseEngine, type Engine, type EngineName } from 'mproxy-net';
+import { chooseEngine, ENGINE, ENGINE_NAME, type Engine, type EngineName } from 'mproxy-net';
 import type { Stats } from './counts.js';
-import { ENGINE } from './engine-flag.js';
 import type { EventDefinition, Fields, Notice } from './events.js';
 import * as events from './events.js';
 import { LossReport } from './loss-report.js';
@@ -247,7 +246,7 @@ export class Program {
       if (this.options.stats) this.emit(events.ENGINE_CHOSEN, { engine: engine.name, instead });
       return engine;
     } catch (error) {
-      throw failure('MPROXY_ENGINE', '--engine', name, error, 'use --engine node');
+      throw failure('MPROXY_ENGINE', ENGINE_NAME, name, error, `use ${ENGINE_NAME} node`);
     }
   }
 }

@@ -1,11 +1,12 @@
 import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { LINGER, MOLD_RECEIVE, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
-import { CLIENT_BUFFER, TLS_CLIENT, UPSTREAM } from 'mproxy-flow/endpoints/tcp/flags';
+import { CLIENT_BUFFER, UPSTREAM } from 'mproxy-flow/endpoints/tcp/flags';
 import { DATAGRAMS, DESTINATIONS, UPSTREAMS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
+import { TLS_CLIENT } from 'mproxy-net/tls-flags';
 
 const ENDS = {
   udpListenAddr: addresses({

@@ -3,7 +3,10 @@ import { type Flag, listOf, texts, usage } from 'mproxy-base';
 import { canonicalIp } from './address.js';
 import type { Network } from './datagrams.js';
 
-/** A flag whose values are networks, `192.168.0.0/16` or `fd00::/8`. None: every network. */
+/** `--allow`, for messages. */
+export const ALLOW_NAME = '--allow';
+
+/** The flag `--allow`, whose values are networks, `192.168.0.0/16` or `fd00::/8`. None: every network. */
 export function networks(help: string): Flag<string | string[], Network[], ''> {
   const read = (given: string | string[] | undefined, name: string) =>
     listOf(given).map((text) => parseNetwork(name, text));

@@ -1,29 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
-import { failure, listOf, usage } from 'mproxy-base';
+import { failure, usage, type ValuesOf } from 'mproxy-base';
+import { type TLS_CLIENT, TLS_NAMES, type TLS_SERVER } from './tls-flags.js';
 
-/** The flags of TLS listeners. */
-export interface TlsServerOptions {
-  /** Certificate files (PEM, each with its chain after it); the n-th belongs to the n-th key. */
-  tlsCert?: string | string[] | undefined;
-  tlsKey?: string | string[] | undefined;
-  /** CA certificates (PEM). If given, clients must present a certificate issued by one of them. */
-  tlsClientCa?: string | undefined;
-}
-
-/** The flags of TLS upstreams. */
-export interface TlsClientOptions {
-  /** CA certificates to trust instead of the system's and Node's (PEM). */
-  tlsCa?: string | undefined;
-  /** Client certificate (PEM), with its key. */
-  tlsCert?: string | undefined;
-  tlsKey?: string | undefined;
-  /** The server name to request (SNI) and verify instead of the host. */
-  tlsServername?: string | undefined;
-  /** Do not verify the peer. */
-  tlsInsecure?: boolean;
-}
+/** The values of the flags of TLS listeners, and of TLS connections. */
+export type TlsServerOptions = ValuesOf<{ tls: typeof TLS_SERVER }>;
+export type TlsClientOptions = ValuesOf<{ tls: typeof TLS_CLIENT }>;
 
 /** CA bundles of Debian and Alpine, Fedora and RHEL, openSUSE, FreeBSD and macOS. */
 const BUNDLES = [
@@ -49,16 +32,16 @@ export class TlsIdentities {
 
   /** @throws MPROXY_USAGE if certificates and keys do not pair; MPROXY_TLS if one is invalid */
   constructor(private readonly options: TlsServerOptions) {
-    this.#certs = listOf(options.tlsCert);
-    this.#keys = listOf(options.tlsKey);
+    this.#certs = options.tlsCert;
+    this.#keys = options.tlsKey;
     if (this.#certs.length === 0) {
-      throw usage('--tls-cert', 'missing', 'a tls:// listener needs a certificate and its key');
+      throw usage(TLS_NAMES.tlsCert, 'missing', 'a tls:// listener needs a certificate and its key');
     }
     if (this.#certs.length !== this.#keys.length) {
       throw usage(
-        '--tls-key',
+        TLS_NAMES.tlsKey,
         'missing or too many',
-        `${this.#certs.length} --tls-cert need as many --tls-key`,
+        `${this.#certs.length} ${TLS_NAMES.tlsCert} need as many ${TLS_NAMES.tlsKey}`,
       );
     }
     this.#identities = this.#read();
@@ -114,7 +97,8 @@ export class TlsIdentities {
 export function clientContext(options: TlsClientOptions): SecureContext {
   const { tlsCa, tlsCert, tlsKey } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw usage(tlsCert ? '--tls-key' : '--tls-cert', 'missing', '--tls-cert and --tls-key go together');
+    const { tlsCert: cert, tlsKey: key } = TLS_NAMES;
+    throw usage(tlsCert ? key : cert, 'missing', `${cert} and ${key} go together`);
   }
   const files = [tlsCert, tlsKey].filter((file) => file !== undefined);
   const ca = tlsCa === undefined ? systemRoots() : readAuthorities(tlsCa);

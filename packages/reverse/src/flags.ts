@@ -1,11 +1,12 @@
 import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { LINGER, MOLD_RECEIVE, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
-import { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_SERVER } from 'mproxy-flow/endpoints/tcp/flags';
+import { CLIENT_BUFFER, CLIENTS, SENDERS } from 'mproxy-flow/endpoints/tcp/flags';
 import { ACCEPTING, DATAGRAMS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
+import { TLS_SERVER } from 'mproxy-net/tls-flags';
 
 const INPUTS = {
   udpListenAddr: addresses({ accept: DATAGRAMS, roles: ['source'], help: 'listen on UDP or a group' }),

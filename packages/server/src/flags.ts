@@ -2,11 +2,12 @@ import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { FILE_MODE, ROTATION } from 'mproxy-flow/endpoints/file/flags';
 import { MOLD_RECEIVE } from 'mproxy-flow/endpoints/mold/flags';
-import { SENDERS, TLS_SERVER } from 'mproxy-flow/endpoints/tcp/flags';
+import { SENDERS } from 'mproxy-flow/endpoints/tcp/flags';
 import { FILES, LISTENERS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
+import { TLS_SERVER } from 'mproxy-net/tls-flags';
 
 const ENDS = {
   listenAddr: addresses({

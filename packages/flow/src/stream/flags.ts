@@ -1,4 +1,4 @@
-import { duration, integer, usage } from 'mproxy-base';
+import { duration, flagNames, integer, usage } from 'mproxy-base';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 
 /** Flags of what makes datagrams of a stream. */
@@ -12,9 +12,11 @@ export const STREAM = {
   }),
 };
 
+export const STREAM_NAMES = flagNames({ STREAM });
+
 /** @param frames those of all streams in the command @throws MPROXY_USAGE */
 export function checkFlushAfter(flushAfter: number | undefined, frames: string[]): void {
   if (flushAfter === undefined || frames.length === 0 || frames.some((frame) => frame !== 'octet-counted'))
     return;
-  throw usage('--flush-after', `${flushAfter}`, 'octet-counted messages are never sent unfinished');
+  throw usage(STREAM_NAMES.flushAfter, `${flushAfter}`, 'octet-counted messages are never sent unfinished');
 }

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { SocketAddress } from 'mproxy-base';
+import { ENGINE_NAME } from '../engine-flag.js';
 import type { NetInterface } from '../interfaces.js';
 
 /** Creates a socket that resolves no names: every address given to it is an IP address. */
@@ -46,6 +47,8 @@ export function dgramInterface(family: 4 | 6, { name, addresses }: NetInterface)
   const own = addresses.find((address) => address.family === 4);
   // libuv's IP_ADD_MEMBERSHIP identifies an interface by its address (ip(7): ip_mreq).
   if (!own)
-    throw new Error(`interface ${name} has no IPv4 address, which the node engine needs; use --engine linux`);
+    throw new Error(
+      `interface ${name} has no IPv4 address, which the node engine needs; use ${ENGINE_NAME} linux`,
+    );
   return own.address;
 }

@@ -1,9 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
-import { failure, MproxyError, usage } from 'mproxy-base';
+import { failure, flagNames, MproxyError, usage } from 'mproxy-base';
 import type { Engine } from 'mproxy-net';
 import { FileInput } from './file-input.js';
+import { READ } from './flags.js';
 import type { Input } from './input.js';
 import { TerminalInput } from './terminal-input.js';
 
@@ -29,7 +30,8 @@ export function openInput(path: string, { engine, baud, lends = false }: InputOp
     const stat = fstatSync(fd);
     if (stat.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' });
     if (isatty(fd)) return new TerminalInput(fd, stat, engine.makeRaw(fd, baud));
-    if (baud !== undefined) throw usage('--baud', path, 'not a serial device or terminal: it has no speed');
+    if (baud !== undefined)
+      throw usage(flagNames({ READ }).baud, path, 'not a serial device or terminal: it has no speed');
     if (stat.isFIFO()) return streamInput(new Socket({ fd, readable: true, writable: false }), stat);
     return new FileInput(fd, stat, lends);
   } catch (error) {

@@ -42,6 +42,7 @@ export const MOLD_FLAG_NAMES = {
   retain: flagName('retain', RETAIN_FLAG),
   repairTimeout: flagName('repairTimeout', REPAIR_TIMEOUT_FLAG),
   requestAddr: flagName('requestAddr', MOLD_RECEIVE.requestAddr),
+  linger: flagName('linger', LINGER.linger),
 };
 
 function session() {

@@ -3,6 +3,7 @@ import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import { HEADER, MESSAGE_HEADER } from 'mproxy-mold/packet';
 import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
+import { STREAM_NAMES } from '../../stream/flags.js';
 import { UDP_KEYS } from '../udp/type.js';
 import { LINGER, MOLD_RECEIVE, MOLD_SEND, NO_LINGER } from './flags.js';
 
@@ -28,7 +29,11 @@ export const mold: EndpointType<Address> = {
   ],
   check({ payload }, roles) {
     if (roles.includes('sink') && payload < MIN_PAYLOAD)
-      throw usage('--payload', String(payload), `not a whole number from ${MIN_PAYLOAD} to ${MAX_DATAGRAM}`);
+      throw usage(
+        STREAM_NAMES.payload,
+        String(payload),
+        `not a whole number from ${MIN_PAYLOAD} to ${MAX_DATAGRAM}`,
+      );
   },
   claims: ({ frame }) => frame === 'mold',
   parse: parseAddress,

@@ -9,6 +9,7 @@ import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
 import { CLIENT_CONNECTED, CLIENT_FAILED, CLIENT_LEFT } from './events.js';
+import { TCP_NAMES } from './flags.js';
 import { Listener } from './listener.js';
 
 /** Limit on the wait at close for clients to take their queued data, in milliseconds. */
@@ -35,7 +36,7 @@ export interface ClientsOptions {
  */
 export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
-  readonly dropReason = 'clients did not keep up; see --client-buffer';
+  readonly dropReason = `clients did not keep up; see ${TCP_NAMES.clientBuffer}`;
   readonly #clients = new Set<OutputQueue>();
   readonly #coalescer: Coalescer;
   readonly #listener: Listener;
@@ -54,7 +55,7 @@ export class ClientsSink implements Sink {
       allow: options.allow,
       identities: options.identities,
       most: options.maxClients,
-      mostFlag: '--max-clients',
+      mostFlag: TCP_NAMES.maxClients,
       notices: this.#notices,
       refused: () => {
         this.counts.refused++;

@@ -1,3 +1,4 @@
+import { TLS_NAMES } from 'mproxy-net/tls-flags';
 import { info, loss } from '../../events.js';
 
 export const CLIENT_CONNECTED = info(
@@ -57,5 +58,5 @@ export const DESTINATION_FAILED = info(
 export const CERTIFICATES_RELOADED = info('certificates_reloaded', 'tls: certificates read again');
 export const TLS_INSECURE = loss(
   'tls_insecure',
-  'tls: --tls-insecure: peers are not verified; anyone can pose as them',
+  `tls: ${TLS_NAMES.tlsInsecure}: peers are not verified; anyone can pose as them`,
 );

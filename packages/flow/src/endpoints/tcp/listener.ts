@@ -4,6 +4,7 @@ import { failure, reason, showAddress } from 'mproxy-base';
 import type { Answer, TlsIdentities } from 'mproxy-net';
 import {
   type Address,
+  ALLOW_NAME,
   canonicalIp,
   descriptorLimit,
   isMissing,
@@ -135,7 +136,7 @@ export class Listener {
   #refusal(socket: Socket, peer: string | undefined): { by: string; reason: string } | undefined {
     const { allow, most, mostFlag } = this.options;
     if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
-      return { by: '--allow', reason: '--allow does not name it' };
+      return { by: ALLOW_NAME, reason: `${ALLOW_NAME} does not name it` };
     const { size } = this.#sockets;
     if (size >= most) return { by: mostFlag, reason: `there are ${size} already (${mostFlag})` };
     const limit = this.#descriptors;

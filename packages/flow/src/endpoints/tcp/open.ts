@@ -2,12 +2,20 @@ import { readFileSync } from 'node:fs';
 import { BlockList, isIPv4 } from 'node:net';
 import { failure, type ValuesOf } from 'mproxy-base';
 import type { Frame } from 'mproxy-framing';
-import { type Address, clientContext, type Network, resolveAll, TlsIdentities } from 'mproxy-net';
+import {
+  type Address,
+  clientContext,
+  type Network,
+  resolveAll,
+  type TLS_CLIENT,
+  type TLS_SERVER,
+  TlsIdentities,
+} from 'mproxy-net';
 import type { AnyValues, Opener } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import { ClientsSink } from './clients.js';
 import { CERTIFICATES_RELOADED, TLS_INSECURE } from './events.js';
-import type { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_CLIENT, TLS_SERVER, UPSTREAM } from './flags.js';
+import { type CLIENT_BUFFER, type CLIENTS, type SENDERS, TCP_NAMES, type UPSTREAM } from './flags.js';
 import { TcpListenSource } from './senders.js';
 import { TcpSink } from './sink.js';
 import { TcpConnectSource } from './source.js';
@@ -28,12 +36,10 @@ type ListenValues = ValuesOf<{
 }> &
   StreamValues;
 
-const CLIENT_TIMEOUT_MS = 300_000;
-
 export const connections: Opener<Address> = {
   sharesSinks: true,
   async openSources(program, { address }, { payload, values }) {
-    const { flushAfter, idleTimeout = 0, once = false } = values as ConnectValues;
+    const { flushAfter, idleTimeout, once = false } = values as ConnectValues;
     const options = {
       payload,
       flushAfter,
@@ -58,7 +64,7 @@ export const listeners: Opener<Address> = {
   sharesSinks: true,
   resolve: (address, _role, signal) => resolveAll(address, signal),
   async openSources(program, { address, answers }, { all, payload, values }) {
-    const { flushAfter, maxSenders, senderTimeout = 0, allow } = values as ListenValues;
+    const { flushAfter, maxSenders, senderTimeout, allow } = values as ListenValues;
     const source = program.source(
       new TcpListenSource(program, address, {
         ...{ frame: frameOf(address), payload, flushAfter, maxSenders, senderTimeout },
@@ -72,7 +78,7 @@ export const listeners: Opener<Address> = {
     return [source];
   },
   async openSinks(program, targets, { values }) {
-    const { clientBuffer, clientTimeout = CLIENT_TIMEOUT_MS, maxClients, allow } = values as ListenValues;
+    const { clientBuffer, clientTimeout, maxClients, allow } = values as ListenValues;
     const all = targets.flatMap(({ answers }) => answers);
     const sinks: ClientsSink[] = [];
     for (const { address, answers } of targets) {
@@ -93,7 +99,7 @@ function readGreeting({ greeting = '', greetingFile }: ConnectValues): Buffer {
   try {
     return readFileSync(greetingFile);
   } catch (error) {
-    throw failure('MPROXY_FILE', '--greeting-file', greetingFile, error);
+    throw failure('MPROXY_FILE', TCP_NAMES.greetingFile, greetingFile, error);
   }
 }
 
@@ -112,7 +118,7 @@ export function blockList(allow: Network[] = []): BlockList | undefined {
 function identitiesOf(program: Program, { keys }: Address, values: AnyValues): TlsIdentities | undefined {
   if (!keys.tls) return undefined;
   return program.shared('tls identities', () => {
-    const identities = new TlsIdentities(values);
+    const identities = new TlsIdentities(values as ListenValues);
     program.onReload(() => {
       identities.reload();
       program.emit(CERTIFICATES_RELOADED, {});
@@ -126,6 +132,6 @@ function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
   return program.shared('tls client', () => {
     const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
     if (insecure) program.emit(TLS_INSECURE, {});
-    return { context: clientContext(values), servername, insecure };
+    return { context: clientContext(values as ConnectValues), servername, insecure };
   });
 }

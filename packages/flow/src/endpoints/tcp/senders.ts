@@ -9,6 +9,7 @@ import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
 import { SENDER_CONNECTED, SENDER_LEFT } from './events.js';
+import { TCP_NAMES } from './flags.js';
 import { Listener } from './listener.js';
 
 export interface TcpListenOptions {
@@ -53,7 +54,7 @@ export class TcpListenSource implements Source {
       allow: options.allow,
       identities: options.identities,
       most: options.maxSenders,
-      mostFlag: '--max-senders',
+      mostFlag: TCP_NAMES.maxSenders,
       notices: this.#notices,
       refused: () => {
         this.counts.refused++;
@@ -128,7 +129,7 @@ export class TcpListenSource implements Source {
         return;
       }
       this.counts.timedOut++;
-      const text = `sent nothing for ${showDuration(senderTimeout)}: disconnected (--sender-timeout)`;
+      const text = `sent nothing for ${showDuration(senderTimeout)}: disconnected (${TCP_NAMES.senderTimeout})`;
       socket.destroy(Object.assign(new Error(text), { code: 'MPROXY_SILENT' }));
     });
   }

@@ -8,7 +8,9 @@ import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
+import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { DESTINATION_CONNECTED, DESTINATION_FAILED } from './events.js';
+import { TCP_NAMES } from './flags.js';
 import { ResendQueue } from './resend-queue.js';
 
 /** Bytes queued at which a stream source waits. */
@@ -58,8 +60,8 @@ export class TcpSink implements Sink {
 
   get dropReason(): string {
     return this.options.waits
-      ? 'the connection did not take them before the end (--linger)'
-      : 'the connection did not keep up; see --client-buffer';
+      ? `the connection did not take them before the end (${MOLD_FLAG_NAMES.linger})`
+      : `the connection did not keep up; see ${TCP_NAMES.clientBuffer}`;
   }
 
   get name(): string {

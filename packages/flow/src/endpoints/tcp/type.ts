@@ -1,7 +1,8 @@
 import { type Address, parseAddress } from 'mproxy-net/address';
+import { TLS_CLIENT, TLS_SERVER } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
-import { CLIENT_BUFFER, CLIENTS, SENDERS, TLS_CLIENT, TLS_SERVER, UPSTREAM } from './flags.js';
+import { CLIENT_BUFFER, CLIENTS, SENDERS, UPSTREAM } from './flags.js';
 
 const NO_TCP = ['no TCP connection is sent to'] as const;
 const NO_TLS = ['no address is tls://', 'write tls://HOST:PORT'] as const;
@@ -15,7 +16,7 @@ export const tcp: EndpointType<Address> = {
   carries: 'stream',
   listens: [],
   flags: [
-    { table: UPSTREAM, role: 'source', unused: ['there is no TCP upstream', 'use --tcp-connect-addr'] },
+    { table: UPSTREAM, role: 'source', unused: ['there is no TCP upstream'] },
     { table: CLIENT_BUFFER, role: 'sink', unused: NO_TCP },
     { table: LINGER, role: 'sink', unused: NO_LINGER },
     { table: TLS_CLIENT, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },

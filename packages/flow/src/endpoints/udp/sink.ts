@@ -5,6 +5,7 @@ import {
   type Answer,
   broadcastAddresses,
   bufferAdvice,
+  ENGINE_NAME,
   type OwnSender,
   resolveBind,
   resolveFirst,
@@ -236,7 +237,7 @@ async function openSender({ program, address, answer, sending, signal }: Opening
   const { keys, text } = address;
   if (keys.tos !== undefined && !program.engine.setsTos) {
     const why = `the ${program.engine.name} engine cannot set the TOS byte`;
-    throw failure('MPROXY_ENGINE', 'tos', text, why, 'this needs --engine linux');
+    throw failure('MPROXY_ENGINE', 'tos', text, why, `this needs ${ENGINE_NAME} linux`);
   }
   const bind = keys.bind === undefined ? undefined : await resolveBind(keys.bind, family, signal);
   try {

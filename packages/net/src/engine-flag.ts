@@ -1,4 +1,4 @@
-import { choice } from 'mproxy-base';
+import { choice, flagNames } from 'mproxy-base';
 
 /** The flag of the engine, which all programs have. */
 export const ENGINE = {
@@ -7,3 +7,6 @@ export const ENGINE = {
     help: 'socket engine: batched system calls on Linux, or Node alone',
   }),
 };
+
+/** `--engine`, for messages. */
+export const ENGINE_NAME = flagNames({ ENGINE }).engine;

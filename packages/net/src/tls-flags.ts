@@ -1,0 +1,20 @@
+import { flagNames, text, texts, toggle } from 'mproxy-base';
+
+/** Flags of `tls://` connections. */
+export const TLS_CLIENT = {
+  tlsCa: text({ value: 'FILE', help: "trust these authorities instead of the system's" }),
+  tlsCert: text({ value: 'FILE', help: 'client certificate to present' }),
+  tlsKey: text({ value: 'FILE', help: 'its private key' }),
+  tlsServername: text({ value: 'NAME', help: "ask for and verify this name instead of the host's" }),
+  tlsInsecure: toggle({ help: 'do not verify the other side' }),
+};
+
+/** Flags of `tls://` listeners. */
+export const TLS_SERVER = {
+  tlsCert: texts({ value: 'FILE', help: 'certificate of the tls:// listeners; may repeat (SNI)' }),
+  tlsKey: texts({ value: 'FILE', help: 'its key; the n-th goes with the n-th certificate' }),
+  tlsClientCa: text({ value: 'FILE', help: 'require client certificates from these authorities' }),
+};
+
+/** The flags as the user writes them, for messages; those of both tables have one name. */
+export const TLS_NAMES = flagNames({ TLS_CLIENT, TLS_SERVER });
