@@ -162,7 +162,7 @@ t.test('counters of replies never decrease while the destination of a session mo
   t.equal(handle.stats().routes[0]!.sinks[0]!.mold!.unsent, 5);
 });
 
-t.test('counters of a session that is forgotten stay', (t) => {
+t.test('counters of a session that is forgotten stay, and the report of what it lost', (t) => {
   const notices = { emit: () => undefined } as unknown as NoticeLimit;
   const requests = () => ({ to: undefined, room: 1000 });
   const options = { name: 'in', fromStart: true, repairTimeout: 10_000, notices, requests, deliver() {} };
@@ -172,10 +172,13 @@ t.test('counters of a session that is forgotten stay', (t) => {
   session.tracker.abandon();
   const before = { ...table.counts };
   t.match(before, { gaps: 1, lost: 9 });
+  const { lost } = table;
+  t.match(lost, /^session S of 127\.0\.0\.1:1: messages 1 to 9 \(9 in all\)$/);
   session.over = true;
   table.forgetOld(RESOLVE_MS + 1);
   t.strictSame([...table.values()], []);
   t.strictSame(table.counts, before);
+  t.equal(table.lost, lost);
   t.end();
 });
 

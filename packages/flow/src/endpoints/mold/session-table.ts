@@ -21,6 +21,8 @@ const MIN_WINDOW = 128 * 1024;
 const MAX_SESSIONS = 1024;
 /** How long a finished session is remembered, lest a late duplicate start it again, in milliseconds. */
 const REMEMBER_MS = 60_000;
+/** Limit on forgotten sessions whose losses are listed. */
+const MAX_LOST = 8;
 
 /** Events for a program that ends with its sessions; see `Sessions`. */
 export interface SessionEvents {
@@ -56,6 +58,8 @@ export class SessionTable {
   readonly #sessions = new Map<string, Session>();
   /** The session of the last packet, usually also that of the next. */
   #latest: Session | undefined;
+  /** What forgotten sessions lost. */
+  readonly #forgottenLost: string[] = [];
   /** Whether a session was refused since the last one was forgotten. */
   #refused = false;
   /** Counts of forgotten sessions. */
@@ -74,6 +78,12 @@ export class SessionTable {
     const sum = { ...this.#forgottenCounts };
     for (const { tracker } of this.#sessions.values()) add(sum, tracker.counts);
     return sum;
+  }
+
+  /** The messages that were lost, by session; of forgotten sessions the last ones. */
+  get lost(): string {
+    const present = [...this.#sessions.values()].flatMap((session) => session.lost ?? []);
+    return [...this.#forgottenLost, ...present].join('; ');
   }
 
   /** The session of a packet, created if it is new; undefined beyond the limit. */
@@ -105,6 +115,8 @@ export class SessionTable {
     for (const [key, session] of this.#sessions) {
       if (!session.over || now - session.heardAt <= REMEMBER_MS) continue;
       add(this.#forgottenCounts, session.tracker.counts);
+      if (session.lost !== undefined && this.#forgottenLost.push(session.lost) > MAX_LOST)
+        this.#forgottenLost.shift();
       this.#sessions.delete(key);
       this.#latest = undefined;
       this.#refused = false;

@@ -70,7 +70,7 @@ export class MoldSource implements Source {
   }
 
   get lost(): string {
-    return [...this.#sessions.values()].flatMap((session) => session.lost ?? []).join('; ');
+    return this.#sessions.lost;
   }
 
   async run(deliver: Deliver): Promise<void> {
