@@ -74,7 +74,10 @@ t.test(
     to.connections[0]!.socket.resetAndDestroy();
     t.equal(await client.exited, 0, client.stderr);
     await until('the second ended', () => to.connections[1]?.ended === true);
-    t.match(client.stderr, /connection reset.*; data that it took last may be lost; trying again in/);
+    t.match(
+      client.stderr,
+      /connection reset.*; up to [\d.]+ [kM]?B that it took may be lost; trying again in/,
+    );
     const second = String(to.bytes(1));
     t.match(second, /^line \d+\n/, 'from the start of a line');
     const [, first] = /^line (\d+)\n/.exec(second)!;
@@ -135,6 +138,83 @@ t.test('it stops within a second while a destination takes nothing', async (t) =
   t.match(client.stderr, /lost: tcp:.*dropped 1 datagram: the connection did not take them before the end/);
 });
 
+/** A server whose connections are read slowly; what each brought is kept. */
+async function slowReader(t: Test, each: (socket: Socket, n: number) => void) {
+  const connections: { bytes: Buffer; error?: Error }[] = [];
+  const server = await tcpServer(t, (socket) => {
+    const connection: { bytes: Buffer; error?: Error } = { bytes: Buffer.alloc(0) };
+    connections.push(connection);
+    socket.on('error', (error) => {
+      connection.error = error;
+    });
+    const timer = setInterval(() => {
+      const chunk = socket.read(Math.min(65_536, socket.readableLength)) as Buffer | null;
+      if (chunk) connection.bytes = Buffer.concat([connection.bytes, chunk]);
+    }, 5);
+    socket.on('close', () => clearInterval(timer));
+    each(socket, connections.length);
+  });
+  return { ...server, connections };
+}
+
+t.test('a peer that ends its side while it is behind loses nothing of what it was given', async (t) => {
+  const to = await slowReader(t, (socket, n) => {
+    if (n === 1) setTimeout(() => socket.end(), 100);
+  });
+  // More than the buffers of both sockets hold.
+  const count = 20_000;
+  const line = (i: number) => `${String(i).padStart(7)}${'.'.repeat(992)}\n`;
+  const file = join(t.testdir(), 'large');
+  writeFileSync(file, Array.from({ length: count }, (_, i) => line(i)).join(''));
+  const client = start(t, 'client', [
+    '--path',
+    file,
+    '--server-addr',
+    `tcp://127.0.0.1:${to.port}`,
+    '--linger',
+    '30s',
+  ]);
+  t.equal(await client.exited, 0, client.stderr);
+  await until(
+    'the last line',
+    () => String(to.connections.at(-1)!.bytes.subarray(-1000)) === line(count - 1),
+  );
+  t.ok(to.connections.length > 1, `${to.connections.length} connections`);
+  const lines = to.connections.flatMap(({ bytes }) => String(bytes).split(/(?<=\n)/));
+  const got = new Set(lines.filter((one) => one.length === 1000).map((one) => Number(one.slice(0, 7))));
+  const missing = Array.from({ length: count }, (_, i) => i).filter((one) => !got.has(one));
+  t.strictSame(missing.slice(0, 5), [], `${missing.length} lines are missing`);
+});
+
+t.test('a peer that sends while it reads gets everything, to the end', async (t) => {
+  const to = await slowReader(t, (socket) => {
+    const chat = setInterval(() => socket.write('ok\n'), 2);
+    socket.on('close', () => clearInterval(chat));
+    socket.on('end', () => clearInterval(chat));
+  });
+  const client = start(t, 'client', [
+    '--path',
+    input(t),
+    '--server-addr',
+    `tcp://127.0.0.1:${to.port}`,
+    '--linger',
+    '20s',
+  ]);
+  t.equal(await client.exited, 0, client.stderr);
+  await until('all of it', () => to.connections[0]!.bytes.length === text.length);
+  t.equal(to.connections.length, 1);
+});
+
+t.test('a loss at a broken connection is reported with --quiet, too', async (t) => {
+  const to = await reader(t);
+  const args = ['--path', '-', '--quiet', '--server-addr', `tcp://127.0.0.1:${to.port}`];
+  const client = start(t, 'client', args);
+  client.child.stdin!.write('one\n');
+  await until('the line', () => String(to.bytes(0)) === 'one\n');
+  to.connections[0]!.socket.resetAndDestroy();
+  await client.says(/connection reset.*; up to 4 B that it took may be lost/);
+});
+
 t.test('flags that no address uses are refused', async (t) => {
   for (const [args, error] of [
     [
@@ -148,6 +228,8 @@ t.test('flags that no address uses are refused', async (t) => {
     [['--server-addr', 'tcp://127.0.0.1:9,frame=mold'], 'frame=mold cannot be used here'],
     [['--server-addr', 'tcp://127.0.0.1:9,ttl=1'], 'unknown key "ttl"'],
     [['--server-addr', 'nothing://127.0.0.1:9'], 'nothing:// cannot be used here; known here: udp, tcp, tls'],
+    [['--server-addr', 'tcp://239.1.1.1:9'], 'a multicast group, which TCP does not have'],
+    [['--tee', '--rate', '1Mbps'], '--rate: 1Mbps: there is no destination'],
     [['--server-addr', 'tcp://127.0.0.1:9,tls'], 'tcp:// and tls=yes contradict each other'],
   ] as const) {
     const client = start(t, 'client', ['--path', '-', ...args]);

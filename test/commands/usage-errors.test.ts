@@ -116,6 +116,7 @@ const CASES: Record<string, Case[]> = {
       '--once',
     ],
   ],
+  'an empty value': [['reverse', '--tcp-output-addr 127.0.0.1:0 --multicast-addr ', '--multicast-addr']],
   'a missing --path': [
     ['client', '--server-addr 127.0.0.1:9', '--path'],
     ['server', '--listen-addr 127.0.0.1:0', '--path'],

@@ -52,19 +52,23 @@ t.test('a TCP destination that does not read loses whole datagrams, and delays n
   const chunks: Buffer[] = [];
   sockets[0]!.on('data', (chunk) => chunks.push(chunk));
   sockets[0]!.resume();
-  await udpSend(port, ['the end\n']);
-  await until('the end', () => String(chunks.at(-1) ?? '').endsWith('the end\n'));
-  const got = String(Buffer.concat(chunks))
-    .split(/(?<=\n)/)
-    .slice(0, -1);
+  // The first may find the queue still full.
+  let ends = 0;
+  await until('the end', async () => {
+    await udpSend(port, ['the end\n']);
+    ends++;
+    return String(chunks.at(-1) ?? '').endsWith('the end\n');
+  });
+  t.equal(await forward.stop(), 0, forward.stderr);
+  const lines = String(Buffer.concat(chunks)).split(/(?<=\n)/);
+  const got = lines.filter((line) => line !== 'the end\n');
   t.ok(got.length < total, `${got.length} of ${total}`);
   t.ok(
     got.every((line) => line === datagram(Number(line.slice(0, 7)))),
     'all of them whole',
   );
-  t.equal(await forward.stop(), 0, forward.stderr);
   const dropped = [
     ...forward.stderr.matchAll(/dropped ([\d,]+) datagrams?: the connection did not keep up/g),
   ].at(-1)![1]!;
-  t.equal(Number(dropped.replaceAll(',', '')) + got.length, total, 'the others are counted');
+  t.equal(Number(dropped.replaceAll(',', '')) + lines.length, total + ends, 'the others are counted');
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { start } from '../support/command.js';
@@ -76,9 +76,28 @@ t.test('a sender is refused that --allow does not name, or that is one too many'
 t.test('several listeners write a file each, named without the scheme', async (t) => {
   const file = join(t.testdir(), 'out');
   const server = start(t, 'server', [
-    ...['--path', file, '--listen-addr', 'tcp://127.0.0.1:0', '--listen-addr', '127.0.0.2:0'],
+    ...['--path', file, '--listen-addr', 'TCP://127.0.0.1:0', '--listen-addr', '127.0.0.2:0'],
   ]);
   (await tcpClient(t, await server.port(0))).socket.end('by tcp\n');
   await until('its file', () => readFileSync(`${file}.127.0.0.1:0`, 'utf8') === 'by tcp\n');
   t.equal(readFileSync(`${file}.127.0.0.2:0`, 'utf8'), '');
 });
+
+t.test(
+  'flags of streams need a stream, and a TLS listener its certificate, before a file is made',
+  async (t) => {
+    const file = join(t.testdir(), 'out');
+    for (const [args, error] of [
+      [
+        ['--listen-addr', '127.0.0.1:0', '--flush-after', '1s'],
+        '--flush-after: given: no stream is split into datagrams',
+      ],
+      [['--listen-addr', 'tls://127.0.0.1:0'], '--tls-cert: missing'],
+    ] as const) {
+      const server = start(t, 'server', ['--path', file, ...args]);
+      t.equal(await server.exited, 2, args.join(' '));
+      t.match(server.stderr, error);
+      t.notOk(existsSync(file));
+    }
+  },
+);

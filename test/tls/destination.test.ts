@@ -75,6 +75,35 @@ t.test('a TLS destination gets the file, and is shown the certificate of the cli
   t.strictSame(to.names, ['client.test']);
 });
 
+t.test(
+  'a TLS destination that asks for a certificate in vain is a failed connect, and gets nothing',
+  async (t) => {
+    const authority = await Authority.make(t);
+    const pair = await authority.sign({ ips: ['127.0.0.1'] });
+    const file = join(t.testdir(), 'out');
+    const server = start(t, 'server', [
+      ...['--path', file, '--listen-addr', 'tls://127.0.0.1:0', '--tls-client-ca', authority.file],
+      ...['--tls-cert', pair.certFile, '--tls-key', pair.keyFile],
+    ]);
+    const to = `tls://127.0.0.1:${await server.port()}`;
+    const client = start(t, 'client', [
+      '--path',
+      '-',
+      '--server-addr',
+      to,
+      '--tls-ca',
+      authority.file,
+      '--linger',
+      '1s',
+    ]);
+    client.child.stdin!.end('lost\n');
+    t.equal(await client.exited, 1, client.stderr);
+    t.match(client.stderr, /certificate required; trying again in|trying again in/);
+    t.notMatch(client.stderr, 'connected to');
+    t.match(client.stderr, '1 datagram not sent');
+  },
+);
+
 t.test('a server accepts TLS senders, and reads the certificate again on SIGHUP', async (t) => {
   const authority = await Authority.make(t);
   const pair = await authority.sign({ dns: ['collector.test'] });

@@ -82,7 +82,11 @@ export function readFlags<G extends FlagGroups>(
   const values: Record<string, unknown> = {};
   const all = Object.values(groups).flatMap((table) => Object.entries(table));
   const known = new Set(all.map(([key, flag]) => optionName(key, flag)));
-  const unknown = others && Object.keys(given).find((name) => !known.has(name) && !others.includes(name));
+  const unknown =
+    others &&
+    Object.keys(given).find(
+      (name) => given[name] !== undefined && !known.has(name) && !others.includes(name),
+    );
   if (unknown !== undefined) throw usage(unknown, 'given', 'there is no such option');
   for (const late of [undefined, true])
     for (const [key, flag] of all)
@@ -157,7 +161,11 @@ export function texts<const D extends Definition & { value: string }>(
 export function toggle<const D extends Omit<Definition, 'value'>>(
   definition: D,
 ): Flag<boolean, boolean, NameOf<D>> {
-  const read = (given: boolean | undefined) => given === true;
+  const read = (given: boolean | undefined, name: string) => {
+    if (given !== undefined && typeof given !== 'boolean')
+      throw usage(name, String(given), 'neither true nor false');
+    return given === true;
+  };
   return { ...definition, name: definition.name ?? '', read } as never;
 }
 

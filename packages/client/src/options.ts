@@ -20,6 +20,8 @@ export function readOptions(options: ClientOptions) {
   const isStdin = path.address.text === '-';
   if (serverAddr.length === 0 && !tee)
     throw usage(NAMES.serverAddr, 'missing', 'there is nowhere to send', `or use ${NAMES.tee}`);
+  if (values.rate && serverAddr.length === 0)
+    throw usage(NAMES.rate, options.rate!, 'there is no destination', `use ${NAMES.serverAddr}`);
   if (follow && isStdin) throw usage(NAMES.follow, '-', 'stdin cannot be followed', 'give its path');
   if (baud !== undefined && isStdin) throw usage(NAMES.baud, '-', 'stdin keeps its mode', 'give its path');
   if (fromEnd && !follow) throw usage(NAMES.fromEnd, 'given', `it needs ${NAMES.follow}`);
@@ -28,9 +30,9 @@ export function readOptions(options: ClientOptions) {
   if (frames.size > 1)
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
   const frame = [...frames][0] ?? values.frame ?? 'lines';
-  if (frame === 'mold' && datagrams.length === 0)
+  if (frame === 'mold' && datagrams.length === 0 && serverAddr.length > 0)
     throw usage(NAMES.frame, frame, 'no address is UDP', 'mold is for UDP alone; use lines, line or raw');
   checkUses(FLAGS, options, values, [[path, 'source'], ...serverAddr.map((to) => [to, 'sink'] as const)]);
-  checkFlushAfter(values.flushAfter, [frame]);
+  checkFlushAfter(options.flushAfter, [frame]);
   return { ...values, frame };
 }

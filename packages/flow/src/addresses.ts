@@ -38,8 +38,8 @@ export function addresses<const D extends AddressDefinition>(definition: D): Add
     ...{ value: value ?? 'ADDR', help, accept, roles, late: true },
     ...(!single && { repeats: true }),
     read: (given, flag, before) => {
-      const texts = listOf(given || definition.default);
-      if (texts.length === 0 && required) throw usage(flag, 'missing', ...required);
+      const texts = listOf(given ?? definition.default);
+      if (required && (texts.length === 0 || texts[0] === '')) throw usage(flag, 'missing', ...required);
       if (single && texts.length > 1) throw usage(flag, texts.join(' '), 'given more than once');
       return texts.map((text) => parse(text, flag, definition, defaults(before)));
     },
@@ -56,8 +56,7 @@ export type Uses = (readonly [Endpoint, ...Role[]])[];
 
 /** Checks the values that the types of addresses use, and rejects flags that none of them uses. @throws MPROXY_USAGE */
 export function checkUses(groups: FlagGroups, options: object, values: AnyValues, uses: Uses): void {
-  for (const [{ type }, ...roles] of uses) type.check?.(values, roles);
-  forbidUnusedKeys(options, uses);
+  for (const [{ type, address }, ...roles] of uses) type.check?.(values, roles, address);
   const types = new Set(addressFlags(groups).flatMap(({ accept }) => accept));
   const sets = [...types].flatMap((type) => (type.flags ?? []).map((set) => ({ type, ...set })));
   const isUsed = ({ type, role, appliesTo }: (typeof sets)[number]) =>
@@ -82,15 +81,6 @@ function adviceFor(groups: FlagGroups, type: EndpointType, role: Role | undefine
     ([, { accept, roles }]) => accept?.includes(type) && (role === undefined || roles.includes(role)),
   );
   return names.length > 0 ? `use ${names.map(([key, flag]) => flagName(key, flag)).join(' or ')}` : undefined;
-}
-
-/** `frame` is also that of `--tee`. */
-function forbidUnusedKeys(options: object, uses: Uses): void {
-  const { frame: _frame, ...others } = KEYS;
-  const taken = new Set(uses.flatMap(([{ type }, ...roles]) => typeKeys(type, roles)));
-  const unused = Object.entries(others).filter(([key]) => !taken.has(key as KeyName));
-  const given = firstGiven(Object.fromEntries(unused), options);
-  if (given !== undefined) throw usage(given, 'given', 'no address of this command takes it');
 }
 
 /** Resolves addresses. @throws MPROXY_RESOLVE; the signal's reason */

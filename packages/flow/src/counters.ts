@@ -83,9 +83,13 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: (now, { clients }) => nowAndEver('client(s)', now, clients?.ever),
   },
   'clients.ever': { help: 'Clients since the start.' },
-  'connections.now': { help: 'Connections to the destination at present.', gauge: true },
+  'connections.now': {
+    help: 'Connections to the destination at present.',
+    gauge: true,
+    stats: (now, { connections }) => nowAndEver('connection(s)', now, connections?.ever),
+  },
   'connections.ever': { help: 'Connections to the destination since the start.' },
-  reconnects: { help: 'Times that the destination was connected again.' },
+  reconnects: { help: 'Times that the destination was connected again.', stats: ifAny('reconnect(s)') },
   refused: { help: 'Clients refused.', stats: ifAny('refused client(s)') },
   timedOut: {
     help: 'Clients disconnected after --client-timeout.',

@@ -32,7 +32,7 @@ export interface EndpointType<A extends AnyAddress = any> {
   /** Among types of one scheme, the first whose `claims` is true of an address has it. Default: true. */
   claims?(keys: Keys): boolean;
   /** Checks values of flags that the type uses. @throws MPROXY_USAGE */
-  check?(values: AnyValues, roles: readonly Role[]): void;
+  check?(values: AnyValues, roles: readonly Role[], address: A): void;
   /** No I/O. @throws MPROXY_USAGE */
   parse(text: string, rule: AddressRule, defaults: Keys): A;
   load(): Promise<Opener<A>>;

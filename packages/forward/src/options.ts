@@ -21,7 +21,7 @@ const isMold = ({ type }: Endpoint) => type.name === 'mold';
 export function readOptions(options: ForwardOptions) {
   const values = readFlags(FLAGS, options, COMMON_OPTIONS);
   const { udpListenAddr: listens, udpDownstreamAddr: downstreams, tcpConnectAddr: upstreams } = values;
-  const { once, greeting, greetingFile, allow, flushAfter } = values;
+  const { once, greeting, greetingFile, allow } = values;
   if (listens.length + upstreams.length === 0)
     throw usage(NAMES.udpListenAddr, 'missing', 'there is no source', `or use ${NAMES.tcpConnectAddr}`);
   const receives = listens.some(isMold);
@@ -49,7 +49,7 @@ export function readOptions(options: ForwardOptions) {
   ];
   checkUses(FLAGS, options, values, uses);
   checkFlushAfter(
-    flushAfter,
+    options.flushAfter,
     upstreams.map(({ address }) => address.keys.frame ?? 'lines'),
   );
   return values;

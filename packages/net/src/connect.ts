@@ -1,11 +1,13 @@
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type SecureContext } from 'node:tls';
+import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls';
 import { showAddress, throwInternal } from 'mproxy-base';
 import { type Address, lacksZone, zoneNeeded } from './address.js';
 import { familyOf, lookUp, resolveBind, zoneOf } from './resolve.js';
 
 /** Limit on connecting to one address, the TLS handshake included, in milliseconds. */
 const CONNECT_MS = 10_000;
+/** How long a server's session ticket is awaited, in milliseconds. */
+const ACCEPT_MS = 300;
 /** Idle time before the first keepalive probe, in milliseconds. */
 const KEEPALIVE_MS = 30_000;
 
@@ -38,6 +40,34 @@ export async function connectTcp(
     }
   }
   throw lastError;
+}
+
+/**
+ * With TLS 1.3 a client is connected before the server has verified it (RFC 8446, section 2): waits for the server's first
+ * message, its session ticket, or a moment where it sends none.
+ * @throws the error, or why the connection ended
+ */
+export async function untilAccepted(socket: Socket, signal: AbortSignal): Promise<void> {
+  if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return;
+  await new Promise<void>((resolve, reject) => {
+    const accepted = () => {
+      clearTimeout(timer);
+      socket.off('session', accepted);
+      for (const event of ['error', 'close']) socket.off(event, ended);
+      signal.removeEventListener('abort', accepted);
+      // 'session' is emitted inside SSL_read: a write there would corrupt the connection.
+      setImmediate(resolve);
+    };
+    const ended = (error?: Error | boolean) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', accepted);
+      reject(error instanceof Error ? error : new Error('closed by the server after the handshake'));
+    };
+    const timer = setTimeout(accepted, ACCEPT_MS);
+    socket.on('session', accepted);
+    for (const event of ['error', 'close']) socket.on(event, ended);
+    signal.addEventListener('abort', accepted, { once: true });
+  });
 }
 
 /** The remote address of a connection. */

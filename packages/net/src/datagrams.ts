@@ -21,6 +21,8 @@ export interface Engine {
    * @throws the system's error, or one that says why the speed cannot be set
    */
   makeRaw(fd: number, baud?: number): () => void;
+  /** Bytes of a TCP socket that its peer did not acknowledge (tcp(7), SIOCOUTQ); undefined if that cannot be read. */
+  unacknowledged?(fd: number): number | undefined;
   /** Makes `to` a duplicate of `from`, atomically for all threads (dup2(2)); only on some engines. */
   redirect?(from: number, to: number): void;
   /** Allocates the pages of unused memory, cheaper than one page fault each. Only where supported. */

@@ -1,4 +1,4 @@
-import { flagNames, text, texts, toggle } from 'mproxy-base';
+import { flagNames, text, texts, toggle, usage } from 'mproxy-base';
 
 /** Flags of `tls://` connections. */
 export const TLS_CLIENT = {
@@ -18,3 +18,11 @@ export const TLS_SERVER = {
 
 /** The flags as the user writes them, for messages; those of both tables have one name. */
 export const TLS_NAMES = flagNames({ TLS_CLIENT, TLS_SERVER });
+
+/** Checks the certificates of TLS listeners: each needs its key. @throws MPROXY_USAGE */
+export function checkPairs({ tlsCert = [], tlsKey = [] }: { tlsCert?: string[]; tlsKey?: string[] }): void {
+  const { tlsCert: cert, tlsKey: key } = TLS_NAMES;
+  if (tlsCert.length === 0) throw usage(cert, 'missing', 'a tls:// listener needs a certificate and its key');
+  if (tlsCert.length !== tlsKey.length)
+    throw usage(key, 'missing or too many', `${tlsCert.length} ${cert} need as many ${key}`);
+}

@@ -30,20 +30,10 @@ export class TlsIdentities {
   /** Read and checked together, and replaced as a whole. */
   #identities: readonly Identity[];
 
-  /** @throws MPROXY_USAGE if certificates and keys do not pair; MPROXY_TLS if one is invalid */
+  /** @param options certificates and keys that pair @throws MPROXY_TLS if one is invalid */
   constructor(private readonly options: TlsServerOptions) {
     this.#certs = options.tlsCert;
     this.#keys = options.tlsKey;
-    if (this.#certs.length === 0) {
-      throw usage(TLS_NAMES.tlsCert, 'missing', 'a tls:// listener needs a certificate and its key');
-    }
-    if (this.#certs.length !== this.#keys.length) {
-      throw usage(
-        TLS_NAMES.tlsKey,
-        'missing or too many',
-        `${this.#certs.length} ${TLS_NAMES.tlsCert} need as many ${TLS_NAMES.tlsKey}`,
-      );
-    }
     this.#identities = this.#read();
   }
 

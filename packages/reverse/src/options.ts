@@ -42,7 +42,7 @@ export function readOptions(options: ReverseOptions) {
   ];
   checkUses(FLAGS, options, values, uses);
   checkFlushAfter(
-    values.flushAfter,
+    options.flushAfter,
     tcpListenAddr.map(({ address }) => address.keys.frame ?? 'lines'),
   );
   return { ...values, hasInputs, readsGroup };

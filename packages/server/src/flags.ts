@@ -4,7 +4,7 @@ import { FILE_MODE, ROTATION } from 'mproxy-flow/endpoints/file/flags';
 import { MOLD_RECEIVE } from 'mproxy-flow/endpoints/mold/flags';
 import { SENDERS } from 'mproxy-flow/endpoints/tcp/flags';
 import { FILES, LISTENERS } from 'mproxy-flow/endpoints/types';
-import { STREAM } from 'mproxy-flow/stream/flags';
+import { FLUSH_AFTER } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
 import { TLS_SERVER } from 'mproxy-net/tls-flags';
@@ -36,7 +36,7 @@ export const FLAGS = {
     tee: toggle({ short: '-t', help: 'copy what is received to stdout' }),
   },
   'Rotation, to FILE.YYYYMMDD-HHMMSS.mmm (local time)': ROTATION,
-  'TCP listeners': { ...SENDERS, flushAfter: STREAM.flushAfter },
+  'TCP listeners': { ...SENDERS, ...FLUSH_AFTER },
   'TLS listeners': TLS_SERVER,
   'Nothing lost (--frame mold)': {
     once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),

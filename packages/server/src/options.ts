@@ -49,7 +49,7 @@ export function readOptions(options: ServerOptions) {
   ]);
   const streams = listenAddr.filter(({ type }) => type.carries === 'stream');
   checkFlushAfter(
-    values.flushAfter,
+    options.flushAfter,
     streams.map(({ address }) => address.keys.frame ?? 'lines'),
   );
   return { ...values, paths, frames, teeFrame };
@@ -61,9 +61,10 @@ const NAMING_KEYS = /^(interface|source)=/;
 /** The part of an address that names its file; characters that the file system rejects become `_`. */
 function fileName(text: string): string {
   const [hostPort = '', ...keys] = text.split(',');
-  const name = [hostPort.replace(/^[a-z]+:\/\//, ''), ...keys.filter((key) => NAMING_KEYS.test(key))].join(
-    ',',
-  );
+  const name = [
+    hostPort.replace(/^[a-z][a-z0-9+.-]*:\/\//i, ''),
+    ...keys.filter((key) => NAMING_KEYS.test(key)),
+  ].join(',');
   const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
   return name.replace(forbidden, '_');
 }

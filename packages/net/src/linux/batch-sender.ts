@@ -101,6 +101,13 @@ export class BatchSender {
     }
   }
 
+  /** Sends unsent datagrams once more; those that find no room are dropped. */
+  finish(): void {
+    this.retry();
+    for (const { bytes, segment } of this.#unsent.take())
+      this.counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
+  }
+
   #add(offset: number, length: number, segment: number): void {
     if (this.left.length > 0) {
       this.#keep(offset, length, segment);

@@ -5,6 +5,7 @@ import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
 import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
+import { unacknowledged } from './socket.js';
 import { makeRaw } from './termios.js';
 
 /** The engine for Linux: batched system calls through an FFI. @throws when this machine cannot load it */
@@ -24,6 +25,7 @@ export function linuxEngine(): Engine {
     openRequestSocket: async (options) => openRequestSocket(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
     makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
+    unacknowledged: (fd) => unacknowledged(libc, fd),
     populate: (memory) => populate(libc, memory),
   };
 }

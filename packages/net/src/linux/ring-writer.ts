@@ -1,12 +1,12 @@
 import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
 import type { BatchReceiver } from './batch-receiver.js';
 import { POSTED, QUIT } from './commands.js';
-import { CAPACITY, type Ring } from './ring.js';
+import type { Ring } from './ring.js';
 
 /** Longest wait for a full ring, in milliseconds: the event loop may pause this long to collect garbage. */
 const MAX_WAIT_MS = 100;
-/** Space that a socket with full batches leaves to others. */
-const RESERVE = CAPACITY / 4;
+/** Part of the ring that a socket with full batches leaves to others. */
+const RESERVED = 1 / 4;
 
 /** A thread's end of the ring to the event loop. */
 export class RingWriter {
@@ -32,7 +32,7 @@ export class RingWriter {
    */
   write(batch: Batch, owner: number, names: BatchReceiver | undefined): number {
     this.ring.owner = owner;
-    this.ring.reserve = this.shared && batch.count === BATCH_CAPACITY ? RESERVE : 0;
+    this.ring.reserve = this.shared && batch.count === BATCH_CAPACITY ? this.ring.capacity * RESERVED : 0;
     this.dropped = 0;
     let written = 0;
     for (let i = 0; i < batch.count; i++) {

@@ -2,8 +2,9 @@ import { Batch } from 'mproxy-framing';
 import { NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Senders } from './senders.js';
 
-/** Bytes of data. */
-export const CAPACITY = 4 * 1024 * 1024;
+/** Bytes of data, of one socket and of many. Pages that were never written to take no memory. */
+const SINGLE_CAPACITY = 4 * 1024 * 1024;
+export const CAPACITY = 32 * 1024 * 1024;
 /**
  * Before each entry: a word of its length and whether it has a sender, one of its segment size (low half) and
  * owner (high half), then the sender, if any. Data is padded to 8 bytes.
@@ -22,6 +23,7 @@ const RESTART = 1024 * 1024;
 const WRITTEN = 0;
 const READ = 1;
 const ASLEEP = 2;
+const LIMIT = 3;
 
 /**
  * Passes datagrams in order from one writing thread to one reading thread, without locks. Bounded: an entry
@@ -43,6 +45,17 @@ export class Ring {
     this.#bytes = Buffer.from(buffer, 64);
     this.#words = new Uint32Array(buffer, 64);
     if (this.#bytes.length !== CAPACITY) throw new RangeError('not a ring');
+    Atomics.compareExchange(this.#state, LIMIT, 0, CAPACITY);
+  }
+
+  /** Bytes that fit. */
+  get capacity(): number {
+    return this.#state[LIMIT]!;
+  }
+
+  /** Before anything is written: one socket needs less. */
+  shrink(): void {
+    Atomics.store(this.#state, LIMIT, SINGLE_CAPACITY);
   }
 
   get empty(): boolean {
@@ -65,8 +78,9 @@ export class Ring {
     const size = header + ((length + 7) & ~7);
     const read = Atomics.load(this.#state, READ);
     let at = Atomics.load(this.#state, WRITTEN);
-    if (this.reserve > 0 && unread(read, at) + size > CAPACITY - this.reserve) return false;
-    if (at >= read && (at + size + HEADER > CAPACITY || (at === read && at > RESTART))) {
+    const { capacity } = this;
+    if (this.reserve > 0 && unread(read, at, capacity) + size > capacity - this.reserve) return false;
+    if (at >= read && (at + size + HEADER > capacity || (at === read && at > RESTART))) {
       // The entry goes to the start, and must end before the read position.
       if (read <= size) return false;
       this.#words[at >> 2] = WRAP;
@@ -154,6 +168,6 @@ export class Ring {
   }
 }
 
-function unread(read: number, written: number): number {
-  return written >= read ? written - read : CAPACITY - read + written;
+function unread(read: number, written: number, capacity: number): number {
+  return written >= read ? written - read : capacity - read + written;
 }

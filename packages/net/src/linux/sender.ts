@@ -190,9 +190,7 @@ export class LinuxSender implements Sender {
   async close(): Promise<void> {
     if (this.#closed) return;
     await this.#drained();
-    for (const { bytes, segment } of this.#batchSender.left) {
-      this.#counts.dropped += segment === 0 ? 1 : Math.ceil(bytes.length / segment);
-    }
+    this.#batchSender.finish();
     this.#stopUpkeep();
     this.#collect();
     this.#closed = true;

@@ -35,6 +35,8 @@ export interface ThreadParts {
   /** Allocated by the first that writes to a file. */
   vectors: () => IoVectors;
   ring: RingWriter;
+  /** Whether the thread serves one socket alone: a send may then block while the buffer of a destination is full. */
+  single: boolean;
 }
 
 /** Moves datagrams from one socket to its sinks, a batch at a time. */
@@ -59,7 +61,7 @@ export class SocketReader {
     readonly task: ReceiverTask,
     handOver: (file: number, piece: HandedOver) => void,
   ) {
-    const { libc, vectors } = parts;
+    const { libc, vectors, single } = parts;
     const { ignored, allow, roomy, tellsSenders, sockets, files, delivers, counts } = task;
     this.#counts = new SharedCounts(counts);
     this.#filter = new SenderFilter(ignored, allow);
@@ -71,7 +73,7 @@ export class SocketReader {
       const readErrors = () => queue.read();
       return new BatchSender(libc, fd, counts, {
         waits,
-        blocks: !waits,
+        blocks: single && !waits,
         readErrors,
         name: name && Buffer.from(name),
       });
@@ -111,6 +113,21 @@ export class SocketReader {
     if (discard) this.#counts.dropped += batch.datagrams;
     else this.#deliver();
     return result;
+  }
+
+  /** Whether datagrams wait for room in the buffer of a destination. */
+  get backlogged(): boolean {
+    return this.#senders.some(({ left }) => left.length > 0);
+  }
+
+  /** Sends what waits for room. */
+  retry(): void {
+    for (const sender of this.#senders) sender.retry();
+  }
+
+  /** The last attempt; what finds no room is dropped and counted. */
+  finish(): void {
+    for (const sender of this.#senders) sender.finish();
   }
 
   /** Ends with the datagrams that the socket holds now: a flood never ends. */

@@ -77,3 +77,12 @@ export function outgoingInterface(libc: Libc, family: 4 | 6, on: NetInterface): 
   bytes.writeInt32LE(interfaceIndex(libc, on.name), bytes.length - 4);
   return bytes;
 }
+
+/** <linux/sockios.h> */
+const SIOCOUTQ = 0x5411;
+
+/** Bytes in the send queue of a TCP socket, which its peer has not acknowledged (tcp(7)). */
+export function unacknowledged(libc: Libc, fd: number): number | undefined {
+  const bytes = Buffer.alloc(4);
+  return libc.ioctl(fd, SIOCOUTQ, bytes) === 0 ? bytes.readInt32LE(0) : undefined;
+}

@@ -100,6 +100,7 @@ export class ReceivingThread implements ServingThread {
   /** Before the first receiver is added: there will be no other. */
   reserve(): void {
     this.#single = true;
+    this.#ring.shrink();
     Atomics.store(this.#control, SINGLE, 1);
   }
 

@@ -39,6 +39,7 @@ const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, (
   report({ what: 'more' }),
 );
 let vectors: IoVectors | undefined;
+const single = loop === undefined;
 const parts: ThreadParts = {
   libc,
   receiver,
@@ -48,10 +49,15 @@ const parts: ThreadParts = {
     vectors ??= new IoVectors(libc);
     return vectors;
   },
+  single,
 };
 const readers = new Map<number, SocketReader>();
 /** Those that deliver what their socket held when they were stopped. */
 const stopping = new Set<SocketReader>();
+/** Those with datagrams that wait for room in the buffer of a destination. */
+const backlogged = new Set<SocketReader>();
+/** How soon these are sent again, in milliseconds. */
+const RETRY_MS = 1;
 /** Readers whose data must not be delayed, and those with sinks that do not read the ring. */
 let urgent = 0;
 let direct = 0;
@@ -81,14 +87,22 @@ function serveMany(loop: Loop): void {
   loop.add(eventfd, () => readSync(eventfd, counter));
   while (obeyed !== QUIT || readers.size > 0) {
     pause = Number.POSITIVE_INFINITY;
-    loop.turn(stopping.size > 0 ? 0 : -1);
+    loop.turn(stopping.size > 0 ? 0 : backlogged.size > 0 ? RETRY_MS : -1);
     obeyCommands();
+    retryBacklogged();
     for (const reader of stopping) drain(reader);
     // A pause also delays the sockets that nothing was received from in this turn.
     const pauses = urgent === 0 && stopping.size === 0 && pause < Number.POSITIVE_INFINITY;
     if (pauses && pause > 0) wait(pause);
   }
   loop.close();
+}
+
+function retryBacklogged(): void {
+  for (const reader of backlogged) {
+    reader.retry();
+    if (!reader.backlogged) backlogged.delete(reader);
+  }
 }
 
 /** Sleeps, unless there are commands. */
@@ -100,6 +114,7 @@ function receive(reader: SocketReader, flags: number): void {
   reader.receive(flags);
   if (reader.failed !== undefined) end(reader);
   pause = Math.min(pause, reader.pause);
+  if (!single && reader.backlogged) backlogged.add(reader);
 }
 
 function drain(reader: SocketReader): void {
@@ -156,6 +171,8 @@ function stop(reader: SocketReader): void {
 
 function end(reader: SocketReader, failure = failureOf(reader)): void {
   loop?.remove(reader.task.fd);
+  reader.finish();
+  backlogged.delete(reader);
   stopping.delete(reader);
   readers.delete(reader.slot);
   count(reader, -1);

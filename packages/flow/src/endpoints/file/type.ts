@@ -1,4 +1,5 @@
 import type { AnyAddress, EndpointType } from '../../endpoint.js';
+import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { checkRotation } from './flags.js';
 
 /** Files, FIFOs, terminals, serial and other devices by their path; `-`: stdin or stdout. */
@@ -9,6 +10,10 @@ export const file: EndpointType<AnyAddress> = {
   keys: { source: [], sink: [] },
   carries: 'stream',
   listens: [],
+  flags: [
+    { table: PAYLOAD, role: 'source', unused: NO_STREAM },
+    { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },
+  ],
   check: checkRotation,
   parse: (text) => ({ text, keys: {}, own: new Set() }),
   load: async () => (await import('./open.js')).opener,

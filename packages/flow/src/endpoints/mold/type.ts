@@ -3,7 +3,7 @@ import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import { HEADER, MESSAGE_HEADER } from 'mproxy-mold/packet';
 import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
-import { STREAM_NAMES } from '../../stream/flags.js';
+import { NO_STREAM, PAYLOAD, STREAM_NAMES } from '../../stream/flags.js';
 import { UDP_KEYS } from '../udp/type.js';
 import { LINGER, MOLD_RECEIVE, MOLD_SEND, NO_LINGER } from './flags.js';
 
@@ -19,6 +19,7 @@ export const mold: EndpointType<Address> = {
   carries: 'datagrams',
   listens: ['source'],
   flags: [
+    { table: PAYLOAD, role: 'sink', unused: NO_STREAM },
     { table: MOLD_SEND, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
     { table: LINGER, role: 'sink', unused: NO_LINGER },
     {

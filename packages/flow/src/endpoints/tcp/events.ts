@@ -55,6 +55,17 @@ export const DESTINATION_FAILED = info(
   'failure(s) or end(s)',
 );
 
+export const DESTINATION_BROKEN = loss(
+  'destination_broken',
+  'sending: {destination}: {reason}; up to {unconfirmed:bytes} that it took may be lost; trying again in {retryMs:duration}',
+  'broken connection(s)',
+);
+export const DESTINATION_RESET = loss(
+  'destination_reset',
+  'sending: {destination}: {reason} after the end of the data: its last part is lost',
+  'reset(s) at the end',
+);
+
 export const CERTIFICATES_RELOADED = info('certificates_reloaded', 'tls: certificates read again');
 export const TLS_INSECURE = loss(
   'tls_insecure',

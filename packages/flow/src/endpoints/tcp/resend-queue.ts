@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { Lease } from '../../stream/coalescer.js';
 
-/** Bytes handed to the stream at once. */
-const WINDOW = 256 * 1024;
+/** Bytes handed to the stream at once: what a broken connection may have taken twice. */
+const WINDOW = 64 * 1024;
 /** Memory of a chunk in V8 besides its bytes, about. */
 const CHUNK_MEMORY = 300;
 
@@ -20,6 +20,7 @@ export class ResendQueue {
   #bytes = 0;
   readonly #chunks: Chunk[] = [];
   #stream: Writable | undefined;
+  #held = false;
   #writing = false;
   #aborted = false;
   #progress: Promise<void> | undefined;
@@ -49,8 +50,14 @@ export class ResendQueue {
   /** Writes to a stream from now on. */
   attach(stream: Writable): void {
     this.#stream = stream;
+    this.#held = false;
     this.#writing = false;
     this.#pump();
+  }
+
+  /** Writes nothing more to the stream; what it has may still be taken. */
+  hold(): void {
+    this.#held = true;
   }
 
   /** The stream is closed: its kernel buffers no longer use any chunk. */
@@ -75,13 +82,14 @@ export class ResendQueue {
 
   #pump(): void {
     const stream = this.#stream;
-    if (!stream || this.#writing || this.#chunks.length === 0) return;
+    if (!stream || this.#held || this.#writing || this.#chunks.length === 0) return;
     this.#writing = true;
     let count = 0;
     for (let bytes = 0; count < this.#chunks.length && bytes < WINDOW; count++)
       bytes += this.#chunks[count]!.bytes.length;
     const written = (error?: Error | null) => {
-      if (error || stream !== this.#stream) return;
+      // A stream that is destroyed calls back without an error for what it did not take.
+      if (error || stream.destroyed || stream !== this.#stream) return;
       this.#writing = false;
       this.#remove(count);
       this.#pump();

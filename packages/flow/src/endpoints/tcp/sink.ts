@@ -2,22 +2,35 @@ import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { reason, throwInternal } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { type Address, Backoff, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
+import { type Address, Backoff, connectTcp, peerOf, type TlsConnection, untilAccepted } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
-import { DESTINATION_CONNECTED, DESTINATION_FAILED } from './events.js';
+import {
+  DESTINATION_BROKEN,
+  DESTINATION_CONNECTED,
+  DESTINATION_FAILED,
+  DESTINATION_RESET,
+} from './events.js';
 import { TCP_NAMES } from './flags.js';
 import { ResendQueue } from './resend-queue.js';
 
 /** Bytes queued at which a stream source waits. */
 const WAIT_AT = 1024 * 1024;
 
-/** Limit on ending a connection that took everything, in milliseconds. */
+/** Limit on ending a connection while the program stops, in milliseconds. */
 const CLOSE_MS = 500;
+/** Limit on bytes in a send buffer (tcp(7), tcp_wmem). */
+const MAX_SEND_BUFFER = 4 * 1024 * 1024;
+
+/** How a connection ended, and how many of the bytes that it took may be lost, at most. */
+interface Ending {
+  reason: string;
+  unconfirmed: number;
+}
 
 export interface TcpSinkOptions {
   frame: Frame;
@@ -42,9 +55,11 @@ export class TcpSink implements Sink {
   readonly #closing = new AbortController();
   readonly #run: Promise<void>;
   #aborted = false;
+  /** Shortens the end of the connection. */
+  #endSoon: () => void = () => undefined;
 
   constructor(
-    program: Program,
+    private readonly program: Program,
     private readonly address: Address,
     private readonly options: TcpSinkOptions,
   ) {
@@ -83,6 +98,7 @@ export class TcpSink implements Sink {
   abortPending(): void {
     this.#aborted = true;
     this.#queue.abort();
+    this.#endSoon();
   }
 
   async close(): Promise<void> {
@@ -103,55 +119,89 @@ export class TcpSink implements Sink {
     const { signal } = this.#closing;
     const backoff = new Backoff();
     while (!signal.aborted) {
-      const why = await this.#connection(backoff);
+      const { reason: why, unconfirmed } = await this.#connection(backoff);
       if (signal.aborted) return;
       const retryMs = backoff.next();
-      this.#notices.emit(DESTINATION_FAILED, { destination: this.name, reason: why, retryMs });
+      const destination = this.name;
+      if (unconfirmed === 0) this.#notices.emit(DESTINATION_FAILED, { destination, reason: why, retryMs });
+      else this.#notices.emit(DESTINATION_BROKEN, { destination, reason: why, unconfirmed, retryMs });
       await wait(retryMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** Runs one connection to its end. @returns why it ended */
-  async #connection(backoff: Backoff): Promise<string> {
+  /** Runs one connection to its end. */
+  async #connection(backoff: Backoff): Promise<Ending> {
     const { counts } = this;
+    const { signal } = this.#closing;
     try {
-      const socket = await connectTcp(this.address, this.options.tls, this.#closing.signal);
+      const socket = await connectTcp(this.address, this.options.tls, signal);
+      await untilAccepted(socket, signal);
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
       this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(socket) });
-      const before = counts.bytes;
-      const error = await this.#send(socket);
+      const ending = await this.#send(socket);
       counts.connections.now--;
-      if (counts.bytes === before) return reason(error ?? 'ended by its peer');
-      backoff.delivered();
-      return `${reason(error ?? 'ended by its peer')}; data that it took last may be lost`;
+      return ending;
     } catch (error) {
       throwInternal(error);
-      return reason(error);
+      return { reason: reason(error), unconfirmed: 0 };
     }
   }
 
-  /** Sends what is queued until the connection ends, or the sink is closed. @returns the connection's error */
-  async #send(socket: Socket): Promise<Error | undefined> {
+  /** Sends what is queued until the connection ends, or the sink is closed. */
+  async #send(socket: Socket): Promise<Ending> {
     const { signal } = this.#closing;
+    const before = this.counts.bytes;
     let failed: Error | undefined;
+    let unconfirmed: number | undefined;
     socket.on('error', (error) => {
       failed = error;
     });
     const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    // What the peer sends is discarded; its FIN is taken for the end of the connection.
-    socket.on('end', () => socket.destroy()).resume();
+    // The peer's FIN is the end of the connection: what it was given still goes out.
+    socket.on('end', () => {
+      unconfirmed = this.#unacknowledged(socket);
+      this.#end(socket, CLOSE_MS);
+    });
+    // What the peer sends is discarded; unread, it would turn the end into a reset (RFC 9293, section 3.6.1).
+    socket.resume();
     const close = () => {
       if (this.#queue.datagrams > 0) socket.destroy();
-      else socket.end(() => socket.destroy()).setTimeout(CLOSE_MS, () => socket.destroy());
+      else this.#end(socket, this.#aborted ? CLOSE_MS : Math.max(this.options.linger, CLOSE_MS));
     };
     signal.addEventListener('abort', close, { once: true });
-    if (signal.aborted) close();
     this.#queue.attach(socket);
+    if (signal.aborted) close();
     await ended;
     signal.removeEventListener('abort', close);
     this.#queue.detach();
-    return failed;
+    this.#endSoon = () => undefined;
+    if (signal.aborted && failed) this.#endFailed(failed);
+    const taken = Math.min(this.counts.bytes - before, MAX_SEND_BUFFER);
+    const lost = failed ? taken : Math.min(unconfirmed ?? taken, taken);
+    return { reason: reason(failed ?? 'ended by its peer'), unconfirmed: lost };
+  }
+
+  /** Ends a connection that took everything: waits for the FIN of its peer, but not for long. */
+  #end(socket: Socket, limitMs: number): void {
+    this.#queue.hold();
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), limitMs);
+    socket.once('close', () => clearTimeout(timer));
+    this.#endSoon = () => setTimeout(() => socket.destroy(), CLOSE_MS).unref();
+  }
+
+  /** A reset after the end of the data: the peer discarded what it had not read. */
+  #endFailed(error: Error): void {
+    this.#notices.emit(DESTINATION_RESET, { destination: this.name, reason: reason(error) });
+    if (this.options.waits && !this.#aborted) this.program.fail('MPROXY_SEND', 'sending', this.name, error);
+  }
+
+  /** Bytes that the peer's kernel has not acknowledged; undefined where the engine cannot tell. */
+  #unacknowledged(socket: Socket): number | undefined {
+    const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
+    if (handle?.fd === undefined || socket.writableLength > 0) return undefined;
+    return this.program.engine.unacknowledged?.(handle.fd);
   }
 }
