@@ -103,16 +103,22 @@ export class SocketReader {
     const result = receiver.receive(this.task.fd, batch, this.#filter, flags);
     if (result < 0) return this.#receiveFailed(-result);
     this.#failures = 0;
+    // Counted afterwards: with cold caches everything before the send adds to its latency.
+    if (batch.count > 0 && !discard) this.#deliver();
+    this.#count(discard);
+    return result;
+  }
+
+  #count(discarded: boolean): void {
+    const { receiver, batch } = this.parts;
     if (receiver.refused > 0) this.#counts.refused += receiver.refused;
     // Ignored datagrams, the command's own, count as received.
-    if (batch.count === 0) return result;
+    if (batch.count === 0) return;
     this.#counts.received(batch.count, batch.datagrams, batch.bytes);
     if (batch.unterminated) this.#counts.sawUnterminated();
     if (receiver.empty > 0)
       this.#counts.emptied(receiver.empty, receiver.names, receiver.nameOf(receiver.emptyOffset));
-    if (discard) this.#counts.dropped += batch.datagrams;
-    else this.#deliver();
-    return result;
+    if (discarded) this.#counts.dropped += batch.datagrams;
   }
 
   /** Whether datagrams wait for room in the buffer of a destination. */
