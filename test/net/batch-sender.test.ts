@@ -72,6 +72,17 @@ for (const [name, errno] of Object.entries({ EAGAIN, ENOBUFS })) {
   });
 }
 
+t.test('at the end what waits is sent once more, and what finds no room is counted', (t) => {
+  const socket = new Socket({ waits: false }, { errno: EAGAIN }, 1, { errno: EAGAIN });
+  socket.send('a', 'b', ['ccdd', 2]);
+  t.same(socket.taken, []);
+  socket.dispatch.finish();
+  t.same(socket.taken, ['a']);
+  t.equal(socket.dispatch.left.length, 0);
+  t.match(socket.counts.read(), { datagrams: 1, dropped: 3 });
+  t.end();
+});
+
 t.test('a stream waits no longer for a queue that takes nothing, and counts what it was given', async (t) => {
   const full = { errno: ENOBUFS };
   const socket = new Socket({ waits: true }, full, full, full, full, 1, full);
