@@ -51,7 +51,7 @@ const SAMPLE = {
     seconds: 2,
   },
   ...{ requested: '192.0.2.1:6', retryMs: 2000, session: 'S', source: 'in', state: 'ended', subject: 'here' },
-  ...{ task: 'rotating', text: 'words', transport: 'udp', unread: 2, upstream: 'up' },
+  ...{ task: 'rotating', text: 'words', transport: 'udp', unconfirmed: 2000, unread: 2, upstream: 'up' },
 };
 
 t.test('the type of an event is its own, and never changes its spelling', (t) => {
