@@ -101,3 +101,24 @@ t.test(
     }
   },
 );
+
+t.test(
+  'of 500 senders every line arrives whole, cut ones with a newline, and an idle one is disconnected',
+  async (t) => {
+    const file = join(t.testdir(), 'out');
+    const args = ['--path', file, '--listen-addr', 'tcp://127.0.0.1:0', '--sender-timeout', '3s'];
+    const server = start(t, 'server', args);
+    const port = await server.port();
+    const idle = await tcpClient(t, port);
+    const senders = await Promise.all(Array.from({ length: 500 }, () => tcpClient(t, port)));
+    for (const [i, { socket }] of senders.entries()) socket.write(`${i} whole\n${i} be`);
+    for (const [i, { socket }] of senders.entries()) socket.end(i % 2 === 0 ? 'gun\n' : '');
+    const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+    await until('1,000 lines', () => lines().length === 1000);
+    const expected = senders.flatMap((_, i) => [`${i} whole`, i % 2 === 0 ? `${i} begun` : `${i} be`]);
+    t.strictSame(lines().toSorted(), expected.toSorted());
+    await until('the idle one is disconnected', () => idle.socket.readableEnded || idle.closed);
+    t.equal(await server.stop(), 0, server.stderr);
+    t.match(server.stderr, /250 lines cut short by a disconnect/);
+  },
+);

@@ -4,10 +4,11 @@ import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { start } from '../support/command.js';
+import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
 
-/** A TLS server on 127.0.0.1 that keeps what it receives. */
-async function reader(t: Test, options: TlsOptions) {
+/** A TLS server on 127.0.0.1 that keeps what it receives. @param stalls whether it reads nothing */
+async function reader(t: Test, options: TlsOptions, port = 0, stalls = false) {
   const chunks: Buffer[] = [];
   const sockets: TLSSocket[] = [];
   const names: unknown[] = [];
@@ -15,20 +16,41 @@ async function reader(t: Test, options: TlsOptions) {
     sockets.push(socket);
     names.push(socket.getPeerCertificate()?.subject?.CN);
     socket.on('error', () => undefined);
-    socket.on('data', (chunk) => chunks.push(chunk));
+    if (stalls) socket.pause();
+    else socket.on('data', (chunk) => chunks.push(chunk));
   });
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const close = () =>
+    new Promise<void>((resolve) => {
+      for (const socket of sockets) socket.destroy();
+      server.close(() => resolve());
+    });
+  t.teardown(close);
   return {
     names,
     port: (server.address() as { port: number }).port,
     text: () => String(Buffer.concat(chunks)),
+    close,
   };
 }
+
+type Sender = [running: ReturnType<typeof start>, write: (line: string) => Promise<void>];
+
+/** Starts a program with a TLS destination. */
+const TO = {
+  async client(t: Test, port: number, { file }: Authority): Promise<Sender> {
+    const to = ['--server-addr', `tls://127.0.0.1:${port}`, '--tls-ca', file];
+    const client = start(t, 'client', ['--path', '-', ...to]);
+    return [client, async (line) => void client.child.stdin!.write(line)];
+  },
+  async forward(t: Test, port: number, { file }: Authority): Promise<Sender> {
+    const to = ['--udp-downstream-addr', `tls://127.0.0.1:${port}`, '--tls-ca', file];
+    const forward = start(t, 'forward', ['--udp-listen-addr', '127.0.0.1:0', ...to]);
+    const listens = await forward.port();
+    return [forward, (line) => udpSend(listens, [line])];
+  },
+};
 
 for (const name of ['client', 'forward'] as const) {
   const args = (port: number, ...more: string[]) =>
@@ -74,6 +96,34 @@ t.test('a TLS destination gets the file, and is shown the certificate of the cli
   await until('both lines', () => to.text() === 'one\ntwo\n');
   t.strictSame(to.names, ['client.test']);
 });
+
+for (const name of ['client', 'forward'] as const) {
+  t.test(`${name}: a TLS destination that restarts is connected again`, async (t) => {
+    const authority = await Authority.make(t);
+    const pair = await authority.sign({ ips: ['127.0.0.1'] });
+    const first = await reader(t, pair);
+    const [running, write] = await TO[name](t, first.port, authority);
+    await write('before\n');
+    await until('the first line', () => first.text() === 'before\n');
+    await first.close();
+    await running.says(/trying again in/);
+    await write('meanwhile\n');
+    const second = await reader(t, pair, first.port);
+    await until('the second line', () => second.text() === 'meanwhile\n');
+    t.equal(await running.stop(), 0, running.stderr);
+  });
+
+  t.test(`${name}: a TLS destination that stalls does not hold up a stop`, async (t) => {
+    const authority = await Authority.make(t);
+    const to = await reader(t, await authority.sign({ ips: ['127.0.0.1'] }), 0, true);
+    const [running, write] = await TO[name](t, to.port, authority);
+    await running.says('connected to');
+    for (let i = 0; i < 8; i++) await write(`${'x'.repeat(60_000)}\n`);
+    const at = performance.now();
+    t.equal(await running.stop(), 0, running.stderr);
+    t.ok(performance.now() - at < 5000);
+  });
+}
 
 t.test(
   'a TLS destination that asks for a certificate in vain is a failed connect, and gets nothing',
