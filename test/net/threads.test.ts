@@ -205,21 +205,26 @@ for (const [what, code] of [
   ['receivers that did not start yet', 'void run(20); process.exit(7);'],
   [
     'receivers that stopped',
-    'for (const one of await run(3)) one.stop(); await pause(); process.exitCode = 7;',
+    'for (const one of await run(3)) one.stop(); await Promise.all(runs); process.exitCode = 7;',
   ],
   ['receivers that never run', 'await open(5); process.exitCode = 7;'],
 ] as const) {
   t.test(`a process with ${what} can end`, { skip }, async (t) => {
     const script = `
+      import { createSocket } from 'node:dgram';
       import { chooseEngine } from '${import.meta.resolve('mproxy-net')}';
       const { engine } = chooseEngine('linux');
       const options = { address: '127.0.0.1', port: 0, family: 4, receiveBuffer: 65536, notice: () => undefined };
       const open = (count) => Promise.all(Array.from({ length: count }, () => engine.openReceiver(options)));
-      const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
+      const runs = [];
+      // Each runs when it has delivered a datagram.
       const run = async (count) => {
         const receivers = await open(count);
-        for (const receiver of receivers) void receiver.run(() => undefined);
-        await pause();
+        const delivered = receivers.map((receiver) => new Promise((resolve) => runs.push(receiver.run(resolve))));
+        const socket = createSocket('udp4');
+        for (const { local } of receivers) socket.send('x', local.port, '127.0.0.1');
+        await Promise.all(delivered);
+        socket.close();
         return receivers;
       };
       ${code}`;

@@ -1,7 +1,8 @@
 import t from 'tap';
+import { noIpv6 } from '../net/engines.js';
 import { start } from '../support/command.js';
 import { groupSend, groupSink, loopbackGroup, settled } from '../support/group.js';
-import { inParts, type TcpClient, tcpClient, udpSend, udpSink } from '../support/net.js';
+import { freeTcpPort, inParts, type TcpClient, tcpClient, udpSend, udpSink } from '../support/net.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
 
@@ -171,4 +172,18 @@ t.test('what makes no sense is refused', async (t) => {
     t.equal(await reverse.exited, status, args.join(' '));
     t.match(reverse.stderr, said);
   }
+});
+
+t.test('senders on 0.0.0.0 and clients on [::] can share a port', { skip: noIpv6 }, async (t) => {
+  const group = await loopbackGroup();
+  const port = await freeTcpPort();
+  const reverse = start(t, 'reverse', [
+    ...['--tcp-listen-addr', `0.0.0.0:${port}`, '--tcp-output-addr', `[::]:${port}`],
+    ...['--multicast-addr', group.address],
+  ]);
+  await reverse.says(`listening: tcp 0.0.0.0:${port}`);
+  const client = await tcpClient(t, port, '::1');
+  await reverse.says('client: ');
+  (await tcpClient(t, port, '127.0.0.1')).socket.end('line\n');
+  t.equal(String(await client.has(5)), 'line\n');
 });

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { noIpv6 } from '../net/engines.js';
 import { start } from '../support/command.js';
-import { tcpClient, udpSend } from '../support/net.js';
+import { freeTcpPort, tcpClient, udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 t.test('lines of two TCP senders and of UDP never mix in one file', async (t) => {
@@ -122,3 +123,14 @@ t.test(
     t.match(server.stderr, /250 lines cut short by a disconnect/);
   },
 );
+
+t.test('UDP on [::] takes IPv4 beside TCP on 0.0.0.0 of the same port', { skip: noIpv6 }, async (t) => {
+  const file = join(t.testdir(), 'out');
+  const port = await freeTcpPort();
+  const listens = ['--listen-addr', `tcp://0.0.0.0:${port}`, '--listen-addr', `[::]:${port}`];
+  const server = start(t, 'server', ['--path', file, '--merge', ...listens]);
+  await server.port(1);
+  await udpSend(port, ['by IPv4\n']);
+  await until('the line', () => readFileSync(file, 'utf8') === 'by IPv4\n');
+  t.equal(await server.stop(), 0, server.stderr);
+});

@@ -62,10 +62,14 @@ export function optionName(key: string, { name }: Flag): string {
   return name ? name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()) : key;
 }
 
+/** All flags of some tables, with their keys. */
+export function entriesOf(groups: FlagGroups): [key: string, Flag][] {
+  return Object.values(groups).flatMap((table) => Object.entries(table));
+}
+
 /** The names of all flags on the command line, for messages. */
 export function flagNames<G extends FlagGroups>(groups: G): { [K in keyof Flat<G>]: string } {
-  const all = Object.values(groups).flatMap((table) => Object.entries(table));
-  return Object.fromEntries(all.map(([key, flag]) => [key, flagName(key, flag)])) as never;
+  return Object.fromEntries(entriesOf(groups).map(([key, flag]) => [key, flagName(key, flag)])) as never;
 }
 
 /**
@@ -80,7 +84,7 @@ export function readFlags<G extends FlagGroups>(
 ): ValuesOf<G> {
   const given = options as Record<string, unknown>;
   const values: Record<string, unknown> = {};
-  const all = Object.values(groups).flatMap((table) => Object.entries(table));
+  const all = entriesOf(groups);
   const known = new Set(all.map(([key, flag]) => optionName(key, flag)));
   const unknown =
     others &&
@@ -115,12 +119,10 @@ interface Definition {
   help: string;
   /** What holds without it; the help says so. */
   default?: string | number;
-  /** The error without it: why it is needed, and what to do. */
-  required?: readonly [why: string, advice?: string];
 }
 
 type NameOf<D> = D extends { name: infer N extends string } ? N : '';
-type Needed<D, V> = D extends { default: unknown } | { required: unknown } ? V : V | undefined;
+type Needed<D, V> = D extends { default: unknown } ? V : V | undefined;
 type Made<D, Given, V> = Flag<Given, Needed<D, V>, NameOf<D>>;
 
 /** Makes a kind of flags. `parse` takes the name as the user writes it, and a value. */
@@ -129,15 +131,13 @@ function make<const D extends Definition, Given, V>(
   shape: Partial<Flag>,
   parse: (name: string, given: Given) => V,
 ): Made<D, Given, V> {
-  const { required, ...rest } = definition;
   const { default: fallback, help } = definition;
   return {
     ...shape,
-    ...rest,
+    ...definition,
     name: definition.name ?? '',
     help: fallback === undefined ? help : `${help}; default ${fallback}`,
     read: (given: unknown, name: string) => {
-      if ((given === undefined || given === '') && required) throw usage(name, 'missing', ...required);
       const value = given ?? fallback;
       return value === undefined ? undefined : parse(name, value as Given);
     },

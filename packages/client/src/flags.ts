@@ -29,7 +29,7 @@ export const FLAGS = {
   'How it is sent': {
     rate: rate({ help: 'rate limit of each destination, in payload: 100Mbps or 5000pps' }),
     ...STREAM,
-    progress: toggle({ help: 'show a bar; on by itself for a regular file when stderr is a terminal' }),
+    progress: toggle({ help: 'show a bar; default if stderr is a terminal and the input a regular file' }),
   },
   'TLS destinations': TLS_CLIENT,
   'Nothing lost (--frame mold)': { ...MOLD_SEND, ...LINGER },

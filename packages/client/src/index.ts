@@ -3,6 +3,7 @@ import {
   choosePayload,
   type FileSource,
   type Handle,
+  isMold,
   Outputs,
   openSources,
   type Pace,
@@ -37,16 +38,15 @@ export function startClient(options: ClientOptions, signal?: AbortSignal): Clien
   let sinks: Sink[] = [];
   const handle = startProgram(options, signal, async (program) => {
     const values = readOptions(options);
-    const { stopping } = program;
     const { path, serverAddr, frame, rate, tee } = values;
-    const inputs = await resolveTargets(path, 'source', stopping);
-    const targets = await resolveTargets(serverAddr, 'sink', stopping);
+    const inputs = await resolveTargets(program, path, 'source');
+    const targets = await resolveTargets(program, serverAddr, 'sink');
     const payload = await choosePayload(values.payload, targets);
     const pace: Pace | undefined = rate && ((deliver) => createPacer(program, rate, deliver));
     const [[file] = []] = await openSources(program, inputs, { payload, values });
     source = file as FileSource;
     // Where all destinations are one session, its packets are paced, not the lines in them.
-    const isSession = targets.every(({ type }) => type.name === 'mold');
+    const isSession = targets.every(isMold);
     const outputs = new Outputs(program, targets, {
       ...{ payload, values, waits: true },
       pace: isSession ? pace : undefined,

@@ -1,6 +1,7 @@
 import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
 import { COMMON_OPTIONS, type CommonOptions, checkFlushAfter, checkUses } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
+import { frameOf } from 'mproxy-net';
 import { FLAGS } from './flags.js';
 
 /** The flags as the user writes them. */
@@ -26,7 +27,7 @@ export function readOptions(options: ClientOptions) {
   if (baud !== undefined && isStdin) throw usage(NAMES.baud, '-', 'stdin keeps its mode', 'give its path');
   if (fromEnd && !follow) throw usage(NAMES.fromEnd, 'given', `it needs ${NAMES.follow}`);
   const datagrams = serverAddr.filter(({ type }) => type.carries === 'datagrams');
-  const frames = new Set<Frame>(datagrams.map(({ address }) => address.keys.frame ?? 'lines'));
+  const frames = new Set<Frame>(datagrams.map(({ address }) => frameOf(address)));
   if (frames.size > 1)
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
   const frame = [...frames][0] ?? values.frame ?? 'lines';

@@ -1,7 +1,7 @@
-import { type Flag, type FlagGroups, firstGiven, flagName, listOf, usage } from 'mproxy-base';
-import type { AddressRule } from 'mproxy-net';
+import { entriesOf, type Flag, type FlagGroups, firstGiven, flagName, listOf, usage } from 'mproxy-base';
+import { type AddressRule, splitScheme } from 'mproxy-net/address';
 import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
-import type { AnyValues, Endpoint, EndpointType, Role, Target } from './endpoint.js';
+import type { AnyValues, Endpoint, EndpointType, Role } from './endpoint.js';
 
 export interface AddressDefinition {
   name?: string;
@@ -48,7 +48,14 @@ export function addresses<const D extends AddressDefinition>(definition: D): Add
 
 /** The keys of all address flags in some tables, for `keyFlags`. */
 export function keysOf(groups: FlagGroups): KeyName[] {
-  return addressFlags(groups).flatMap(({ accept, roles }) => accept.flatMap((type) => typeKeys(type, roles)));
+  return addressFlags(groups).flatMap(([, { accept, roles }]) =>
+    accept.flatMap((type) => typeKeys(type, roles)),
+  );
+}
+
+/** Whether an address carries packets of MoldUDP64. */
+export function isMold({ type }: Endpoint): boolean {
+  return type.name === 'mold';
 }
 
 /** The addresses of a command, each with its roles there. */
@@ -57,7 +64,7 @@ export type Uses = (readonly [Endpoint, ...Role[]])[];
 /** Checks the values that the types of addresses use, and rejects flags that none of them uses. @throws MPROXY_USAGE */
 export function checkUses(groups: FlagGroups, options: object, values: AnyValues, uses: Uses): void {
   for (const [{ type, address }, ...roles] of uses) type.check?.(values, roles, address);
-  const types = new Set(addressFlags(groups).flatMap(({ accept }) => accept));
+  const types = new Set(addressFlags(groups).flatMap(([, { accept }]) => accept));
   const sets = [...types].flatMap((type) => (type.flags ?? []).map((set) => ({ type, ...set })));
   const isUsed = ({ type, role, appliesTo }: (typeof sets)[number]) =>
     uses.some(
@@ -76,26 +83,14 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
 
 /** Names the flags whose addresses can be of a type in a role. */
 function adviceFor(groups: FlagGroups, type: EndpointType, role: Role | undefined): string | undefined {
-  const all = Object.values(groups).flatMap((table) => Object.entries(table)) as [string, AddressFlag][];
-  const names = all.filter(
-    ([, { accept, roles }]) => accept?.includes(type) && (role === undefined || roles.includes(role)),
+  const names = addressFlags(groups).filter(
+    ([, { accept, roles }]) => accept.includes(type) && (role === undefined || roles.includes(role)),
   );
   return names.length > 0 ? `use ${names.map(([key, flag]) => flagName(key, flag)).join(' or ')}` : undefined;
 }
 
-/** Resolves addresses. @throws MPROXY_RESOLVE; the signal's reason */
-export function resolveTargets(endpoints: Endpoint[], role: Role, signal: AbortSignal): Promise<Target[]> {
-  return Promise.all(
-    endpoints.map(async ({ type, address }) => {
-      const opener = await type.load();
-      return { type, address, opener, answers: (await opener.resolve?.(address, role, signal)) ?? [] };
-    }),
-  );
-}
-
-function addressFlags(groups: FlagGroups): AddressFlag[] {
-  const flags = Object.values(groups).flatMap((table) => Object.values(table));
-  return flags.filter((flag): flag is AddressFlag => 'accept' in flag);
+function addressFlags(groups: FlagGroups): [key: string, AddressFlag][] {
+  return entriesOf(groups).filter((entry): entry is [string, AddressFlag] => 'accept' in entry[1]);
 }
 
 function typeKeys({ keys }: EndpointType, roles: readonly Role[]): KeyName[] {
@@ -105,7 +100,7 @@ function typeKeys({ keys }: EndpointType, roles: readonly Role[]): KeyName[] {
 function parse(text: string, flag: string, definition: AddressDefinition, keys: Keys): Endpoint {
   const { accept, roles, stream } = definition;
   const schemes = [...new Set(accept.flatMap((type) => type.schemes))];
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? schemes[0];
+  const { scheme = schemes[0] } = splitScheme(text);
   const types =
     scheme && schemes.length > 0 ? accept.filter((type) => type.schemes.includes(scheme)) : accept;
   if (types.length === 0)

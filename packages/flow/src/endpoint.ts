@@ -76,8 +76,6 @@ export interface SinkContext {
 }
 
 export interface SourceContext {
-  /** Everything that the program listens on, for what depends on the others. */
-  all: readonly Target[];
   payload: number;
   values: AnyValues;
   /** Called every second while datagrams without a newline at their end arrive where the frame is `lines`. */

@@ -1,4 +1,4 @@
-export { type AddressFlag, addresses, checkUses, keysOf, resolveTargets, type Uses } from './addresses.js';
+export { type AddressFlag, addresses, checkUses, isMold, keysOf, type Uses } from './addresses.js';
 export { type RouteStats, type SinkCounts, type SourceCounts, type Stats, unsent } from './counts.js';
 export type {
   AnyAddress,
@@ -23,3 +23,4 @@ export type { Sink } from './sink.js';
 export type { Source } from './source.js';
 export { type Handle, startProgram } from './start.js';
 export { checkFlushAfter } from './stream/flags.js';
+export { resolveTargets } from './targets.js';

@@ -47,11 +47,10 @@ export class Outputs {
 export async function openSources(
   program: Program,
   targets: readonly Target[],
-  context: Omit<SourceContext, 'all'>,
+  context: SourceContext,
 ): Promise<Source[][]> {
   const opened: Source[][] = [];
-  for (const target of targets)
-    opened.push(await target.opener.openSources!(program, target, { ...context, all: targets }));
+  for (const target of targets) opened.push(await target.opener.openSources!(program, target, context));
   return opened;
 }
 

@@ -15,6 +15,7 @@ import {
 } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
 import type { OwnSender } from 'mproxy-net';
+import { frameOf } from 'mproxy-net';
 import { type ForwardOptions, NAMES, readOptions } from './options.js';
 
 export { MproxyError } from 'mproxy-base';
@@ -41,12 +42,12 @@ class Forward {
   }
 
   async open(): Promise<void> {
-    const { stopping, engine } = this.program;
+    const { engine } = this.program;
     const { udpListenAddr, udpDownstreamAddr, tcpConnectAddr } = this.#values;
     const [listens, downstreams, upstreams] = await Promise.all([
-      resolveTargets(udpListenAddr, 'source', stopping),
-      resolveTargets(udpDownstreamAddr, 'sink', stopping),
-      resolveTargets(tcpConnectAddr, 'source', stopping),
+      resolveTargets(this.program, udpListenAddr, 'source'),
+      resolveTargets(this.program, udpDownstreamAddr, 'sink'),
+      resolveTargets(this.program, tcpConnectAddr, 'source'),
     ]);
     const group = upstreams.length > 0 && listens[0]?.answers[0]?.interface ? listens.slice(0, 1) : [];
     if (downstreams.length + group.length === 0 && !this.#values.tee)
@@ -78,7 +79,7 @@ class Forward {
     const runs: Promise<void>[] = [];
     const sources = await openSources(program, upstreams, { payload, values: this.#values });
     for (const [i, { address }] of upstreams.entries()) {
-      const frame: Frame = address.keys.frame ?? 'lines';
+      const frame: Frame = frameOf(address);
       const toGroup = await group.open(frame);
       own.push(...toGroup.flatMap((sink) => sink.own ?? []));
       const sinks = [...(await outputs.open(frame)), ...toGroup, ...this.#tee()];

@@ -4,9 +4,10 @@ import {
   type CommonOptions,
   checkFlushAfter,
   checkUses,
-  type Endpoint,
+  isMold,
   type Uses,
 } from 'mproxy-flow';
+import { frameOf } from 'mproxy-net';
 import { FLAGS } from './flags.js';
 
 /** The flags as the user writes them. */
@@ -14,8 +15,6 @@ export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-forward, in camelCase; see `mproxy-forward --help`. */
 export interface ForwardOptions extends CommonOptions, OptionsOf<typeof FLAGS> {}
-
-const isMold = ({ type }: Endpoint) => type.name === 'mold';
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ForwardOptions) {
@@ -50,7 +49,7 @@ export function readOptions(options: ForwardOptions) {
   checkUses(FLAGS, options, values, uses);
   checkFlushAfter(
     options.flushAfter,
-    upstreams.map(({ address }) => address.keys.frame ?? 'lines'),
+    upstreams.map(({ address }) => frameOf(address)),
   );
   return values;
 }

@@ -147,8 +147,7 @@ function parseKeys(pairs: string[], text: string, rule: AddressRule): Keys {
 function parseParts(hostPort: string, text: string, rule: AddressRule) {
   const error = (why: string, advice = 'write HOST:PORT or [IPv6]:PORT') =>
     usage(rule.flag, text, why, advice);
-  const [, given, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(hostPort) ?? [];
-  const scheme = given?.toLowerCase();
+  const { scheme, rest } = splitScheme(hostPort);
   if (scheme !== undefined && !rule.schemes?.includes(scheme))
     throw error(`${scheme}:// cannot be used here`);
   const [, bracketed, zone, plain, digits] =
@@ -160,6 +159,12 @@ function parseParts(hostPort: string, text: string, rule: AddressRule) {
     throw error('not an IPv6 address');
   if (zone === '') throw error('no zone after %');
   return { scheme, host, zone, port: parsePort(digits, rule, error) };
+}
+
+/** Splits `SCHEME://REST`; schemes are case-insensitive (RFC 3986, section 3.1). */
+export function splitScheme(text: string): { scheme?: string; rest: string } {
+  const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
+  return scheme === undefined ? { rest } : { scheme: scheme.toLowerCase(), rest };
 }
 
 function parseHost(host: string, rule: AddressRule, error: (why: string, advice?: string) => Error): string {

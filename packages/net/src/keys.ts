@@ -1,5 +1,5 @@
 import { choice, type FlagTable, integer, size, text, texts, usage, type ValuesOf, yesNo } from 'mproxy-base';
-import { FRAMES } from 'mproxy-framing/frame';
+import { FRAMES, type Frame } from 'mproxy-framing/frame';
 
 /** SO_RCVBUF and SO_SNDBUF take an int (socket(7)). */
 const BUFFER = { min: 1, max: 2 ** 31 - 1, why: 'not a size from 1 byte to 2 GiB' };
@@ -30,6 +30,11 @@ export const KEYS = {
 export type KeyName = keyof typeof KEYS;
 /** Keys that were given. */
 export type Keys = { [K in KeyName]?: NonNullable<ValuesOf<{ keys: typeof KEYS }>[K]> };
+
+/** The frame of an address; by default `lines`. */
+export function frameOf({ keys }: { keys: Keys }): Frame {
+  return keys.frame ?? 'lines';
+}
 
 function tosByte() {
   const byte = integer(0, 255, {

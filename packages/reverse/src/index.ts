@@ -13,6 +13,7 @@ import {
   stdoutSink,
   type Target,
 } from 'mproxy-flow';
+import { frameOf } from 'mproxy-net';
 import { NAMES, type ReverseOptions, readOptions } from './options.js';
 
 export { MproxyError } from 'mproxy-base';
@@ -35,15 +36,15 @@ class Reverse {
   }
 
   async open(): Promise<void> {
-    const { stopping, engine } = this.program;
+    const { engine } = this.program;
     const { readsGroup, hasInputs, multicastAddr, payload } = this.#values;
     const { udpListenAddr, tcpListenAddr, udpOutputAddr, tcpOutputAddr } = this.#values;
     const [groups, datagrams, streams, outputs, clients] = await Promise.all([
-      resolveTargets(multicastAddr, 'sink', stopping),
-      resolveTargets(udpListenAddr, 'source', stopping),
-      resolveTargets(tcpListenAddr, 'source', stopping),
-      resolveTargets(udpOutputAddr, 'sink', stopping),
-      resolveTargets(tcpOutputAddr, 'sink', stopping),
+      resolveTargets(this.program, multicastAddr, 'sink'),
+      resolveTargets(this.program, udpListenAddr, 'source'),
+      resolveTargets(this.program, tcpListenAddr, 'source'),
+      resolveTargets(this.program, udpOutputAddr, 'sink'),
+      resolveTargets(this.program, tcpOutputAddr, 'sink'),
     ]);
     this.#requireGroup(groups[0]!);
     forbidLoops(datagrams, [...groups, ...outputs]);
@@ -86,7 +87,7 @@ class Reverse {
     const fromStreams = await openSources(this.program, streams, context);
     for (const [i, { address }] of streams.entries())
       for (const source of fromStreams[i]!)
-        this.program.route(source, [...(await outputs.open(address.keys.frame ?? 'lines')), ...this.#tee()]);
+        this.program.route(source, [...(await outputs.open(frameOf(address))), ...this.#tee()]);
     for (const source of (await openSources(this.program, datagrams, context)).flat())
       this.program.route(source, [...(await outputs.open()), ...this.#tee()]);
   }

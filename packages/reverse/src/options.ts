@@ -4,9 +4,10 @@ import {
   type CommonOptions,
   checkFlushAfter,
   checkUses,
-  type Endpoint,
+  isMold,
   type Uses,
 } from 'mproxy-flow';
+import { frameOf } from 'mproxy-net';
 import { FLAGS } from './flags.js';
 
 /** The flags as the user writes them. */
@@ -14,8 +15,6 @@ export const NAMES = flagNames(FLAGS);
 
 /** The flags of mproxy-reverse, in camelCase; see `mproxy-reverse --help`. */
 export interface ReverseOptions extends CommonOptions, OptionsOf<typeof FLAGS> {}
-
-const isMold = ({ type }: Endpoint) => type.name === 'mold';
 
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ReverseOptions) {
@@ -43,7 +42,7 @@ export function readOptions(options: ReverseOptions) {
   checkUses(FLAGS, options, values, uses);
   checkFlushAfter(
     options.flushAfter,
-    tcpListenAddr.map(({ address }) => address.keys.frame ?? 'lines'),
+    tcpListenAddr.map(({ address }) => frameOf(address)),
   );
   return { ...values, hasInputs, readsGroup };
 }

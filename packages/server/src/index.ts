@@ -26,7 +26,7 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     // SIGHUP never stops a server, even before its files are open or when it writes to stdout.
     program.onReload(() => undefined);
     const values = readOptions(options);
-    const targets = await resolveTargets(values.listenAddr, 'source', program.stopping);
+    const targets = await resolveTargets(program, values.listenAddr, 'source');
     forbidTwins(program.engine, targets);
     const sinks = await openFiles(program, values);
     const unterminated = () => program.emitChange(UNTERMINATED, {});

@@ -1,6 +1,13 @@
 import { flagNames, type OptionsOf, readFlags, usage } from 'mproxy-base';
-import { COMMON_OPTIONS, type CommonOptions, checkFlushAfter, checkUses, isRegular } from 'mproxy-flow';
-import type { Frame } from 'mproxy-framing';
+import {
+  COMMON_OPTIONS,
+  type CommonOptions,
+  checkFlushAfter,
+  checkUses,
+  isMold,
+  isRegular,
+} from 'mproxy-flow';
+import { frameOf, splitScheme } from 'mproxy-net';
 import { FLAGS } from './flags.js';
 
 /** The flags as the user writes them. */
@@ -30,14 +37,14 @@ export function readOptions(options: ServerOptions) {
       'given twice, for one and the same file',
       `or use ${NAMES.merge}`,
     );
-  const frames = listenAddr.map(({ address }): Frame => address.keys.frame ?? 'lines');
+  const frames = listenAddr.map(({ address }) => frameOf(address));
   const teeFrame = values.frame ?? 'lines';
   const written = path === '-' && values.tee ? [...frames, teeFrame] : frames;
   if (isOne && new Set(written).size > 1) {
     const names = [...new Set(written)].join(', ');
     throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
   }
-  if (once && !listenAddr.some(({ type }) => type.name === 'mold'))
+  if (once && !listenAddr.some(isMold))
     throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
   if ((rotateSize ?? rotateEvery) !== undefined && path === '-')
     throw usage(NAMES.path, path, 'stdout cannot be rotated', 'give a file');
@@ -50,7 +57,7 @@ export function readOptions(options: ServerOptions) {
   const streams = listenAddr.filter(({ type }) => type.carries === 'stream');
   checkFlushAfter(
     options.flushAfter,
-    streams.map(({ address }) => address.keys.frame ?? 'lines'),
+    streams.map(({ address }) => frameOf(address)),
   );
   return { ...values, paths, frames, teeFrame };
 }
@@ -61,10 +68,7 @@ const NAMING_KEYS = /^(interface|source)=/;
 /** The part of an address that names its file; characters that the file system rejects become `_`. */
 function fileName(text: string): string {
   const [hostPort = '', ...keys] = text.split(',');
-  const name = [
-    hostPort.replace(/^[a-z][a-z0-9+.-]*:\/\//i, ''),
-    ...keys.filter((key) => NAMING_KEYS.test(key)),
-  ].join(',');
+  const name = [splitScheme(hostPort).rest, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
   const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
   return name.replace(forbidden, '_');
 }

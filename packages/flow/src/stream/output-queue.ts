@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Lease } from './coalescer.js';
+import { Progress } from './progress.js';
 
 /** Bytes handed to the stream at once: few, to see a slow reader's progress (see `progressAt`). */
 const WINDOW = 128 * 1024;
@@ -29,8 +30,7 @@ export class OutputQueue {
   #writing = false;
   #gone = false;
   #aborted = false;
-  #progress: Promise<void> | undefined;
-  #wakeAll: () => void = () => undefined;
+  readonly #progress = new Progress();
 
   constructor(
     readonly stream: Writable,
@@ -42,7 +42,7 @@ export class OutputQueue {
       for (const { lease } of [...this.#inFlight, ...this.#ranges]) lease?.abandon();
       this.#inFlight = [];
       this.#ranges = [];
-      this.#wake();
+      this.#progress.advance();
     };
     // Both listeners stay: process.stdout undoes its own destruction, and each later write fails again.
     stream.on('error', abandon);
@@ -75,18 +75,13 @@ export class OutputQueue {
 
   /** Resolves when at most this many bytes are queued or the reader is gone; undefined if already so. */
   drained(bytes: number): Promise<void> | undefined {
-    if (this.queued <= bytes || this.gone || this.#aborted) return undefined;
-    // All callers share one promise.
-    this.#progress ??= new Promise<void>((resolve) => {
-      this.#wakeAll = resolve;
-    });
-    return this.#progress.then(() => this.drained(bytes));
+    return this.#progress.until(() => this.queued <= bytes || this.gone || this.#aborted);
   }
 
   /** Ends all waits for the reader, now and later. */
   abortPending(): void {
     this.#aborted = true;
-    this.#wake();
+    this.#progress.advance();
   }
 
   /** Memory of the queue with this many more bytes. */
@@ -109,18 +104,13 @@ export class OutputQueue {
       this.#inFlight = [];
       this.queued -= bytes;
       this.progressAt = performance.now();
-      this.#wake();
+      this.#progress.advance();
       this.#pump();
     };
     this.stream.cork();
     for (const [i, range] of this.#inFlight.entries())
       this.stream.write(bytesOf(range), i === count - 1 ? written : undefined);
     this.stream.uncork();
-  }
-
-  #wake(): void {
-    this.#progress = undefined;
-    this.#wakeAll();
   }
 }
 

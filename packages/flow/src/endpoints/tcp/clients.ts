@@ -72,8 +72,8 @@ export class ClientsSink implements Sink {
     return this.address.text;
   }
 
-  open(answers: Answer[], others: Answer[]): Promise<void> {
-    return this.#listener.open(answers, others);
+  open(answers: Answer[]): Promise<void> {
+    return this.#listener.open(answers);
   }
 
   write(batch: Batch): void {

@@ -14,6 +14,7 @@ import {
 import { ADDRESS_SKIPPED } from '../../events.js';
 import type { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
+import { isIPv6Only } from '../../targets.js';
 import { ACCEPT_FAILED, CONNECTION_REFUSED, HANDSHAKE_FAILED } from './events.js';
 
 export interface ListenerOptions {
@@ -43,16 +44,15 @@ export class Listener {
     private readonly options: ListenerOptions,
   ) {}
 
-  /** @param others answers of all TCP listeners of the command @throws MPROXY_LISTEN */
-  async open(answers: Answer[], others: Answer[]): Promise<void> {
+  /** @throws MPROXY_LISTEN */
+  async open(answers: Answer[]): Promise<void> {
     let { port } = this.address;
-    const sharesPort = (ip: string) =>
-      ip === '::' && others.some((other) => other.ip === '0.0.0.0' && other.port === this.address.port);
     for (const { ip, zone } of answers) {
       const server = this.#create();
       const host = zone === undefined ? ip : `${ip}%${zone}`;
       try {
-        await listen(server, { host, port, ipv6Only: sharesPort(ip) });
+        const ipv6Only = isIPv6Only(this.program, 'stream', ip, this.address.port);
+        await listen(server, { host, port, ipv6Only });
       } catch (error) {
         const missing = isMissing(error) && answers.length > 1;
         if (!missing) throw listenFailure(this.address, error);

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { BlockList, isIPv4 } from 'node:net';
 import { failure, type ValuesOf } from 'mproxy-base';
-import type { Frame } from 'mproxy-framing';
 import {
   type Address,
   clientContext,
+  frameOf,
   type Network,
   resolveAll,
   type TLS_CLIENT,
@@ -63,7 +63,7 @@ export const connections: Opener<Address> = {
 export const listeners: Opener<Address> = {
   sharesSinks: true,
   resolve: (address, _role, signal) => resolveAll(address, signal),
-  async openSources(program, { address, answers }, { all, payload, values }) {
+  async openSources(program, { address, answers }, { payload, values }) {
     const { flushAfter, maxSenders, senderTimeout, allow } = values as ListenValues;
     const source = program.source(
       new TcpListenSource(program, address, {
@@ -71,15 +71,11 @@ export const listeners: Opener<Address> = {
         ...{ allow: blockList(allow), identities: identitiesOf(program, address, values) },
       }),
     );
-    await source.open(
-      answers,
-      all.flatMap((other) => other.answers),
-    );
+    await source.open(answers);
     return [source];
   },
   async openSinks(program, targets, { values }) {
     const { clientBuffer, clientTimeout, maxClients, allow } = values as ListenValues;
-    const all = targets.flatMap(({ answers }) => answers);
     const sinks: ClientsSink[] = [];
     for (const { address, answers } of targets) {
       const sink = new ClientsSink(program, address, {
@@ -87,7 +83,7 @@ export const listeners: Opener<Address> = {
         ...{ allow: blockList(allow), identities: identitiesOf(program, address, values) },
       });
       sinks.push(program.sink(sink));
-      await sink.open(answers, all);
+      await sink.open(answers);
     }
     return sinks;
   },
@@ -101,10 +97,6 @@ function readGreeting({ greeting = '', greetingFile }: ConnectValues): Buffer {
   } catch (error) {
     throw failure('MPROXY_FILE', TCP_NAMES.greetingFile, greetingFile, error);
   }
-}
-
-function frameOf({ keys }: Address): Frame {
-  return keys.frame ?? 'lines';
 }
 
 export function blockList(allow: Network[] = []): BlockList | undefined {

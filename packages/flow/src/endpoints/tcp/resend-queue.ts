@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Lease } from '../../stream/coalescer.js';
+import { Progress } from '../../stream/progress.js';
 
 /** Bytes handed to the stream at once: what a broken connection may have taken twice. */
 const WINDOW = 64 * 1024;
@@ -23,8 +24,7 @@ export class ResendQueue {
   #held = false;
   #writing = false;
   #aborted = false;
-  #progress: Promise<void> | undefined;
-  #wake: () => void = () => undefined;
+  readonly #progress = new Progress();
 
   /**
    * @param limit in bytes of memory
@@ -67,17 +67,13 @@ export class ResendQueue {
 
   /** Resolves when at most this many bytes are queued, or after {@link abort}; undefined when it is so already. */
   drained(bytes: number): Promise<void> | undefined {
-    if (this.#bytes <= bytes || this.#aborted) return undefined;
-    this.#progress ??= new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    return this.#progress.then(() => this.drained(bytes));
+    return this.#progress.until(() => this.#bytes <= bytes || this.#aborted);
   }
 
-  /** From now on nobody waits for room. */
+  /** Ends all waits for room, now and later. */
   abort(): void {
     this.#aborted = true;
-    this.#advance();
+    this.#progress.advance();
   }
 
   #pump(): void {
@@ -111,11 +107,6 @@ export class ResendQueue {
     this.#bytes -= bytes;
     this.datagrams -= datagrams;
     this.sent(datagrams, bytes);
-    this.#advance();
-  }
-
-  #advance(): void {
-    this.#progress = undefined;
-    this.#wake();
+    this.#progress.advance();
   }
 }

@@ -71,8 +71,8 @@ export class TcpListenSource implements Source {
     return this.address.text;
   }
 
-  open(answers: Answer[], others: Answer[]): Promise<void> {
-    return this.#listener.open(answers, others);
+  open(answers: Answer[]): Promise<void> {
+    return this.#listener.open(answers);
   }
 
   async run(deliver: Deliver): Promise<void> {

@@ -4,6 +4,7 @@ import {
   type Address,
   type Answer,
   bufferAdvice,
+  frameOf,
   isMissing,
   isWildcard,
   listenFailure,
@@ -15,6 +16,7 @@ import { ADDRESS_SKIPPED } from '../../events.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
+import { isIPv6Only } from '../../targets.js';
 import { EMPTY_FLOOD, RECEIVE_BUFFER_LIMITED } from './events.js';
 
 /** Default SO_RCVBUF, in bytes. */
@@ -118,16 +120,15 @@ export class UdpSource implements Source {
 export async function openUdpSources(
   program: Program,
   { address, answers }: Target<Address>,
-  { all, values, unterminated }: SourceContext,
+  { values, unterminated }: SourceContext,
 ): Promise<UdpSource[]> {
-  const others = all.flatMap((target) => target.answers);
   const { allow = [] } = values as { allow?: Network[] };
   const sources: UdpSource[] = [];
-  const isLines = (address.keys.frame ?? 'lines') === 'lines';
+  const isLines = frameOf(address) === 'lines';
   let port = address.port;
   for (const answer of answers) {
     try {
-      const receiver = await openReceiver(program, address, { ...answer, port }, others, allow);
+      const receiver = await openReceiver(program, address, { ...answer, port }, allow);
       port = receiver.local.port;
       sources.push(
         program.source(new UdpSource(program, address, receiver, isLines ? unterminated : undefined)),
@@ -152,18 +153,16 @@ async function openReceiver(
   program: Program,
   address: Address,
   answer: Answer,
-  others: Answer[],
   allow: Network[],
 ): Promise<Receiver> {
   const { family, ip, port, interface: on } = answer;
   const { keys } = address;
   const receiveBuffer = keys.rcvbuf ?? RECEIVE_BUFFER;
-  const hasIPv4Wildcard = others.some((other) => other.ip === '0.0.0.0' && other.port === port);
   const receiver = await program.engine.openReceiver({
     address: on ? ip : scoped(answer),
     port,
     family,
-    ipv6Only: ip === '::' && hasIPv4Wildcard,
+    ipv6Only: isIPv6Only(program, 'datagrams', ip, port),
     ...(on && { membership: { interface: on, sources: keys.source ?? [] } }),
     receiveBuffer,
     tellsSenders: keys.frame === 'mold',
