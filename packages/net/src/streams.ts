@@ -1,0 +1,180 @@
+import type { SocketAddress } from 'mproxy-base';
+
+/**
+ * The interface to stream sockets: TCP, TLS on TCP, and Unix sockets. It is completion-shaped: an engine delivers received
+ * bytes and takes bytes to send, and reports what became of them. No callback is called from inside a call of the interface,
+ * except `onAbort` listeners of a signal. An exception of a callback is a mistake of the program: it is never caught here.
+ */
+export interface Streams {
+  /** @throws the system's error (bind(2), listen(2)) */
+  listen(options: ListenOptions): Promise<StreamListener>;
+  /**
+   * Connects to one address; with TLS, until the handshake is finished and the server is verified.
+   * @throws the system's error (connect(2)), that of TLS, ETIMEDOUT, or the signal's reason
+   */
+  connect(options: ConnectOptions): Promise<Connection>;
+}
+
+/** Where a listener listens: an address, a Unix socket (unix(7)), or a socket that listens already (systemd.socket(5)). */
+export type ListenAddress = (SocketAddress & { ipv6Only?: boolean }) | { path: string } | { fd: number };
+
+/** Where a connection goes. An IPv6 address may have a zone: `fe80::1%eth0`. */
+export type PeerAddress = SocketAddress | { path: string };
+
+export interface ListenOptions {
+  at: ListenAddress;
+  /** Connections that wait to be accepted, at most (listen(2)). Default: 1024. */
+  backlog?: number;
+  /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
+  keepAlive?: number;
+  tls?: TlsServer;
+  /**
+   * Called for each accepted connection before its TLS handshake.
+   * @param peer undefined: a Unix socket
+   * @param scarce it has one of the last descriptors of this process; the rest is left for files and names
+   * @returns whether it may go on; else it is closed
+   */
+  admit?(peer: SocketAddress | undefined, scarce: boolean): boolean;
+  /** Takes a connection, after its TLS handshake. Nothing is read before {@link Connection.start}. */
+  onConnection(connection: Connection): void;
+  /** The TLS handshake of an admitted connection failed, or took longer than 10 s; it is closed. */
+  onHandshakeError?(error: Error, peer: SocketAddress | undefined): void;
+  /** accept(2) failed; the listener goes on. */
+  onAcceptError?(error: Error): void;
+}
+
+export interface StreamListener {
+  /** The bound address, with the port that the system picked; undefined: a Unix socket. */
+  readonly local: SocketAddress | undefined;
+  /** Admitted connections that are not closed, those in a handshake included. */
+  readonly connections: number;
+  /** Uses other certificates for connections accepted from now on. */
+  secure(tls: TlsServer): void;
+  /** Accepts no more connections. Those accepted go on. */
+  close(): void;
+  /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */
+  closeConnections(): void;
+}
+
+export interface ConnectOptions {
+  to: PeerAddress;
+  /** Local address and port; port 0: the system picks one. */
+  bind?: SocketAddress;
+  /** Limit on connecting, the TLS handshake included, in milliseconds. Default: 10,000. */
+  timeout?: number;
+  /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 30,000. */
+  keepAlive?: number;
+  tls?: TlsClient;
+  /** Cancels the attempt; once connected, it has no effect. */
+  signal?: AbortSignal;
+}
+
+/** A certificate chain with its private key, as PEM. */
+export interface TlsPair {
+  cert: string | Buffer;
+  key: string | Buffer;
+}
+
+/** How a listener secures its connections: TLS 1.2 and 1.3. Checked by {@link checkTlsPair}. */
+export interface TlsServer {
+  /** At least one. The first that names the client's server name is used (RFC 6066, section 3), else the first. */
+  pairs: readonly TlsPair[];
+  /** CA certificates as PEM. If given, a client needs a certificate that they verify. */
+  clientCa?: string;
+  /** Protocols in order of preference (RFC 7301). A client that offers none of them is refused. */
+  alpn?: readonly string[];
+}
+
+/** How a connection is secured: TLS 1.2 and 1.3. An engine may keep what it derives from the object: it never changes. */
+export interface TlsClient {
+  /** CA certificates as PEM, all that are trusted. */
+  ca: string | readonly string[];
+  pair?: TlsPair;
+  /** The name that the server's certificate must have, and sent as SNI unless it is an IP address (RFC 6066, section 3). */
+  serverName: string;
+  /** Accepts any certificate. */
+  insecure: boolean;
+  alpn?: readonly string[];
+  /**
+   * With TLS 1.3 a client is connected before the server has verified it (RFC 8446, section 2): waits up to 300 ms for the
+   * server's first message, its session ticket. Default: false.
+   */
+  untilAccepted?: boolean;
+}
+
+/** What the handshake agreed upon. */
+export interface TlsFacts {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  version: string;
+  /** The server name that the client sent; undefined: none. */
+  serverName: string | undefined;
+  /** The protocol (ALPN); undefined: none. */
+  alpn: string | undefined;
+  /** Whether a session was resumed. */
+  resumed: boolean;
+  /** The verified certificate of the peer as DER; undefined: it has none, or is not verified. */
+  peerCertificate: Buffer | undefined;
+}
+
+/** Takes what a connection reports. */
+export interface ConnectionHandler {
+  /** Received bytes. They are borrowed: what is used after the call must be copied. */
+  onData(bytes: Buffer): void;
+  /** The peer has sent everything: FIN, with TLS close_notify. Sending goes on. Called once. */
+  onEnd(): void;
+  /** What {@link Connection.write} did not take at once is taken now. */
+  onDrain?(): void;
+  /** For as long as {@link Connection.limitIdle} says, nothing was received and nothing taken. Repeated. */
+  onIdle?(): void;
+  /**
+   * The connection is closed, and the kernel reads no borrowed bytes any more. Called once, last.
+   * @param error why it failed; undefined: both sides ended, or this side closed or aborted it
+   */
+  onClose(error?: Error): void;
+}
+
+/** A connection. Calls after its end have no effect. */
+export interface Connection {
+  /** Undefined: a Unix socket. IPv4-mapped addresses are IPv4. */
+  readonly peer: SocketAddress | undefined;
+  readonly local: SocketAddress | undefined;
+  /** Undefined: no TLS. */
+  readonly tls: TlsFacts | undefined;
+  /** Bytes received until now, without TLS's own. */
+  readonly received: number;
+  /** Begins to read. Called once; what happened before is reported then. */
+  start(handler: ConnectionHandler): void;
+  /**
+   * Starts TLS on an open connection, for protocols that begin without it (NATS, SMTP). To be called when nothing is being
+   * written, and the peer sends nothing before the handshake: from `onData` is fine.
+   * @returns the secured connection; the handler of this one is called no more
+   * @throws as {@link Streams.connect}; the connection is closed
+   */
+  secure(tls: TlsClient, options?: Pick<ConnectOptions, 'timeout' | 'signal'>): Promise<Connection>;
+  /** Reads no more; the peer is slowed down by its full window. No `onData` until {@link resume}. */
+  pause(): void;
+  resume(): void;
+  /**
+   * Sends bytes in this order. They are borrowed, and must not change, until they are taken.
+   * @returns true: all are taken, they can be reused; false: `onDrain` or `onClose` will tell
+   */
+  write(bytes: readonly Uint8Array[]): boolean;
+  /** Whether bytes of {@link write} are not taken yet. */
+  readonly writing: boolean;
+  /** Sends what was written, then ends this direction: FIN, with TLS close_notify first. Receiving goes on. */
+  end(): void;
+  /**
+   * Ends, discards what is still received, and closes when the peer has ended, too; at the latest after this time. Unread
+   * bytes would turn the end into a reset, which discards what the peer has not read (RFC 9293, section 3.10.7.1).
+   * @param limit in milliseconds
+   */
+  linger(limit: number): void;
+  /** Closes at once: bytes that the kernel took are still sent, others are not. @param error given to `onClose` */
+  close(error?: Error): void;
+  /** Closes with a reset (RST): nothing more is sent. @param error given to `onClose` */
+  abort(error?: Error): void;
+  /** Calls `onIdle` after this time without a byte in either direction, in milliseconds; 0: never. */
+  limitIdle(ms: number): void;
+  /** Bytes taken that the peer has not acknowledged (tcp(7), SIOCOUTQ); undefined where it cannot be read. */
+  unacknowledged(): number | undefined;
+}
