@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { Coalescer, type Lease } from 'mproxy-flow/stream/coalescer';
 import { OutputQueue } from 'mproxy-flow/stream/output-queue';
+import { writableOutput } from 'mproxy-flow/stream/writable-output';
 import { Batch } from 'mproxy-framing';
 import t from 'tap';
 import { Clock } from '../support/clock.js';
@@ -43,6 +44,14 @@ class Reader extends Writable {
   }
 }
 
+function queueTo(stream: Writable, limit: number): OutputQueue {
+  const queue: OutputQueue = new OutputQueue(
+    writableOutput(stream, () => queue),
+    limit,
+  );
+  return queue;
+}
+
 const KIB = Buffer.alloc(1024, 'k');
 /** Memory of the queue's own for a chunk that does not lie behind the one before. */
 const RANGE = 200;
@@ -65,7 +74,7 @@ class CountingLease implements Lease {
 
 t.test('the queue is bounded, and a chunk is taken whole or not at all', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 10 * (KIB.length + RANGE));
+  const outlet = queueTo(reader, 10 * (KIB.length + RANGE));
   const offered = Array.from({ length: 20 }, () => outlet.offer(KIB));
   t.equal(offered.filter(Boolean).length, 10);
   t.equal(outlet.queued, 10 * KIB.length);
@@ -77,7 +86,7 @@ t.test('the queue is bounded, and a chunk is taken whole or not at all', async (
 
 t.test('a chunk larger than the bound goes into an empty queue', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 100);
+  const outlet = queueTo(reader, 100);
   t.ok(outlet.offer(KIB));
   t.notOk(outlet.offer(Buffer.of(1)));
   await reader.takeAll(outlet);
@@ -86,7 +95,7 @@ t.test('a chunk larger than the bound goes into an empty queue', async (t) => {
 
 t.test('chunks stay in order and are not copied', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 1024 * 1024);
+  const outlet = queueTo(reader, 1024 * 1024);
   const chunks = Array.from({ length: 500 }, (_, i) => Buffer.alloc(1000, i));
   for (const chunk of chunks) outlet.offer(chunk);
   await reader.takeAll(outlet);
@@ -95,7 +104,7 @@ t.test('chunks stay in order and are not copied', async (t) => {
 
 t.test('a reader that is behind is handed a window, not the whole queue', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 64 * 1024 * 1024);
+  const outlet = queueTo(reader, 64 * 1024 * 1024);
   for (let i = 0; i < 10_000; i++) outlet.offer(KIB);
   let most = 0;
   for (let i = 0; i < 10; i++) {
@@ -109,7 +118,7 @@ t.test('a reader that is behind is handed a window, not the whole queue', async 
 t.test('it tells since when its reader takes nothing', async (t) => {
   const clock = new Clock(t);
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 1024 * 1024);
+  const outlet = queueTo(reader, 1024 * 1024);
   clock.pass(5000);
   outlet.offer(KIB);
   const begin = clock.now;
@@ -124,7 +133,7 @@ t.test('it tells since when its reader takes nothing', async (t) => {
 
 t.test('it tells when there is room', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 1024 * 1024);
+  const outlet = queueTo(reader, 1024 * 1024);
   t.equal(outlet.drained(0), undefined);
   outlet.offer(KIB);
   outlet.offer(KIB);
@@ -144,7 +153,7 @@ t.test('it tells when there is room', async (t) => {
 
 t.test('a reader that is gone takes nothing, and keeps nobody waiting', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 1024 * 1024);
+  const outlet = queueTo(reader, 1024 * 1024);
   outlet.offer(KIB);
   const drained = outlet.drained(0);
   reader.destroy();
@@ -155,7 +164,7 @@ t.test('a reader that is gone takes nothing, and keeps nobody waiting', async (t
 
 t.test('a lease is held until the stream is done with its chunk', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 10 * KIB.length);
+  const outlet = queueTo(reader, 10 * KIB.length);
   const lease = new CountingLease();
   t.ok(outlet.offer(KIB, lease));
   await until('it is being written', () => reader.waits);
@@ -165,7 +174,7 @@ t.test('a lease is held until the stream is done with its chunk', async (t) => {
 });
 
 t.test('a chunk that finds no room holds no lease', async (t) => {
-  const outlet = new OutputQueue(new Reader(), KIB.length);
+  const outlet = queueTo(new Reader(), KIB.length);
   const lease = new CountingLease();
   outlet.offer(KIB);
   t.notOk(outlet.offer(KIB, lease));
@@ -174,7 +183,7 @@ t.test('a chunk that finds no room holds no lease', async (t) => {
 
 t.test('a reader that is gone abandons what it was handed and what waited', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 10 * KIB.length);
+  const outlet = queueTo(reader, 10 * KIB.length);
   const leases = Array.from({ length: 3 }, () => new CountingLease());
   for (const lease of leases) outlet.offer(KIB, lease);
   await until('one is being written', () => reader.waits);
@@ -188,7 +197,7 @@ t.test('a reader that is gone abandons what it was handed and what waited', asyn
 
 t.test('chunks that lie one behind the other are one range, written in order', async (t) => {
   const reader = new Reader();
-  const outlet = new OutputQueue(reader, 1024 * 1024);
+  const outlet = queueTo(reader, 1024 * 1024);
   const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i & 255));
   const lease = new CountingLease();
   for (let at = 0; at < 1000; at += 10) t.ok(outlet.offer(bytes.subarray(at, at + 10), lease));
@@ -201,7 +210,7 @@ t.test('chunks that lie one behind the other are one range, written in order', a
 
 t.test('a hundred readers that take nothing hold small datagrams within the limit, once', async (t) => {
   const limit = 8 * 1024 * 1024;
-  const outlets = Array.from({ length: 100 }, () => new OutputQueue(new Reader(), limit));
+  const outlets = Array.from({ length: 100 }, () => queueTo(new Reader(), limit));
   const datagram = Buffer.from('!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24\r\n');
   let taken = 0;
   let refused = 0;

@@ -57,6 +57,12 @@ export abstract class Cutter {
     else if (this.slab.buffer.byteLength > MAX_DATAGRAM) this.#moveTo(pending);
   }
 
+  /** Copies pending bytes that lie in the pushed chunk: it may be overwritten from now on. */
+  own(): void {
+    if (this.pending === 0) this.#append(EMPTY);
+    else if (!this.#ownsSlab) this.#moveTo(this.pending);
+  }
+
   /** No more input is ready: emits data that must not wait for more. */
   flush(): void {
     this.cutIdle();

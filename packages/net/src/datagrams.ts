@@ -1,10 +1,12 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
 import type { NetInterface } from './interfaces.js';
+import type { Streams } from './streams.js';
 
-/** The interface to datagram sockets. Arguments are plain data, which an engine may pass to a thread. */
+/** The interface to sockets. Arguments are plain data, which an engine may pass to a thread. */
 export interface Engine {
   readonly name: EngineName;
+  readonly streams: Streams;
   /** Whether a receiver can filter out groups joined by others, and its own group on other interfaces. */
   readonly exactGroups: boolean;
   readonly setsTos: boolean;
@@ -21,8 +23,6 @@ export interface Engine {
    * @throws the system's error, or one that says why the speed cannot be set
    */
   makeRaw(fd: number, baud?: number): () => void;
-  /** Bytes of a TCP socket that its peer did not acknowledge (tcp(7), SIOCOUTQ); undefined if that cannot be read. */
-  unacknowledged?(fd: number): number | undefined;
   /** Makes `to` a duplicate of `from`, atomically for all threads (dup2(2)); only on some engines. */
   redirect?(from: number, to: number): void;
   /** Allocates the pages of unused memory, cheaper than one page fault each. Only where supported. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
 
 /** Descriptors not used for connections: for files, name resolution, interface lists and other sockets. */
 const RESERVE = 16;
@@ -16,14 +15,11 @@ export function descriptorLimit(): number | undefined {
 }
 
 /**
- * Whether an accepted connection uses one of the reserved descriptors: the kernel assigns the lowest free
- * number (open(2)). With none left, libuv closes connections without telling Node (uv__emfile_trick,
- * libuv/src/unix/stream.c), so that they could not be counted.
+ * Whether a new descriptor is one of the reserved: the kernel assigns the lowest free number (open(2)). With none left, libuv
+ * closes connections without telling Node (uv__emfile_trick, libuv/src/unix/stream.c), so that they could not be counted.
+ * @param fd undefined on a platform without descriptors: false
  * @param limit of {@link descriptorLimit}; undefined: false
  */
-export function takesReserve(socket: Socket, limit: number | undefined): boolean {
-  if (limit === undefined) return false;
-  // Not public in Node. On a platform without descriptors (Windows: -1) every connection is accepted.
-  const fd = (socket as Socket & { _handle?: { fd?: unknown } | null })._handle?.fd;
-  return typeof fd === 'number' && fd >= limit - Math.min(RESERVE, limit >> 2);
+export function takesReserve(fd: number | undefined, limit: number | undefined): boolean {
+  return limit !== undefined && fd !== undefined && fd >= limit - Math.min(RESERVE, limit >> 2);
 }

@@ -13,5 +13,6 @@ export * from './networks.js';
 export * from './quiet.js';
 export * from './resolve.js';
 export * from './socket-errors.js';
+export * from './streams.js';
 export * from './tls.js';
 export * from './tls-flags.js';

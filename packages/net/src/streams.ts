@@ -30,11 +30,11 @@ export interface ListenOptions {
   tls?: TlsServer;
   /**
    * Called for each accepted connection before its TLS handshake.
-   * @param peer undefined: a Unix socket
-   * @param scarce it has one of the last descriptors of this process; the rest is left for files and names
+   * @param peer undefined: a Unix socket, or a peer that has left already
+   * @param scarce the descriptor limit of this process, if the connection has one of the last; these are for files and names
    * @returns whether it may go on; else it is closed
    */
-  admit?(peer: SocketAddress | undefined, scarce: boolean): boolean;
+  admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean;
   /** Takes a connection, after its TLS handshake. Nothing is read before {@link Connection.start}. */
   onConnection(connection: Connection): void;
   /** The TLS handshake of an admitted connection failed, or took longer than 10 s; it is closed. */
@@ -75,22 +75,27 @@ export interface TlsPair {
   key: string | Buffer;
 }
 
-/** How a listener secures its connections: TLS 1.2 and 1.3. Checked by {@link checkTlsPair}. */
+/** How a listener secures its connections: TLS 1.2 and 1.3. An engine keeps what it derives from it: it never changes. */
 export interface TlsServer {
   /** At least one. The first that names the client's server name is used (RFC 6066, section 3), else the first. */
   pairs: readonly TlsPair[];
   /** CA certificates as PEM. If given, a client needs a certificate that they verify. */
   clientCa?: string;
-  /** Protocols in order of preference (RFC 7301). A client that offers none of them is refused. */
+  /** Protocols in order of preference (RFC 7301). A client that offers others alone is refused. */
   alpn?: readonly string[];
 }
 
-/** How a connection is secured: TLS 1.2 and 1.3. An engine may keep what it derives from the object: it never changes. */
-export interface TlsClient {
+/** What a client trusts, and what it presents. An engine keeps what it derives from it: it never changes. */
+export interface TlsCredentials {
   /** CA certificates as PEM, all that are trusted. */
   ca: string | readonly string[];
   pair?: TlsPair;
-  /** The name that the server's certificate must have, and sent as SNI unless it is an IP address (RFC 6066, section 3). */
+}
+
+/** How a connection to a server is secured: TLS 1.2 and 1.3. */
+export interface TlsClient {
+  credentials: TlsCredentials;
+  /** The name that the server's certificate must have; sent as SNI unless it is an IP address (RFC 6066, section 3). */
   serverName: string;
   /** Accepts any certificate. */
   insecure: boolean;
@@ -135,7 +140,7 @@ export interface ConnectionHandler {
 
 /** A connection. Calls after its end have no effect. */
 export interface Connection {
-  /** Undefined: a Unix socket. IPv4-mapped addresses are IPv4. */
+  /** Undefined: a Unix socket, or a peer that had left already. IPv4-mapped addresses are IPv4. */
   readonly peer: SocketAddress | undefined;
   readonly local: SocketAddress | undefined;
   /** Undefined: no TLS. */
@@ -151,7 +156,7 @@ export interface Connection {
    * @throws as {@link Streams.connect}; the connection is closed
    */
   secure(tls: TlsClient, options?: Pick<ConnectOptions, 'timeout' | 'signal'>): Promise<Connection>;
-  /** Reads no more; the peer is slowed down by its full window. No `onData` until {@link resume}. */
+  /** Reads no more; the peer is slowed down by its full window. No `onData` and no `onEnd` until {@link resume}. */
   pause(): void;
   resume(): void;
   /**
@@ -165,11 +170,12 @@ export interface Connection {
   end(): void;
   /**
    * Ends, discards what is still received, and closes when the peer has ended, too; at the latest after this time. Unread
-   * bytes would turn the end into a reset, which discards what the peer has not read (RFC 9293, section 3.10.7.1).
+   * bytes would turn the end into a reset, which discards what the peer has not read (RFC 9293, section 3.6.1). Of several
+   * calls the earliest limit counts. `onDrain` and `onClose` alone are called from now on.
    * @param limit in milliseconds
    */
   linger(limit: number): void;
-  /** Closes at once: bytes that the kernel took are still sent, others are not. @param error given to `onClose` */
+  /** Closes: bytes that were taken, and the end of {@link end}, are still sent, others are not. @param error given to `onClose` */
   close(error?: Error): void;
   /** Closes with a reset (RST): nothing more is sent. @param error given to `onClose` */
   abort(error?: Error): void;

@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, rootCertificates, type SecureContext, type TlsOptions } from 'node:tls';
+import { rootCertificates } from 'node:tls';
 import { failure, usage, type ValuesOf } from 'mproxy-base';
+import { clientContext, identityOf } from './node/tls-contexts.js';
+import type { TlsCredentials, TlsPair, TlsServer } from './streams.js';
 import { type TLS_CLIENT, TLS_NAMES, type TLS_SERVER } from './tls-flags.js';
 
 /** The values of the flags of TLS listeners, and of TLS connections. */
@@ -16,90 +18,52 @@ const BUNDLES = [
   '/etc/ssl/cert.pem',
 ];
 
-/** A certificate with its key and the CA certificates for clients, as PEM and as a context. */
-interface Identity {
-  certificate: X509Certificate;
-  pem: { cert: Buffer; key: Buffer; ca?: string };
-  context: SecureContext;
-}
-
-/** The certificates of all TLS listeners of a command, selected by server name (SNI). */
+/** The certificates of all TLS listeners of a command. */
 export class TlsIdentities {
-  readonly #certs: string[];
-  readonly #keys: string[];
   /** Read and checked together, and replaced as a whole. */
-  #identities: readonly Identity[];
+  tls: TlsServer;
 
   /** @param options certificates and keys that pair @throws MPROXY_TLS if one is invalid */
   constructor(private readonly options: TlsServerOptions) {
-    this.#certs = options.tlsCert;
-    this.#keys = options.tlsKey;
-    this.#identities = this.#read();
+    this.tls = this.#read();
   }
 
   /** Reads all files again. Open connections are not affected. @throws MPROXY_TLS; then nothing changes */
   reload(): void {
-    this.#identities = this.#read();
+    this.tls = this.#read();
   }
 
-  /** Options for `tls.createServer`. */
-  get serverOptions(): TlsOptions {
-    return {
-      minVersion: 'TLSv1.2',
-      handshakeTimeout: 10_000,
-      requestCert: this.options.tlsClientCa !== undefined,
-      rejectUnauthorized: this.options.tlsClientCa !== undefined,
-      SNICallback: (name, callback) => callback(null, this.#choose(name)),
-      // For clients without SNI; `setSecureContext` updates it on reload.
-      ...this.firstPair,
-    };
-  }
-
-  /** The first pair, for `setSecureContext`. */
-  get firstPair() {
-    return this.#identities[0]!.pem;
-  }
-
-  #choose(name: string): SecureContext {
-    return (this.#identities.find(({ certificate }) => certificate.checkHost(name)) ?? this.#identities[0]!)
-      .context;
-  }
-
-  #read(): Identity[] {
-    const { tlsClientCa } = this.options;
-    const authorities = tlsClientCa === undefined ? {} : { ca: readAuthorities(tlsClientCa) };
-    return this.#certs.map((file, i) => {
-      try {
-        const pem = { cert: readFileSync(file), key: readFileSync(this.#keys[i]!), ...authorities };
-        const certificate = new X509Certificate(pem.cert);
-        return { certificate, pem, context: createSecureContext({ minVersion: 'TLSv1.2', ...pem }) };
-      } catch (error) {
-        throw failure('MPROXY_TLS', 'certificate', `${file} with ${this.#keys[i]}`, error);
-      }
-    });
+  #read(): TlsServer {
+    const { tlsCert, tlsKey, tlsClientCa } = this.options;
+    const clientCa = tlsClientCa === undefined ? undefined : readAuthorities(tlsClientCa);
+    const pairs = tlsCert.map((file, i) => readPair(file, tlsKey[i]!, (pair) => identityOf(pair, clientCa)));
+    return { pairs, ...(clientCa !== undefined && { clientCa }) };
   }
 }
 
 /**
- * The TLS context for upstreams.
+ * What a TLS client trusts and presents.
  * @throws MPROXY_TLS if a file is invalid, MPROXY_USAGE if only one of certificate and key is given
  */
-export function clientContext(options: TlsClientOptions): SecureContext {
+export function readCredentials(options: TlsClientOptions): TlsCredentials {
   const { tlsCa, tlsCert, tlsKey } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     const { tlsCert: cert, tlsKey: key } = TLS_NAMES;
     throw usage(tlsCert ? key : cert, 'missing', `${cert} and ${key} go together`);
   }
-  const files = [tlsCert, tlsKey].filter((file) => file !== undefined);
   const ca = tlsCa === undefined ? systemRoots() : readAuthorities(tlsCa);
+  if (tlsCert === undefined || tlsKey === undefined) return { ca };
+  return { ca, pair: readPair(tlsCert, tlsKey, (pair) => clientContext({ ca, pair })) };
+}
+
+/** @param check throws if the pair cannot be used @throws MPROXY_TLS, naming the files */
+function readPair(certFile: string, keyFile: string, check: (pair: TlsPair) => void): TlsPair {
   try {
-    return createSecureContext({
-      minVersion: 'TLSv1.2',
-      ca,
-      ...(tlsCert !== undefined && { cert: readFileSync(tlsCert), key: readFileSync(tlsKey!) }),
-    });
+    const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    check(pair);
+    return pair;
   } catch (error) {
-    throw failure('MPROXY_TLS', 'certificate', files.join(', '), error);
+    throw failure('MPROXY_TLS', 'certificate', `${certFile} with ${keyFile}`, error);
   }
 }
 

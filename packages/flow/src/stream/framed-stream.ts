@@ -10,8 +10,8 @@ export interface StreamOptions {
    * 50 for `raw`, unlimited for lines.
    */
   flushAfter?: number | undefined;
-  /** Whether the chunks are reused after delivery. */
-  lent?: boolean;
+  /** Whether the chunks are reused: after the next one is taken, or, borrowed, at once. Default: neither. */
+  lent?: boolean | 'borrowed';
   deliver: Deliver;
   /** Counts delivered datagrams, and messages that no datagram can carry. */
   counts: { datagrams: number; bytes: number; discarded: number };
@@ -42,7 +42,7 @@ export class FramedStream {
   #flushTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: StreamOptions) {
-    this.#batch.lent = options.lent ?? false;
+    this.#batch.lent = options.lent !== undefined && options.lent !== false;
     this.#batch.lines = delimiterOf(options.frame) === NEWLINE;
     this.#flushAfter = flushTime(options);
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
@@ -63,6 +63,7 @@ export class FramedStream {
     this.#pushed += chunk.length;
     this.#cut(chunk, headroom);
     const busy = this.#deliverAll();
+    if (this.options.lent === 'borrowed') this.#cutter.own();
     // The input is not read while the sinks are full: a pause then does not mean that it is idle.
     if (!busy) this.#awaitIdle();
     else {

@@ -1,8 +1,7 @@
-import type { Writable } from 'node:stream';
 import type { Lease } from './coalescer.js';
 import { Progress } from './progress.js';
 
-/** Bytes handed to the stream at once: few, to see a slow reader's progress (see `progressAt`). */
+/** Bytes handed to the output at once: few, to see a slow reader's progress (see `progressAt`). */
 const WINDOW = 128 * 1024;
 /** Approximate memory of a range in V8, in bytes: object, view of the memory and list entry. */
 const RANGE_MEMORY = 200;
@@ -15,6 +14,12 @@ interface Range {
   lease: Lease | undefined;
 }
 
+/** Where a queue's bytes go: a connection, or a stream of Node (see `writableOutput`). */
+export interface Output {
+  /** @returns whether all bytes were taken at once; else {@link OutputQueue.taken} is called when they are */
+  write(bytes: readonly Buffer[]): boolean;
+}
+
 /**
  * The output queue of one reader. Node queues without limit what a pipe or socket does not take, hence this
  * queue. Memory is shared: a thousand slow readers hold one copy of the data, and a list of ranges each.
@@ -24,38 +29,39 @@ export class OutputQueue {
   queued = 0;
   /** When the reader last took bytes, or had none to take; by `performance.now()`. */
   progressAt = performance.now();
+  /** Whether the reader is gone. */
+  gone = false;
   #ranges: Range[] = [];
-  /** Ranges handed to the stream. */
+  /** Ranges handed to the output. */
   #inFlight: Range[] = [];
   #writing = false;
-  #gone = false;
   #aborted = false;
   readonly #progress = new Progress();
 
   constructor(
-    readonly stream: Writable,
+    private readonly output: Output,
     /** Limit on memory in bytes, the list included; one chunk always fits an empty queue. */
     private readonly limit: number,
-  ) {
-    const abandon = () => {
-      this.#gone = true;
-      for (const { lease } of [...this.#inFlight, ...this.#ranges]) lease?.abandon();
-      this.#inFlight = [];
-      this.#ranges = [];
-      this.#progress.advance();
-    };
-    // Both listeners stay: process.stdout undoes its own destruction, and each later write fails again.
-    stream.on('error', abandon);
-    stream.on('close', abandon);
+  ) {}
+
+  /** The output took what it was given. */
+  taken(): void {
+    this.#remove();
+    this.#pump();
   }
 
-  get gone(): boolean {
-    return this.#gone || this.stream.destroyed;
+  /** The reader is gone. The kernel may still read what was in flight. */
+  abandon(): void {
+    this.gone = true;
+    for (const { lease } of [...this.#inFlight, ...this.#ranges]) lease?.abandon();
+    this.#inFlight = [];
+    this.#ranges = [];
+    this.#progress.advance();
   }
 
   /**
    * Takes a whole chunk.
-   * @param lease held until the stream has written the chunk, abandoned if the reader is gone first
+   * @param lease held until the output took the chunk, abandoned if the reader is gone first
    * @returns false when the queue is full or the reader is gone
    */
   offer(chunk: Buffer, lease?: Lease): boolean {
@@ -91,26 +97,26 @@ export class OutputQueue {
   }
 
   #pump(): void {
-    if (this.#writing || this.#ranges.length === 0) return;
-    this.#writing = true;
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#ranges.length && bytes < WINDOW) bytes += this.#ranges[count++]!.length;
-    this.#inFlight = this.#ranges.splice(0, count);
-    const written = (error?: Error | null) => {
-      if (error) return;
-      this.#writing = false;
-      for (const { lease } of this.#inFlight) lease?.done();
-      this.#inFlight = [];
-      this.queued -= bytes;
-      this.progressAt = performance.now();
-      this.#progress.advance();
-      this.#pump();
-    };
-    this.stream.cork();
-    for (const [i, range] of this.#inFlight.entries())
-      this.stream.write(bytesOf(range), i === count - 1 ? written : undefined);
-    this.stream.uncork();
+    while (!this.#writing && this.#ranges.length > 0) {
+      let count = 0;
+      for (let bytes = 0; count < this.#ranges.length && bytes < WINDOW; count++)
+        bytes += this.#ranges[count]!.length;
+      this.#inFlight = this.#ranges.splice(0, count);
+      this.#writing = true;
+      if (!this.output.write(this.#inFlight.map(bytesOf))) return;
+      this.#remove();
+    }
+  }
+
+  #remove(): void {
+    this.#writing = false;
+    for (const { lease, length } of this.#inFlight) {
+      lease?.done();
+      this.queued -= length;
+    }
+    this.#inFlight = [];
+    this.progressAt = performance.now();
+    this.#progress.advance();
   }
 }
 

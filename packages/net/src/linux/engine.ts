@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import type { Engine } from '../datagrams.js';
+import { nodeStreams } from '../node/streams.js';
 import { loadLibc } from './libc.js';
 import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
@@ -25,7 +26,7 @@ export function linuxEngine(): Engine {
     openRequestSocket: async (options) => openRequestSocket(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
     makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
-    unacknowledged: (fd) => unacknowledged(libc, fd),
+    streams: nodeStreams((fd) => unacknowledged(libc, fd)),
     populate: (memory) => populate(libc, memory),
   };
 }

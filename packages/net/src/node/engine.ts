@@ -2,6 +2,7 @@ import type { Engine } from '../datagrams.js';
 import { openReceiver } from './receiver.js';
 import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
+import { nodeStreams } from './streams.js';
 import { makeRaw } from './stty.js';
 
 /** The engine for every platform, on node:dgram. */
@@ -10,6 +11,7 @@ export const nodeEngine: Engine = {
   exactGroups: false,
   setsTos: false,
   sendsAtOnce: false,
+  streams: nodeStreams(),
   openReceiver,
   openSender,
   openRequestSocket,

@@ -9,6 +9,7 @@ import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
+import { writableOutput } from '../../stream/writable-output.js';
 import { READER_BEHIND, READER_LEFT, STREAM_FAILED } from './events.js';
 import { standardStream, TerminalStream } from './terminal.js';
 
@@ -37,7 +38,8 @@ export class StreamSink implements Sink {
     private readonly waits: boolean,
   ) {
     this.#coalescer = new Coalescer(frame, (...chunk) => this.#enqueue(...chunk));
-    this.#queue = new OutputQueue(stream, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
+    const output = writableOutput(stream, () => this.#queue);
+    this.#queue = new OutputQueue(output, waits ? Number.POSITIVE_INFINITY : QUEUE_LIMIT);
     this.ended = new Promise((resolve) => {
       stream.once('error', (error) => {
         this.#failed(error);

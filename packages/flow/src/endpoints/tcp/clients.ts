@@ -1,13 +1,14 @@
-import type { BlockList, Socket } from 'node:net';
+import type { BlockList } from 'node:net';
 import { reason, showDuration } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import type { Address, Answer, TlsIdentities } from 'mproxy-net';
+import type { Address, Answer, Connection, TlsIdentities } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { OutputQueue } from '../../stream/output-queue.js';
+import { Progress } from '../../stream/progress.js';
 import { CLIENT_CONNECTED, CLIENT_FAILED, CLIENT_LEFT } from './events.js';
 import { TCP_NAMES } from './flags.js';
 import { Listener } from './listener.js';
@@ -37,10 +38,12 @@ export interface ClientsOptions {
 export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
   readonly dropReason = `clients did not keep up; see ${TCP_NAMES.clientBuffer}`;
-  readonly #clients = new Set<OutputQueue>();
+  readonly #clients = new Map<Connection, OutputQueue>();
   readonly #coalescer: Coalescer;
   readonly #listener: Listener;
   readonly #notices: NoticeLimit;
+  /** A client left. */
+  readonly #left = new Progress();
   #idleTimer: NodeJS.Timeout | undefined;
   #gatherTimer: NodeJS.Timeout | undefined;
 
@@ -60,7 +63,7 @@ export class ClientsSink implements Sink {
       refused: () => {
         this.counts.refused++;
       },
-      accepted: (socket, peer) => this.#add(socket, peer),
+      accepted: (connection, peer) => this.#add(connection, peer),
     });
     if (options.identities) program.onReload(() => this.#listener.reload());
     if (options.clientTimeout === 0) return;
@@ -93,7 +96,7 @@ export class ClientsSink implements Sink {
   #pass(chunk: Buffer, datagrams: number, lease?: Lease): void {
     clearTimeout(this.#gatherTimer);
     this.#gatherTimer = undefined;
-    for (const client of this.#clients) {
+    for (const client of this.#clients.values()) {
       if (client.offer(chunk, lease)) {
         this.counts.datagrams += datagrams;
         this.counts.bytes += chunk.length;
@@ -113,37 +116,47 @@ export class ClientsSink implements Sink {
     clearInterval(this.#idleTimer);
     this.#listener.close();
     const timeout = new Promise((resolve) => setTimeout(resolve, CLOSE_MS).unref());
-    const drained = [...this.#clients].map((client) => client.drained(0));
+    const drained = [...this.#clients.values()].map((client) => client.drained(0));
     await Promise.race([Promise.all(drained), timeout]);
-    const ended = [...this.#clients].map(({ stream }) => new Promise<void>((resolve) => stream.end(resolve)));
-    await Promise.race([Promise.all(ended), timeout]);
-    this.#listener.destroySockets();
+    for (const [connection, { queued }] of this.#clients) {
+      if (queued > 0) continue;
+      connection.end();
+      connection.close();
+    }
+    await Promise.race([this.#left.until(() => this.#clients.size === 0), timeout]);
+    this.#listener.closeConnections();
   }
 
-  #add(socket: Socket, peer: string): void {
+  #add(connection: Connection, peer: string): void {
     this.#coalescer.flush();
     const event = { listener: this.name, peer };
-    const client = new OutputQueue(socket, this.options.clientBuffer);
-    this.#clients.add(client);
+    const client = new OutputQueue(connection, this.options.clientBuffer);
+    this.#clients.set(connection, client);
     this.counts.clients.now++;
     this.counts.clients.ever++;
     this.#notices.emit(CLIENT_CONNECTED, event);
-    socket.resume();
-    socket.on('error', (error) => this.#notices.emit(CLIENT_FAILED, { ...event, reason: reason(error) }));
-    socket.once('close', () => {
-      this.#clients.delete(client);
-      this.counts.clients.now--;
-      this.#notices.emit(CLIENT_LEFT, event);
+    connection.start({
+      onData: () => undefined,
+      onEnd: () => undefined,
+      onDrain: () => client.taken(),
+      onClose: (error) => {
+        if (error) this.#notices.emit(CLIENT_FAILED, { ...event, reason: reason(error) });
+        client.abandon();
+        this.#clients.delete(connection);
+        this.counts.clients.now--;
+        this.#notices.emit(CLIENT_LEFT, event);
+        this.#left.advance();
+      },
     });
   }
 
   #disconnectIdle(): void {
     const { clientTimeout } = this.options;
     const now = performance.now();
-    for (const { queued, progressAt, stream } of this.#clients) {
+    for (const [connection, { queued, progressAt }] of this.#clients) {
       if (queued === 0 || now - progressAt < clientTimeout) continue;
       this.counts.timedOut++;
-      stream.destroy(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
+      connection.close(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
     }
   }
 }

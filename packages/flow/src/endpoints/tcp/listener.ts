@@ -1,15 +1,15 @@
-import { type BlockList, createServer, isIPv4, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
-import { failure, reason, showAddress } from 'mproxy-base';
-import type { Answer, TlsIdentities } from 'mproxy-net';
+import { type BlockList, isIPv4 } from 'node:net';
+import { failure, reason, type SocketAddress, showAddress } from 'mproxy-base';
 import {
   type Address,
   ALLOW_NAME,
-  canonicalIp,
-  descriptorLimit,
+  type Answer,
+  type Connection,
   isMissing,
   listenFailure,
-  takesReserve,
+  peerOf,
+  type StreamListener,
+  type TlsIdentities,
 } from 'mproxy-net';
 import { ADDRESS_SKIPPED } from '../../events.js';
 import type { NoticeLimit } from '../../notices.js';
@@ -29,14 +29,12 @@ export interface ListenerOptions {
   /** Called when a connection is refused. */
   refused: () => void;
   /** Takes a connection after its TLS handshake, with the address of its peer. */
-  accepted: (socket: Socket, peer: string) => void;
+  accepted: (connection: Connection, peer: string) => void;
 }
 
 /** Accepts TCP or TLS connections on every answer of one address. */
 export class Listener {
-  readonly #servers: Server[] = [];
-  readonly #sockets = new Set<Socket>();
-  readonly #descriptors = descriptorLimit();
+  readonly #listeners: StreamListener[] = [];
 
   constructor(
     private readonly program: Program,
@@ -48,28 +46,23 @@ export class Listener {
   async open(answers: Answer[]): Promise<void> {
     let { port } = this.address;
     for (const { ip, zone } of answers) {
-      const server = this.#create();
       const host = zone === undefined ? ip : `${ip}%${zone}`;
       try {
         const ipv6Only = isIPv6Only(this.program, 'stream', ip, this.address.port);
-        await listen(server, { host, port, ipv6Only });
+        const listener = await this.#listen({ address: host, port, ipv6Only });
+        this.#listeners.push(listener);
+        port = listener.local!.port;
       } catch (error) {
         const missing = isMissing(error) && answers.length > 1;
         if (!missing) throw listenFailure(this.address, error);
         this.program.emit(ADDRESS_SKIPPED, { listener: this.#name, address: ip, reason: reason(error) });
         continue;
       }
-      // accept(2) failed (Node: net, onconnection).
-      server.on('error', (error) =>
-        this.options.notices.emit(ACCEPT_FAILED, { listener: this.#name, reason: reason(error) }),
-      );
-      port = (server.address() as { port: number }).port;
-      this.#servers.push(server);
       const local = { address: host, port };
       const transport = this.options.identities ? 'tls' : 'tcp';
       this.program.listening({ transport, local: showAddress(local) }, local);
     }
-    if (this.#servers.length > 0) return;
+    if (this.#listeners.length > 0) return;
     throw failure(
       'MPROXY_LISTEN',
       'listening',
@@ -81,90 +74,56 @@ export class Listener {
   /** Uses the current certificates for new connections. */
   reload(): void {
     const { identities } = this.options;
-    for (const server of this.#servers)
-      if (identities) (server as TlsServer).setSecureContext(identities.firstPair);
+    if (identities) for (const listener of this.#listeners) listener.secure(identities.tls);
   }
 
   /** Stops accepting connections. */
   close(): void {
-    for (const server of this.#servers) server.close();
+    for (const listener of this.#listeners) listener.close();
   }
 
-  destroySockets(): void {
-    for (const socket of this.#sockets) socket.destroy();
+  closeConnections(): void {
+    for (const listener of this.#listeners) listener.closeConnections();
   }
 
-  #create(): Server {
-    const { identities } = this.options;
-    const options = { allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: 60_000, noDelay: true };
-    const server = identities
-      ? createTlsServer({ ...options, ...identities.serverOptions })
-      : createServer(options);
-    // A TLS server's own listeners start the handshake: called for admitted connections only.
-    const handshakes = server.listeners('connection');
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      if (!this.#admit(socket)) return;
-      if (!identities) this.#accept(socket);
-      for (const handshake of handshakes) handshake.call(server, socket);
+  #listen(at: SocketAddress & { ipv6Only: boolean }): Promise<StreamListener> {
+    const { identities, notices, accepted } = this.options;
+    return this.program.engine.streams.listen({
+      at,
+      ...(identities && { tls: identities.tls }),
+      admit: (peer, scarce) => this.#admit(peer?.address, scarce),
+      onConnection: (connection) => accepted(connection, peerOf(connection)),
+      onHandshakeError: (error) =>
+        notices.emit(HANDSHAKE_FAILED, { listener: this.#name, reason: reason(error) }),
+      onAcceptError: (error) => notices.emit(ACCEPT_FAILED, { listener: this.#name, reason: reason(error) }),
     });
-    server.on('secureConnection', (socket: Socket) => this.#accept(socket));
-    server.on('tlsClientError', (error: Error, socket: Socket) => {
-      this.options.notices.emit(HANDSHAKE_FAILED, { listener: this.#name, reason: reason(error) });
-      socket.destroy();
-    });
-    return server;
   }
 
-  /** Closes a refused connection before the TLS handshake. @returns whether it is admitted */
-  #admit(socket: Socket): boolean {
-    const peer = canonicalIp((socket.remoteAddress ?? '').replace(/%.*/, ''));
-    const refusal = this.#refusal(socket, peer);
-    if (!refusal) {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-      return true;
-    }
+  #admit(address: string | undefined, scarce: number | undefined): boolean {
+    const peer = address?.replace(/%.*/, '');
+    const refusal = this.#refusal(peer, scarce);
+    if (!refusal) return true;
     this.options.refused();
     const event = { listener: this.#name, peer: peer ?? 'a client', ...refusal };
     this.options.notices.emit(CONNECTION_REFUSED, event);
-    socket.destroy();
     return false;
   }
 
   /** What refuses a connection, and why; undefined: it is admitted. */
-  #refusal(socket: Socket, peer: string | undefined): { by: string; reason: string } | undefined {
+  #refusal(peer: string | undefined, scarce: number | undefined): { by: string; reason: string } | undefined {
     const { allow, most, mostFlag } = this.options;
     if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
       return { by: ALLOW_NAME, reason: `${ALLOW_NAME} does not name it` };
-    const { size } = this.#sockets;
+    const size = this.#listeners.reduce((sum, { connections }) => sum + connections, 0);
     if (size >= most) return { by: mostFlag, reason: `there are ${size} already (${mostFlag})` };
-    const limit = this.#descriptors;
-    if (!takesReserve(socket, limit)) return undefined;
+    if (scarce === undefined) return undefined;
     return {
       by: 'descriptors',
-      reason: `this process has its last descriptors of ${limit}; raise the limit (ulimit -n, LimitNOFILE=)`,
+      reason: `this process has its last descriptors of ${scarce}; raise the limit (ulimit -n, LimitNOFILE=)`,
     };
-  }
-
-  #accept(socket: Socket): void {
-    if (socket.destroyed) return;
-    const { remoteAddress = '', remotePort = 0 } = socket;
-    const address = canonicalIp(remoteAddress) ?? remoteAddress;
-    this.options.accepted(socket, showAddress({ address, port: remotePort }));
   }
 
   get #name(): string {
     return this.address.text;
   }
-}
-
-function listen(server: Server, options: { host: string; port: number; ipv6Only: boolean }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...options, backlog: 1024 }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

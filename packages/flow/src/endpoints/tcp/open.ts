@@ -3,9 +3,9 @@ import { BlockList, isIPv4 } from 'node:net';
 import { failure, type ValuesOf } from 'mproxy-base';
 import {
   type Address,
-  clientContext,
   frameOf,
   type Network,
+  readCredentials,
   resolveAll,
   type TLS_CLIENT,
   type TLS_SERVER,
@@ -124,6 +124,6 @@ function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
   return program.shared('tls client', () => {
     const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
     if (insecure) program.emit(TLS_INSECURE, {});
-    return { context: clientContext(values as ConnectValues), servername, insecure };
+    return { credentials: readCredentials(values as ConnectValues), servername, insecure };
   });
 }

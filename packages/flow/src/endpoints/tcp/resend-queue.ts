@@ -1,8 +1,8 @@
-import type { Writable } from 'node:stream';
+import type { Connection } from 'mproxy-net';
 import type { Lease } from '../../stream/coalescer.js';
 import { Progress } from '../../stream/progress.js';
 
-/** Bytes handed to the stream at once: what a broken connection may have taken twice. */
+/** Bytes handed to the connection at once: what a broken connection may have taken twice. */
 const WINDOW = 64 * 1024;
 /** Memory of a chunk in V8 besides its bytes, about. */
 const CHUNK_MEMORY = 300;
@@ -20,15 +20,16 @@ export class ResendQueue {
   datagrams = 0;
   #bytes = 0;
   readonly #chunks: Chunk[] = [];
-  #stream: Writable | undefined;
+  #connection: Connection | undefined;
   #held = false;
-  #writing = false;
+  /** Chunks, the first ones, that the connection has not taken yet. */
+  #given = 0;
   #aborted = false;
   readonly #progress = new Progress();
 
   /**
    * @param limit in bytes of memory
-   * @param sent called when a stream took chunks
+   * @param sent called when a connection took chunks
    */
   constructor(
     private readonly limit: number,
@@ -47,22 +48,28 @@ export class ResendQueue {
     return true;
   }
 
-  /** Writes to a stream from now on. */
-  attach(stream: Writable): void {
-    this.#stream = stream;
+  /** Writes to a connection from now on. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
     this.#held = false;
-    this.#writing = false;
     this.#pump();
   }
 
-  /** Writes nothing more to the stream; what it has may still be taken. */
+  /** The connection took what it was given. */
+  taken(): void {
+    this.#remove();
+    this.#pump();
+  }
+
+  /** Writes nothing more to the connection; what it has may still be taken. */
   hold(): void {
     this.#held = true;
   }
 
-  /** The stream is closed: its kernel buffers no longer use any chunk. */
+  /** The connection is closed: nothing uses any chunk. */
   detach(): void {
-    this.#stream = undefined;
+    this.#connection = undefined;
+    this.#given = 0;
   }
 
   /** Resolves when at most this many bytes are queued, or after {@link abort}; undefined when it is so already. */
@@ -77,33 +84,24 @@ export class ResendQueue {
   }
 
   #pump(): void {
-    const stream = this.#stream;
-    if (!stream || this.#held || this.#writing || this.#chunks.length === 0) return;
-    this.#writing = true;
-    let count = 0;
-    for (let bytes = 0; count < this.#chunks.length && bytes < WINDOW; count++)
-      bytes += this.#chunks[count]!.bytes.length;
-    const written = (error?: Error | null) => {
-      // A stream that is destroyed calls back without an error for what it did not take.
-      if (error || stream.destroyed || stream !== this.#stream) return;
-      this.#writing = false;
-      this.#remove(count);
-      this.#pump();
-    };
-    stream.cork();
-    for (let i = 0; i < count; i++)
-      stream.write(this.#chunks[i]!.bytes, i === count - 1 ? written : undefined);
-    stream.uncork();
+    const connection = this.#connection;
+    while (connection && !this.#held && this.#given === 0 && this.#chunks.length > 0) {
+      for (let bytes = 0; this.#given < this.#chunks.length && bytes < WINDOW; this.#given++)
+        bytes += this.#chunks[this.#given]!.bytes.length;
+      if (!connection.write(this.#chunks.slice(0, this.#given).map(({ bytes }) => bytes))) return;
+      this.#remove();
+    }
   }
 
-  #remove(count: number): void {
+  #remove(): void {
     let bytes = 0;
     let datagrams = 0;
-    for (const chunk of this.#chunks.splice(0, count)) {
+    for (const chunk of this.#chunks.splice(0, this.#given)) {
       bytes += chunk.bytes.length;
       datagrams += chunk.datagrams;
       chunk.lease?.done();
     }
+    this.#given = 0;
     this.#bytes -= bytes;
     this.datagrams -= datagrams;
     this.sent(datagrams, bytes);

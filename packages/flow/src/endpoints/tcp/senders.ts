@@ -1,13 +1,20 @@
-import type { BlockList, Socket } from 'node:net';
-import { reason, showDuration, throwInternal } from 'mproxy-base';
+import type { BlockList } from 'node:net';
+import { reason, showDuration } from 'mproxy-base';
 import type { Frame } from 'mproxy-framing';
-import type { Address, Answer, TlsIdentities } from 'mproxy-net';
-import { type Deliver, untilQuiet } from 'mproxy-net';
+import {
+  type Address,
+  type Answer,
+  type Connection,
+  type Deliver,
+  type TlsIdentities,
+  untilQuiet,
+} from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
+import { readConnection } from '../../stream/read-connection.js';
 import { SENDER_CONNECTED, SENDER_LEFT } from './events.js';
 import { TCP_NAMES } from './flags.js';
 import { Listener } from './listener.js';
@@ -28,7 +35,7 @@ export class TcpListenSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, timedOut: 0 };
   readonly #listener: Listener;
   readonly #notices: NoticeLimit;
-  readonly #streams = new Map<Socket, Promise<void>>();
+  readonly #streams = new Map<Connection, Promise<void>>();
   #stopped = false;
   #deliver: Deliver = () => undefined;
   #resolveEnd!: () => void;
@@ -59,9 +66,9 @@ export class TcpListenSource implements Source {
       refused: () => {
         this.counts.refused++;
       },
-      accepted: (socket, peer) => {
-        if (this.#stopped) socket.destroy();
-        else this.#streams.set(socket, this.#read(socket, peer).catch(this.#rejectEnd));
+      accepted: (connection, peer) => {
+        if (this.#stopped) connection.close();
+        else this.#streams.set(connection, this.#read(connection, peer).catch(this.#rejectEnd));
       },
     });
     if (options.identities) program.onReload(() => this.#listener.reload());
@@ -87,13 +94,14 @@ export class TcpListenSource implements Source {
     this.#stopped = true;
     this.#listener.close();
     void untilQuiet(() => this.counts.bytes).then(() => {
-      this.#listener.destroySockets();
+      this.#listener.closeConnections();
       this.#resolveEnd();
     });
   }
 
-  async #read(socket: Socket, peer: string): Promise<void> {
+  async #read(connection: Connection, peer: string): Promise<void> {
     const { counts, options } = this;
+    const { senderTimeout } = options;
     counts.connections.now++;
     counts.connections.ever++;
     this.#notices.emit(SENDER_CONNECTED, { listener: this.name, peer });
@@ -101,6 +109,7 @@ export class TcpListenSource implements Source {
     const stream = new FramedStream({
       ...options,
       counts,
+      lent: 'borrowed',
       deliver: (batch) => {
         const room = this.#deliver(batch);
         if (!room) return undefined;
@@ -109,42 +118,22 @@ export class TcpListenSource implements Source {
       },
     });
     await this.#started;
-    this.#limitIdleTime(socket, () => waiting > 0);
-    const why = await readAll(socket, stream);
+    connection.limitIdle(senderTimeout);
+    const why = await readConnection(connection, stream, () => {
+      // While the sinks are full this side does not read.
+      if (waiting === 0) this.#timedOut(connection);
+    });
     if (await stream.breakOff()) counts.brokenLines++;
-    socket.end();
+    connection.end();
     counts.connections.now--;
-    this.#streams.delete(socket);
+    this.#streams.delete(connection);
     this.#notices.emit(SENDER_LEFT, { listener: this.name, peer, reason: why && reason(why) });
   }
 
-  /** @param isBlocked whether the sinks are full: then this side does not read */
-  #limitIdleTime(socket: Socket, isBlocked: () => boolean): void {
-    const { senderTimeout } = this.options;
-    if (senderTimeout === 0) return;
-    socket.setTimeout(senderTimeout);
-    socket.on('timeout', () => {
-      if (isBlocked()) {
-        socket.setTimeout(senderTimeout);
-        return;
-      }
-      this.counts.timedOut++;
-      const text = `sent nothing for ${showDuration(senderTimeout)}: disconnected (${TCP_NAMES.senderTimeout})`;
-      socket.destroy(Object.assign(new Error(text), { code: 'MPROXY_SILENT' }));
-    });
-  }
-}
-
-/** Pushes received data into a stream, waiting while the sinks are full. @returns why it failed, if it did */
-export async function readAll(socket: Socket, stream: FramedStream): Promise<Error | undefined> {
-  try {
-    for await (const chunk of socket) await stream.push(chunk as Buffer);
-    return undefined;
-  } catch (error) {
-    throwInternal(error);
-    // This program destroyed the socket: not an error.
-    return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
-      ? undefined
-      : (error as Error);
+  #timedOut(connection: Connection): void {
+    this.counts.timedOut++;
+    const limit = showDuration(this.options.senderTimeout);
+    const text = `sent nothing for ${limit}: disconnected (${TCP_NAMES.senderTimeout})`;
+    connection.close(Object.assign(new Error(text), { code: 'MPROXY_SILENT' }));
   }
 }

@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { reason, throwInternal } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { type Address, Backoff, connectTcp, peerOf, type TlsConnection, untilAccepted } from 'mproxy-net';
+import { type Address, Backoff, type Connection, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
@@ -133,14 +132,16 @@ export class TcpSink implements Sink {
   async #connection(backoff: Backoff): Promise<Ending> {
     const { counts } = this;
     const { signal } = this.#closing;
+    const { tls } = this.options;
     try {
-      const socket = await connectTcp(this.address, this.options.tls, signal);
-      await untilAccepted(socket, signal);
+      const { streams } = this.program.engine;
+      const secured = tls && { ...tls, untilAccepted: true };
+      const connection = await connectTcp(streams, this.address, secured, signal);
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
-      this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(socket) });
-      const ending = await this.#send(socket);
+      this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(connection) });
+      const ending = await this.#send(connection);
       counts.connections.now--;
       return ending;
     } catch (error) {
@@ -150,30 +151,31 @@ export class TcpSink implements Sink {
   }
 
   /** Sends what is queued until the connection ends, or the sink is closed. */
-  async #send(socket: Socket): Promise<Ending> {
+  async #send(connection: Connection): Promise<Ending> {
     const { signal } = this.#closing;
     const before = this.counts.bytes;
-    let failed: Error | undefined;
     let unconfirmed: number | undefined;
-    socket.on('error', (error) => {
-      failed = error;
-    });
-    const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    // The peer's FIN is the end of the connection: what it was given still goes out.
-    socket.on('end', () => {
-      unconfirmed = this.#unacknowledged(socket);
-      this.#end(socket, CLOSE_MS);
-    });
-    // What the peer sends is discarded; unread, it would turn the end into a reset (RFC 9293, section 3.6.1).
-    socket.resume();
+    const closed = new Promise<Error | undefined>((onClose) =>
+      connection.start({
+        // What the peer sends is discarded; unread, it would turn the end into a reset (RFC 9293, section 3.6.1).
+        onData: () => undefined,
+        // The peer's FIN is the end of the connection: what it was given still goes out.
+        onEnd: () => {
+          if (!connection.writing) unconfirmed = connection.unacknowledged();
+          this.#end(connection, CLOSE_MS);
+        },
+        onDrain: () => this.#queue.taken(),
+        onClose,
+      }),
+    );
     const close = () => {
-      if (this.#queue.datagrams > 0) socket.destroy();
-      else this.#end(socket, this.#aborted ? CLOSE_MS : Math.max(this.options.linger, CLOSE_MS));
+      if (this.#queue.datagrams > 0) connection.close();
+      else this.#end(connection, this.#aborted ? CLOSE_MS : Math.max(this.options.linger, CLOSE_MS));
     };
     signal.addEventListener('abort', close, { once: true });
-    this.#queue.attach(socket);
+    this.#queue.attach(connection);
     if (signal.aborted) close();
-    await ended;
+    const failed = await closed;
     signal.removeEventListener('abort', close);
     this.#queue.detach();
     this.#endSoon = () => undefined;
@@ -184,24 +186,15 @@ export class TcpSink implements Sink {
   }
 
   /** Ends a connection that took everything: waits for the FIN of its peer, but not for long. */
-  #end(socket: Socket, limitMs: number): void {
+  #end(connection: Connection, limit: number): void {
     this.#queue.hold();
-    socket.end();
-    const timer = setTimeout(() => socket.destroy(), limitMs);
-    socket.once('close', () => clearTimeout(timer));
-    this.#endSoon = () => setTimeout(() => socket.destroy(), CLOSE_MS).unref();
+    connection.linger(limit);
+    this.#endSoon = () => connection.linger(CLOSE_MS);
   }
 
   /** A reset after the end of the data: the peer discarded what it had not read. */
   #endFailed(error: Error): void {
     this.#notices.emit(DESTINATION_RESET, { destination: this.name, reason: reason(error) });
     if (this.options.waits && !this.#aborted) this.program.fail('MPROXY_SEND', 'sending', this.name, error);
-  }
-
-  /** Bytes that the peer's kernel has not acknowledged; undefined where the engine cannot tell. */
-  #unacknowledged(socket: Socket): number | undefined {
-    const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
-    if (handle?.fd === undefined || socket.writableLength > 0) return undefined;
-    return this.program.engine.unacknowledged?.(handle.fd);
   }
 }

@@ -1,10 +1,10 @@
-import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { failure, reason, showDuration, throwInternal } from 'mproxy-base';
 import type { Frame } from 'mproxy-framing';
 import {
   type Address,
   Backoff,
+  type Connection,
   connectTcp,
   type Deliver,
   peerOf,
@@ -16,8 +16,8 @@ import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
 import { FramedStream } from '../../stream/framed-stream.js';
+import { readConnection } from '../../stream/read-connection.js';
 import { UPSTREAM_CONNECTED, UPSTREAM_ENDED, UPSTREAM_FAILED } from './events.js';
-import { readAll } from './senders.js';
 
 export interface TcpConnectOptions {
   frame: Frame;
@@ -37,7 +37,7 @@ export class TcpConnectSource implements Source {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
   readonly #stopping = new AbortController();
   readonly #notices: NoticeLimit;
-  #socket: Socket | undefined;
+  #connected: Connection | undefined;
 
   constructor(
     private readonly program: Program,
@@ -66,26 +66,30 @@ export class TcpConnectSource implements Source {
   /** Reads what the kernel already holds before the connection is closed. */
   stop(): void {
     this.#stopping.abort();
-    const socket = this.#socket;
-    if (socket) void untilQuiet(() => socket.bytesRead).then(() => socket.destroy());
+    const connection = this.#connected;
+    if (connection) void untilQuiet(() => connection.received).then(() => connection.close());
   }
 
   /** Runs one connection. @returns why it failed; undefined when the upstream ended it */
   async #connection(deliver: Deliver, backoff: Backoff): Promise<Error | undefined> {
     const { counts, options } = this;
-    const stream = new FramedStream({ ...options, counts, deliver });
+    const { idleTimeout, greeting, tls } = options;
+    const stream = new FramedStream({ ...options, counts, lent: 'borrowed', deliver });
     try {
-      const socket = await connectTcp(this.address, options.tls, this.#stopping.signal);
-      this.#limitIdleTime(socket);
-      this.#socket = socket;
+      const { streams } = this.program.engine;
+      const connection = await connectTcp(streams, this.address, tls, this.#stopping.signal);
+      this.#connected = connection;
       backoff.connected();
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
-      this.#notices.emit(UPSTREAM_CONNECTED, { upstream: this.name, peer: peerOf(socket) });
-      if (options.greeting.length > 0) socket.write(options.greeting);
-      const why = await readAll(socket, stream);
+      this.#notices.emit(UPSTREAM_CONNECTED, { upstream: this.name, peer: peerOf(connection) });
+      if (greeting.length > 0) connection.write([greeting]);
+      connection.limitIdle(idleTimeout);
+      const why = await readConnection(connection, stream, () =>
+        connection.close(new Error(`silent for ${showDuration(idleTimeout)}`)),
+      );
       if (stream.taken > 0) backoff.delivered();
-      socket.destroy();
+      connection.close();
       counts.connections.now--;
       if (await stream.breakOff()) counts.brokenLines++;
       return why;
@@ -98,12 +102,5 @@ export class TcpConnectSource implements Source {
   #endOnce(failed: Error | undefined): void {
     if (failed) throw failure('MPROXY_UPSTREAM', 'upstream', this.name, failed);
     this.program.emit(UPSTREAM_ENDED, { upstream: this.name });
-  }
-
-  #limitIdleTime(socket: Socket): void {
-    const { idleTimeout } = this.options;
-    if (idleTimeout === 0) return;
-    const timedOut = () => socket.destroy(new Error(`silent for ${showDuration(idleTimeout)}`));
-    socket.setTimeout(idleTimeout, timedOut);
   }
 }

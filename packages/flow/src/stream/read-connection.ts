@@ -1,0 +1,37 @@
+import { throwInternal } from 'mproxy-base';
+import type { Connection } from 'mproxy-net';
+import type { FramedStream } from './framed-stream.js';
+
+/**
+ * Starts a connection, and pushes what it receives into a stream. Reads nothing while the sinks are full.
+ * @param onIdle see `ConnectionHandler`
+ * @returns why it failed; undefined when its peer ended it, or this program closed it
+ * @throws a bug of this program
+ */
+export function readConnection(
+  connection: Connection,
+  stream: FramedStream,
+  onIdle: () => void = () => undefined,
+): Promise<Error | undefined> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: unknown) => {
+      try {
+        throwInternal(error);
+        connection.close(error as Error);
+      } catch (bug) {
+        reject(bug);
+      }
+    };
+    const onData = (bytes: Buffer) => {
+      try {
+        const busy = stream.push(bytes);
+        if (!busy) return;
+        connection.pause();
+        busy.then(() => connection.resume(), failed);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    connection.start({ onData, onEnd: () => resolve(undefined), onIdle, onClose: resolve });
+  });
+}

@@ -1,0 +1,184 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { SocketAddress } from 'mproxy-base';
+import { canonicalIp } from '../address.js';
+import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../streams.js';
+
+/** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
+export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
+
+/** How a connection is upgraded to TLS (see {@link Connection.secure}). */
+export type Secure = (raw: Socket, tls: TlsClient, options: SecureOptions) => Promise<Connection>;
+type SecureOptions = Pick<ConnectOptions, 'timeout' | 'signal'>;
+
+/** A connection on a socket of node:net, which may be secured by one of node:tls. */
+export class NodeConnection implements Connection {
+  readonly peer: SocketAddress | undefined;
+  readonly local: SocketAddress | undefined;
+  readonly tls: TlsFacts | undefined;
+  received = 0;
+  #handler: ConnectionHandler | undefined;
+  #error: Error | undefined;
+  #closed: boolean;
+  /** Writes that the socket has not called back for, and whether `onDrain` is due after the last of them. */
+  #uncalled = 0;
+  #drainDue = false;
+  #lingers = false;
+
+  /**
+   * @param raw the socket of the kernel
+   * @param stream the same, or the TLS socket on it, with the handshake finished
+   */
+  constructor(
+    private readonly raw: Socket,
+    private readonly stream: Socket,
+    private readonly engine: { unacknowledged: Unacknowledged; secure: Secure },
+  ) {
+    this.peer = addressOf(raw.remoteAddress, raw.remotePort);
+    this.local = addressOf(raw.localAddress, raw.localPort);
+    this.tls = stream instanceof TLSSocket ? factsOf(stream) : undefined;
+    this.#error = stream.errored ?? undefined;
+    this.#closed = stream.closed;
+    stream.on('error', this.#failed);
+    stream.on('close', this.#closedNow);
+  }
+
+  start(handler: ConnectionHandler): void {
+    this.#handler = handler;
+    if (this.#closed) setImmediate(() => handler.onClose(this.#error));
+    this.stream.on('end', this.#ended);
+    this.stream.on('data', this.#read);
+    // A socket is accepted paused.
+    this.stream.resume();
+  }
+
+  async secure(tls: TlsClient, options: SecureOptions = {}): Promise<Connection> {
+    this.#handler = undefined;
+    const { stream } = this;
+    stream.pause();
+    stream.off('data', this.#read);
+    stream.off('end', this.#ended);
+    return this.engine.secure(stream, tls, options);
+  }
+
+  pause(): void {
+    this.stream.pause();
+  }
+
+  resume(): void {
+    this.stream.resume();
+  }
+
+  write(bytes: readonly Uint8Array[]): boolean {
+    const { stream } = this;
+    if (bytes.length === 0) return !this.writing;
+    if (stream.destroyed || stream.writableEnded) return false;
+    this.#uncalled++;
+    const last = bytes.length - 1;
+    if (last > 0) stream.cork();
+    for (let i = 0; i < last; i++) stream.write(bytes[i]!);
+    stream.write(bytes[last]!, this.#written);
+    if (last > 0) stream.uncork();
+    // A socket that failed has nothing queued either.
+    if (stream.writableLength === 0 && !stream.errored && !stream.destroyed) return true;
+    this.#drainDue = true;
+    return false;
+  }
+
+  get writing(): boolean {
+    return this.stream.writableLength > 0;
+  }
+
+  end(): void {
+    this.stream.end();
+  }
+
+  linger(limit: number): void {
+    this.#lingers = true;
+    this.stream.end();
+    this.stream.resume();
+    const timer = setTimeout(() => this.stream.destroy(), limit);
+    this.stream.once('close', () => clearTimeout(timer));
+  }
+
+  close(error?: Error): void {
+    const { stream } = this;
+    if (!error && stream.writableEnded && !stream.writableFinished && !this.writing)
+      stream.once('finish', () => stream.destroy());
+    else stream.destroy(error);
+  }
+
+  abort(error?: Error): void {
+    this.#error ??= error;
+    // A Unix socket has no reset: closed with unread bytes, its peer gets ECONNRESET all the same (unix(7)).
+    if (this.peer) this.raw.resetAndDestroy();
+    this.stream.destroy(error);
+  }
+
+  limitIdle(ms: number): void {
+    this.stream.off('timeout', this.#idle);
+    if (ms > 0) this.stream.on('timeout', this.#idle);
+    this.stream.setTimeout(ms);
+  }
+
+  unacknowledged(): number | undefined {
+    const fd = descriptorOf(this.raw);
+    return fd === undefined ? undefined : this.engine.unacknowledged?.(fd);
+  }
+
+  readonly #read = (bytes: Buffer): void => {
+    this.received += bytes.length;
+    if (!this.#lingers) this.#handler?.onData(bytes);
+  };
+
+  readonly #ended = (): void => {
+    if (!this.#lingers && !this.#error) this.#handler?.onEnd();
+  };
+
+  /** Node calls back without an error for what a destroyed socket did not take. */
+  readonly #written = (error?: Error | null): void => {
+    this.#uncalled--;
+    if (error || this.stream.destroyed || this.#uncalled > 0 || !this.#drainDue) return;
+    this.#drainDue = false;
+    this.#handler?.onDrain?.();
+  };
+
+  readonly #idle = (): void => {
+    // Node calls once only.
+    this.stream.setTimeout(this.stream.timeout ?? 0);
+    this.#handler?.onIdle?.();
+  };
+
+  /** An alert of TLS is an error, followed by the end; the socket stays open. */
+  readonly #failed = (error: Error): void => {
+    this.#error ??= error;
+    this.stream.destroy();
+  };
+
+  readonly #closedNow = (): void => {
+    this.#closed = true;
+    this.#handler?.onClose(this.#error);
+  };
+}
+
+/** The descriptor of a socket, which Node does not publish; on Windows there is none (-1). */
+export function descriptorOf(socket: Socket): number | undefined {
+  const fd = (socket as Socket & { _handle?: { fd?: unknown } | null })._handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
+/** An address without the IPv4-mapped form; undefined: a Unix socket. */
+export function addressOf(ip: string | undefined, port: number | undefined): SocketAddress | undefined {
+  return ip === undefined || port === undefined ? undefined : { address: canonicalIp(ip) ?? ip, port };
+}
+
+function factsOf(socket: TLSSocket): TlsFacts {
+  const { servername } = socket as TLSSocket & { servername?: string | false };
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    serverName: servername || undefined,
+    alpn: socket.alpnProtocol || undefined,
+    resumed: socket.isSessionReused(),
+    peerCertificate: socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined,
+  };
+}

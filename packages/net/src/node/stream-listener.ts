@@ -1,0 +1,113 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServerSocket } from 'node:tls';
+import type { SocketAddress } from 'mproxy-base';
+import { descriptorLimit, takesReserve } from '../descriptors.js';
+import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
+import { addressOf, descriptorOf } from './connection.js';
+import { firstPair, serverOptions } from './tls-contexts.js';
+
+const BACKLOG = 1024;
+const KEEPALIVE_MS = 60_000;
+
+/** Makes a connection of an accepted socket, and of the TLS socket on it. */
+type Connect = (raw: Socket, stream: Socket) => Connection;
+
+/** A listener on a server of node:net, or node:tls. */
+export class NodeStreamListener implements StreamListener {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #descriptors = descriptorLimit();
+  #tls: TlsServer | undefined;
+
+  constructor(
+    private readonly options: ListenOptions,
+    private readonly connect: Connect,
+  ) {
+    this.#tls = options.tls;
+    this.#server = this.#create();
+  }
+
+  async open(): Promise<this> {
+    const { at, backlog = BACKLOG } = this.options;
+    const to = 'address' in at ? { ...at, host: at.address } : at;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ ...to, backlog }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    // accept(2) failed (Node: net, onconnection).
+    this.#server.on('error', (error) => this.options.onAcceptError?.(error));
+    return this;
+  }
+
+  get local(): SocketAddress | undefined {
+    const address = this.#server.address();
+    return address !== null && typeof address === 'object'
+      ? addressOf(address.address, address.port)
+      : undefined;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  secure(tls: TlsServer): void {
+    this.#tls = tls;
+    (this.#server as TlsServerSocket).setSecureContext(firstPair(tls));
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  closeConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #create(): Server {
+    const { keepAlive = KEEPALIVE_MS, tls, onConnection } = this.options;
+    const options = {
+      ...{ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAlive },
+      pauseOnConnect: !tls,
+    };
+    if (!tls) {
+      const accept = (socket: Socket) => this.#admit(socket) && onConnection(this.connect(socket, socket));
+      return createServer(options, accept);
+    }
+    const server = createTlsServer({ ...options, ...serverOptions(tls, () => this.#tls!) });
+    // Node's own listeners begin the handshake: they are called for admitted connections alone.
+    const handshakes = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      if (this.#admit(socket)) for (const handshake of handshakes) handshake.call(server, socket);
+    });
+    server.on('secureConnection', (socket) => {
+      if (!socket.destroyed) onConnection(this.connect(rawOf(socket), socket));
+    });
+    server.on('tlsClientError', (error, socket) => {
+      this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #admit(socket: Socket): boolean {
+    const peer = addressOf(socket.remoteAddress, socket.remotePort);
+    const limit = this.#descriptors;
+    const scarce = takesReserve(descriptorOf(socket), limit) ? limit : undefined;
+    if (this.options.admit?.(peer, scarce) === false) {
+      socket.destroy();
+      return false;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    return true;
+  }
+}
+
+/** The accepted socket below a TLS socket, which Node does not publish. */
+function rawOf(socket: TLSSocket): Socket {
+  return (socket as TLSSocket & { _parent?: Socket })._parent ?? socket;
+}

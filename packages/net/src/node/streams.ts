@@ -1,0 +1,115 @@
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Connection, ConnectOptions, Streams, TlsClient } from '../streams.js';
+import { NodeConnection, type Unacknowledged } from './connection.js';
+import { NodeStreamListener } from './stream-listener.js';
+import { clientContext } from './tls-contexts.js';
+
+const CONNECT_MS = 10_000;
+const KEEPALIVE_MS = 30_000;
+/** How long a server's session ticket is awaited, in milliseconds. */
+const ACCEPT_MS = 300;
+
+/** Stream sockets on node:net and node:tls. */
+export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
+  const engine = { unacknowledged, secure };
+  const connection = (raw: Socket, stream: Socket) => new NodeConnection(raw, stream, engine);
+
+  async function secure(raw: Socket, tls: TlsClient, options: Waiting): Promise<Connection> {
+    const stream = secured(raw, tls);
+    await ready(raw, stream, options, tls.untilAccepted);
+    return connection(raw, stream);
+  }
+
+  return {
+    listen: (options) => new NodeStreamListener(options, connection).open(),
+    async connect({ to, bind, keepAlive = KEEPALIVE_MS, tls, ...options }) {
+      const raw = connectSocket({
+        ...('path' in to ? to : { host: to.address, port: to.port }),
+        ...(bind && { localAddress: bind.address, localPort: bind.port }),
+        ...{ allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: keepAlive, noDelay: true },
+      });
+      if (tls) return secure(raw, tls, options);
+      await ready(raw, raw, options);
+      return connection(raw, raw);
+    },
+  };
+}
+
+type Waiting = Pick<ConnectOptions, 'timeout' | 'signal'>;
+
+function secured(socket: Socket, { credentials, serverName, insecure, alpn }: TlsClient): TLSSocket {
+  return connectTls({
+    socket,
+    secureContext: clientContext(credentials),
+    rejectUnauthorized: !insecure,
+    host: serverName,
+    ...(!isIP(serverName) && { servername: serverName }),
+    ...(alpn && { ALPNProtocols: [...alpn] }),
+    minVersion: 'TLSv1.2',
+  });
+}
+
+/**
+ * Waits until a socket is connected, and secured if it is a TLS socket.
+ * @throws its error, ETIMEDOUT or the signal's reason; the sockets are then destroyed
+ */
+async function ready(
+  raw: Socket,
+  stream: Socket,
+  { timeout = CONNECT_MS, signal }: Waiting,
+  untilAccepted = false,
+): Promise<void> {
+  const late = () => stream.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
+  const aborted = () => stream.destroy(signal?.reason as Error);
+  const timer = setTimeout(late, timeout);
+  signal?.addEventListener('abort', aborted);
+  // An error without a listener would end the program; a connection also looks for those before it.
+  stream.on('error', () => undefined);
+  try {
+    signal?.throwIfAborted();
+    await happens(stream, stream === raw ? 'connect' : 'secureConnect');
+    if (untilAccepted && (stream as TLSSocket).getProtocol() === 'TLSv1.3') await accepted(stream);
+  } catch (error) {
+    raw.destroy();
+    stream.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', aborted);
+  }
+}
+
+/** The server's session ticket, or the time for it has passed. */
+async function accepted(stream: Socket): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ACCEPT_MS);
+  });
+  try {
+    await Promise.race([happens(stream, 'session', 'closed by the server after the handshake'), passed]);
+  } finally {
+    clearTimeout(timer);
+  }
+  // 'session' is emitted inside SSL_read: a write there would corrupt the connection.
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Resolves at an event of a socket. @throws its error, or that it closed first */
+function happens(stream: Socket, event: string, closed = 'closed before it was ready'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error | boolean) => {
+      stream.off(event, done);
+      stream.off('close', end);
+      reject(error instanceof Error ? error : new Error(closed));
+    };
+    const done = () => {
+      stream.off('error', end);
+      stream.off('close', end);
+      resolve();
+    };
+    stream.once('error', end);
+    stream.once('close', end);
+    stream.once(event, done);
+  });
+}

@@ -1,0 +1,71 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
+import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
+
+const MIN_VERSION = 'TLSv1.2';
+/** Limit on a TLS handshake of a listener, in milliseconds. */
+const HANDSHAKE_MS = 10_000;
+
+interface Identity {
+  certificate: X509Certificate;
+  context: SecureContext;
+}
+
+const clients = new WeakMap<TlsCredentials, SecureContext>();
+const servers = new WeakMap<TlsServer, Identity[]>();
+
+/** The context of a client, made once. @throws the error of OpenSSL, if a certificate or key is invalid */
+export function clientContext(credentials: TlsCredentials): SecureContext {
+  const { ca, pair } = credentials;
+  let context = clients.get(credentials);
+  if (!context) {
+    context = createSecureContext({ minVersion: MIN_VERSION, ca: [...[ca].flat()], ...pair });
+    clients.set(credentials, context);
+  }
+  return context;
+}
+
+/** The certificates of a listener with their contexts, made once. @throws as {@link identityOf} */
+function identitiesOf(tls: TlsServer): Identity[] {
+  let identities = servers.get(tls);
+  if (!identities) {
+    identities = tls.pairs.map((pair) => identityOf(pair, tls.clientCa));
+    servers.set(tls, identities);
+  }
+  return identities;
+}
+
+/** @throws the error of OpenSSL, if certificate or key is invalid, or they do not match */
+export function identityOf(pair: TlsPair, clientCa: string | undefined): Identity {
+  const certificate = new X509Certificate(pair.cert);
+  return { certificate, context: createSecureContext(secureOptions(pair, clientCa)) };
+}
+
+/** What `setSecureContext` takes: the certificate for clients without SNI. */
+export function firstPair({ pairs, clientCa }: TlsServer) {
+  return secureOptions(pairs[0]!, clientCa);
+}
+
+/**
+ * Options for `tls.createServer`.
+ * @param current the certificates at the time of a handshake
+ */
+export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOptions {
+  return {
+    handshakeTimeout: HANDSHAKE_MS,
+    requestCert: tls.clientCa !== undefined,
+    rejectUnauthorized: tls.clientCa !== undefined,
+    SNICallback: (name, callback) => callback(null, contextFor(name, current())),
+    ...(tls.alpn && { ALPNProtocols: [...tls.alpn] }),
+    ...firstPair(tls),
+  };
+}
+
+function contextFor(name: string, tls: TlsServer): SecureContext {
+  const identities = identitiesOf(tls);
+  return (identities.find(({ certificate }) => certificate.checkHost(name)) ?? identities[0]!).context;
+}
+
+function secureOptions({ cert, key }: TlsPair, clientCa: string | undefined) {
+  return { minVersion: MIN_VERSION, cert, key, ...(clientCa !== undefined && { ca: clientCa }) } as const;
+}
