@@ -9,8 +9,10 @@ const LOST = { endpoint: 'in', counter: 'dropped', count: 2, lost: 'dropped 2 da
 /** A value for every field of every event. */
 const SAMPLE = {
   ...{
+    action: 'receiving',
     address: '192.0.2.1',
     advice: 'do this',
+    again: 2,
     answered: '192.0.2.1:2',
     answers: 2,
     asked: 2,
@@ -24,6 +26,7 @@ const SAMPLE = {
     engine: 'node',
     file: 'log',
     first: 2,
+    gapMs: 2000,
     gaps: 2,
   },
   ...{
@@ -40,6 +43,7 @@ const SAMPLE = {
     losses: [LOST],
     memoryLimit: 2048,
     messages: 2,
+    name: 'n1',
     note: 'all',
     peer: '192.0.2.1:5',
   },
@@ -50,7 +54,15 @@ const SAMPLE = {
     repaired: 2,
     seconds: 2,
   },
-  ...{ requested: '192.0.2.1:6', retryMs: 2000, session: 'S', source: 'in', state: 'ended', subject: 'here' },
+  ...{
+    requested: '192.0.2.1:6',
+    retryMs: 2000,
+    server: '192.0.2.1:7',
+    session: 'S',
+    source: 'in',
+    state: 'ended',
+    subject: 'here',
+  },
   ...{ task: 'rotating', text: 'words', transport: 'udp', unconfirmed: 2000, unread: 2, upstream: 'up' },
 };
 

@@ -65,7 +65,13 @@ export type Uses = (readonly [Endpoint, ...Role[]])[];
 export function checkUses(groups: FlagGroups, options: object, values: AnyValues, uses: Uses): void {
   for (const [{ type, address }, ...roles] of uses) type.check?.(values, roles, address);
   const types = new Set(addressFlags(groups).flatMap(([, { accept }]) => accept));
-  const sets = [...types].flatMap((type) => (type.flags ?? []).map((set) => ({ type, ...set })));
+  // A table that the program does not have may name flags that it has from another: --tls-cert of listeners.
+  const flags = new Set<unknown>(entriesOf(groups).map(([, flag]) => flag));
+  const sets = [...types].flatMap((type) =>
+    (type.flags ?? [])
+      .filter(({ table }) => Object.values(table).some((flag) => flags.has(flag)))
+      .map((set) => ({ type, ...set })),
+  );
   const isUsed = ({ type, role, appliesTo }: (typeof sets)[number]) =>
     uses.some(
       ([endpoint, ...roles]) =>

@@ -1,4 +1,4 @@
-import { reason, showBytes, showNumber } from 'mproxy-base';
+import { reason, showBytes, showDuration, showNumber } from 'mproxy-base';
 import { ALLOW_NAME } from 'mproxy-net/networks';
 import { always, type Counters, ifAny } from './counter.js';
 import type { SinkCounts, SourceCounts } from './counts.js';
@@ -53,6 +53,19 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
       lost: always('message(s) discarded'),
       reason: 'longer than 65,507 bytes, or cut short by a disconnect',
     },
+  },
+  interruptedMs: {
+    help: 'Milliseconds in which messages were not received, as the connection was gone.',
+    stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
+    loss: {
+      order: 4,
+      lost: (ms) => `was disconnected for ${showDuration(ms)}`,
+      reason: 'messages of that time may be lost',
+    },
+  },
+  split: {
+    help: 'Messages larger than a datagram, which were split by the frame.',
+    stats: ifAny('split message(s)'),
   },
   kernelDropped: {
     help: 'Datagrams dropped by the kernel because the receive buffer was full.',

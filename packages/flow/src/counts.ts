@@ -18,6 +18,10 @@ export interface SourceCounts {
   reconnects: number;
   /** TCP connections now, and since the start. */
   connections?: { now: number; ever: number };
+  /** Milliseconds in which messages were not received, as the connection was gone. */
+  interruptedMs?: number;
+  /** Messages larger than a datagram, which were split by the frame. */
+  split?: number;
   /** Refused by `--allow`: datagrams. TCP: connections, also by `--max-senders` or without descriptors. */
   refused: number;
   /** Senders disconnected after the sender timeout. */

@@ -1,13 +1,20 @@
 import { flagNames, text, texts, toggle, usage } from 'mproxy-base';
 
-/** Flags of `tls://` connections. */
-export const TLS_CLIENT = {
+/** Flags of TLS connections: whom they trust. */
+export const TLS_TRUST = {
   tlsCa: text({ value: 'FILE', help: "trust these authorities instead of the system's" }),
-  tlsCert: text({ value: 'FILE', help: 'client certificate to present' }),
-  tlsKey: text({ value: 'FILE', help: 'its private key' }),
   tlsServername: text({ value: 'NAME', help: "ask for and verify this name instead of the host's" }),
   tlsInsecure: toggle({ help: 'do not verify the other side' }),
 };
+
+/** Flags of TLS connections: what they present. */
+export const TLS_IDENTITY = {
+  tlsCert: text({ value: 'FILE', help: 'client certificate to present' }),
+  tlsKey: text({ value: 'FILE', help: 'its private key' }),
+};
+
+/** Flags of TLS connections. */
+export const TLS_CLIENT = { ...TLS_TRUST, ...TLS_IDENTITY };
 
 /** Flags of `tls://` listeners. */
 export const TLS_SERVER = {

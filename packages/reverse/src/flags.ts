@@ -6,7 +6,7 @@ import { ACCEPTING, DATAGRAMS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
-import { TLS_SERVER } from 'mproxy-net/tls-flags';
+import { TLS_SERVER, TLS_TRUST } from 'mproxy-net/tls-flags';
 
 const INPUTS = {
   udpListenAddr: addresses({ accept: DATAGRAMS, roles: ['source'], help: 'listen on UDP or a group' }),
@@ -42,6 +42,7 @@ export const FLAGS = {
   'From the group': { ...OUTPUTS, ...CLIENT_BUFFER, ...CLIENTS },
   Access: { allow: networks('accept connections and datagrams only from this network') },
   'TLS listeners': TLS_SERVER,
+  'TLS connections': TLS_TRUST,
   'Nothing lost (frame=mold)': {
     once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),
     ...MOLD_SEND,

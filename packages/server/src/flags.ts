@@ -7,7 +7,7 @@ import { FILES, LISTENERS } from 'mproxy-flow/endpoints/types';
 import { FLUSH_AFTER } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
 import { networks } from 'mproxy-net/networks';
-import { TLS_SERVER } from 'mproxy-net/tls-flags';
+import { TLS_SERVER, TLS_TRUST } from 'mproxy-net/tls-flags';
 
 const ENDS = {
   listenAddr: addresses({
@@ -38,6 +38,7 @@ export const FLAGS = {
   'Rotation, to FILE.YYYYMMDD-HHMMSS.mmm (local time)': ROTATION,
   'TCP listeners': { ...SENDERS, ...FLUSH_AFTER },
   'TLS listeners': TLS_SERVER,
+  'TLS connections': TLS_TRUST,
   'Nothing lost (--frame mold)': {
     once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),
     ...MOLD_RECEIVE,

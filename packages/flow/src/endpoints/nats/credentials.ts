@@ -23,7 +23,7 @@ type KeyFields = { jwt?: string; nkey?: string; sig: string };
  */
 export function loginFields({ user, password = '', token, creds }: Login, nonce: string): LoginFields {
   if (creds !== undefined) {
-    const { jwt, key } = readCredentials(creds);
+    const { jwt, key } = readCredsFile(creds);
     // A server that knows no keys sends no nonce, and ignores the login.
     if (nonce === '') throw new ProtocolError('it wants no key, as creds has one');
     return { ...(jwt === undefined ? { nkey: key.publicKey } : { jwt }), sig: key.sign(nonce) };
@@ -33,7 +33,7 @@ export function loginFields({ user, password = '', token, creds }: Login, nonce:
 }
 
 /** Reads a credentials file (NATS ADR-14). @throws MPROXY_FILE */
-export function readCredentials(file: string): { jwt: string | undefined; key: UserKey } {
+export function readCredsFile(file: string): { jwt: string | undefined; key: UserKey } {
   try {
     const text = readFileSync(file, 'utf8');
     const jwt = section(text, 'NATS USER JWT');

@@ -18,3 +18,12 @@ export function subjectError(subject: string, wildcards: boolean): string | unde
   if (!wildcards && /[*>]/.test(subject)) return 'a wildcard: data are sent to one subject';
   return undefined;
 }
+
+/** Whether a subject without wildcards is one of those that a pattern stands for. */
+export function matches(pattern: string, subject: string): boolean {
+  const tokens = subject.split('.');
+  const parts = pattern.split('.');
+  const isSame = (part: string, i: number) => tokens[i] !== undefined && (part === '*' || part === tokens[i]);
+  if (parts.at(-1) === '>') return tokens.length >= parts.length && parts.slice(0, -1).every(isSame);
+  return tokens.length === parts.length && parts.every(isSame);
+}

@@ -9,6 +9,7 @@ import {
   resolveAll,
   type TLS_CLIENT,
   type TLS_SERVER,
+  type TlsConnection,
   TlsIdentities,
 } from 'mproxy-net';
 import type { AnyValues, Opener } from '../../endpoint.js';
@@ -120,7 +121,11 @@ function identitiesOf(program: Program, { keys }: Address, values: AnyValues): T
 }
 
 function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
-  if (!keys.tls) return undefined;
+  return keys.tls ? tlsClient(program, values) : undefined;
+}
+
+/** How all TLS connections of a program are secured. @throws MPROXY_TLS */
+export function tlsClient(program: Program, values: AnyValues): TlsConnection {
   return program.shared('tls client', () => {
     const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
     if (insecure) program.emit(TLS_INSECURE, {});

@@ -1,7 +1,7 @@
 import { usage } from 'mproxy-base';
 import { type Address, type AddressRule, isGroup, parseAddress } from 'mproxy-net/address';
 import type { Keys } from 'mproxy-net/keys';
-import { checkPairs, TLS_CLIENT, TLS_SERVER } from 'mproxy-net/tls-flags';
+import { checkPairs, TLS_IDENTITY, TLS_SERVER, TLS_TRUST } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
@@ -31,7 +31,8 @@ export const tcp: EndpointType<Address> = {
     { table: UPSTREAM, role: 'source', unused: ['there is no TCP upstream'] },
     { table: CLIENT_BUFFER, role: 'sink', unused: NO_TCP },
     { table: LINGER, role: 'sink', unused: NO_LINGER },
-    { table: TLS_CLIENT, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
+    { table: TLS_TRUST, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
+    { table: TLS_IDENTITY, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
   ],
   parse: parseTcp,
   load: async () => (await import('./open.js')).connections,

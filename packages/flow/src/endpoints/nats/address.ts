@@ -1,0 +1,140 @@
+import { usage } from 'mproxy-base';
+import { type AddressRule, parseAddress, splitScheme } from 'mproxy-net/address';
+import { type KeyName, type Keys, setKey } from 'mproxy-net/keys';
+import type { AnyAddress } from '../../endpoint.js';
+import type { Login } from './credentials.js';
+import type { ServerAddress } from './info.js';
+import { subjectError } from './subject.js';
+
+const DEFAULT_PORT = 4222;
+const TLS_SCHEME = 'tls+nats';
+
+export const SYNTAX = 'nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][;HOST[:PORT]...]/SUBJECT';
+
+/** The keys of this type, besides those that other types have, too. */
+const OWN_KEYS = ['creds', 'queue'] as const;
+type OwnKeys = { [K in (typeof OWN_KEYS)[number]]?: string };
+
+/** A parsed address. Its text is for the user: password and token are hidden. */
+export interface NatsAddress extends AnyAddress {
+  /** At least one. */
+  servers: ServerAddress[];
+  /** `tls+nats://`: a server without TLS is refused. */
+  tls: boolean;
+  subject: string;
+  login: Login;
+  /** A queue group: one of its members gets each message. */
+  queue: string | undefined;
+}
+
+/** The parts of an address before they are checked. */
+interface Parts {
+  scheme: string;
+  userInfo: string | undefined;
+  hosts: string;
+  subject: string;
+  pairs: string[];
+}
+
+/**
+ * Parses `nats://[user[:password]@|token@]HOST[:PORT][;HOST[:PORT]...]/SUBJECT[,KEY=VALUE...]`. No I/O. User, password, token
+ * and subject are percent-decoded.
+ * @param rule its keys are those that other types have, too
+ * @throws MPROXY_USAGE, with the flag and the reason, without secrets
+ */
+export function parseNats(given: string, rule: AddressRule, defaults: Keys = {}): NatsAddress {
+  const parts = split(given);
+  const text = shown(parts);
+  const error = (why: string, advice = `write ${SYNTAX}`) => usage(rule.flag, text, why, advice);
+  if (!parts.hosts) throw error('no host');
+  const subject = decoded(parts.subject);
+  if (subject === undefined)
+    throw error('a % in the subject without two hexadecimal digits', 'write %25 for it');
+  const wrong = subjectError(subject, true);
+  if (wrong) throw error(wrong);
+  const { keys, own } = parseKeys(parts.pairs, text, rule);
+  const login = loginOf(parts.userInfo);
+  if (!login) throw error('user, password or token: a % without two hexadecimal digits', 'write %25 for it');
+  if (own.creds !== undefined && parts.userInfo !== undefined)
+    throw error('creds and a user or token contradict each other', '');
+  if (own.queue !== undefined && subjectError(own.queue, false) !== undefined)
+    throw error(`${JSON.stringify(own.queue)} is not the name of a queue group`, '');
+  const usable = Object.entries(defaults).filter(([key]) => rule.keys.includes(key as KeyName));
+  return {
+    text,
+    servers: parts.hosts.split(';').map((host) => parseServer(host, rule.flag)),
+    tls: parts.scheme === TLS_SCHEME,
+    subject,
+    login: own.creds === undefined ? login : { creds: own.creds },
+    queue: own.queue,
+    keys: { ...Object.fromEntries(usable), ...keys },
+    own: new Set(Object.keys(keys) as KeyName[]),
+  };
+}
+
+function split(given: string): Parts {
+  const { scheme = 'nats', rest } = splitScheme(given);
+  const slash = rest.indexOf('/');
+  const authority = slash < 0 ? rest : rest.slice(0, slash);
+  const [subject = '', ...pairs] = slash < 0 ? [] : rest.slice(slash + 1).split(',');
+  const at = authority.lastIndexOf('@');
+  const userInfo = at < 0 ? undefined : authority.slice(0, at);
+  return { scheme, userInfo, hosts: authority.slice(at + 1), subject, pairs };
+}
+
+/** An address as it is shown: without password and token. */
+function shown({ scheme, userInfo, hosts, subject, pairs }: Parts): string {
+  const colon = userInfo?.indexOf(':') ?? -1;
+  const user = userInfo === undefined ? '' : `${colon < 0 ? '***' : `${userInfo.slice(0, colon)}:***`}@`;
+  return `${scheme}://${user}${hosts}/${[subject, ...pairs].join(',')}`;
+}
+
+/** User and password, or a token. @returns undefined: it cannot be decoded */
+function loginOf(userInfo: string | undefined): Login | undefined {
+  if (userInfo === undefined) return {};
+  const colon = userInfo.indexOf(':');
+  const first = decoded(colon < 0 ? userInfo : userInfo.slice(0, colon));
+  const password = decoded(colon < 0 ? '' : userInfo.slice(colon + 1));
+  if (first === undefined || password === undefined) return undefined;
+  return colon < 0 ? { token: first } : { user: first, password };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+function parseServer(host: string, flag: string): ServerAddress {
+  const hasPort = /:\d*$/.test(host.replace(/^\[[^\]]*\]/, ''));
+  const rule = { flag, keys: [], listens: false };
+  const { zone, ...server } = parseAddress(hasPort ? host : `${host}:${DEFAULT_PORT}`, rule);
+  return { host: zone === undefined ? server.host : `${server.host}%${zone}`, port: server.port };
+}
+
+function parseKeys(pairs: string[], text: string, { flag, keys: known }: AddressRule) {
+  const keys: Keys = {};
+  const own: OwnKeys = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    const name = at < 0 ? pair : pair.slice(0, at);
+    const value = at < 0 ? '' : pair.slice(at + 1);
+    if (isOwn(name)) {
+      if (value === '') throw usage(flag, text, `${name} needs a value`);
+      if (own[name] !== undefined) throw usage(flag, text, `${name} is given twice`);
+      own[name] = value;
+    } else if (known.includes(name as KeyName)) setKey(keys, name as KeyName, value);
+    else {
+      const advice = `known here: ${[...known, ...OWN_KEYS].join(', ')}`;
+      throw usage(flag, text, `unknown key ${JSON.stringify(name)}`, advice);
+    }
+  }
+  return { keys, own };
+}
+
+function isOwn(name: string): name is keyof OwnKeys {
+  return (OWN_KEYS as readonly string[]).includes(name);
+}

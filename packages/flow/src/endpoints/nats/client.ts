@@ -1,0 +1,265 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { reason, showAddress, throwInternal } from 'mproxy-base';
+import { Backoff } from 'mproxy-net';
+import { NoticeLimit } from '../../notices.js';
+import type { Program } from '../../program.js';
+import { PERMISSION_DENIED, SERVER_CONNECTED, SERVER_FAILED, SERVER_LEAVING } from './events.js';
+import type { ServerAddress } from './info.js';
+import type { Message } from './protocol.js';
+import {
+  ServerConnection,
+  type ServerConnectionHandler,
+  type ServerConnectionOptions,
+} from './server-connection.js';
+import { ServerError } from './server-error.js';
+import { Servers } from './servers.js';
+
+/** A connection that lived this long is replaced without a delay, but for this much at random, in milliseconds. */
+const STABLE_MS = 2000;
+const SPREAD_MS = 100;
+/** Limit on the end of a connection to a server that is about to stop, in milliseconds. */
+const LEAVE_MS = 2000;
+/** Limit on taking what the server sent before the end, in milliseconds. */
+const END_MS = 300;
+
+/** What a client does. Its words are those of notices. */
+export type Action = 'receiving' | 'sending';
+
+export interface ClientOptions extends ServerConnectionOptions {
+  /** The address for the user, without secrets. */
+  name: string;
+  action: Action;
+  servers: readonly ServerAddress[];
+}
+
+/** Messages of a subject, or of those that match its wildcards. */
+export interface Subscription {
+  subject: string;
+  /** One member of a group gets each message. */
+  queue?: string | undefined;
+  /** The message is lent for the call. */
+  onMessage(message: Message): void;
+}
+
+/** Takes what happens to the connection of a client. */
+export interface ClientHandler {
+  /** Connected, and subscribed. */
+  onAttached(connection: ServerConnection): void;
+  /** The client moves to another server: nothing more is to be written to this one. */
+  onLeaving(): void;
+  /** @param confirmed the server has handled everything that it was sent */
+  onDetached(confirmed: boolean): void;
+  /** What the login may not do was tried. */
+  onDenied(): void;
+  onDrain(): void;
+  onRelease(): void;
+}
+
+/** A client of a set of servers: always connected to one of them, or trying to be. */
+export class Client implements ServerConnectionHandler {
+  readonly notices: NoticeLimit;
+  readonly #servers: Servers;
+  readonly #subscriptions = new Map<number, Subscription>();
+  #sid = 0;
+  #current: ServerConnection | undefined;
+  /** The first subscriptions were accepted: refusals are reported from then on, and do not end the client. */
+  #wasAccepted = false;
+  #refused: ServerError | undefined;
+  readonly #backoff = new Backoff();
+  readonly #closing = new AbortController();
+
+  constructor(
+    program: Program,
+    private readonly options: ClientOptions,
+    private readonly handler: ClientHandler,
+  ) {
+    this.notices = new NoticeLimit(`${options.action}: ${options.name}`, program);
+    this.#servers = new Servers(options.servers);
+  }
+
+  get connection(): ServerConnection | undefined {
+    return this.#current;
+  }
+
+  /** Subscribes, now and after every connect. @returns a function that ends the subscription */
+  subscribe(subscription: Subscription): () => void {
+    const sid = ++this.#sid;
+    this.#subscriptions.set(sid, subscription);
+    if (this.#current) this.#sendSubscription(this.#current, sid, subscription);
+    return () => {
+      this.#subscriptions.delete(sid);
+      this.#current?.send(`UNSUB ${sid}\r\n`);
+    };
+  }
+
+  /** Connects again and again until it is closed. @throws ServerError: refused at the start */
+  async run(): Promise<void> {
+    let next: ServerConnection | undefined;
+    while (!this.#closing.signal.aborted) {
+      next ??= await this.#connect();
+      if (!next) break;
+      next = await this.#use(next);
+    }
+    next?.close();
+    if (this.#refused) throw this.#refused;
+  }
+
+  /** Takes what the server already sent, then closes. */
+  async end(): Promise<void> {
+    if (this.#current) await this.#drain(this.#current, END_MS);
+    this.close();
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#current?.close();
+  }
+
+  /** Tries all servers in rounds, with a delay after each. @returns undefined when it is closed */
+  async #connect(): Promise<ServerConnection | undefined> {
+    const { signal } = this.#closing;
+    for (let last: ServerAddress | undefined; !signal.aborted; ) {
+      let why: unknown;
+      for (const server of this.#servers.round(last)) {
+        try {
+          return await ServerConnection.open(this.options, server, this, signal);
+        } catch (error) {
+          throwInternal(error);
+          if (signal.aborted) return undefined;
+          if (error instanceof ServerError && error.refusesLogin && !this.#wasAccepted)
+            return this.#refuse(error);
+          why = error;
+          last = server;
+        }
+      }
+      await this.#wait(why, this.#backoff.next());
+    }
+    return undefined;
+  }
+
+  /** Uses a connection to its end, or until there is a better one. @returns that one */
+  async #use(connection: ServerConnection): Promise<ServerConnection | undefined> {
+    const { signal } = this.#closing;
+    const since = performance.now();
+    this.#attach(connection);
+    let why = await Promise.race([connection.closed, connection.lameDuck]);
+    if (why === 'lame duck') {
+      const next = await this.#another(connection);
+      if (next && (await this.#leave(connection))) return next;
+      next?.close();
+      why = await connection.closed;
+    }
+    this.#detach(false);
+    if (signal.aborted) return undefined;
+    const isStable = performance.now() - since >= STABLE_MS;
+    const next = this.#backoff.next();
+    await this.#wait(why, isStable ? Math.random() * SPREAD_MS : next);
+    return undefined;
+  }
+
+  #attach(connection: ServerConnection): void {
+    this.#current = connection;
+    this.#backoff.connected();
+    this.onInfo(connection.info, connection.server);
+    for (const [sid, subscription] of this.#subscriptions)
+      this.#sendSubscription(connection, sid, subscription);
+    this.handler.onAttached(connection);
+    void connection.ping().then((answered) => {
+      if (answered) this.#accepted(connection);
+    });
+  }
+
+  /** The server accepted the subscriptions. */
+  #accepted({ connection: { peer }, server, info }: ServerConnection): void {
+    this.#wasAccepted = true;
+    const { action, name: address } = this.options;
+    const at = showAddress(peer ?? { address: server.host, port: server.port });
+    // A server without a name has its identity for one, 56 letters and digits.
+    const name = info.name.length < 56 ? info.name || undefined : undefined;
+    this.notices.emit(SERVER_CONNECTED, { action, address, server: at, name });
+  }
+
+  #detach(confirmed: boolean): void {
+    this.#current = undefined;
+    this.handler.onDetached(confirmed);
+  }
+
+  /** Connects to a server other than the one that is about to stop; tries each once. */
+  async #another(connection: ServerConnection): Promise<ServerConnection | undefined> {
+    const { action, name: address } = this.options;
+    const leaving = showAddress({ address: connection.server.host, port: connection.server.port });
+    this.notices.emit(SERVER_LEAVING, { action, address, server: leaving });
+    for (const server of this.#servers.round(connection.server).slice(0, -1)) {
+      try {
+        return await ServerConnection.open(this.options, server, this, this.#closing.signal);
+      } catch (error) {
+        // The connection is still there; if it ends, all servers are tried again, and why they failed is reported.
+        throwInternal(error);
+      }
+    }
+    return undefined;
+  }
+
+  /** Ends the use of a connection: all that it was sent is handled, and all that it sent is here. @returns whether it was so */
+  async #leave(connection: ServerConnection): Promise<boolean> {
+    this.handler.onLeaving();
+    if (!(await this.#drain(connection, LEAVE_MS))) return false;
+    this.#detach(true);
+    connection.close();
+    return true;
+  }
+
+  /** Ends the subscriptions of a connection. @returns whether all messages until then are here; else it is closed */
+  async #drain(connection: ServerConnection, limit: number): Promise<boolean> {
+    for (const sid of this.#subscriptions.keys()) connection.send(`UNSUB ${sid}\r\n`);
+    const timer = setTimeout(() => connection.close(), limit);
+    const answered = await connection.ping();
+    clearTimeout(timer);
+    return answered;
+  }
+
+  #refuse(error: ServerError): undefined {
+    this.#refused = error;
+    this.close();
+    return undefined;
+  }
+
+  async #wait(why: unknown, retryMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    const { action, name: address } = this.options;
+    this.notices.emit(SERVER_FAILED, { action, address, reason: reason(why), retryMs });
+    await wait(retryMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  #sendSubscription(connection: ServerConnection, sid: number, { subject, queue }: Subscription): void {
+    connection.send(`SUB ${subject}${queue === undefined ? '' : ` ${queue}`} ${sid}\r\n`);
+  }
+
+  /** @internal called by a connection */
+  onInfo({ urls }: ServerConnection['info'], server: ServerConnection['server']): void {
+    this.#servers.learn(urls, server);
+  }
+
+  /** @internal called by a connection */
+  onMessage(message: Message): void {
+    this.#subscriptions.get(message.sid)?.onMessage(message);
+  }
+
+  /** @internal called by a connection */
+  onRelease(): void {
+    this.handler.onRelease();
+  }
+
+  /** @internal called by a connection */
+  onError(error: ServerError): void {
+    const { action, name: address } = this.options;
+    this.handler.onDenied();
+    if (this.#wasAccepted) this.notices.emit(PERMISSION_DENIED, { action, address, reason: error.message });
+    else this.#refuse(error);
+  }
+
+  /** @internal called by a connection */
+  onDrain(): void {
+    this.handler.onDrain();
+  }
+}

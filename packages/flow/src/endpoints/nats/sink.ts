@@ -1,0 +1,197 @@
+import { once } from 'node:events';
+import { showMemory } from 'mproxy-base';
+import { type Batch, delimiterOf, type Frame } from 'mproxy-framing';
+import { sinkCounts } from '../../counts.js';
+import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
+import { MOLD_FLAG_NAMES } from '../mold/flags.js';
+import { TCP_NAMES } from '../tcp/flags.js';
+import { Client, type ClientHandler, type ClientOptions } from './client.js';
+import { PublishEncoder } from './encoder.js';
+import { MESSAGES_UNCONFIRMED } from './events.js';
+import { Outbox } from './outbox.js';
+import type { ServerConnection } from './server-connection.js';
+import { ServerError } from './server-error.js';
+
+/** Bytes queued at which a stream source waits. */
+const WAIT_AT = 1024 * 1024;
+/** How often a server is asked to confirm what it took, in milliseconds. */
+const CONFIRM_MS = 1000;
+
+export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
+  subject: string;
+  /** The frame of the stream that the datagrams are cut from; undefined: they are datagrams, which are never cut. */
+  frame: Frame | undefined;
+  /** Whether sources wait while the server takes nothing; else datagrams beyond `clientBuffer` are dropped. */
+  waits: boolean;
+  /** Limit of the queue without `waits`, in bytes. */
+  clientBuffer: number;
+  /** How long the end waits for the server to confirm everything, in milliseconds. */
+  linger: number;
+}
+
+/** A subject that datagrams are published to, each as a message. */
+export class NatsSink implements Sink, ClientHandler {
+  readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
+  readonly #client: Client;
+  readonly #outbox: Outbox;
+  readonly #run: Promise<void>;
+  readonly #aborting = new AbortController();
+  /** Messages that servers confirmed, of those that connections took. */
+  #confirmed = 0;
+  #isConfirming = false;
+  #timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly program: Program,
+    private readonly options: NatsSinkOptions,
+  ) {
+    const limit = options.waits ? Number.POSITIVE_INFINITY : options.clientBuffer;
+    this.#outbox = new Outbox(new PublishEncoder(options.subject), limit, (messages, bytes) => {
+      this.counts.datagrams += messages;
+      this.counts.bytes += bytes;
+    });
+    this.#client = new Client(program, { ...options, action: 'sending' }, this);
+    this.#timer = setInterval(() => void this.#confirm(), CONFIRM_MS).unref();
+    this.#run = this.#client.run().catch((error) => this.#refused(error));
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  get dropReason(): string {
+    return this.options.waits
+      ? `the server did not take them before the end (${MOLD_FLAG_NAMES.linger})`
+      : `the server did not keep up, or there was none; see ${TCP_NAMES.clientBuffer}`;
+  }
+
+  errorAdvice(code: string): string | undefined {
+    if (code === 'EACCES') return 'the login may not publish to the subject';
+    return code === 'EMSGSIZE'
+      ? `the server takes up to ${showMemory(this.#largest)} (max_payload)`
+      : undefined;
+  }
+
+  write(batch: Batch): void {
+    if (!this.options.waits && !this.#client.connection) this.counts.dropped += batch.datagrams;
+    else batch.each((offset, length) => this.#publish(batch.slab, offset, length));
+  }
+
+  flush(): void {
+    this.#outbox.flush();
+  }
+
+  room(): Promise<void> | undefined {
+    return this.options.waits ? this.#outbox.room(WAIT_AT) : undefined;
+  }
+
+  abortPending(): void {
+    this.#outbox.abort();
+    this.#aborting.abort();
+  }
+
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.abortPending(), this.options.linger);
+    this.flush();
+    await this.#outbox.room(0);
+    const { signal } = this.#aborting;
+    if (!signal.aborted && this.#client.connection)
+      await Promise.race([this.#confirm(), once(signal, 'abort')]);
+    clearTimeout(timer);
+    clearInterval(this.#timer);
+    this.#reportUnconfirmed(0);
+    this.#client.close();
+    await this.#run;
+    this.counts.dropped += this.#outbox.discard();
+  }
+
+  onAttached(connection: ServerConnection): void {
+    const { counts } = this;
+    if (counts.connections.ever++ > 0) counts.reconnects++;
+    counts.connections.now++;
+    if (this.#outbox.longest > this.#largest) this.#addError('EMSGSIZE', this.#outbox.discard());
+    this.#outbox.attach(connection.connection);
+  }
+
+  onLeaving(): void {
+    this.#outbox.hold();
+  }
+
+  onDetached(confirmed: boolean): void {
+    this.counts.connections.now--;
+    if (confirmed) this.#confirmed = this.#outbox.taken;
+    const given = this.#outbox.detach();
+    this.#reportUnconfirmed(this.options.waits ? given : 0);
+    if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
+  }
+
+  onDenied(): void {
+    this.#addError('EACCES', 1);
+  }
+
+  onDrain(): void {
+    this.#outbox.drained();
+  }
+
+  onRelease(): void {}
+
+  /** The largest message that the server takes, in bytes. */
+  get #largest(): number {
+    return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Publishes a datagram; one that is too long for the server is cut where a stream may be cut. */
+  #publish(slab: Buffer, offset: number, length: number): void {
+    const { frame } = this.options;
+    const largest = this.#largest;
+    if (length <= largest) this.#offer(slab, offset, length);
+    else if (frame === undefined || frame === 'octet-counted') this.#addError('EMSGSIZE', 1);
+    else {
+      const end = offset + length;
+      const delimiter = delimiterOf(frame);
+      for (let at = offset; at < end; ) {
+        const most = Math.min(at + largest, end);
+        const last = delimiter === undefined ? -1 : slab.lastIndexOf(delimiter, most - 1);
+        const next = last >= at ? last + 1 : most;
+        this.#offer(slab, at, next - at);
+        at = next;
+      }
+    }
+  }
+
+  #offer(slab: Buffer, offset: number, length: number): void {
+    if (!this.#outbox.offer(slab, offset, length)) this.counts.dropped++;
+  }
+
+  #addError(name: string, count: number): void {
+    const { errors } = this.counts;
+    errors[name] = (errors[name] ?? 0) + count;
+  }
+
+  /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */
+  async #confirm(): Promise<void> {
+    const { connection } = this.#client;
+    const { taken } = this.#outbox;
+    if (!connection || taken === this.#confirmed || this.#isConfirming) return;
+    this.#isConfirming = true;
+    if (await connection.ping()) this.#confirmed = taken;
+    this.#isConfirming = false;
+  }
+
+  #reportUnconfirmed(given: number): void {
+    const unconfirmed = this.#outbox.taken - this.#confirmed;
+    this.#confirmed = this.#outbox.taken;
+    if (unconfirmed === 0 && given === 0) return;
+    const again = given > 0 ? given : undefined;
+    this.#client.notices.emit(MESSAGES_UNCONFIRMED, { address: this.name, unconfirmed, again });
+  }
+
+  /** The server refused the login at the start: there is nobody to send to. */
+  #refused(error: unknown): void {
+    if (!(error instanceof ServerError)) throw error;
+    this.abortPending();
+    this.program.fail('MPROXY_SEND', 'sending', this.name, error);
+    void this.program.end();
+  }
+}

@@ -1,0 +1,157 @@
+import { failure } from 'mproxy-base';
+import { Batch, createCutter, type Frame } from 'mproxy-framing';
+import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
+import type { Deliver } from 'mproxy-net';
+import { sourceCounts } from '../../counts.js';
+import type { Program } from '../../program.js';
+import type { Source } from '../../source.js';
+import { Client, type ClientHandler, type ClientOptions } from './client.js';
+import { SUBSCRIPTION_INTERRUPTED } from './events.js';
+import type { Message } from './protocol.js';
+import type { ServerConnection } from './server-connection.js';
+import { ServerError } from './server-error.js';
+
+const SECOND_MS = 1000;
+
+export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
+  subject: string;
+  queue: string | undefined;
+  /** How a message that is larger than any datagram is split. */
+  frame: Frame;
+  /** Size to which its pieces are filled, in bytes. */
+  payload: number;
+  /** Called every second while messages arrive that lack a final newline. */
+  unterminated: () => void;
+}
+
+/** A subscription: each message is a datagram. */
+export class NatsSource implements Source, ClientHandler {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0, split: 0 };
+  readonly #client: Client;
+  readonly #batch = new Batch();
+  #deliver: Deliver = () => undefined;
+  /** When the connection was lost; undefined: it is there, or never was. */
+  #lostAt: number | undefined;
+  /** Deliveries whose sinks have no room yet. */
+  #waiting = 0;
+  #sawUnterminated = false;
+  #stopped = false;
+
+  constructor(
+    program: Program,
+    private readonly options: NatsSourceOptions,
+  ) {
+    this.#batch.lent = true;
+    this.#client = new Client(program, { ...options, action: 'receiving' }, this);
+    const { subject, queue } = options;
+    this.#client.subscribe({ subject, queue, onMessage: (message) => this.#take(message) });
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  async run(deliver: Deliver): Promise<void> {
+    this.#deliver = deliver;
+    const timer = setInterval(() => this.#checkNewlines(), SECOND_MS).unref();
+    try {
+      await this.#client.run();
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      throw failure('MPROXY_UPSTREAM', 'receiving', this.name, error);
+    } finally {
+      clearInterval(timer);
+      this.#checkNewlines();
+      this.#endGap();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    void this.#client.end();
+  }
+
+  onAttached(connection: ServerConnection): void {
+    const { counts } = this;
+    if (counts.connections.ever++ > 0) counts.reconnects++;
+    counts.connections.now++;
+    const gapMs = this.#endGap();
+    if (gapMs !== undefined)
+      this.#client.notices.emit(SUBSCRIPTION_INTERRUPTED, { address: this.name, gapMs });
+    if (this.#waiting > 0) connection.pause();
+  }
+
+  onDetached(): void {
+    this.counts.connections.now--;
+    if (!this.#stopped) this.#lostAt = performance.now();
+  }
+
+  onLeaving(): void {}
+
+  onDenied(): void {}
+
+  onDrain(): void {}
+
+  onRelease(): void {
+    if (this.#batch.count > 0) this.#pass();
+  }
+
+  /** @returns how long there was no connection, in milliseconds */
+  #endGap(): number | undefined {
+    if (this.#lostAt === undefined) return undefined;
+    const gapMs = performance.now() - this.#lostAt;
+    this.#lostAt = undefined;
+    this.counts.interruptedMs += Math.ceil(gapMs);
+    return gapMs;
+  }
+
+  #take(message: Message): void {
+    const { bytes, offset, length } = message;
+    if (length === 0) this.counts.empty++;
+    if (length > MAX_DATAGRAM) this.#split(message.payload);
+    else this.#add(bytes, offset, length, 1);
+  }
+
+  #add(slab: Buffer, offset: number, length: number, count: number): void {
+    const batch = this.#batch;
+    for (let done = 0; done < count; ) {
+      if (batch.full || (batch.count > 0 && batch.slab !== slab)) this.#pass();
+      if (batch.count === 0) batch.reset(slab);
+      done += batch.addRun(offset + done * length, length, count - done);
+    }
+  }
+
+  #split(payload: Buffer): void {
+    const { frame, payload: size } = this.options;
+    // Its messages have no delimiter, and a part of one is of no use.
+    if (frame === 'octet-counted') {
+      this.counts.discarded++;
+      return;
+    }
+    this.counts.split++;
+    const cutter = createCutter(frame, size, (...datagrams) => this.#add(...datagrams));
+    cutter.push(payload);
+    cutter.finish();
+  }
+
+  #pass(): void {
+    const { counts } = this;
+    const batch = this.#batch;
+    counts.datagrams += batch.datagrams;
+    counts.bytes += batch.bytes;
+    this.#sawUnterminated ||= batch.unterminated;
+    const room = this.#deliver(batch);
+    batch.reset(batch.slab);
+    if (!room) return;
+    this.#waiting++;
+    this.#client.connection?.pause();
+    void room.then(() => {
+      if (--this.#waiting === 0) this.#client.connection?.resume();
+    });
+  }
+
+  #checkNewlines(): void {
+    if (this.#sawUnterminated) this.options.unterminated();
+    this.#sawUnterminated = false;
+  }
+}

@@ -1,0 +1,35 @@
+import { usage } from 'mproxy-base';
+import { TLS_IDENTITY, TLS_TRUST } from 'mproxy-net/tls-flags';
+import type { EndpointType } from '../../endpoint.js';
+import { LINGER, NO_LINGER } from '../mold/flags.js';
+import { CLIENT_BUFFER } from '../tcp/flags.js';
+import { type NatsAddress, parseNats, SYNTAX } from './address.js';
+import { subjectError } from './subject.js';
+
+const NO_SERVER = ['no connection is sent to'] as const;
+const NO_TLS = ['no address is tls+nats://', 'write tls+nats://HOST/SUBJECT'] as const;
+
+/** Subjects of NATS servers: a message is a datagram. */
+export const nats: EndpointType<NatsAddress> = {
+  name: 'nats',
+  schemes: ['nats', 'tls+nats'],
+  syntax: SYNTAX,
+  keys: { source: ['frame'], sink: ['frame'] },
+  carries: 'datagrams',
+  listens: [],
+  flags: [
+    { table: CLIENT_BUFFER, role: 'sink', unused: NO_SERVER },
+    { table: LINGER, role: 'sink', unused: NO_LINGER },
+    // A server of nats:// may want TLS, too.
+    { table: TLS_TRUST, unused: NO_TLS },
+    { table: TLS_IDENTITY, unused: NO_TLS },
+  ],
+  check: (_values, roles, { text, subject, queue }) => {
+    if (!roles.includes('sink')) return;
+    const wrong = subjectError(subject, false);
+    if (wrong) throw usage('subject', text, wrong);
+    if (queue !== undefined && !roles.includes('source')) throw usage('queue', text, 'is for what receives');
+  },
+  parse: parseNats,
+  load: async () => (await import('./open.js')).opener,
+};

@@ -1,0 +1,109 @@
+import t, { type Test } from 'tap';
+import { type Running, start } from '../support/command.js';
+import { until } from '../support/wait.js';
+import { collect, peerOf } from './peer.js';
+import { NatsServer, noServer } from './server.js';
+
+const receive = (t: Test, url: string, ...flags: string[]): Running =>
+  start(t, 'server', ['--path', '-', '--listen-addr', url, ...flags]);
+
+t.test('the official client receives what a client publishes', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const got = await collect(await peerOf(t, server), 'a.b');
+  const client = start(t, 'client', ['--path', '-', '--frame', 'line', '--server-addr', server.url('a.b')]);
+  client.child.stdin!.end('one\ntwo\nthree');
+  t.equal(await client.exited, 0, client.stderr);
+  await until('all messages', () => got.length >= 3);
+  t.strictSame(got, ['one\n', 'two\n', 'three']);
+});
+
+t.test(
+  'a server writes what the official client publishes, wildcards and headers included',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const peer = await peerOf(t, server);
+    const { headers } = await import('@nats-io/transport-node');
+    const ours = receive(t, server.url('a.*.>'));
+    await ours.says('connected to');
+    const fields = headers();
+    fields.set('Name', 'value');
+    peer.publish('a.b.c', 'one\n');
+    peer.publish('a.b', 'not this\n');
+    peer.publish('a.x.y.z', 'two\n', { headers: fields });
+    peer.publish('a.x.y.z', 'three\n', { reply: 'in.box' });
+    await until('all three', () => ours.stdout.toString() === 'one\ntwo\nthree\n');
+    t.equal(await ours.stop(), 0, ours.stderr);
+    t.notMatch(ours.stderr, /lost|interrupted/);
+  },
+);
+
+t.test('each message goes to one member of a queue group', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const peer = await peerOf(t, server);
+  const members = [1, 2].map(() => receive(t, `${server.url('a')},queue=group`));
+  for (const member of members) await member.says('connected to');
+  for (let i = 0; i < 100; i++) peer.publish('a', `${i}\n`);
+  const lines = () => members.flatMap(({ stdout }) => String(stdout).split('\n').filter(Boolean));
+  await until('all messages', () => lines().length >= 100);
+  t.equal(new Set(lines()).size, 100);
+  t.ok(members.every(({ stdout }) => stdout.length > 0));
+});
+
+t.test('8 MB through a server come unchanged, in order', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const ours = receive(t, server.url('a'));
+  await ours.says('connected to');
+  const client = start(t, 'client', ['--path', '-', '--server-addr', server.url('a')]);
+  const input = Buffer.from(
+    Array.from({ length: 100_000 }, (_, i) => `line ${i} ${'x'.repeat(i % 150)}\n`).join(''),
+  );
+  client.child.stdin!.end(input);
+  t.equal(await client.exited, 0, client.stderr);
+  await until('all bytes', () => ours.stdout.length >= input.length);
+  t.ok(ours.stdout.equals(input));
+});
+
+t.test('forward between a subject and UDP, with boundaries kept', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const got = await collect(await peerOf(t, server), 'out');
+  const forward = start(t, 'forward', [
+    '--udp-listen-addr',
+    '127.0.0.1:0',
+    '--udp-downstream-addr',
+    server.url('out'),
+  ]);
+  await forward.says('connected to');
+  const { createSocket } = await import('node:dgram');
+  const socket = createSocket('udp4');
+  t.teardown(() => socket.close());
+  const port = await forward.port();
+  for (const text of ['one', 'two', 'x'.repeat(9000)]) socket.send(text, port, '127.0.0.1');
+  await until('all three', () => got.length >= 3);
+  t.strictSame(got.map(({ length }) => length).toSorted(), [3, 3, 9000]);
+});
+
+t.test('a message larger than a datagram is split between lines for UDP', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const peer = await peerOf(t, server);
+  const { createSocket } = await import('node:dgram');
+  const socket = createSocket('udp4');
+  t.teardown(() => socket.close());
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const got: Buffer[] = [];
+  socket.on('message', (bytes) => got.push(bytes));
+  const flags = [
+    '--udp-listen-addr',
+    server.url('a'),
+    '--udp-downstream-addr',
+    `127.0.0.1:${socket.address().port}`,
+  ];
+  const forward = start(t, 'forward', [...flags, '--stats', '1']);
+  await forward.says('connected to');
+  const lines = Array.from({ length: 2000 }, (_, i) => `line ${i} ${'y'.repeat(40)}\n`).join('');
+  peer.publish('a', lines);
+  await until('all of it', () => Buffer.concat(got).length === lines.length);
+  t.equal(Buffer.concat(got).toString(), lines);
+  t.ok(got.length > 1 && got.every((one) => one.at(-1) === 0x0a));
+  await forward.says('1 split message');
+});

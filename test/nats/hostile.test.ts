@@ -1,0 +1,127 @@
+import { createServer, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { start } from '../support/command.js';
+import { Random } from '../support/random.js';
+import { until } from '../support/wait.js';
+
+const INFO = 'INFO {"server_id":"x","version":"2.9.10","headers":true,"max_payload":1048576}\r\n';
+
+/** A server that does as it likes. @returns its address as a subject's, and how many connections it had */
+async function hostile(t: Test, serve: (socket: Socket, nth: number) => void) {
+  let connections = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    serve(socket, connections++);
+  });
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return { url: `nats://127.0.0.1:${port}/a`, count: () => connections };
+}
+
+/** Logs a client in, then calls back. */
+function logIn(socket: Socket, then: () => void): void {
+  socket.write(INFO);
+  let text = '';
+  const read = (chunk: Buffer) => {
+    text += chunk;
+    if (!text.includes('SUB ')) {
+      if (/CONNECT .*\r\nPING\r\n/.test(text) && !text.includes('answered')) {
+        text += 'answered';
+        socket.write('PONG\r\n');
+      }
+      return;
+    }
+    socket.off('data', read);
+    socket.resume();
+    then();
+  };
+  socket.on('data', read);
+}
+
+const receive = (t: Test, url: string) => start(t, 'server', ['--path', '-', '--listen-addr', url]);
+
+const GREETINGS: [string, string, RegExp][] = [
+  [
+    'not NATS',
+    'HTTP/1.1 400 Bad Request\r\n',
+    /the server violates the protocol: unknown operation "HTTP\/1.1"/,
+  ],
+  ['an endless line', `INFO ${'x'.repeat(70_000)}`, /violates the protocol: a line of more than 65536 bytes/],
+  ['no JSON', 'INFO {\r\n', /violates the protocol: INFO that is not JSON/],
+  ['a message first', `${INFO}MSG a 1 1\r\nx\r\n`, /violates the protocol: data before CONNECT/],
+  ['INFO twice', INFO + INFO, /violates the protocol: a second INFO before CONNECT/],
+  ['a terminal sequence', `${INFO}-ERR '\x1b[2J'\r\n`, /the server reports: \?\[2J;/],
+  ['nothing more', '', /closed by the server/],
+];
+
+t.test('a greeting that is none: reported, and tried again', async (t) => {
+  for (const [name, greeting, why] of GREETINGS) {
+    const { url } = await hostile(t, (socket) => socket.end(greeting));
+    const ours = receive(t, url);
+    await ours.says(why).catch((error) => t.fail(`${name}: ${error.message}`));
+    await ours.says('trying again');
+    t.equal(await ours.stop(), 0, name);
+  }
+});
+
+const MESSAGES: [string, string, RegExp][] = [
+  ['a wrong size', 'MSG a 1 5\r\nhello, world\r\n', /longer than its size/],
+  ['a huge size', 'MSG a 1 99999999999999999999\r\n', /is not a number up to/],
+  ['headers longer than the message', 'HMSG a 1 20 10\r\n', /headers of 20 bytes in a message of 10/],
+];
+
+t.test('messages that are wrong after a good login: reported, and tried again', async (t) => {
+  for (const [name, text, why] of MESSAGES) {
+    const { url } = await hostile(t, (socket) =>
+      logIn(socket, () => socket.write(`MSG a 1 2\r\nx\n\r\n${text}`)),
+    );
+    const ours = receive(t, url);
+    await ours.says(why).catch((error) => t.fail(`${name}: ${error.message}`));
+    await until('the good message', () => ours.stdout.length >= 2);
+    t.equal(await ours.stop(), 0, name);
+  }
+});
+
+t.test('random bytes after a good login, a hundred times: no crash', async (t) => {
+  const random = new Random();
+  t.comment(`SEED=${random.seed}`);
+  const { url, count } = await hostile(t, (socket) => {
+    const bytes = Buffer.concat([Buffer.from(random.pick(['MSG a 1 ', 'HMSG a 1 ', ''])), random.bytes(300)]);
+    logIn(socket, () => socket.end(bytes));
+  });
+  const all = Array.from({ length: 5 }, () => receive(t, url));
+  await until('connects', () => count() >= 10, 60_000);
+  for (const ours of all) {
+    t.ok(ours.running);
+    t.equal(await ours.stop(), 0, ours.stderr);
+    t.notMatch(ours.stderr, / {4}at /);
+  }
+});
+
+t.test(
+  'PINGs without end to a client whose answers are not read: it disconnects, with bounded memory',
+  async (t) => {
+    const pings = Buffer.from('PING\r\n'.repeat(10_000));
+    const { url, count } = await hostile(t, (socket, nth) => {
+      if (nth > 0) return void socket.end();
+      logIn(socket, () => {
+        socket.pause();
+        const more = () => {
+          while (socket.writable && socket.write(pings));
+        };
+        socket.on('drain', more);
+        more();
+      });
+    });
+    const ours = receive(t, url);
+    await ours.says('it takes nothing, but sends', 60_000);
+    await until('it tries again', () => count() > 1);
+    t.equal(await ours.stop(), 0);
+  },
+);

@@ -1,0 +1,93 @@
+import { createUser } from '@nats-io/nkeys';
+import t, { type Test } from 'tap';
+import { start } from '../support/command.js';
+import { until } from '../support/wait.js';
+import { Folder } from './folder.js';
+import { credentials } from './jwt.js';
+import { NatsServer, noServer } from './server.js';
+
+/** Both roles, with a good login: what one sends, the other writes. */
+async function passes(t: Test, url: string): Promise<void> {
+  const ours = start(t, 'server', ['--path', '-', '--listen-addr', url]);
+  await ours.says('connected to');
+  const client = start(t, 'client', ['--path', '-', '--server-addr', url]);
+  client.child.stdin!.end('hello\n');
+  t.equal(await client.exited, 0, client.stderr);
+  await until('the line', () => String(ours.stdout) === 'hello\n');
+  t.notMatch(`${ours.stderr}${client.stderr}`, /s3cret/);
+  t.equal(await ours.stop(), 0);
+}
+
+/** Both roles, with a bad login: exit status 1, and the reason. */
+async function fails(t: Test, url: string, why: RegExp): Promise<void> {
+  const ours = start(t, 'server', ['--path', '-', '--listen-addr', url]);
+  t.equal(await ours.exited, 1);
+  t.match(ours.stderr, why);
+  const client = start(t, 'client', ['--path', '/dev/zero', '--server-addr', url]);
+  t.equal(await client.exited, 1);
+  t.match(client.stderr, why);
+  t.notMatch(`${ours.stderr}${client.stderr}`, /s3cret/);
+}
+
+const REFUSED = /(receiving|sending): .*: the server reports: Authorization Violation\n$/;
+
+t.test('user and password', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t, {
+    config: 'authorization { user: "a user", password: "p@s:s3cret" }',
+  });
+  await passes(t, server.url('x', 'a%20user:p%40s:s3cret@'));
+  await fails(t, server.url('x', 'a%20user:s3cret@'), REFUSED);
+  await fails(t, server.url('x'), REFUSED);
+});
+
+t.test('a token', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t, { config: 'authorization { token: "s3cret" }' });
+  await passes(t, server.url('x', 's3cret@'));
+  await fails(t, server.url('x', 's3cret2@'), REFUSED);
+});
+
+t.test('a key: its seed alone in the file', { skip: noServer }, async (t) => {
+  const folder = new Folder(t);
+  const user = createUser();
+  const server = await NatsServer.start(t, {
+    config: `authorization { users: [{ nkey: ${user.getPublicKey()} }] }`,
+  });
+  const file = folder.write('seed', Buffer.from(user.getSeed()).toString());
+  await passes(t, `${server.url('x')},creds=${file}`);
+  const other = folder.write('other', Buffer.from(createUser().getSeed()).toString());
+  await fails(t, `${server.url('x')},creds=${other}`, REFUSED);
+  await fails(
+    t,
+    `${server.url('x')},creds=${folder.path('none')}`,
+    /creds: .*none: no such file or directory\n$/,
+  );
+});
+
+t.test('a credentials file: JWT and seed', { skip: noServer }, async (t) => {
+  const folder = new Folder(t);
+  const { config, creds } = credentials();
+  const server = await NatsServer.start(t, { config });
+  await passes(t, `${server.url('x')},creds=${folder.write('a.creds', creds)}`);
+  const other = folder.write('other.creds', credentials().creds);
+  await fails(t, `${server.url('x')},creds=${other}`, REFUSED);
+});
+
+t.test(
+  'permissions: a subscription ends at the start, publishing is reported and counted',
+  { skip: noServer },
+  async (t) => {
+    const permissions = '{ publish: ["ok"], subscribe: ["ok"] }';
+    const server = await NatsServer.start(t, {
+      config: `authorization { users: [{ user: u, password: p, permissions: ${permissions} }] }`,
+    });
+    await passes(t, server.url('ok', 'u:p@'));
+    const ours = start(t, 'server', ['--path', '-', '--listen-addr', server.url('not', 'u:p@')]);
+    t.equal(await ours.exited, 1);
+    t.match(ours.stderr, /Permissions Violation for Subscription to "not"/);
+    const client = start(t, 'client', ['--path', '-', '--server-addr', server.url('not', 'u:p@')]);
+    client.child.stdin!.end('hello\n');
+    t.equal(await client.exited, 1);
+    t.match(client.stderr, /Permissions Violation for Publish to "not"/);
+    t.match(client.stderr, /lost: .*permission denied, 1 time; the login may not publish/);
+  },
+);

@@ -1,0 +1,171 @@
+import t, { type Test } from 'tap';
+import { type Running, start } from '../support/command.js';
+import { until } from '../support/wait.js';
+import { collect, peerOf } from './peer.js';
+import { NatsServer, noServer } from './server.js';
+
+const receive = (t: Test, url: string, ...flags: string[]): Running =>
+  start(t, 'server', ['--path', '-', '--listen-addr', url, ...flags]);
+
+t.test(
+  'a server that stops and starts again: the gap is measured and reported',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const ours = receive(t, server.url('a'));
+    await ours.says('connected to');
+    await server.kill();
+    await ours.says('trying again in');
+    await server.restart();
+    await ours.says(/receiving: .*: disconnected for [\d.]+ (ms|s): messages may be lost/, 30_000);
+    const peer = await peerOf(t, server);
+    await until('subscribed again', async () => {
+      peer.publish('a', 'x');
+      await peer.flush();
+      return ours.stdout.length > 0;
+    });
+    t.equal(await ours.stop(), 0);
+    t.match(ours.stderr, /lost: .*: was disconnected for .*: messages of that time may be lost/);
+  },
+);
+
+t.test(
+  'a client waits for its server, from the start and in between; a relay drops and counts',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    await server.kill();
+    const client = start(t, 'client', ['--path', '-', '--frame', 'line', '--server-addr', server.url('a')]);
+    const forward = start(t, 'forward', [
+      '--udp-listen-addr',
+      '127.0.0.1:0',
+      '--udp-downstream-addr',
+      server.url('b'),
+    ]);
+    client.child.stdin!.write('before\n');
+    await client.says('connection refused; trying again in');
+    const { createSocket } = await import('node:dgram');
+    const socket = createSocket('udp4');
+    t.teardown(() => socket.close());
+    socket.send('dropped', await forward.port(), '127.0.0.1');
+    await forward.says(/lost: .*dropped 1 datagram: the server did not keep up, or there was none/);
+    await server.restart();
+    const got = await collect(await peerOf(t, server), '>');
+    await until('the first line', () => got.includes('before\n'), 30_000).catch(() => undefined);
+    client.child.stdin!.end('after\n');
+    t.equal(await client.exited, 0, client.stderr);
+    await until('the last line', () => got.includes('after\n'));
+    t.notMatch(client.stderr, /lost/);
+    t.equal(await forward.stop(), 0);
+  },
+);
+
+/** Servers of one cluster. */
+async function cluster(t: Test, count: number, more = ''): Promise<NatsServer[]> {
+  const servers: NatsServer[] = [];
+  for (let i = 0; i < count; i++) {
+    const seed = servers[0] ? `routes: ["nats-route://127.0.0.1:${servers[0].clusterPort}"]` : '';
+    const config = `server_name: s${i}\ncluster { name: c, listen: "127.0.0.1:-1", ${seed} }\n${more}`;
+    servers.push(await NatsServer.start(t, { config }));
+  }
+  await until('routes', () => servers.every(({ log }) => /Route connection created|rid:/.test(log)));
+  return servers;
+}
+
+t.test(
+  'a cluster of three, one killed: a client that knew only that one goes on with another',
+  { skip: noServer },
+  async (t) => {
+    const servers = await cluster(t, 3);
+    const [first, second, third] = servers;
+    const ours = receive(t, first!.url('a'));
+    await ours.says(/connected to .* \(s0\)/);
+    await first!.kill();
+    await ours.says(/connected to .* \(s[12]\)/);
+    t.match(ours.stderr, /disconnected for \d+ ms: messages may be lost/);
+    const peers = [await peerOf(t, second!), await peerOf(t, third!)];
+    await until('messages of both', async () => {
+      for (const [i, peer] of peers.entries()) peer.publish('a', `${i}\n`);
+      await Promise.all(peers.map((peer) => peer.flush()));
+      return ['0', '1'].every((line) => String(ours.stdout).split('\n').includes(line));
+    });
+  },
+);
+
+t.test(
+  'lame duck mode: both move before the server closes, and nothing is lost that is sent meanwhile',
+  { skip: noServer },
+  async (t) => {
+    // The shortest that the server accepts.
+    const times = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "5s"';
+    const [first] = await cluster(t, 2, times);
+    const ours = receive(t, first!.url('a'));
+    const client = start(t, 'client', ['--path', '-', '--frame', 'line', '--server-addr', first!.url('a')]);
+    for (const one of [ours, client]) await one.says(/connected to .* \(s0\)/);
+    client.child.stdin!.write('one\n');
+    await until('the first line', () => String(ours.stdout) === 'one\n');
+    first!.signal('SIGUSR2');
+    for (const one of [ours, client]) {
+      await one.says('is about to stop: moving to another server');
+      await one.says(/connected to .* \(s1\)/);
+      t.notMatch(one.stderr, /trying again/);
+    }
+    client.child.stdin!.end('two\n');
+    t.equal(await client.exited, 0, client.stderr);
+    await until('the second line', () => String(ours.stdout) === 'one\ntwo\n');
+    t.notMatch(client.stderr, /lost/);
+  },
+);
+
+t.test(
+  'a subscriber that is stalled: what the server does to it is reported as possible loss',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t, { config: 'write_deadline: "500ms"\nmax_pending: 1MB' });
+    const peer = await peerOf(t, server);
+    const ours = receive(t, server.url('a'));
+    await ours.says('connected to');
+    ours.child.kill('SIGSTOP');
+    await until(
+      'the server gives up',
+      async () => {
+        for (let i = 0; i < 100; i++) peer.publish('a', Buffer.alloc(60_000, 'x'));
+        await peer.flush();
+        return /Slow Consumer/.test(server.log);
+      },
+      60_000,
+    );
+    ours.child.kill('SIGCONT');
+    await ours.says(/disconnected for .*: messages may be lost/, 30_000);
+  },
+);
+
+t.test(
+  'max_payload: lines are cut where a stream may be cut, a datagram is counted',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t, { config: 'max_payload: 1000' });
+    const got = await collect(await peerOf(t, server), 'a');
+    const client = start(t, 'client', ['--path', '-', '--server-addr', server.url('a')]);
+    await client.says('connected to');
+    const input = `${'a'.repeat(700)}\n${'b'.repeat(700)}\n${'c'.repeat(2500)}\n`;
+    client.child.stdin!.end(input);
+    t.equal(await client.exited, 0, client.stderr);
+    await until('all of it', () => got.join('').length >= input.length);
+    t.equal(got.join(''), input);
+    t.ok(got.every(({ length }) => length <= 1000));
+    const forward = start(t, 'forward', [
+      '--udp-listen-addr',
+      '127.0.0.1:0',
+      '--udp-downstream-addr',
+      server.url('b'),
+    ]);
+    await forward.says('connected to');
+    const { createSocket } = await import('node:dgram');
+    const socket = createSocket('udp4');
+    t.teardown(() => socket.close());
+    socket.send(Buffer.alloc(1001), await forward.port(), '127.0.0.1');
+    await forward.says(/lost: .*datagram too big, 1 time; the server takes up to 1000 B \(max_payload\)/);
+    t.equal(await forward.stop(), 0);
+  },
+);

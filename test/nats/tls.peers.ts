@@ -1,0 +1,48 @@
+import { createSocket } from 'node:dgram';
+import t from 'tap';
+import { Authority } from '../support/certificates.js';
+import { start } from '../support/command.js';
+import { until } from '../support/wait.js';
+import { NatsServer, noServer } from './server.js';
+
+t.test(
+  'TLS: wanted by the address or by the server alone, verified, never left out',
+  { skip: noServer },
+  async (t) => {
+    const authority = await Authority.make(t);
+    const { certFile, keyFile } = await authority.sign({ ips: ['127.0.0.1'] });
+    const server = await NatsServer.start(t, {
+      config: `tls { cert_file: "${certFile}", key_file: "${keyFile}" }`,
+    });
+    const url = server.url('a');
+    const socket = createSocket('udp4');
+    t.teardown(() => socket.close());
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    const got: string[] = [];
+    socket.on('message', (bytes) => got.push(String(bytes)));
+    const to = ['--udp-downstream-addr', `127.0.0.1:${socket.address().port}`];
+    const forward = (from: string, ...flags: string[]) =>
+      start(t, 'forward', ['--udp-listen-addr', from, ...to, ...flags]);
+    const ours = forward(`tls+${url}`, '--tls-ca', authority.file);
+    await ours.says('connected to');
+    const client = start(t, 'client', ['--path', '-', '--server-addr', url, '--tls-ca', authority.file]);
+    client.child.stdin!.end('hello\n');
+    t.equal(await client.exited, 0, client.stderr);
+    await until('the line', () => got.includes('hello\n'));
+    const file = start(t, 'server', [
+      '--path',
+      '-',
+      '--listen-addr',
+      `tls+${url}`,
+      '--tls-ca',
+      authority.file,
+    ]);
+    await file.says('connected to');
+    const wrong = forward(`tls+${url}`);
+    await wrong.says(/its authority is not known; trust it with --tls-ca FILE; trying again/);
+    const plain = await NatsServer.start(t);
+    const refused = forward(`tls+${plain.url('a', 'u:s3cret@')}`);
+    await refused.says(/the server has no TLS; trying again/);
+    t.notMatch(refused.stderr, /s3cret/);
+  },
+);
