@@ -100,7 +100,20 @@ t.test('publishing: the lines, and what comes back from a server', (t) => {
   for (const size of [0, 1, 9, 10, 99, 100, 1400, 1400, 65_507, 123_456, 7]) {
     const end = encoder.encode(into, 3, payload, 0, size);
     t.equal(into.toString('latin1', 3, end), `PUB a.b ${size}\r\n${'p'.repeat(size)}\r\n`);
-    t.ok(end - 3 <= encoder.space(size));
+    t.equal(end - 3, encoder.space(size));
+  }
+  const run = Buffer.from('abcdefghi');
+  for (const [size, count] of [
+    [3, 3],
+    [1, 9],
+    [9, 1],
+    [2, 4],
+    [0, 2],
+  ] as const) {
+    const end = encoder.encode(into, 0, run, 0, size, count);
+    const each = (_: unknown, i: number) =>
+      `PUB a.b ${size}\r\n${run.toString('latin1', i * size, (i + 1) * size)}\r\n`;
+    t.equal(into.toString('latin1', 0, end), Array.from({ length: count }, each).join(''));
   }
   t.equal(String(encodePublish('a', Buffer.from('hi'))), 'PUB a 2\r\nhi\r\n');
   t.equal(String(encodePublish('a', Buffer.from('hi'), { reply: 'r' })), 'PUB a r 2\r\nhi\r\n');

@@ -21,7 +21,7 @@ export class Recorder implements ProtocolHandler {
     this.events.push(['MSG', subject, sid, reply, headers, payload.toString('latin1')].join('|'));
   }
 
-  onRelease(): void {
+  onBurstEnd(): void {
     for (const { bytes, payload } of this.#lent) if (bytes.toString('latin1') !== payload) this.overwritten++;
     this.#lent = [];
   }

@@ -52,7 +52,7 @@ export interface ClientHandler {
   /** What the login may not do was tried. */
   onDenied(): void;
   onDrain(): void;
-  onRelease(): void;
+  onBurstEnd(): void;
 }
 
 /** A client of a set of servers: always connected to one of them, or trying to be. */
@@ -246,8 +246,8 @@ export class Client implements ServerConnectionHandler {
   }
 
   /** @internal called by a connection */
-  onRelease(): void {
-    this.handler.onRelease();
+  onBurstEnd(): void {
+    this.handler.onBurstEnd();
   }
 
   /** @internal called by a connection */

@@ -47,17 +47,17 @@ export class Outbox {
     private readonly sent: (messages: number, bytes: number) => void,
   ) {}
 
-  /** Takes a message, which is copied. @returns false when there is no room */
-  offer(slab: Buffer, offset: number, length: number): boolean {
-    const space = this.encoder.space(length);
+  /** Takes contiguous messages of one length, which are copied. @returns false when there is no room */
+  offer(slab: Buffer, offset: number, length: number, count: number): boolean {
+    const space = count * this.encoder.space(length);
     if (this.#bytes > 0 && this.#bytes + space > this.limit) return false;
     const block = this.#blockFor(space);
     const start = block.used;
-    block.used = this.encoder.encode(block.bytes, start, slab, offset, length);
-    block.messages++;
-    block.payload += length;
+    block.used = this.encoder.encode(block.bytes, start, slab, offset, length, count);
+    block.messages += count;
+    block.payload += count * length;
     this.longest = Math.max(length, this.messages > 0 ? this.longest : 0);
-    this.messages++;
+    this.messages += count;
     this.#bytes += block.used - start;
     if (block.used >= FLUSH_BYTES) this.flush();
     return true;

@@ -55,10 +55,10 @@ export class Message {
 /** Takes what a server sends. */
 export interface ProtocolHandler {
   onInfo(json: string): void;
-  /** The message is lent for the call. */
+  /** The message is lent for the call; its payload until the end of the burst, and may be moved back over bytes before it. */
   onMessage(message: Message): void;
   /** The bytes of the messages until now are used for others from now on. Called after each burst. */
-  onRelease(): void;
+  onBurstEnd(): void;
   onPing(): void;
   onPong(): void;
   /** `-ERR`. The text is printable. */
@@ -90,7 +90,7 @@ export class Parser {
       at = end;
       end = this.#operation(chunk, at);
     }
-    this.handler.onRelease();
+    this.handler.onBurstEnd();
     if (end < 0) this.#hold(chunk, at, chunk.length);
   }
 
@@ -103,7 +103,7 @@ export class Parser {
       at = Math.min(end, chunk.length);
       this.#hold(chunk, start, at);
       if (at < end || this.#operation(this.#held.subarray(0, this.#heldLength), 0) < 0) continue;
-      this.handler.onRelease();
+      this.handler.onBurstEnd();
       this.#heldLength = 0;
       if (this.#held.length > MAX_LINE) this.#held = EMPTY;
     }

@@ -30,8 +30,8 @@ export interface ServerConnectionHandler {
   onInfo(info: ServerInfo, server: Server): void;
   /** The message is lent for the call. */
   onMessage(message: Message): void;
-  /** The bytes of the messages until now are used for others from now on. */
-  onRelease(): void;
+  /** All that arrived at once was passed on. */
+  onBurstEnd(): void;
   onError(error: ServerError): void;
   /** The connection took what it was given. */
   onDrain(): void;
@@ -207,8 +207,8 @@ export class ServerConnection {
   }
 
   /** @internal called by the parser */
-  onRelease(): void {
-    if (this.#stage === 'open') this.handler.onRelease();
+  onBurstEnd(): void {
+    if (this.#stage === 'open') this.handler.onBurstEnd();
   }
 
   /** @internal called by the parser */

@@ -75,7 +75,20 @@ export class NatsSink implements Sink, ClientHandler {
 
   write(batch: Batch): void {
     if (!this.options.waits && !this.#client.connection) this.counts.dropped += batch.datagrams;
-    else batch.each((offset, length) => this.#publish(batch.slab, offset, length));
+    else if (batch.sizes) batch.each((offset, length) => this.#publish(batch.slab, offset, length, 1));
+    else for (let i = 0; i < batch.count; i++) this.#publishEntry(batch, i);
+  }
+
+  /** Of the datagrams of an entry the last may be shorter. */
+  #publishEntry(batch: Batch, i: number): void {
+    const { slab } = batch;
+    const offset = batch.offset[i]!;
+    const length = batch.length[i]!;
+    const size = batch.segment[i]! || length;
+    const count = size === 0 ? 1 : Math.floor(length / size);
+    this.#publish(slab, offset, size, count);
+    const rest = length - count * size;
+    if (rest > 0) this.#publish(slab, offset + length - rest, rest, 1);
   }
 
   flush(): void {
@@ -134,34 +147,34 @@ export class NatsSink implements Sink, ClientHandler {
     this.#outbox.drained();
   }
 
-  onRelease(): void {}
+  onBurstEnd(): void {}
 
   /** The largest message that the server takes, in bytes. */
   get #largest(): number {
     return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Publishes a datagram; one that is too long for the server is cut where a stream may be cut. */
-  #publish(slab: Buffer, offset: number, length: number): void {
+  /** Publishes contiguous datagrams of one length; too long for the server, they are cut where a stream may be cut. */
+  #publish(slab: Buffer, offset: number, length: number, count: number): void {
     const { frame } = this.options;
     const largest = this.#largest;
-    if (length <= largest) this.#offer(slab, offset, length);
-    else if (frame === undefined || frame === 'octet-counted') this.#addError('EMSGSIZE', 1);
+    if (length <= largest) this.#offer(slab, offset, length, count);
+    else if (frame === undefined || frame === 'octet-counted') this.#addError('EMSGSIZE', count);
     else {
-      const end = offset + length;
+      const end = offset + count * length;
       const delimiter = delimiterOf(frame);
       for (let at = offset; at < end; ) {
         const most = Math.min(at + largest, end);
         const last = delimiter === undefined ? -1 : slab.lastIndexOf(delimiter, most - 1);
         const next = last >= at ? last + 1 : most;
-        this.#offer(slab, at, next - at);
+        this.#offer(slab, at, next - at, 1);
         at = next;
       }
     }
   }
 
-  #offer(slab: Buffer, offset: number, length: number): void {
-    if (!this.#outbox.offer(slab, offset, length)) this.counts.dropped++;
+  #offer(slab: Buffer, offset: number, length: number, count: number): void {
+    if (!this.#outbox.offer(slab, offset, length, count)) this.counts.dropped += count;
   }
 
   #addError(name: string, count: number): void {

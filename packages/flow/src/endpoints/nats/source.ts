@@ -12,7 +12,7 @@ import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
 
 const SECOND_MS = 1000;
-
+const EMPTY: Buffer = Buffer.alloc(0);
 export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
@@ -29,6 +29,11 @@ export class NatsSource implements Source, ClientHandler {
   readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0, split: 0 };
   readonly #client: Client;
   readonly #batch = new Batch();
+  /** The bytes that a burst lies in, and where its payloads end: they are moved together, as sinks take them cheapest. */
+  #slab = EMPTY;
+  #end = 0;
+  /** The last payloads, if they are equally long. */
+  readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
@@ -92,8 +97,10 @@ export class NatsSource implements Source, ClientHandler {
 
   onDrain(): void {}
 
-  onRelease(): void {
+  onBurstEnd(): void {
+    this.#endRun();
     if (this.#batch.count > 0) this.#pass();
+    this.#slab = EMPTY;
   }
 
   /** @returns how long there was no connection, in milliseconds */
@@ -108,8 +115,29 @@ export class NatsSource implements Source, ClientHandler {
   #take(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
-    if (length > MAX_DATAGRAM) this.#split(message.payload);
-    else this.#add(bytes, offset, length, 1);
+    if (length > MAX_DATAGRAM) {
+      this.#split(message.payload);
+      return;
+    }
+    if (bytes !== this.#slab) {
+      this.onBurstEnd();
+      this.#slab = bytes;
+      this.#end = offset;
+    }
+    const run = this.#run;
+    if (length !== run.length) this.#endRun();
+    if (run.count++ === 0) {
+      run.offset = this.#end;
+      run.length = length;
+    }
+    if (offset !== this.#end) bytes.copyWithin(this.#end, offset, offset + length);
+    this.#end += length;
+  }
+
+  #endRun(): void {
+    const { offset, length, count } = this.#run;
+    this.#run.count = 0;
+    this.#add(this.#slab, offset, length, count);
   }
 
   #add(slab: Buffer, offset: number, length: number, count: number): void {
@@ -129,9 +157,11 @@ export class NatsSource implements Source, ClientHandler {
       return;
     }
     this.counts.split++;
+    this.onBurstEnd();
     const cutter = createCutter(frame, size, (...datagrams) => this.#add(...datagrams));
     cutter.push(payload);
     cutter.finish();
+    this.onBurstEnd();
   }
 
   #pass(): void {
