@@ -1,0 +1,65 @@
+import { Program } from 'mproxy-flow';
+import { Client } from 'mproxy-flow/endpoints/nats/client';
+import { Requests } from 'mproxy-flow/endpoints/nats/requests';
+import { chooseEngine } from 'mproxy-net';
+import t from 'tap';
+import { until } from '../support/wait.js';
+import { peerOf } from './peer.js';
+import { NatsServer, noServer } from './server.js';
+
+t.test(
+  'requests: answers to each, none in time, nobody there, a lost connection',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const peer = await peerOf(t, server);
+    peer.subscribe('double', {
+      callback: (_error, message) => {
+        message.respond(message.string().repeat(2));
+      },
+    });
+    peer.subscribe('silent');
+    await peer.flush();
+    const { streams } = chooseEngine('node').engine;
+    let requests: Requests;
+    const none = () => undefined;
+    const handler = {
+      ...{ onAttached: none, onLeaving: none, onDenied: none, onDrain: none, onBurstEnd: none },
+      onDetached: () => requests.abort(),
+    };
+    const tls = () => {
+      throw new Error('no TLS here');
+    };
+    const servers = [{ host: '127.0.0.1', port: server.port }];
+    const options = {
+      streams,
+      login: {},
+      requiresTls: false,
+      tls,
+      name: 'test',
+      action: 'sending',
+      servers,
+    } as const;
+    const client = new Client(new Program({}), options, handler);
+    requests = new Requests(client);
+    await t.rejects(requests.send('double', Buffer.from('x'), 1000), /not connected/);
+    const run = client.run();
+    t.teardown(async () => {
+      client.close();
+      await run;
+    });
+    await until('connected', () => client.connection !== undefined);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => requests.send('double', Buffer.from(`${i};`), 10_000)),
+    );
+    t.strictSame(
+      answers.map(({ payload }) => String(payload)),
+      answers.map((_, i) => `${i};${i};`),
+    );
+    await t.rejects(requests.send('silent', Buffer.from('x'), 100), /silent: no answer in time/);
+    await t.rejects(requests.send('nobody', Buffer.from('x'), 10_000), /nobody answers the subject/);
+    const lost = requests.send('silent', Buffer.from('x'), 60_000);
+    await server.kill();
+    await t.rejects(lost, /disconnected/);
+  },
+);
