@@ -62,6 +62,18 @@ t.test('no files import each other, not even types, in a ring of any length', (t
   t.end();
 });
 
+t.test('outside its folder, only the list of types knows the type nats', (t) => {
+  const knowing = packages.flatMap((name) => {
+    const source = join(root, 'packages', name, 'src');
+    const files = sources(source).filter((file) =>
+      /\bnats\b/i.test(readFileSync(join(source, file), 'utf8')),
+    );
+    return files.map((file) => join(name, file)).filter((file) => !file.startsWith('flow/endpoints/nats/'));
+  });
+  t.strictSame(knowing, ['flow/endpoints/types.ts']);
+  t.end();
+});
+
 t.test('package.json has the version and what else all packages share', (t) => {
   const { status, stderr } = spawnSync(process.execPath, ['scripts/version.mjs', '--check'], { cwd: root });
   t.equal(status, 0, String(stderr));

@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
 import { until } from '../support/wait.js';
@@ -106,4 +107,28 @@ t.test('a message larger than a datagram is split between lines for UDP', { skip
   t.equal(Buffer.concat(got).toString(), lines);
   t.ok(got.length > 1 && got.every((one) => one.at(-1) === 0x0a));
   await forward.says('1 split message');
+});
+
+t.test('a subject is the group in the middle of a reverse', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const flags = ['--tcp-listen-addr', '127.0.0.1:0', '--tcp-output-addr', '127.0.0.1:0'];
+  const reverse = start(t, 'reverse', [...flags, '--multicast-addr', server.url('group')]);
+  await reverse.says(/receiving: .*connected to/);
+  await reverse.says(/sending: .*connected to/);
+  const ports = [await reverse.port(0), await reverse.port(1)];
+  const got: string[] = [];
+  const sockets = ports.map((port) => createConnection(port, '127.0.0.1'));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (const socket of sockets) socket.on('data', (bytes) => got.push(String(bytes)));
+  const elsewhere = await collect(await peerOf(t, server), 'group');
+  await reverse.says(/client: .*connected/);
+  // One of the two ports takes senders; what clients send is discarded.
+  for (const socket of sockets) socket.write('hello\n');
+  await until(
+    'the line at the client, and at another receiver',
+    () => got.length > 0 && elsewhere.length > 0,
+  );
+  t.strictSame([got.join(''), elsewhere.join('')], ['hello\n', 'hello\n']);
 });

@@ -1,6 +1,7 @@
 import type { FlagTable } from 'mproxy-base';
 import type { Frame } from 'mproxy-framing';
 import type { Address, AddressRule, Answer, KeyName, Keys } from 'mproxy-net';
+import type { EventDefinition } from './events.js';
 import type { Program } from './program.js';
 import type { Pace } from './route.js';
 import type { Sink } from './sink.js';
@@ -27,6 +28,10 @@ export interface EndpointType<A extends AnyAddress = any> {
   carries: 'datagrams' | 'stream';
   /** Whether it listens in a role: port 0 is then picked by the system. */
   listens: readonly Role[];
+  /** All events of its endpoints, by the names of their definitions. */
+  events: Readonly<Record<string, EventDefinition>>;
+  /** Whether what is sent to an address reaches all who receive there: it can stand for a group. Default: a multicast group does. */
+  reachesAll?: true;
   /** Flags that are an error without an address of the type. */
   flags?: readonly TypeFlags[];
   /** Among types of one scheme, the first whose `claims` is true of an address has it. Default: true. */

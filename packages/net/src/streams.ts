@@ -150,7 +150,7 @@ export interface Connection {
   /** Begins to read. Called once; what happened before is reported then. */
   start(handler: ConnectionHandler): void;
   /**
-   * Starts TLS on an open connection, for protocols that begin without it (NATS, SMTP). To be called when nothing is being
+   * Starts TLS on an open connection, for protocols that begin without it, such as SMTP (RFC 3207). To be called when nothing is being
    * written, and the peer sends nothing before the handshake: from `onData` is fine.
    * @returns the secured connection; the handler of this one is called no more
    * @throws as {@link Streams.connect}; the connection is closed

@@ -56,8 +56,8 @@ class Reverse {
     if (hasInputs) await this.#openInputs(intoGroup, streams, datagrams);
   }
 
-  #requireGroup({ address, answers }: Target): void {
-    if (answers[0]?.interface) return;
+  #requireGroup({ type, address, answers }: Target): void {
+    if (type.reachesAll || answers[0]?.interface) return;
     const advice = 'use 224.0.0.0/4 or ff00::/8';
     throw failure('MPROXY_GROUP', NAMES.multicastAddr, address.text, 'not a multicast group', advice);
   }

@@ -1,12 +1,10 @@
 import type { EventDefinition } from '../events.js';
 import * as program from '../events.js';
-import * as file from './file/events.js';
-import * as mold from './mold/events.js';
-import * as nats from './nats/events.js';
-import * as tcp from './tcp/events.js';
-import * as udp from './udp/events.js';
+import { DESTINATIONS, FILES, LISTENERS } from './types.js';
 
-/** All events. Modules of events export definitions; that of the program also the functions that make them. */
-export const EVENTS: EventDefinition[] = [program, file, mold, nats, tcp, udp]
+const TYPES = [...FILES, ...DESTINATIONS, ...LISTENERS];
+
+/** All events. The module of the program's also exports the functions that make them. */
+export const EVENTS: EventDefinition[] = [...new Set([program, ...TYPES.map(({ events }) => events)])]
   .flatMap((module): unknown[] => Object.values(module))
   .filter((value): value is EventDefinition => typeof value === 'object');

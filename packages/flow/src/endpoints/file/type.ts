@@ -1,5 +1,6 @@
 import type { AnyAddress, EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
+import * as events from './events.js';
 import { checkRotation } from './flags.js';
 
 /** Files, FIFOs, terminals, serial and other devices by their path; `-`: stdin or stdout. */
@@ -10,6 +11,7 @@ export const file: EndpointType<AnyAddress> = {
   keys: { source: [], sink: [] },
   carries: 'stream',
   listens: [],
+  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },

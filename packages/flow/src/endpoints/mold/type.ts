@@ -5,6 +5,7 @@ import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
 import { NO_STREAM, PAYLOAD, STREAM_NAMES } from '../../stream/flags.js';
 import { UDP_KEYS } from '../udp/type.js';
+import * as events from './events.js';
 import { LINGER, MOLD_RECEIVE, MOLD_SEND, NO_LINGER } from './flags.js';
 
 /** A packet with a message of one byte. */
@@ -18,6 +19,7 @@ export const mold: EndpointType<Address> = {
   keys: UDP_KEYS,
   carries: 'datagrams',
   listens: ['source'],
+  events,
   flags: [
     { table: PAYLOAD, role: 'sink', unused: NO_STREAM },
     { table: MOLD_SEND, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },

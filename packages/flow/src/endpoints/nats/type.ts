@@ -4,6 +4,7 @@ import type { EndpointType } from '../../endpoint.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
 import { CLIENT_BUFFER } from '../tcp/flags.js';
 import { type NatsAddress, parseNats, SYNTAX } from './address.js';
+import * as events from './events.js';
 import { subjectError } from './subject.js';
 
 const NO_SERVER = ['no connection is sent to'] as const;
@@ -17,6 +18,8 @@ export const nats: EndpointType<NatsAddress> = {
   keys: { source: ['frame'], sink: ['frame'] },
   carries: 'datagrams',
   listens: [],
+  events,
+  reachesAll: true,
   flags: [
     { table: CLIENT_BUFFER, role: 'sink', unused: NO_SERVER },
     { table: LINGER, role: 'sink', unused: NO_LINGER },

@@ -5,6 +5,7 @@ import { checkPairs, TLS_IDENTITY, TLS_SERVER, TLS_TRUST } from 'mproxy-net/tls-
 import type { EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
+import * as events from './events.js';
 import { CLIENT_BUFFER, CLIENTS, SENDERS, UPSTREAM } from './flags.js';
 
 /** TCP has no groups. */
@@ -25,6 +26,7 @@ export const tcp: EndpointType<Address> = {
   keys: { source: ['frame', 'bind', 'tls'], sink: ['frame', 'bind', 'tls'] },
   carries: 'stream',
   listens: [],
+  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },
@@ -46,6 +48,7 @@ export const tcpListener: EndpointType<Address> = {
   keys: { source: ['frame', 'tls'], sink: ['frame', 'tls'] },
   carries: 'stream',
   listens: ['source', 'sink'],
+  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },

@@ -1,5 +1,6 @@
 import { type Address, parseAddress } from 'mproxy-net/address';
 import type { EndpointType } from '../../endpoint.js';
+import * as events from './events.js';
 
 /** Keys of a UDP address, also where it carries packets of `frame=mold`. */
 export const UDP_KEYS = {
@@ -15,6 +16,7 @@ export const udp: EndpointType<Address> = {
   keys: UDP_KEYS,
   carries: 'datagrams',
   listens: ['source'],
+  events,
   parse: parseAddress,
   load: async () => (await import('./open.js')).opener,
 };
