@@ -1,48 +1,8 @@
-import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '../support/command.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
-
-const INFO = 'INFO {"server_id":"x","version":"2.9.10","headers":true,"max_payload":1048576}\r\n';
-
-/** A server that does as it likes. @returns its address as a subject's, and how many connections it had */
-async function hostile(t: Test, serve: (socket: Socket, nth: number) => void) {
-  let connections = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    serve(socket, connections++);
-  });
-  t.teardown(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  return { url: `nats://127.0.0.1:${port}/a`, count: () => connections };
-}
-
-/** Logs a client in, then calls back. */
-function logIn(socket: Socket, then: () => void): void {
-  socket.write(INFO);
-  let text = '';
-  const read = (chunk: Buffer) => {
-    text += chunk;
-    if (!text.includes('SUB ')) {
-      if (/CONNECT .*\r\nPING\r\n/.test(text) && !text.includes('answered')) {
-        text += 'answered';
-        socket.write('PONG\r\n');
-      }
-      return;
-    }
-    socket.off('data', read);
-    socket.resume();
-    then();
-  };
-  socket.on('data', read);
-}
+import { hostile, INFO, logIn } from './hostile.js';
 
 const receive = (t: Test, url: string) => start(t, 'server', ['--path', '-', '--listen-addr', url]);
 

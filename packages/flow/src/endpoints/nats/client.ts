@@ -12,7 +12,7 @@ import {
   type ServerConnectionOptions,
 } from './server-connection.js';
 import { ServerError } from './server-error.js';
-import { Servers } from './servers.js';
+import { isSame, Servers } from './servers.js';
 
 /** A connection that lived this long is replaced without a delay, but for this much at random, in milliseconds. */
 const STABLE_MS = 2000;
@@ -142,13 +142,14 @@ export class Client implements ServerConnectionHandler {
     const { signal } = this.#closing;
     const since = performance.now();
     this.#attach(connection);
-    let why = await Promise.race([connection.closed, connection.lameDuck]);
-    if (why === 'lame duck') {
+    if ((await Promise.race([connection.closed, connection.lameDuck])) === 'lame duck') {
       const next = await this.#another(connection);
-      if (next && (await this.#leave(connection))) return next;
-      next?.close();
-      why = await connection.closed;
+      if (next) {
+        await this.#leave(connection);
+        return next;
+      }
     }
+    const why = await connection.closed;
     this.#detach(false);
     if (signal.aborted) return undefined;
     const isStable = performance.now() - since >= STABLE_MS;
@@ -189,7 +190,8 @@ export class Client implements ServerConnectionHandler {
     const { action, name: address } = this.options;
     const leaving = showAddress({ address: connection.server.host, port: connection.server.port });
     this.notices.emit(SERVER_LEAVING, { action, address, server: leaving });
-    for (const server of this.#servers.round(connection.server).slice(0, -1)) {
+    for (const server of this.#servers.round()) {
+      if (isSame(server, connection.server)) continue;
       try {
         return await ServerConnection.open(this.options, server, this, this.#closing.signal);
       } catch (error) {
@@ -200,13 +202,11 @@ export class Client implements ServerConnectionHandler {
     return undefined;
   }
 
-  /** Ends the use of a connection: all that it was sent is handled, and all that it sent is here. @returns whether it was so */
-  async #leave(connection: ServerConnection): Promise<boolean> {
+  /** Ends the use of a connection: if there is time, when all that it was sent is handled and all that it sent is here. */
+  async #leave(connection: ServerConnection): Promise<void> {
     this.handler.onLeaving();
-    if (!(await this.#drain(connection, LEAVE_MS))) return false;
-    this.#detach(true);
+    this.#detach(await this.#drain(connection, LEAVE_MS));
     connection.close();
-    return true;
   }
 
   /** Ends the subscriptions of a connection. @returns whether all messages until then are here; else it is closed */

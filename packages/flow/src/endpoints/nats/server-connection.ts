@@ -30,7 +30,7 @@ export interface ServerConnectionHandler {
   onInfo(info: ServerInfo, server: Server): void;
   /** The message is lent for the call. */
   onMessage(message: Message): void;
-  /** All that arrived at once was passed on. */
+  /** The bytes of the messages until now are used for others from now on. */
   onBurstEnd(): void;
   onError(error: ServerError): void;
   /** The connection took what it was given. */

@@ -39,7 +39,7 @@ export class NatsSink implements Sink, ClientHandler {
   readonly #aborting = new AbortController();
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
-  #isConfirming = false;
+  #confirming: Promise<void> | undefined;
   #timer: NodeJS.Timeout;
 
   constructor(
@@ -110,7 +110,7 @@ export class NatsSink implements Sink, ClientHandler {
     await this.#outbox.room(0);
     const { signal } = this.#aborting;
     if (!signal.aborted && this.#client.connection)
-      await Promise.race([this.#confirm(), once(signal, 'abort')]);
+      await Promise.race([this.#confirmAll(), once(signal, 'abort')]);
     clearTimeout(timer);
     clearInterval(this.#timer);
     this.#reportUnconfirmed(0);
@@ -183,13 +183,23 @@ export class NatsSink implements Sink, ClientHandler {
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */
-  async #confirm(): Promise<void> {
+  #confirm(): Promise<void> {
+    this.#confirming ??= this.#askToConfirm().finally(() => {
+      this.#confirming = undefined;
+    });
+    return this.#confirming;
+  }
+
+  async #askToConfirm(): Promise<void> {
     const { connection } = this.#client;
     const { taken } = this.#outbox;
-    if (!connection || taken === this.#confirmed || this.#isConfirming) return;
-    this.#isConfirming = true;
-    if (await connection.ping()) this.#confirmed = taken;
-    this.#isConfirming = false;
+    if (!connection || taken === this.#confirmed) return;
+    if (await connection.ping()) this.#confirmed = Math.max(taken, this.#confirmed);
+  }
+
+  /** Until everything is confirmed, or the connection ends. */
+  async #confirmAll(): Promise<void> {
+    while (this.#client.connection && this.#confirmed < this.#outbox.taken) await this.#confirm();
   }
 
   #reportUnconfirmed(given: number): void {
