@@ -1,0 +1,212 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { ListenOptions, TlsClient, TlsServer } from 'mproxy-net';
+import t, { type Test } from 'tap';
+import { Authority } from '../support/certificates.js';
+import { until } from '../support/wait.js';
+import { Log, listen, nodeServer, readAll } from './connections.js';
+import { ENGINES } from './engines.js';
+
+/** A TLS server of Node on 127.0.0.1. */
+async function tlsServer(t: Test, options: TlsOptions): Promise<{ port: number; sockets: TLSSocket[] }> {
+  const sockets: TLSSocket[] = [];
+  const server = createServer(options, (socket) => {
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (server.address() as { port: number }).port, sockets };
+}
+
+const at = (port: number) => ({ address: '127.0.0.1', port });
+
+for (const { name, streams } of ENGINES) {
+  t.test(name, async (t) => {
+    const authority = await Authority.make(t);
+    const pair = await authority.sign({ dns: ['one.test'], ips: ['127.0.0.1'] });
+    const trust = { credentials: { ca: authority.pem }, insecure: false };
+    const client = (more: Partial<TlsClient> = {}): TlsClient => ({
+      ...trust,
+      serverName: 'one.test',
+      ...more,
+    });
+    const open = (t: Test, tls: Partial<TlsServer> = {}, more: Partial<ListenOptions> = {}) =>
+      listen(t, streams, { tls: { pairs: [pair], ...tls }, ...more });
+
+    t.test('bytes pass both ways, and both ends know what was agreed upon', async (t) => {
+      const two = await authority.sign({ dns: ['two.test'] });
+      const { logs, port } = await open(t, { pairs: [pair, two], alpn: ['echo', 'other'] });
+      const connection = await streams.connect({
+        to: at(port),
+        tls: client({ serverName: 'two.test', alpn: ['other'] }),
+      });
+      t.teardown(() => connection.close());
+      const log = new Log(connection).start();
+      log.connection.write([Buffer.from('hel'), Buffer.from('lo')]);
+      await until('they arrive', () => logs[0]?.text === 'hello');
+      const facts = { version: 'TLSv1.3', serverName: 'two.test', alpn: 'other', resumed: false };
+      const der = new X509Certificate(two.cert).raw;
+      t.strictSame(connection.tls, { ...facts, peerCertificate: der });
+      t.strictSame(logs[0]!.connection.tls, { ...facts, peerCertificate: undefined });
+    });
+
+    t.test('a session is resumed, and said to be', async (t) => {
+      const { logs, port } = await open(t);
+      let session: Buffer | undefined;
+      for (let i = 0; i < 2; i++) {
+        const options = { host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' };
+        const socket = connectTls({ ...options, ...(session && { session }) });
+        socket.on('session', (ticket) => {
+          session = ticket;
+        });
+        await until('it is accepted, and has a ticket', () => logs.length === i + 1 && session !== undefined);
+        socket.destroy();
+      }
+      t.strictSame(
+        logs.map(({ connection }) => connection.tls?.resumed),
+        [false, true],
+      );
+    });
+
+    t.test('certificates that do not fit are refused by name', async (t) => {
+      const { port } = await open(t);
+      const other = await Authority.make(t, 'another');
+      const wrong = client({ serverName: 'three.test' });
+      await t.rejects(streams.connect({ to: at(port), tls: wrong }), {
+        code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      });
+      const unknown = client({ credentials: { ca: other.pem } });
+      await t.rejects(streams.connect({ to: at(port), tls: unknown }), {
+        code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+      });
+      const connection = await streams.connect({ to: at(port), tls: { ...unknown, insecure: true } });
+      t.equal(connection.tls?.peerCertificate, undefined, 'not verified');
+      connection.close();
+    });
+
+    t.test('a client without a certificate is refused where one is needed', async (t) => {
+      const errors: Error[] = [];
+      const { logs, port } = await open(
+        t,
+        { clientCa: authority.pem },
+        { onHandshakeError: (error) => errors.push(error) },
+      );
+      await t.rejects(streams.connect({ to: at(port), tls: client({ untilAccepted: true }) }));
+      await until('both ends know', () => errors.length === 1);
+      t.equal(logs.length, 0);
+      const mine = await authority.sign({ dns: ['me.test'] });
+      const credentials = { ca: authority.pem, pair: mine };
+      const accepted = await streams.connect({
+        to: at(port),
+        tls: client({ credentials, untilAccepted: true }),
+      });
+      t.teardown(() => accepted.close());
+      await until('it is accepted', () => logs.length === 1);
+      const { raw } = new X509Certificate(mine.cert);
+      t.ok(logs[0]!.connection.tls?.peerCertificate?.equals(raw));
+    });
+
+    t.test('a handshake that the peer never begins is limited, and counted as a connection', async (t) => {
+      const { port: silent } = await nodeServer(t);
+      await t.rejects(streams.connect({ to: at(silent), tls: client(), timeout: 50 }), { code: 'ETIMEDOUT' });
+      const { listener, port } = await open(t);
+      const plain = await streams.connect({ to: at(port) });
+      const log = new Log(plain).start();
+      await until('it counts', () => listener.connections === 1);
+      listener.closeConnections();
+      await until('it is closed', () => listener.connections === 0 && log.events.length > 0);
+    });
+
+    t.test('other certificates for connections accepted from now on', async (t) => {
+      const { listener, logs, port } = await open(t);
+      const old = await streams.connect({ to: at(port), tls: client() });
+      t.teardown(() => old.close());
+      const renewed = await authority.sign({ dns: ['one.test', 'new.test'] });
+      listener.secure({ pairs: [renewed] });
+      const fresh = await streams.connect({ to: at(port), tls: client({ serverName: 'new.test' }) });
+      t.teardown(() => fresh.close());
+      t.ok(fresh.tls?.peerCertificate?.equals(new X509Certificate(renewed.cert).raw));
+      old.write([Buffer.from('still')]);
+      await until('the old one goes on', () => logs[0]!.text === 'still');
+    });
+
+    t.test('closed after its end, the peer has everything and no truncation', async (t) => {
+      const { port, sockets } = await tlsServer(t, pair);
+      const connection = await streams.connect({ to: at(port), tls: client() });
+      const log = new Log(connection).start();
+      await until('its peer', () => sockets.length === 1);
+      const received = readAll(sockets[0]!);
+      const block = Buffer.alloc(1024 * 1024, 'b');
+      if (!connection.write([block])) await log.has('drain');
+      connection.end();
+      connection.close();
+      t.ok((await received).equals(block));
+      await log.has('close');
+      t.equal(log.error, undefined);
+    });
+
+    t.test('an abort resets below TLS, on either side', async (t) => {
+      const { port, sockets } = await tlsServer(t, pair);
+      const connection = await streams.connect({ to: at(port), tls: client() });
+      const log = new Log(connection).start();
+      await until('its peer', () => sockets.length === 1);
+      const failed = once(sockets[0]!.resume(), 'error');
+      connection.abort();
+      t.equal((await failed)[0].code, 'ECONNRESET');
+      await log.has('close');
+      const { logs, port: ours } = await open(t);
+      const socket = connectTls({ host: '127.0.0.1', port: ours, ca: authority.pem, servername: 'one.test' });
+      await until('it is accepted', () => logs.length === 1);
+      const reset = once(socket.resume(), 'error');
+      logs[0]!.connection.abort();
+      t.equal((await reset)[0].code, 'ECONNRESET');
+    });
+
+    t.test('half-closed by close_notify, the other direction goes on', async (t) => {
+      const { logs, port } = await open(t);
+      const log = new Log(await streams.connect({ to: at(port), tls: client() })).start();
+      log.connection.write([Buffer.from('question')]);
+      log.connection.end();
+      await until('it ended', () => logs[0]?.events.includes('end') === true);
+      t.equal(logs[0]!.text, 'question');
+      logs[0]!.connection.write([Buffer.from('answer')]);
+      logs[0]!.connection.end();
+      await log.has('close');
+      t.strictSame([log.text, log.error], ['answer', undefined]);
+    });
+
+    t.test('TLS starts on an open connection, after words in the clear', async (t) => {
+      const { port, sockets } = await nodeServer(t);
+      const connection = await streams.connect({ to: at(port) });
+      let secured: Promise<Log> | undefined;
+      const clear = new Log(connection);
+      clear.onData = () => {
+        secured = connection.secure(client()).then((secure) => new Log(secure).start());
+      };
+      clear.start();
+      await until('its peer', () => sockets.length === 1);
+      sockets[0]!.write('start TLS\n');
+      const server = createServer(pair);
+      const greeting = once(server, 'secureConnection') as Promise<[TLSSocket]>;
+      server.emit('connection', sockets[0] as Socket);
+      const [peer] = await greeting;
+      peer.write('secret');
+      const log = await secured!;
+      await until('it arrives', () => log.text === 'secret');
+      t.equal(log.connection.tls?.version, 'TLSv1.3');
+      log.connection.write([Buffer.from('safe')]);
+      t.equal(String((await once(peer, 'data'))[0]), 'safe');
+      for (let i = 0; i < 20; i++) await turn();
+      t.strictSame(clear.events, [], 'the handler in the clear is called no more');
+      log.connection.close();
+    });
+  });
+}
