@@ -80,9 +80,14 @@ const ERRORS: [string, RegExp][] = [
   ['nats://h/a,ttl=1', /unknown key "ttl"/],
   ['nats://u:p@h/a,creds=f', /contradict each other/],
   ['nats://h/a,frame=x', /frame/],
+  ['nats://h/a,frame=mold', /frame=mold is for UDP/],
 ];
 
 t.test('what is no address, and why', (t) => {
+  const relay = { ...RULE, carries: 'datagrams' as const };
+  t.throws(() => parseNats('nats://h/a,frame=line', relay), /frame=line cannot be used here; datagrams pass/);
+  t.strictSame(parseNats('nats://h/a', relay, { frame: 'line' }).keys, {});
+  t.throws(() => parseNats('nats://h/a', RULE, { frame: 'mold' }), /frame=mold is for UDP/);
   for (const [text, why] of ERRORS) t.throws(() => parse(text), { code: 'MPROXY_USAGE', message: why }, text);
   t.end();
 });

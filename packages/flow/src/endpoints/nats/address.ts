@@ -59,7 +59,14 @@ export function parseNats(given: string, rule: AddressRule, defaults: Keys = {})
     throw error('creds and a user or token contradict each other', '');
   if (own.queue !== undefined && subjectError(own.queue, false) !== undefined)
     throw error(`${JSON.stringify(own.queue)} is not the name of a queue group`, '');
-  const usable = Object.entries(defaults).filter(([key]) => rule.keys.includes(key as KeyName));
+  const frame = keys.frame ?? defaults.frame;
+  if (frame === 'mold')
+    throw error('frame=mold is for UDP', 'its packets pass a subject unchanged: leave it out here');
+  if (keys.frame !== undefined && rule.carries === 'datagrams')
+    throw error(`frame=${frame} cannot be used here`, 'datagrams pass as they are; leave it out');
+  const usable = Object.entries(defaults).filter(
+    ([key]) => rule.keys.includes(key as KeyName) && !(key === 'frame' && rule.carries === 'datagrams'),
+  );
   return {
     text,
     servers: parts.hosts.split(';').map((host) => parseServer(host, rule.flag)),
