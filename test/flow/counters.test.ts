@@ -15,6 +15,7 @@ import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { SessionTable } from 'mproxy-flow/endpoints/mold/session-table';
 import { MoldSink } from 'mproxy-flow/endpoints/mold/sink';
+import { opener } from 'mproxy-flow/endpoints/udp/open';
 import { openUdpSink, type UdpSink } from 'mproxy-flow/endpoints/udp/sink';
 import type { NoticeLimit } from 'mproxy-flow/notices';
 import { startForward } from 'mproxy-forward';
@@ -144,7 +145,7 @@ t.test('counters of replies never decrease while the destination of a session mo
     const openSender = { value: async () => left.shift() };
     program.engine = Object.create(program.engine, { openSender }) as Engine;
     const type = { name: 'mold' } as Target['type'];
-    const target = { type, opener: {}, answers: [{ ip: '127.0.0.1', family: 4 as const, port: 9 }] };
+    const target = { type, opener, answers: [{ ip: '127.0.0.1', family: 4 as const, port: 9 }] };
     const address = parseAddress('moving.test:9', RULE, {});
     const repairRate = { unit: 'bits', perSecond: 1e9 } as const;
     const options = { session: 'S', retain: 2 ** 20, repairRate, linger: 0, payload: 1000, waits: false };

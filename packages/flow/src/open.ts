@@ -36,7 +36,7 @@ export class Outputs {
   }
 
   async #open(targets: Target[], frame: Frame | undefined): Promise<Sink[]> {
-    const groups = byType(targets).map((group) =>
+    const groups = byOpener(targets).map((group) =>
       group[0]!.opener.openSinks!(this.program, group, { ...this.context, frame }),
     );
     return (await Promise.all(groups)).flat();
@@ -54,7 +54,8 @@ export async function openSources(
   return opened;
 }
 
-function byType(targets: Target[]): Target[][] {
-  const types = [...new Set(targets.map(({ type }) => type))];
-  return types.map((type) => targets.filter((target) => target.type === type));
+/** Targets by the functions that open them. */
+function byOpener(targets: Target[]): Target[][] {
+  const opening = [...new Set(targets.map(({ opener }) => opener.openSinks))];
+  return opening.map((open) => targets.filter(({ opener }) => opener.openSinks === open));
 }

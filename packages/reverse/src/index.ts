@@ -56,8 +56,9 @@ class Reverse {
     if (hasInputs) await this.#openInputs(intoGroup, streams, datagrams);
   }
 
-  #requireGroup({ address, answers }: Target): void {
-    if (answers[0]?.interface) return;
+  #requireGroup(target: Target): void {
+    const { address, opener } = target;
+    if (opener.meets?.(target)) return;
     const advice = 'use 224.0.0.0/4 or ff00::/8';
     throw failure('MPROXY_GROUP', NAMES.multicastAddr, address.text, 'not a multicast group', advice);
   }

@@ -5,6 +5,7 @@ import { checkPairs, TLS_CLIENT, TLS_SERVER } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
+import * as events from './events.js';
 import { CLIENT_BUFFER, CLIENTS, SENDERS, UPSTREAM } from './flags.js';
 
 /** TCP has no groups. */
@@ -34,6 +35,7 @@ export const tcp: EndpointType<Address> = {
     { table: TLS_CLIENT, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
   ],
   parse: parseTcp,
+  events: Object.values(events),
   load: async () => (await import('./open.js')).connections,
 };
 
@@ -55,5 +57,6 @@ export const tcpListener: EndpointType<Address> = {
   ],
   check: (values, _roles, { keys }) => keys.tls && checkPairs(values),
   parse: parseTcp,
+  events: Object.values(events),
   load: async () => (await import('./open.js')).listeners,
 };
