@@ -33,6 +33,8 @@ export interface EndpointType<A extends AnyAddress = any> {
   carries: 'datagrams' | 'stream';
   /** Its datagrams are packets of `frame=mold`: sessions, which end. */
   mold?: true;
+  /** Whether its sources wait while a sink has no room, as over a connection. Default: datagrams no, streams yes. */
+  waits?: boolean;
   /** Whether it listens in a role: port 0 is then picked by the system. */
   listens: readonly Role[];
   /** Flags that are an error without an address of the type. */
@@ -75,9 +77,9 @@ export interface Target<A extends AnyAddress = any> extends Endpoint<A> {
 export type AnyValues = Record<string, any>;
 
 export interface SinkContext {
-  /** The frame of the route's stream, which waits for room; undefined: datagrams, which never wait. */
+  /** The frame of the route's stream; undefined: datagrams. */
   frame: Frame | undefined;
-  /** Whether sinks that several routes share wait for room, as all their sources can. */
+  /** Whether the sinks wait for room, as all their sources can. */
   waits?: boolean;
   /** Size to which datagrams are filled, in bytes. */
   payload: number;

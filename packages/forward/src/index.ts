@@ -91,8 +91,9 @@ class Forward {
   async #openListens(listens: Target[], outputs: Outputs, own: unknown[], payload: number): Promise<void> {
     const sources = await openSources(this.program, listens, { payload, values: this.#values });
     for (const source of sources[0] ?? []) for (const sender of own) source.ignore?.(sender);
-    for (const source of sources.flat())
-      this.program.route(source, [...(await outputs.open()), ...this.#tee()]);
+    for (const [i, { type }] of listens.entries())
+      for (const source of sources[i]!)
+        this.program.route(source, [...(await outputs.open(undefined, type)), ...this.#tee()]);
   }
 
   #tee(): Sink[] {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { type Rate, showMemory } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
-import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
+import { countOf, HEARTBEAT, headerAlone, MAX_MESSAGE, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import { type SinkCounts, sinkCounts, unsent } from '../../counts.js';
 import type { Target } from '../../endpoint.js';
@@ -62,6 +62,8 @@ export class MoldSink implements Sink {
   /** Batches that wait for room or for the pacer. */
   #pending = 0;
   #bytes = 0;
+  /** Messages larger than a packet can carry, which became several. */
+  #split = 0;
   /** Resolves when the wait for receivers that are far behind is over; bytes sent since the last one. */
   #catchUp: Promise<void> | undefined;
   #bytesSinceWait = 0;
@@ -116,7 +118,7 @@ export class MoldSink implements Sink {
 
   get counts(): SinkCounts {
     const mold = { ...this.#repairServer.counts, messages: this.#packer.next - 1, unsent: 0 };
-    const sum = { ...sinkCounts(), mold };
+    const sum = { ...sinkCounts(), ...(this.#split > 0 && { split: this.#split }), mold };
     for (const { counts, replies } of this.#sinks) {
       if (replies) mold.unsent += unsent(replies);
       sum.datagrams += counts.datagrams;
@@ -137,8 +139,13 @@ export class MoldSink implements Sink {
   /** Takes lines or datagrams: each becomes a message. */
   write(batch: Batch): void {
     if (batch.lines) batch.each((offset, length) => this.#packer.lines(batch.slab, offset, length));
-    else batch.each((offset, length) => this.#packer.message(batch.slab, offset, length));
+    else batch.each((offset, length) => this.#message(batch.slab, offset, length));
     this.#pass();
+  }
+
+  #message(slab: Buffer, offset: number, length: number): void {
+    if (length > MAX_MESSAGE) this.#split++;
+    this.#packer.message(slab, offset, length);
   }
 
   flush(): void {

@@ -1,3 +1,4 @@
+import type { Frame } from 'mproxy-framing';
 import {
   type Address,
   type Answer,
@@ -25,8 +26,13 @@ export const opener: PacketOpener<Address> = {
     output.answers.some((out) => input.answers.some((into) => feeds(out, into))),
   meets: ({ answers }) => answers[0]?.interface !== undefined,
   payload: ({ answers }) => payloadFor(answers[0]!),
-  openSinks: (program, targets, { frame }) =>
-    Promise.all(targets.map(({ address, answers }) => openUdpSink(program, address, answers[0]!, frame))),
+  openSinks(program, targets, { frame, waits, payload, values }) {
+    const { frame: rule = 'lines' } = values as { frame?: Frame };
+    const relay = { frame: rule, payload, waits: waits ?? false };
+    return Promise.all(
+      targets.map(({ address, answers }) => openUdpSink(program, address, answers[0]!, frame, relay)),
+    );
+  },
   openSources: openUdpSources,
   async openPacketSink(program, { address, answers }, { waits, onRequest }) {
     const sink: UdpSink = await openSocketSink(program, address, answers[0]!, {
