@@ -39,6 +39,6 @@ export interface PacketSinkOptions {
 
 /** A sink that sends each datagram of a batch as it is. */
 export interface PacketSink extends Sink {
-  /** Counts of the replies, which are not in its counts. */
+  /** Counts of the replies, which are not in its counts. Undefined: receivers do not know the address of the sender. */
   readonly replies?: SendCounts;
 }

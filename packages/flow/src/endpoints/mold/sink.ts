@@ -116,6 +116,11 @@ export class MoldSink implements Sink {
     return this.#sinks.map(({ name }) => name).join(' and ');
   }
 
+  /** Whether receivers know the address of the sender, and can send requests there. */
+  get answers(): boolean {
+    return this.#sinks.every(({ replies }) => replies !== undefined);
+  }
+
   get counts(): SinkCounts {
     const mold = { ...this.#repairServer.counts, messages: this.#packer.next - 1, unsent: 0 };
     const sum = { ...sinkCounts(), ...(this.#split > 0 && { split: this.#split }), mold };
