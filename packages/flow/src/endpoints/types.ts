@@ -1,13 +1,15 @@
+import type { EndpointType } from '../endpoint.js';
+import type { Transport } from '../transport.js';
 import { file } from './file/type.js';
 import { moldOver } from './mold/type.js';
 import { tcp, tcpListener } from './tcp/type.js';
 import { udp } from './udp/type.js';
 
 /** What carries datagrams, and so packets of `frame=mold` too. */
-const TRANSPORTS = [udp];
+const TRANSPORTS: readonly Transport[] = [udp];
 
 /** Where datagrams come from and go to. Of two types with one scheme the first is asked first. */
-export const DATAGRAMS = TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]);
+export const DATAGRAMS: EndpointType[] = TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]);
 
 /** Where a program can send to. */
 export const DESTINATIONS = [...DATAGRAMS, tcp];

@@ -21,6 +21,11 @@ const MIN_WINDOW = 128 * 1024;
 const MAX_SESSIONS = 1024;
 /** How long a finished session is remembered, lest a late duplicate start it again, in milliseconds. */
 const REMEMBER_MS = 60_000;
+/**
+ * Limit on silent sessions without a sender's address that are remembered for longer: a broker that was out of reach may deliver
+ * again what it delivered before.
+ */
+const MAX_SILENT = 16;
 /** Limit on forgotten sessions whose losses are listed. */
 const MAX_LOST = 8;
 
@@ -129,8 +134,10 @@ export class SessionTable {
 
   /** Forgets finished sessions that were silent for a minute. */
   forgetOld(now: number): void {
-    for (const [key, session] of this.#sessions) {
-      if (!session.over || now - session.heardAt <= REMEMBER_MS) continue;
+    const old = [...this.#sessions].filter(([, { over, heardAt }]) => over && now - heardAt > REMEMBER_MS);
+    const silent = old.filter(([, { from, tracker }]) => !from && !tracker.ended);
+    const remembered = new Set(silent.slice(-MAX_SILENT));
+    for (const [key, session] of old.filter((one) => !remembered.has(one))) {
       add(this.#forgottenCounts, session.tracker.counts);
       if (session.lost !== undefined && this.#forgottenLost.push(session.lost) > MAX_LOST)
         this.#forgottenLost.shift();

@@ -5,7 +5,6 @@ import { checkPairs, TLS_CLIENT, TLS_SERVER } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
-import * as events from './events.js';
 import { CLIENT_BUFFER, CLIENTS, SENDERS, UPSTREAM } from './flags.js';
 
 /** TCP has no groups. */
@@ -35,7 +34,6 @@ export const tcp: EndpointType<Address> = {
     { table: TLS_CLIENT, appliesTo: ({ tls }) => tls === true, unused: NO_TLS },
   ],
   parse: parseTcp,
-  events: Object.values(events),
   load: async () => (await import('./open.js')).connections,
 };
 
@@ -57,6 +55,5 @@ export const tcpListener: EndpointType<Address> = {
   ],
   check: (values, _roles, { keys }) => keys.tls && checkPairs(values),
   parse: parseTcp,
-  events: Object.values(events),
   load: async () => (await import('./open.js')).listeners,
 };
