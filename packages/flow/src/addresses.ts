@@ -75,6 +75,11 @@ export function isMold({ type }: Endpoint): boolean {
   return type.mold === true;
 }
 
+/** Whether peers send to or connect to an address: `--allow` limits who. */
+export function isListener({ type }: Endpoint): boolean {
+  return type.listens.length > 0;
+}
+
 /** The addresses of a command, each with its roles there. */
 export type Uses = (readonly [Endpoint, ...Role[]])[];
 
