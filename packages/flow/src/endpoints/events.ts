@@ -1,11 +1,9 @@
 import type { EventDefinition } from '../events.js';
 import * as program from '../events.js';
-import * as file from './file/events.js';
-import * as mold from './mold/events.js';
-import * as tcp from './tcp/events.js';
-import * as udp from './udp/events.js';
+import { TYPES } from './types.js';
 
-/** All events. Modules of events export definitions; that of the program also the functions that make them. */
-export const EVENTS: EventDefinition[] = [program, file, mold, tcp, udp]
-  .flatMap((module): unknown[] => Object.values(module))
-  .filter((value): value is EventDefinition => typeof value === 'object');
+/** All events: those of the program, whose module also exports the functions that make them, and those of the types. */
+export const EVENTS: EventDefinition[] = [
+  ...Object.values(program).filter((value): value is EventDefinition => typeof value === 'object'),
+  ...new Set(TYPES.flatMap(({ events = [] }) => events)),
+];

@@ -1,5 +1,6 @@
 import type { AnyAddress, EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
+import * as events from './events.js';
 import { checkRotation } from './flags.js';
 
 /** Files, FIFOs, terminals, serial and other devices by their path; `-`: stdin or stdout. */
@@ -16,5 +17,6 @@ export const file: EndpointType<AnyAddress> = {
   ],
   check: checkRotation,
   parse: (text) => ({ text, keys: {}, own: new Set() }),
+  events: Object.values(events),
   load: async () => (await import('./open.js')).opener,
 };

@@ -5,6 +5,7 @@ import { checkPairs, TLS_CLIENT, TLS_SERVER } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { FLUSH_AFTER, NO_STREAM, PAYLOAD } from '../../stream/flags.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
+import * as events from './events.js';
 import { CLIENT_BUFFER, CLIENTS, SENDERS, UPSTREAM } from './flags.js';
 
 /** TCP has no groups. */
@@ -24,6 +25,7 @@ export const tcp: EndpointType<Address> = {
   syntax: 'tcp://HOST:PORT, tls://HOST:PORT',
   keys: { source: ['frame', 'bind', 'tls'], sink: ['frame', 'bind', 'tls'] },
   carries: 'stream',
+  events: Object.values(events),
   listens: [],
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
@@ -44,6 +46,7 @@ export const tcpListener: EndpointType<Address> = {
   syntax: 'tcp://HOST:PORT, tls://HOST:PORT',
   keys: { source: ['frame', 'tls'], sink: ['frame', 'tls'] },
   carries: 'stream',
+  events: Object.values(events),
   listens: ['source', 'sink'],
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
