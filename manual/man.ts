@@ -1,5 +1,5 @@
 import { type Flag, VERSION } from 'mproxy-base';
-import { type About, flagGroups, fullSummary, UNITS } from 'mproxy-command';
+import { type About, flagGroups, fullSummary, keyGroups, UNITS } from 'mproxy-command';
 import { KEYS } from 'mproxy-net/keys';
 import {
   ADDRESSES,
@@ -30,6 +30,7 @@ export function manPage(about: About, others: string[], date: string): string {
     section('DESCRIPTION', paragraphs([fullSummary(about), ...DESCRIPTION])),
     section('OPTIONS', flagGroups(about).map(optionGroup).join('\n')),
     section('ADDRESSES', paragraphs([...ADDRESSES, `The keys of this command: ${keys.join(', ')}.`, UNITS])),
+    ...keyGroups(about).map(([heading, keys]) => `.SS ${roff(heading)}\n${items(keys)}`),
     section('EXIT STATUS', items(EXIT_STATUS)),
     section('SIGNALS', items(signals)),
     section('ENVIRONMENT', items(flags.some(isTrust) ? [...ENVIRONMENT, ...TLS_ENVIRONMENT] : ENVIRONMENT)),

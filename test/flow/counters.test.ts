@@ -15,11 +15,12 @@ import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { SessionTable } from 'mproxy-flow/endpoints/mold/session-table';
 import { MoldSink } from 'mproxy-flow/endpoints/mold/sink';
+import { opener } from 'mproxy-flow/endpoints/udp/open';
 import { openUdpSink, type UdpSink } from 'mproxy-flow/endpoints/udp/sink';
 import type { NoticeLimit } from 'mproxy-flow/notices';
 import { startForward } from 'mproxy-forward';
 import { Batch } from 'mproxy-framing';
-import { HEADER, HEARTBEAT, headerAlone } from 'mproxy-mold';
+import { END_OF_SESSION, HEADER, HEARTBEAT, headerAlone } from 'mproxy-mold';
 import type { Engine, SendCounts } from 'mproxy-net';
 import { parseAddress } from 'mproxy-net/address';
 import { resolver } from 'mproxy-net/resolver/resolver';
@@ -144,7 +145,7 @@ t.test('counters of replies never decrease while the destination of a session mo
     const openSender = { value: async () => left.shift() };
     program.engine = Object.create(program.engine, { openSender }) as Engine;
     const type = { name: 'mold' } as Target['type'];
-    const target = { type, opener: {}, answers: [{ ip: '127.0.0.1', family: 4 as const, port: 9 }] };
+    const target = { type, opener, answers: [{ ip: '127.0.0.1', family: 4 as const, port: 9 }] };
     const address = parseAddress('moving.test:9', RULE, {});
     const repairRate = { unit: 'bits', perSecond: 1e9 } as const;
     const options = { session: 'S', retain: 2 ** 20, repairRate, linger: 0, payload: 1000, waits: false };
@@ -179,6 +180,30 @@ t.test('counters of a session that is forgotten stay, and the report of what it 
   t.strictSame([...table.values()], []);
   t.strictSame(table.counts, before);
   t.equal(table.lost, lost);
+  t.end();
+});
+
+t.test('a silent session without the address of its sender is remembered, as it may come again', (t) => {
+  const notices = { emit: () => undefined } as unknown as NoticeLimit;
+  const requests = () => ({ to: undefined, room: 0 });
+  const options = { name: 'in', fromStart: true, repairTimeout: 10_000, notices, requests, deliver() {} };
+  const table = new SessionTable(options, { add() {}, forget() {}, over() {} });
+  const find = (name: string) => table.find(headerAlone(name.padEnd(10), 1, HEARTBEAT), 0, undefined)!;
+  for (let i = 0; i < 40; i++) find(`S${i}`).over = true;
+  const ended = find('ENDED');
+  ended.tracker.packet(headerAlone('ENDED', 1, END_OF_SESSION), 0, HEADER, 0);
+  ended.over = true;
+  table.forgetOld(RESOLVE_MS + 1);
+  const left = [...table.values()].map(({ id }) => id.trim());
+  t.strictSame(
+    left,
+    Array.from({ length: 16 }, (_, i) => `S${24 + i}`),
+    'the last ones',
+  );
+  t.strictSame(
+    [...table.named.keys()].map((id) => id.trim()),
+    left,
+  );
   t.end();
 });
 

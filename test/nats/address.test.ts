@@ -1,10 +1,16 @@
-import { parseNats } from 'mproxy-flow/endpoints/nats/address';
+import { OWN_KEYS, parseNats } from 'mproxy-flow/endpoints/nats/address';
 import { ServerError } from 'mproxy-flow/endpoints/nats/server-error';
 import { Servers } from 'mproxy-flow/endpoints/nats/servers';
 import { matches } from 'mproxy-flow/endpoints/nats/subject';
 import t from 'tap';
 
-const RULE = { flag: '--to', schemes: ['nats', 'tls+nats'], keys: ['frame'] as const, listens: false };
+const RULE = {
+  flag: '--to',
+  schemes: ['nats', 'tls+nats'],
+  keys: ['frame'] as const,
+  listens: false,
+  ownKeys: OWN_KEYS.source,
+};
 const parse = (text: string) => parseNats(text, RULE);
 
 t.test('what an address has', (t) => {
@@ -26,7 +32,7 @@ t.test('what an address has', (t) => {
       { host: 'fe80::1%eth0', port: 4223 },
     ],
   });
-  t.strictSame([...all.own], ['frame']);
+  t.strictSame([...all.own], ['queue', 'frame']);
   t.strictSame(parse('nats://t%2Fk@h/a').login, { token: 't/k' });
   t.strictSame(parse('nats://:p@h/a').login, { user: '', password: 'p' });
   t.strictSame(parse('nats://h/a').login, {});
@@ -73,9 +79,9 @@ const ERRORS: [string, RegExp][] = [
   ['nats://h/a..b', /an empty token/],
   ['nats://h/a%0d%0aPUB', /control character/],
   ['nats://h/%', /a % in the subject/],
-  ['nats://h/a,queue', /queue needs a value/],
+  ['nats://h/a,queue', /needs a value/],
   ['nats://h/a,queue=x y', /not the name of a queue group/],
-  ['nats://h/a,queue=x,queue=y', /queue is given twice/],
+  ['nats://h/a,queue=x,queue=y', /given twice/],
   ['nats://h/a,stream=S', /unknown key "stream"; known here: frame, creds, queue/],
   ['nats://h/a,ttl=1', /unknown key "ttl"/],
   ['nats://u:p@h/a,creds=f', /contradict each other/],

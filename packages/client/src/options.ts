@@ -32,7 +32,12 @@ export function readOptions(options: ClientOptions) {
     throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
   const frame = [...frames][0] ?? values.frame ?? 'lines';
   if (frame === 'mold' && datagrams.length === 0 && serverAddr.length > 0)
-    throw usage(NAMES.frame, frame, 'no address is UDP', 'mold is for UDP alone; use lines, line or raw');
+    throw usage(
+      NAMES.frame,
+      frame,
+      'no address takes datagrams',
+      'mold is for datagrams; use lines, line or raw',
+    );
   checkUses(FLAGS, options, values, [[path, 'source'], ...serverAddr.map((to) => [to, 'sink'] as const)]);
   checkFlushAfter(options.flushAfter, [frame]);
   return { ...values, frame };

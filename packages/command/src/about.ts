@@ -1,4 +1,5 @@
 import type { Flag, FlagGroups } from 'mproxy-base';
+import { ownKeysOf } from 'mproxy-flow/addresses';
 import { namedFlags } from './flags.js';
 
 /** The description of a command, the source of its help, man page and completions. */
@@ -20,6 +21,17 @@ export const UNITS =
 /** All flags of a command, in their groups. */
 export function flagGroups({ flags }: About): [heading: string, Flag[]][] {
   return namedFlags(flags);
+}
+
+/** The keys of addresses that are no flags, as they are written, with their help. */
+export function keyGroups({ flags }: About): [heading: string, [key: string, help: string][]][] {
+  return ownKeysOf(flags).map(([syntax, keys]) => [
+    `Keys of ${syntax}`,
+    Object.entries(keys).map(([name, { value, optional, help }]) => {
+      if (value === undefined) return [name, help];
+      return [optional ? `${name}[=${value}]` : `${name}=${value}`, help];
+    }),
+  ]);
 }
 
 /** The summary, with the effect of SIGHUP. */

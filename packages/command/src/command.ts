@@ -4,7 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { type Flag, MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // The help must appear at once: only the necessary part of the library is loaded here.
 import type { CommonOptions, Handle } from 'mproxy-flow';
-import { type About, flagGroups, fullSummary, UNITS } from './about.js';
+import { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
 import { abortWith } from './internal-error.js';
 import { Messages } from './messages.js';
 import { Signals } from './signals.js';
@@ -104,8 +104,13 @@ function describe(about: About): Command {
       else program.addOption(option(flag));
     }
   }
+  const keys = keyGroups(about).map(([heading, items]) => `${heading}:\n${items.map(keyLine).join('')}\n`);
   const lines = examples.map((line) => `  ${line}\n`);
-  return program.addHelpText('after', `\n${UNITS}\n\nExamples:\n${lines.join('')}`);
+  return program.addHelpText('after', `\n${keys.join('')}${UNITS}\n\nExamples:\n${lines.join('')}`);
+}
+
+function keyLine([key, help]: [key: string, help: string]): string {
+  return `  ${key.padEnd(20)}  ${help}\n`;
 }
 
 function option(flag: Flag): Option {

@@ -1,3 +1,3 @@
-export { type About, flagGroups, fullSummary, UNITS } from './about.js';
+export { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
 export { type CommandSpec, runCommand } from './command.js';
 export type { Messages } from './messages.js';

@@ -1,4 +1,13 @@
-import { entriesOf, type Flag, type FlagGroups, firstGiven, flagName, listOf, usage } from 'mproxy-base';
+import {
+  entriesOf,
+  type Flag,
+  type FlagGroups,
+  type FlagTable,
+  firstGiven,
+  flagName,
+  listOf,
+  usage,
+} from 'mproxy-base';
 import { type AddressRule, splitScheme } from 'mproxy-net/address';
 import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
 import type { AnyValues, Endpoint, EndpointType, Role } from './endpoint.js';
@@ -53,9 +62,22 @@ export function keysOf(groups: FlagGroups): KeyName[] {
   );
 }
 
+/** The keys that only addresses of one type have, by the syntax of the type, for the help. */
+export function ownKeysOf(groups: FlagGroups): [syntax: string, keys: FlagTable][] {
+  const found: Record<string, FlagTable> = {};
+  for (const [, { accept, roles }] of addressFlags(groups))
+    for (const type of accept) found[type.syntax] = { ...found[type.syntax], ...ownKeys(type, roles) };
+  return Object.entries(found).filter(([, table]) => Object.keys(table).length > 0);
+}
+
 /** Whether an address carries packets of MoldUDP64. */
 export function isMold({ type }: Endpoint): boolean {
-  return type.name === 'mold';
+  return type.mold === true;
+}
+
+/** Whether peers send to or connect to an address: `--allow` limits who. */
+export function isListener({ type }: Endpoint): boolean {
+  return type.listens.length > 0;
 }
 
 /** The addresses of a command, each with its roles there. */
@@ -103,6 +125,10 @@ function typeKeys({ keys }: EndpointType, roles: readonly Role[]): KeyName[] {
   return roles.flatMap((role) => keys[role] ?? []);
 }
 
+function ownKeys(type: EndpointType, roles: readonly Role[]): FlagTable {
+  return Object.assign({}, ...roles.map((role) => type.ownKeys?.[role]));
+}
+
 function parse(text: string, flag: string, definition: AddressDefinition, keys: Keys): Endpoint {
   const { accept, roles, stream } = definition;
   const schemes = [...new Set(accept.flatMap((type) => type.schemes))];
@@ -117,6 +143,7 @@ function parse(text: string, flag: string, definition: AddressDefinition, keys: 
     flag,
     schemes,
     keys: [...new Set(types.flatMap((one) => typeKeys(one, roles)))],
+    ownKeys: Object.assign({}, ...types.map((one) => ownKeys(one, roles))),
     listens: type!.listens.some((role) => roles.includes(role)),
     ...(!(stream && carries === 'datagrams') && { carries }),
   };

@@ -109,6 +109,10 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: ifAny('timed-out client(s)'),
     loss: { order: 2, lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing` },
   },
+  split: {
+    help: 'Messages that were split because they are larger than a datagram.',
+    stats: ifAny('split message(s)'),
+  },
   rotations: { help: 'Times that the file was rotated.', stats: ifAny('rotation(s)') },
   dropped: {
     help: 'Datagrams dropped because the sink or one of its clients did not take them.',

@@ -35,6 +35,8 @@ export interface SinkCounts {
   bytes: number;
   /** Datagrams dropped because the sink or one of its clients was too slow or could not be written to. */
   dropped: number;
+  /** Messages that were split, as they are larger than a datagram. */
+  split?: number;
   /** Errors by name (`ECONNREFUSED`, `ENOSPC`, ...). All but ECONNREFUSED cost a UDP sink the datagram. */
   errors: Record<string, number>;
   /** Those of `errors` that the network returned later, by name and destination (linux engine). */

@@ -1,6 +1,6 @@
 import type { FlagTable } from 'mproxy-base';
 import type { Frame } from 'mproxy-framing';
-import type { Address, AddressRule, Answer, KeyName, Keys } from 'mproxy-net';
+import type { AddressKeys, AddressRule, Answer, KeyName, Keys } from 'mproxy-net';
 import type { EventDefinition } from './events.js';
 import type { Program } from './program.js';
 import type { Pace } from './route.js';
@@ -10,7 +10,10 @@ import type { Source } from './source.js';
 export type Role = 'source' | 'sink';
 
 /** What is known of an address of any type. Types add their own fields. */
-export type AnyAddress = Pick<Address, 'text' | 'keys' | 'own'>;
+export interface AnyAddress extends AddressKeys {
+  /** As it is shown to the user: as typed, without secrets. */
+  text: string;
+}
 
 /**
  * A type of endpoint: what the parser, the help and the completions need of it. It is loaded at every start; what opens its
@@ -24,16 +27,20 @@ export interface EndpointType<A extends AnyAddress = any> {
   syntax: string;
   /** The keys of its addresses in each role; none: it does not have the role. */
   keys: { readonly [R in Role]?: readonly KeyName[] };
+  /** Keys that only its addresses have, in each role. They are no flags: a file of credentials is of one address. */
+  ownKeys?: { readonly [R in Role]?: FlagTable };
   /** Datagrams pass unframed or as packets of `frame=mold`; a stream has any other frame. */
   carries: 'datagrams' | 'stream';
+  /** Its datagrams are packets of `frame=mold`: sessions, which end. */
+  mold?: true;
+  /** Whether its sources wait while a sink has no room, as over a connection. Default: datagrams no, streams yes. */
+  waits?: boolean;
   /** Whether it listens in a role: port 0 is then picked by the system. */
   listens: readonly Role[];
-  /** All events of its endpoints, by the names of their definitions. */
-  events: Readonly<Record<string, EventDefinition>>;
-  /** Whether what is sent to an address reaches all who receive there: it can stand for a group. Default: a multicast group does. */
-  reachesAll?: true;
   /** Flags that are an error without an address of the type. */
   flags?: readonly TypeFlags[];
+  /** What its endpoints report. */
+  events?: readonly EventDefinition[];
   /** Among types of one scheme, the first whose `claims` is true of an address has it. Default: true. */
   claims?(keys: Keys): boolean;
   /** Checks values of flags that the type uses. @throws MPROXY_USAGE */
@@ -70,9 +77,9 @@ export interface Target<A extends AnyAddress = any> extends Endpoint<A> {
 export type AnyValues = Record<string, any>;
 
 export interface SinkContext {
-  /** The frame of the route's stream, which waits for room; undefined: datagrams, which never wait. */
+  /** The frame of the route's stream; undefined: datagrams. */
   frame: Frame | undefined;
-  /** Whether sinks that several routes share wait for room, as all their sources can. */
+  /** Whether the sinks wait for room, as all their sources can. */
   waits?: boolean;
   /** Size to which datagrams are filled, in bytes. */
   payload: number;
@@ -93,10 +100,13 @@ export interface Opener<A extends AnyAddress = any> {
   resolve?(address: A, role: Role, signal: AbortSignal): Promise<Answer[]>;
   /** Whether what is sent to the output is received by the input. Default: no. */
   feeds?(output: Target<A>, input: Target): boolean;
+  /** Whether any number of senders and receivers meet at the target, as in a multicast group. Default: no. */
+  meets?(target: Target<A>): boolean;
   /** The largest datagram that a target takes unfragmented, in bytes. Default: no limit. */
   payload?(target: Target<A>): Promise<number>;
   /** Whether all routes of a program share its sinks. Default: each route has its own. */
   sharesSinks?: true;
+  /** One call opens all targets of a program whose types have this same function. */
   openSinks?(program: Program, targets: Target<A>[], context: SinkContext): Promise<Sink[]>;
   openSources?(program: Program, target: Target<A>, context: SourceContext): Promise<Source[]>;
 }

@@ -1,4 +1,12 @@
-export { type AddressFlag, addresses, checkUses, isMold, keysOf, type Uses } from './addresses.js';
+export {
+  type AddressFlag,
+  addresses,
+  checkUses,
+  isListener,
+  isMold,
+  keysOf,
+  type Uses,
+} from './addresses.js';
 export { type RouteStats, type SinkCounts, type SourceCounts, type Stats, unsent } from './counts.js';
 export type {
   AnyAddress,

@@ -12,7 +12,7 @@ export function forbidLoops(inputs: readonly Target[], outputs: readonly Target[
       if (!output.opener.feeds?.(output, input)) continue;
       throw new MproxyError(
         'MPROXY_LOOP',
-        `loop: ${output.address.text}: what is sent there comes back in by ${input.address.text}; use another port`,
+        `loop: ${output.address.text}: what is sent there comes back in by ${input.address.text}; use another address or port`,
       );
     }
   }

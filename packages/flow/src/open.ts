@@ -1,5 +1,5 @@
 import type { Frame } from 'mproxy-framing';
-import type { SinkContext, SourceContext, Target } from './endpoint.js';
+import type { EndpointType, SinkContext, SourceContext, Target } from './endpoint.js';
 import type { Program } from './program.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
@@ -24,20 +24,24 @@ export class Outputs {
     private readonly context: Omit<SinkContext, 'frame'>,
   ) {}
 
-  /** @param frame of the stream that the route's source is; undefined: its source has datagrams */
-  async open(frame?: Frame): Promise<Sink[]> {
+  /**
+   * @param frame of the stream that the route's source is; undefined: its source has datagrams
+   * @param from the type of the source
+   */
+  async open(frame?: Frame, from?: EndpointType): Promise<Sink[]> {
     const isShared = ({ opener }: Target) => opener.sharesSinks === true;
+    const waits = from?.waits ?? frame !== undefined;
     const own = await this.#open(
       this.targets.filter((target) => !isShared(target)),
-      frame,
+      { ...this.context, frame, waits },
     );
-    this.#shared ??= this.#open(this.targets.filter(isShared), frame);
+    this.#shared ??= this.#open(this.targets.filter(isShared), { ...this.context, frame });
     return [...own, ...(await this.#shared)];
   }
 
-  async #open(targets: Target[], frame: Frame | undefined): Promise<Sink[]> {
-    const groups = byType(targets).map((group) =>
-      group[0]!.opener.openSinks!(this.program, group, { ...this.context, frame }),
+  async #open(targets: Target[], context: SinkContext): Promise<Sink[]> {
+    const groups = byOpener(targets).map((group) =>
+      group[0]!.opener.openSinks!(this.program, group, context),
     );
     return (await Promise.all(groups)).flat();
   }
@@ -54,7 +58,8 @@ export async function openSources(
   return opened;
 }
 
-function byType(targets: Target[]): Target[][] {
-  const types = [...new Set(targets.map(({ type }) => type))];
-  return types.map((type) => targets.filter((target) => target.type === type));
+/** Targets by the functions that open them. */
+function byOpener(targets: Target[]): Target[][] {
+  const opening = [...new Set(targets.map(({ opener }) => opener.openSinks))];
+  return opening.map((open) => targets.filter(({ opener }) => opener.openSinks === open));
 }

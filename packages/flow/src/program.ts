@@ -86,8 +86,9 @@ export class Program {
   /** One function for all sockets of the program: what concerns all of them is reported once. */
   readonly socketNotice = (text: string): void => this.emit(events.SOCKET_NOTICE, { text });
 
-  listening(fields: Parameters<typeof events.LISTENING.text>[0], local: SocketAddress): void {
-    this.#listening.push(local);
+  /** @param local the address of the socket, if it listens on one */
+  listening(fields: Parameters<typeof events.LISTENING.text>[0], local?: SocketAddress): void {
+    if (local) this.#listening.push(local);
     this.emit(events.LISTENING, fields);
   }
 

@@ -1,5 +1,5 @@
 import type { Batch } from 'mproxy-framing';
-import type { OwnSender, ThreadSinks } from 'mproxy-net';
+import type { ThreadSinks } from 'mproxy-net';
 import type { SinkCounts } from './counts.js';
 
 /** Where a route's datagrams go. */
@@ -13,8 +13,8 @@ export interface Sink {
   errorAdvice?(code: string): string | undefined;
   /** Resolves when its reader is gone; a route ends when all its sinks have ended. */
   readonly ended?: Promise<void>;
-  /** The sockets that it sends from, to recognise its datagrams. */
-  readonly own?: readonly OwnSender[];
+  /** How sources of its type recognise what it sends (`ignore`): of UDP, its sockets as `OwnSender`. */
+  readonly own?: readonly unknown[];
   /** How a receiver's thread writes to it directly; undefined where it needs the event loop. */
   inThread?(): Partial<ThreadSinks> | undefined;
   /** Takes a batch; never throws, never blocks on a peer. The batch is lent for the call. */

@@ -1,4 +1,4 @@
-import type { Deliver, OwnSender } from 'mproxy-net';
+import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from './counts.js';
 import type { Sink } from './sink.js';
 
@@ -8,7 +8,7 @@ export interface Source {
   readonly name: string;
   readonly counts: SourceCounts;
   /** How to avoid its drops in the kernel. */
-  readonly advice?: string;
+  readonly advice?: string | undefined;
   /** The messages of `frame=mold` that were lost. */
   readonly lost?: string;
   /** Takes over sinks that its own thread can write to; the route delivers to the others. */
@@ -16,6 +16,6 @@ export interface Source {
   /** Delivers until the source ends or is stopped, then what it still holds; rejects when it fails. */
   run(deliver: Deliver): Promise<void>;
   stop(): void;
-  /** Before {@link run}: datagrams that this program itself sends are not delivered. */
-  ignore?(from: OwnSender): void;
+  /** Before {@link run}: what a sink of its type sends is not delivered; see `own` of {@link Sink}. */
+  ignore?(own: unknown): void;
 }

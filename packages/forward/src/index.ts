@@ -14,7 +14,6 @@ import {
   type Target,
 } from 'mproxy-flow';
 import type { Frame } from 'mproxy-framing';
-import type { OwnSender } from 'mproxy-net';
 import { frameOf } from 'mproxy-net';
 import { type ForwardOptions, NAMES, readOptions } from './options.js';
 
@@ -49,7 +48,7 @@ class Forward {
       resolveTargets(this.program, udpDownstreamAddr, 'sink'),
       resolveTargets(this.program, tcpConnectAddr, 'source'),
     ]);
-    const group = upstreams.length > 0 && listens[0]?.answers[0]?.interface ? listens.slice(0, 1) : [];
+    const group = upstreams.length > 0 ? listens.slice(0, 1).filter(isGroup) : [];
     if (downstreams.length + group.length === 0 && !this.#values.tee)
       throw usage(NAMES.udpDownstreamAddr, 'missing', 'there is nowhere to send', `or use ${NAMES.tee}`);
     forbidLoops(listens, downstreams);
@@ -66,16 +65,16 @@ class Forward {
     return new Outputs(this.program, targets, { payload, values: this.#values });
   }
 
-  /** @returns the sockets that send to the command's own group */
+  /** @returns how the command's own group recognises what is sent there */
   async #openUpstreams(
     upstreams: Target[],
     outputs: Outputs,
     group: Outputs,
     payload: number,
-  ): Promise<OwnSender[]> {
+  ): Promise<unknown[]> {
     const { program } = this;
     const { once } = this.#values;
-    const own: OwnSender[] = [];
+    const own: unknown[] = [];
     const runs: Promise<void>[] = [];
     const sources = await openSources(program, upstreams, { payload, values: this.#values });
     for (const [i, { address }] of upstreams.entries()) {
@@ -89,15 +88,20 @@ class Forward {
     return own;
   }
 
-  async #openListens(listens: Target[], outputs: Outputs, own: OwnSender[], payload: number): Promise<void> {
+  async #openListens(listens: Target[], outputs: Outputs, own: unknown[], payload: number): Promise<void> {
     const sources = await openSources(this.program, listens, { payload, values: this.#values });
     for (const source of sources[0] ?? []) for (const sender of own) source.ignore?.(sender);
-    for (const source of sources.flat())
-      this.program.route(source, [...(await outputs.open()), ...this.#tee()]);
+    for (const [i, { type }] of listens.entries())
+      for (const source of sources[i]!)
+        this.program.route(source, [...(await outputs.open(undefined, type)), ...this.#tee()]);
   }
 
   #tee(): Sink[] {
     const { tee, frame = 'lines' } = this.#values;
     return tee ? [stdoutSink(this.program, frame, false)] : [];
   }
+}
+
+function isGroup(target: Target): boolean {
+  return target.opener.meets?.(target) ?? false;
 }

@@ -4,6 +4,7 @@ import {
   type CommonOptions,
   checkFlushAfter,
   checkUses,
+  isListener,
   isMold,
   type Uses,
 } from 'mproxy-flow';
@@ -37,7 +38,7 @@ export function readOptions(options: ForwardOptions) {
   }
   if (greeting !== undefined && greetingFile !== undefined)
     throw usage(NAMES.greetingFile, greetingFile, `${NAMES.greeting} is given, too`, 'use one of them');
-  if (allow.length > 0 && listens.length === 0)
+  if (allow.length > 0 && !listens.some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'there is no UDP listener', `use ${NAMES.udpListenAddr}`);
   // The first address to listen on, if it is a group, also receives the data of TCP upstreams.
   const isOwnGroup = (i: number) => i === 0 && upstreams.length > 0;

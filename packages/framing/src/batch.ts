@@ -7,6 +7,9 @@ const MAX_SEGMENTS = 64;
 const MAX_JOINED = 65_487;
 const NEWLINE = 0x0a;
 
+/** Lengths of datagrams; of 32 bits where a batch is {@link Batch.large}. */
+export type Sizes = Uint16Array | Uint32Array;
+
 /**
  * Datagrams on their way from a source to its sinks: ranges of one slab, which is allocated once and reused.
  * An entry is one datagram or, if its segment size is set, several of equal size (the last may be shorter),
@@ -21,6 +24,8 @@ export class Batch {
   lent = false;
   /** Whether the entries are whole lines of a stream, not received datagrams. */
   lines = false;
+  /** Whether an entry may exceed a UDP datagram, as a message of another transport may. It is then a single one. */
+  large = false;
   count = 0;
   readonly offset = new Uint32Array(BATCH_CAPACITY);
   readonly length = new Uint32Array(BATCH_CAPACITY);
@@ -35,7 +40,7 @@ export class Batch {
    * Set if the batch is a single entry of {@link sized} contiguous datagrams of any length: their lengths.
    * The array is reused by the creator of the batch.
    */
-  sizes: Uint16Array | undefined;
+  sizes: Sizes | undefined;
   sized = 0;
 
   get full(): boolean {
@@ -70,7 +75,7 @@ export class Batch {
   }
 
   /** Makes the batch a single entry of `count` contiguous datagrams of these lengths. */
-  setSized(offset: number, length: number, sizes: Uint16Array, count: number): void {
+  setSized(offset: number, length: number, sizes: Sizes, count: number): void {
     this.count = 0;
     this.add(offset, length);
     this.sizes = sizes;

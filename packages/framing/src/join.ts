@@ -1,4 +1,4 @@
-import { Batch } from './batch.js';
+import { Batch, type Sizes } from './batch.js';
 import { endsEveryDatagram, type Frame } from './frame.js';
 import { octetCount } from './octet-counted.js';
 
@@ -6,13 +6,7 @@ import { octetCount } from './octet-counted.js';
 export const ADDED_NEWLINE = Buffer.from('\n');
 
 /** Takes bytes of a stream in which `datagrams` datagrams end, with their lengths if they are listed. */
-export type Take = (
-  slab: Buffer,
-  offset: number,
-  length: number,
-  datagrams: number,
-  sizes?: Uint16Array,
-) => void;
+export type Take = (slab: Buffer, offset: number, length: number, datagrams: number, sizes?: Sizes) => void;
 
 /** Maximum bytes of a piece with more than one datagram. */
 export const PIECE = 65_536;
@@ -24,7 +18,7 @@ export function encoded(batch: Batch, frame: Frame): Batch {
   batch.each((offset, length) => {
     if (length > 0) parts.push(Buffer.from(octetCount(length)), batch.slab.subarray(offset, offset + length));
   });
-  const sizes = new Uint16Array(parts.length / 2);
+  const sizes = new (batch.large ? Uint32Array : Uint16Array)(parts.length / 2);
   for (let i = 0; i < sizes.length; i++) sizes[i] = parts[2 * i]!.length + parts[2 * i + 1]!.length;
   const result = new Batch();
   const bytes = Buffer.concat(parts);
@@ -73,7 +67,7 @@ function joinContiguous(batch: Batch, take: Take, most: number): void {
 }
 
 /** The same for a batch with listed lengths, without a look at the bytes. */
-function pieces({ slab, offset, sized, bytes }: Batch, sizes: Uint16Array, take: Take, most: number): void {
+function pieces({ slab, offset, sized, bytes }: Batch, sizes: Sizes, take: Take, most: number): void {
   let start = offset[0]!;
   if (bytes <= most && bytes > 0) {
     take(slab, start, bytes, sized, sizes.subarray(0, sized));

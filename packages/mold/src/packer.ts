@@ -6,7 +6,7 @@ import type { PacketStore } from './store.js';
 /** Bytes of a packet besides those of its only message. */
 const OVERHEAD = HEADER + MESSAGE_HEADER;
 /** The largest message that a datagram can carry: 65,485 bytes. */
-const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
+export const MAX_MESSAGE = MAX_DATAGRAM - OVERHEAD;
 
 /**
  * Packs messages into the packets of one session, directly in the store, and emits a packet when the next

@@ -1,4 +1,4 @@
-import { type Gap, Gaps } from './gaps.js';
+import { type AskRules, type Gap, Gaps } from './gaps.js';
 import { countOf, END_OF_SESSION, HEADER, sequenceOf, skipMessages } from './packet.js';
 import { ReorderBuffer } from './reorder-buffer.js';
 import { RttEstimator } from './rtt-estimator.js';
@@ -18,6 +18,12 @@ const SCAN_MS = 2;
 const REQUEST_SIZE = 32 * 1024;
 /** Minimum bytes that a request counts for: limits the requests that many small forged gaps cause. */
 const MIN_COUNTED = 1024;
+/** Rules without requests: each gap is waited for as a whole, until its timeout. */
+const WAITING = {
+  ...{ chunk: Number.MAX_SAFE_INTEGER, least: 0, budget: Number.POSITIVE_INFINITY },
+  ...{ passed: Number.NEGATIVE_INFINITY, heard: Number.POSITIVE_INFINITY },
+  patience: () => Number.POSITIVE_INFINITY,
+};
 /** Minimum window, in bytes. */
 const MIN_WINDOW = 4 * REQUEST_SIZE;
 /** Weight of a new sample in the mean message length. */
@@ -30,7 +36,9 @@ export interface TrackerOptions {
   window: number;
   /** Maximum bytes outstanding: room in the receive buffer for answers; may change. */
   budget: number;
-  /** Milliseconds after the first request for a message at which it is given up. */
+  /** Whether missing messages can be requested; else they are waited for, as they may be late. Default: yes. */
+  requests?: boolean;
+  /** Milliseconds after the first request for a message, or when it was due, at which it is given up. */
   timeout: number;
   /** Uniform in [0, 1); spreads the requests of many receivers in time. */
   random: () => number;
@@ -78,7 +86,10 @@ export class Tracker {
   #answeredRequestAt = 0;
   #repairedAt = Number.NEGATIVE_INFINITY;
 
+  readonly #requests: boolean;
+
   constructor(private readonly options: TrackerOptions) {
+    this.#requests = options.requests ?? true;
     this.next = this.#known = options.first;
     this.#held = new ReorderBuffer(() => options.window);
     this.#rtt = new RttEstimator(MIN_WINDOW, () => options.budget, options.random);
@@ -149,10 +160,25 @@ export class Tracker {
   }
 
   #scan(now: number, request: (first: number, count: number) => void): void {
+    const nextDue = this.#gaps.ask(now, this.#rules(), {
+      request: (first, count) => {
+        if (!this.#requests) return;
+        this.counts.asked++;
+        request(first, count);
+      },
+      late: () => this.#rtt.late(now),
+      lost: (from, to) => this.#held.giveUp(from, to - from),
+    });
+    this.#scanAt = Math.max(nextDue, now + SCAN_MS);
+    this.#release();
+  }
+
+  #rules(): AskRules {
     const { timeout } = this.options;
+    if (!this.#requests) return { ...WAITING, timeout };
     const full = !this.#held.hasRoom();
     const chunk = Math.max(1, Math.min(0xffff, Math.floor(REQUEST_SIZE / this.#messageBytes)));
-    const rules = {
+    return {
       chunk,
       least: MIN_COUNTED / this.#messageBytes,
       // Without room for later messages, only the first missing ones can be used.
@@ -162,16 +188,6 @@ export class Tracker {
       patience: (late: number) => this.#rtt.of(late),
       timeout,
     };
-    const nextDue = this.#gaps.ask(now, rules, {
-      request: (first, count) => {
-        this.counts.asked++;
-        request(first, count);
-      },
-      late: () => this.#rtt.late(now),
-      lost: (from, to) => this.#held.giveUp(from, to - from),
-    });
-    this.#scanAt = Math.max(nextDue, now + SCAN_MS);
-    this.#release();
   }
 
   /** Adds a gap, to be requested at time `due`. */
@@ -197,7 +213,7 @@ export class Tracker {
       taken += to - from;
       const begin = skipMessages(bytes, at, from - first);
       this.#deliverOrHold(bytes, begin, skipMessages(bytes, begin, to - from), from, to);
-      if (gap && gap.tries > 0) this.#repaired(to - from, gap, now);
+      if (gap && gap.tries > 0 && this.#requests) this.#repaired(to - from, gap, now);
     };
     if (first < known) {
       const later = now + this.#rtt.of(0);

@@ -1,9 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { showAddress, usage } from 'mproxy-base';
-import { KEYS, type KeyName, type Keys, setKey } from './keys.js';
+import { type AddressKeys, type KeyRule, type Keys, parseKeys, withDefaults } from './keys.js';
 
 /** A parsed address, `HOST:PORT[,KEY[=VALUE]...]`. */
-export interface Address {
+export interface Address extends AddressKeys {
   /** As the user typed it, keys included. */
   text: string;
   /** An IPv4 address, an IPv6 address in its shortest form, or a host name. */
@@ -11,21 +11,14 @@ export interface Address {
   port: number;
   /** The zone of a link-local IPv6 address, as in `[fe80::1%eth0]`. */
   zone?: string;
-  keys: Keys;
-  /** The keys given in the address itself, not by a flag for all addresses. */
-  own: ReadonlySet<KeyName>;
 }
 
 /** What an address flag accepts. */
-export interface AddressRule {
-  flag: string;
+export interface AddressRule extends KeyRule {
   /** Accepted schemes; an address needs none. Default: none is accepted. */
   schemes?: readonly string[];
-  keys: readonly KeyName[];
   /** Whether port 0 is accepted: the system picks a port. */
   listens: boolean;
-  /** Datagrams, unframed or with `frame=mold`, or a stream, with any other frame. Default: both. */
-  carries?: 'datagrams' | 'stream';
 }
 
 /**
@@ -39,18 +32,7 @@ export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {
   const { scheme, host, zone, port } = parseParts(hostPort, text, rule);
   setScheme(own, scheme, text, rule);
   if (own.bind !== undefined) parseBind(own.bind);
-  if (!fits(own, rule))
-    throw usage(rule.flag, text, `frame=${own.frame} cannot be used here`, frameAdvice(rule));
-  const usable = Object.entries(defaults).filter(
-    ([key]) => rule.keys.includes(key as KeyName) && (key !== 'frame' || fits(defaults, rule)),
-  );
-  const address: Address = {
-    text,
-    host,
-    port,
-    keys: { ...Object.fromEntries(usable), ...own },
-    own: new Set(Object.keys(own) as KeyName[]),
-  };
+  const address: Address = { text, host, port, ...withDefaults(own, text, rule, defaults) };
   if (zone !== undefined) address.zone = zone;
   if (zone !== undefined && !isLinkLocal(host) && !isGroup(host))
     throw usage(
@@ -71,17 +53,6 @@ export function lacksZone(ip: string, { zone, keys }: Pick<Address, 'zone' | 'ke
 
 export function zoneNeeded(ip: string): string {
   return `${ip} is link-local: its zone, the interface it is on, is missing`;
-}
-
-/** Whether the frame, if any, is allowed for the address. */
-function fits({ frame }: Keys, { carries }: AddressRule): boolean {
-  return frame === undefined || carries === undefined || (frame === 'mold') === (carries === 'datagrams');
-}
-
-function frameAdvice({ carries }: AddressRule): string {
-  return carries === 'stream'
-    ? 'mold is for UDP alone; use lines, line or raw'
-    : 'datagrams pass as they are; leave it out, or use frame=mold';
 }
 
 /** The canonical text of an IP address; undefined if it is not an IP address, or has a zone. */
@@ -122,26 +93,6 @@ export function parseBind(text: string): { host: string; zone?: string; port: nu
   if (lacksZone(host, { keys: {}, ...(zone !== undefined && { zone }) }))
     throw usage('bind', text, zoneNeeded(host), `write ${host}%zone`);
   return zone === undefined ? { host, port } : { host, zone, port };
-}
-
-function parseKeys(pairs: string[], text: string, rule: AddressRule): Keys {
-  const keys: Keys = {};
-  for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    const name = at < 0 ? pair : pair.slice(0, at);
-    if (!Object.hasOwn(KEYS, name) || !rule.keys.includes(name as KeyName)) {
-      const known = rule.keys.length > 0 ? `known here: ${rule.keys.join(', ')}` : 'it takes none';
-      throw usage(rule.flag, text, `unknown key ${JSON.stringify(name)}`, known);
-    }
-    const isBoolean = KEYS[name as KeyName].optional;
-    const value = at >= 0 ? pair.slice(at + 1) : isBoolean ? 'yes' : '';
-    try {
-      setKey(keys, name as KeyName, value);
-    } catch (error) {
-      throw usage(rule.flag, text, (error as Error).message);
-    }
-  }
-  return keys;
 }
 
 function parseParts(hostPort: string, text: string, rule: AddressRule) {

@@ -46,6 +46,79 @@ function tosByte() {
   return { ...byte, read };
 }
 
+/** What an address flag accepts beside the place. */
+export interface KeyRule {
+  flag: string;
+  keys: readonly KeyName[];
+  /** Keys that the type of the address defines. Default: none. */
+  ownKeys?: FlagTable;
+  /** Datagrams, unframed or with `frame=mold`, or a stream, with any other frame. Default: both. */
+  carries?: 'datagrams' | 'stream';
+}
+
+/** Keys of one address, those that its type defines included. */
+export interface AddressKeys<Own = unknown> {
+  keys: Keys & Own;
+  /** The keys given in the address itself, not by a flag for all addresses. */
+  own: ReadonlySet<string>;
+}
+
+/**
+ * Parses the keys of an address, `KEY[=VALUE]` each.
+ * @param text the address in errors, without secrets
+ * @throws MPROXY_USAGE
+ */
+export function parseKeys<Own = unknown>(pairs: string[], text: string, rule: KeyRule): Keys & Own {
+  const keys: Keys = {};
+  const known: FlagTable = { ...keyFlags(rule.keys), ...rule.ownKeys };
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    const name = at < 0 ? pair : pair.slice(0, at);
+    if (!Object.hasOwn(known, name)) {
+      const names = [...rule.keys, ...Object.keys(rule.ownKeys ?? {})];
+      const advice = names.length > 0 ? `known here: ${names.join(', ')}` : 'it takes none';
+      throw usage(rule.flag, text, `unknown key ${JSON.stringify(name)}`, advice);
+    }
+    const flag = known[name]!;
+    const value = at >= 0 ? pair.slice(at + 1) : flag.optional ? 'yes' : '';
+    try {
+      setKey(keys, name, value, flag);
+    } catch (error) {
+      throw usage(rule.flag, text, (error as Error).message);
+    }
+  }
+  return keys as Keys & Own;
+}
+
+/**
+ * Adds the keys given as flags, where the address accepts them and has not its own.
+ * @throws MPROXY_USAGE if the frame cannot be used there
+ */
+export function withDefaults<Own>(
+  own: Keys & Own,
+  text: string,
+  rule: KeyRule,
+  defaults: Keys,
+): AddressKeys<Own> {
+  if (!fits(own, rule))
+    throw usage(rule.flag, text, `frame=${own.frame} cannot be used here`, frameAdvice(rule));
+  const usable = Object.entries(defaults).filter(
+    ([key]) => rule.keys.includes(key as KeyName) && (key !== 'frame' || fits(defaults, rule)),
+  );
+  return { keys: { ...Object.fromEntries(usable), ...own }, own: new Set(Object.keys(own)) };
+}
+
+/** Whether the frame, if any, is allowed for the address. */
+function fits({ frame }: Keys, { carries }: KeyRule): boolean {
+  return frame === undefined || carries === undefined || (frame === 'mold') === (carries === 'datagrams');
+}
+
+function frameAdvice({ carries }: KeyRule): string {
+  return carries === 'stream'
+    ? 'mold is for datagrams; use lines, line or raw'
+    : 'datagrams pass as they are; leave it out, or use frame=mold';
+}
+
 /** The flags of some keys, in the order of {@link KEYS}. */
 export function keyFlags<const K extends KeyName>(names: readonly K[]): Pick<typeof KEYS, K> {
   const table: FlagTable = KEYS;
@@ -53,9 +126,8 @@ export function keyFlags<const K extends KeyName>(names: readonly K[]): Pick<typ
 }
 
 /** Sets one key of an address. */
-export function setKey(keys: Keys, key: KeyName, value: string): void {
+function setKey(keys: Keys, key: string, value: string, flag: FlagTable[string]): void {
   if (value === '') throw usage(key, '', 'needs a value');
-  const flag: FlagTable[string] = KEYS[key];
   const set = keys as Record<string, unknown>;
   const parsed = flag.read(value, key, {});
   if (flag.repeats) set[key] = [...((set[key] as unknown[]) ?? []), ...(parsed as unknown[])];

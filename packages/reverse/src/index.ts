@@ -56,8 +56,9 @@ class Reverse {
     if (hasInputs) await this.#openInputs(intoGroup, streams, datagrams);
   }
 
-  #requireGroup({ type, address, answers }: Target): void {
-    if (type.reachesAll || answers[0]?.interface) return;
+  #requireGroup(target: Target): void {
+    const { address, opener } = target;
+    if (opener.meets?.(target)) return;
     const advice = 'use 224.0.0.0/4 or ff00::/8';
     throw failure('MPROXY_GROUP', NAMES.multicastAddr, address.text, 'not a multicast group', advice);
   }
@@ -72,7 +73,10 @@ class Reverse {
 
   async #openOutputs(groups: Target[], targets: Target[]): Promise<void> {
     const { outputs, payload } = await this.#outputs(targets, this.#values.payload);
-    const sinks = [...(await outputs.open()), ...(this.#values.hasInputs ? [] : this.#tee())];
+    const sinks = [
+      ...(await outputs.open(undefined, groups[0]!.type)),
+      ...(this.#values.hasInputs ? [] : this.#tee()),
+    ];
     const values = { ...this.#values, allow: [] };
     for (const source of (await openSources(this.program, groups, { payload, values })).flat())
       this.program.route(source, sinks, { last: true });
@@ -88,8 +92,10 @@ class Reverse {
     for (const [i, { address }] of streams.entries())
       for (const source of fromStreams[i]!)
         this.program.route(source, [...(await outputs.open(frameOf(address))), ...this.#tee()]);
-    for (const source of (await openSources(this.program, datagrams, context)).flat())
-      this.program.route(source, [...(await outputs.open()), ...this.#tee()]);
+    const fromDatagrams = await openSources(this.program, datagrams, context);
+    for (const [i, { type }] of datagrams.entries())
+      for (const source of fromDatagrams[i]!)
+        this.program.route(source, [...(await outputs.open(undefined, type)), ...this.#tee()]);
   }
 
   #tee(): Sink[] {

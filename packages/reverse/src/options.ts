@@ -4,6 +4,7 @@ import {
   type CommonOptions,
   checkFlushAfter,
   checkUses,
+  isListener,
   isMold,
   type Uses,
 } from 'mproxy-flow';
@@ -30,7 +31,7 @@ export function readOptions(options: ReverseOptions) {
   }
   if (hasInputs && readsGroup && group.address.keys.loop === false)
     throw usage('loop', 'no', 'what comes in reaches the outputs by the loop of the group', 'leave it out');
-  if (allow.length > 0 && udpListenAddr.length + tcpListenAddr.length + tcpOutputAddr.length === 0)
+  if (allow.length > 0 && ![...udpListenAddr, ...tcpListenAddr, ...tcpOutputAddr].some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'there is no listener', `use ${NAMES.tcpOutputAddr}`);
   if (values.once && !(readsGroup && isMold(group)) && !udpListenAddr.some(isMold))
     throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');

@@ -4,6 +4,7 @@ import {
   type CommonOptions,
   checkFlushAfter,
   checkUses,
+  isListener,
   isMold,
   isRegular,
 } from 'mproxy-flow';
@@ -24,7 +25,7 @@ export interface ServerOptions extends CommonOptions, OptionsOf<typeof FLAGS> {
 /** Reads all options before anything is resolved or opened. @throws MPROXY_USAGE */
 export function readOptions(options: ServerOptions) {
   const values = readFlags(FLAGS, options, COMMON_OPTIONS);
-  const { listenAddr, merge, rotateSize, rotateEvery, fileMode, once } = values;
+  const { listenAddr, allow, merge, rotateSize, rotateEvery, fileMode, once } = values;
   const path = values.path[0]!.address.text;
   const texts = listenAddr.map(({ address }) => address.text);
   const isOne = texts.length === 1 || merge || !isRegular(path);
@@ -44,6 +45,8 @@ export function readOptions(options: ServerOptions) {
     const names = [...new Set(written)].join(', ');
     throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
   }
+  if (allow.length > 0 && !listenAddr.some(isListener))
+    throw usage(NAMES.allow, String(options.allow), 'no address is listened on by this host');
   if (once && !listenAddr.some(isMold))
     throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
   if ((rotateSize ?? rotateEvery) !== undefined && path === '-')

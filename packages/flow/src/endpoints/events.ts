@@ -1,10 +1,9 @@
 import type { EventDefinition } from '../events.js';
 import * as program from '../events.js';
-import { DESTINATIONS, FILES, LISTENERS } from './types.js';
+import { TYPES } from './types.js';
 
-const TYPES = [...FILES, ...DESTINATIONS, ...LISTENERS];
-
-/** All events. The module of the program's also exports the functions that make them. */
-export const EVENTS: EventDefinition[] = [...new Set([program, ...TYPES.map(({ events }) => events)])]
-  .flatMap((module): unknown[] => Object.values(module))
-  .filter((value): value is EventDefinition => typeof value === 'object');
+/** All events: those of the program, whose module also exports the functions that make them, and those of the types. */
+export const EVENTS: EventDefinition[] = [
+  ...Object.values(program).filter((value): value is EventDefinition => typeof value === 'object'),
+  ...new Set(TYPES.flatMap(({ events = [] }) => events)),
+];

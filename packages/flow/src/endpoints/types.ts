@@ -1,11 +1,19 @@
+import type { EndpointType } from '../endpoint.js';
+import type { Transport } from '../transport.js';
 import { file } from './file/type.js';
-import { mold } from './mold/type.js';
+import { moldOver } from './mold/type.js';
 import { nats } from './nats/type.js';
 import { tcp, tcpListener } from './tcp/type.js';
 import { udp } from './udp/type.js';
 
+/** What carries datagrams, and so packets of `frame=mold` too. */
+const TRANSPORTS: readonly Transport[] = [udp];
+
 /** Where datagrams come from and go to. Of two types with one scheme the first is asked first. */
-export const DATAGRAMS = [mold, udp, nats];
+export const DATAGRAMS: EndpointType[] = [
+  ...TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]),
+  nats,
+];
 
 /** Where a program can send to. */
 export const DESTINATIONS = [...DATAGRAMS, tcp];
@@ -20,3 +28,5 @@ export const UPSTREAMS = [tcp];
 export const ACCEPTING = [tcpListener];
 
 export const FILES = [file];
+
+export const TYPES = [...DATAGRAMS, tcp, tcpListener, file];

@@ -1,3 +1,5 @@
+import type { Sizes } from 'mproxy-framing';
+
 /** Approximate size of a small Buffer and its list entry in V8, in bytes. */
 const PIECE_OVERHEAD = 200;
 
@@ -7,7 +9,7 @@ interface Piece {
   /** Whether it starts at a datagram. */
   begins: boolean;
   /** Lengths of its datagrams, if known. */
-  sizes: Uint16Array | undefined;
+  sizes: Sizes | undefined;
 }
 
 /** Queue of pieces to write, each with the number of datagrams that end in it. */
@@ -38,7 +40,7 @@ export class Backlog {
     return this.#wholeDatagrams().count;
   }
 
-  add(bytes: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): void {
+  add(bytes: Buffer, datagrams: number, begins = true, sizes?: Sizes): void {
     this.#pieces.push({ bytes, datagrams, begins, sizes });
     this.bytes += bytes.length;
     this.datagrams += datagrams;

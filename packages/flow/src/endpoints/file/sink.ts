@@ -6,6 +6,7 @@ import {
   endsEveryDatagram,
   type Frame,
   PIECE,
+  type Sizes,
   type Take,
   toStream,
 } from 'mproxy-framing';
@@ -143,7 +144,7 @@ export class FileSink implements Sink {
    * @param begins whether the piece starts at a datagram; the rest of a begun datagram is always kept
    * @returns false if the piece was dropped because the memory limit is reached
    */
-  #add(piece: Buffer, datagrams: number, begins = true, sizes?: Uint16Array): boolean {
+  #add(piece: Buffer, datagrams: number, begins = true, sizes?: Sizes): boolean {
     const full = this.#errorCode !== undefined && this.#backlog.memory + piece.length > MEMORY_LIMIT;
     const kept = !full || !begins;
     if (kept) this.#backlog.add(piece, datagrams, begins, sizes);

@@ -11,12 +11,12 @@ export const file: EndpointType<AnyAddress> = {
   keys: { source: [], sink: [] },
   carries: 'stream',
   listens: [],
-  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },
   ],
   check: checkRotation,
   parse: (text) => ({ text, keys: {}, own: new Set() }),
+  events: Object.values(events),
   load: async () => (await import('./open.js')).opener,
 };

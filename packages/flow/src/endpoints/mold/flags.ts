@@ -39,6 +39,7 @@ export const MOLD_RECEIVE = {
 
 /** The flags as the user writes them, for messages. */
 export const MOLD_FLAG_NAMES = {
+  session: flagName('session', MOLD_SEND.session),
   retain: flagName('retain', RETAIN_FLAG),
   repairTimeout: flagName('repairTimeout', REPAIR_TIMEOUT_FLAG),
   requestAddr: flagName('requestAddr', MOLD_RECEIVE.requestAddr),

@@ -34,18 +34,24 @@ export class RepairClient {
     private readonly events: AskingEvents,
   ) {}
 
-  /** @param local where data is received @param signal cancels resolution @throws the signal's reason */
+  /**
+   * @param local where data is received; undefined: its senders are unknown, and requests go to `requestAddr` alone
+   * @param signal cancels resolution
+   * @throws the signal's reason
+   */
   async open(
     engine: Engine,
     requestAddr: Address | undefined,
-    local: SocketAddress,
+    local: SocketAddress | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     if (requestAddr) {
       const answer = await resolveFirst(requestAddr, signal);
       this.to = { address: scoped(answer), port: answer.port };
     }
-    const family = (this.to?.address ?? local.address).includes(':') ? 6 : 4;
+    const near = this.to ?? local;
+    if (!near) return;
+    const family = near.address.includes(':') ? 6 : 4;
     const { onMessage } = this.events;
     this.#requests = await engine.openRequestSocket({ family, receiveBuffer: RECEIVE_BUFFER, onMessage });
   }
@@ -99,6 +105,6 @@ export class RepairClient {
   }
 
   #request({ id, ask }: Session, first: number, count: number): void {
-    this.#requests?.send(headerAlone(id, first, count), ask);
+    if (ask) this.#requests?.send(headerAlone(id, first, count), ask);
   }
 }

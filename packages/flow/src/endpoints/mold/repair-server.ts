@@ -12,9 +12,7 @@ import {
   sequenceOf,
   sessionOf,
 } from 'mproxy-mold';
-
-/** Sends a packet to a requester, from the socket that received its request. */
-export type Reply = (bytes: Buffer, to: SocketAddress) => void;
+import type { Reply } from '../../transport.js';
 
 /** Limits on queued ranges, of all requesters and of one. Ranges beyond are requested again. */
 const MAX_RANGES = 16_384;

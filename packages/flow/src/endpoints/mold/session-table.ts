@@ -12,7 +12,7 @@ import {
 import type { Address } from 'mproxy-net';
 import type { NoticeLimit } from '../../notices.js';
 import { SESSION_RECEIVED, SESSIONS_REFUSED } from './events.js';
-import { Session } from './session.js';
+import { Session, type SessionOwner } from './session.js';
 
 /** Limit on bytes buffered out of order: shared by all sessions, with a minimum for each. */
 const WINDOW = 64 * 1024 * 1024;
@@ -21,6 +21,11 @@ const MIN_WINDOW = 128 * 1024;
 const MAX_SESSIONS = 1024;
 /** How long a finished session is remembered, lest a late duplicate start it again, in milliseconds. */
 const REMEMBER_MS = 60_000;
+/**
+ * Limit on silent sessions without a sender's address that are remembered for longer: a broker that was out of reach may deliver
+ * again what it delivered before.
+ */
+const MAX_SILENT = 16;
 /** Limit on forgotten sessions whose losses are listed. */
 const MAX_LOST = 8;
 
@@ -47,17 +52,24 @@ export interface MoldReceiving {
 export interface SessionTableOptions extends Pick<MoldReceiving, 'fromStart' | 'repairTimeout'> {
   /** The name of the source. */
   name: string;
+  owner?: SessionOwner;
   notices: NoticeLimit;
   /** Destination of requests (undefined: the session's sender), and bytes that may be outstanding. */
   requests: () => { to: SocketAddress | undefined; room: number };
   deliver: TrackerOptions['deliver'];
 }
 
-/** The sessions of one source, identified by name and sender. */
+/**
+ * The sessions of one source, identified by name and sender. A transport that does not name senders leaves the name alone: of
+ * all sources with the same sinks the first to receive such a session owns it, so that the sinks get it once.
+ */
 export class SessionTable {
   readonly #sessions = new Map<string, Session>();
-  /** The session of the last packet, usually also that of the next. */
+  /** Sessions by name, of all sources with the same sinks. */
+  named = new Map<string, Session>();
+  /** The session and sender of the last packet, usually also those of the next. */
   #latest: Session | undefined;
+  #latestFrom: SocketAddress | undefined;
   /** What forgotten sessions lost. */
   readonly #forgottenLost: string[] = [];
   /** Whether a session was refused since the last one was forgotten. */
@@ -86,38 +98,51 @@ export class SessionTable {
     return [...this.#forgottenLost, ...present].join('; ');
   }
 
-  /** The session of a packet, created if it is new; undefined beyond the limit. */
-  find(bytes: Buffer, offset: number, from: SocketAddress): Session | undefined {
+  /** The session of a packet, created if it is new; undefined beyond the limit. It may be another source's. */
+  find(bytes: Buffer, offset: number, from: SocketAddress | undefined): Session | undefined {
     const latest = this.#latest;
-    if (latest && latest.from === from && isOf(latest.id, bytes, offset)) return latest;
+    if (latest && this.#latestFrom === from && isOf(latest.id, bytes, offset)) return latest;
     const id = sessionOf(bytes, offset);
-    const key = `${id}${from.port} ${from.address}`;
-    const known = this.#sessions.get(key);
-    this.#latest = known;
-    if (known) return known;
+    this.#latest = this.#sessions.get(keyOf(id, from)) ?? this.#shared(id, from);
+    this.#latestFrom = from;
+    if (this.#latest) return this.#latest;
     if (this.#sessions.size >= MAX_SESSIONS) {
       this.#refuse();
       return undefined;
     }
-    const first = this.options.fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
-    const to = this.options.requests().to ?? from;
-    const session = new Session(id, from, to, (lost) => this.#track(first, lost));
-    this.#sessions.set(key, session);
+    return this.#create(id, from, bytes, offset);
+  }
+
+  /** A session that is received with and without its sender's address, or more than once without. */
+  #shared(id: string, from: SocketAddress | undefined): Session | undefined {
+    const session = this.named.get(id);
+    return session?.from && from ? undefined : session;
+  }
+
+  #create(id: string, from: SocketAddress | undefined, bytes: Buffer, offset: number): Session {
+    const { owner, name: source, notices, fromStart, requests } = this.options;
+    const first = fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
+    const to = requests().to ?? from;
+    const session = new Session(owner, id, from, to, (lost) => this.#track(first, to !== undefined, lost));
+    this.#sessions.set(keyOf(id, from), session);
+    if (!this.named.has(id)) this.named.set(id, session);
     this.events.add(session);
     const state = countOf(bytes, offset) === END_OF_SESSION ? 'has ended' : undefined;
-    const { name: source, notices } = this.options;
     notices.emit(SESSION_RECEIVED, { source, session: session.name, first, state });
     return session;
   }
 
   /** Forgets finished sessions that were silent for a minute. */
   forgetOld(now: number): void {
-    for (const [key, session] of this.#sessions) {
-      if (!session.over || now - session.heardAt <= REMEMBER_MS) continue;
+    const old = [...this.#sessions].filter(([, { over, heardAt }]) => over && now - heardAt > REMEMBER_MS);
+    const silent = old.filter(([, { from, tracker }]) => !from && !tracker.ended);
+    const remembered = new Set(silent.slice(-MAX_SILENT));
+    for (const [key, session] of old.filter((one) => !remembered.has(one))) {
       add(this.#forgottenCounts, session.tracker.counts);
       if (session.lost !== undefined && this.#forgottenLost.push(session.lost) > MAX_LOST)
         this.#forgottenLost.shift();
       this.#sessions.delete(key);
+      if (this.named.get(session.id) === session) this.named.delete(session.id);
       this.#latest = undefined;
       this.#refused = false;
       this.events.forget(session);
@@ -130,12 +155,13 @@ export class SessionTable {
     this.options.notices.emit(SESSIONS_REFUSED, { source: this.options.name, limit: MAX_SESSIONS });
   }
 
-  #track(first: number, lost: TrackerOptions['lost']): Tracker {
+  #track(first: number, asks: boolean, lost: TrackerOptions['lost']): Tracker {
     const sessions = this.#sessions;
     const { repairTimeout: timeout, requests, deliver } = this.options;
     const { room } = requests();
     return new Tracker({
       first,
+      requests: asks,
       get window() {
         return Math.max(MIN_WINDOW, WINDOW / sessions.size);
       },
@@ -148,6 +174,10 @@ export class SessionTable {
       lost,
     });
   }
+}
+
+function keyOf(id: string, from: SocketAddress | undefined): string {
+  return from ? `${id}${from.port} ${from.address}` : id;
 }
 
 function add(sum: TrackerCounts, more: TrackerCounts): void {

@@ -4,6 +4,12 @@ import type { Tracker, TrackerOptions } from 'mproxy-mold';
 /** Limit on ranges of lost messages listed in a report. */
 const MAX_LISTED = 8;
 
+/** The source that received a session first, and delivers all of it. */
+export interface SessionOwner {
+  /** Takes a packet that another source received. */
+  receive(session: Session, bytes: Buffer, offset: number, length: number): void;
+}
+
 /** One session of one sender, on the receiving side. */
 export class Session {
   /** Its name in notices. */
@@ -20,15 +26,21 @@ export class Session {
   #ranges = 0;
   #lostEnd = 0;
 
-  /** @param ask destination of requests @param track creates the tracker; its argument reports losses */
+  /**
+   * @param from undefined: from a transport that does not name senders
+   * @param ask destination of requests; undefined: none can be sent
+   * @param track creates the tracker; its argument reports losses
+   */
   constructor(
+    readonly owner: SessionOwner | undefined,
     readonly id: string,
-    readonly from: SocketAddress,
-    readonly ask: SocketAddress,
+    readonly from: SocketAddress | undefined,
+    readonly ask: SocketAddress | undefined,
     track: (lost: TrackerOptions['lost']) => Tracker,
   ) {
     // Control characters from the network must not reach a terminal.
-    this.name = `session ${id.trim().replace(/[^ -~]/g, '?')} of ${showAddress(from)}`;
+    const shown = id.trim().replace(/[^ -~]/g, '?');
+    this.name = from ? `session ${shown} of ${showAddress(from)}` : `session ${shown}`;
     this.tracker = track((first, count) => this.#addLost(first, count));
   }
 

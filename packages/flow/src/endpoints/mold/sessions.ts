@@ -1,6 +1,7 @@
 import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
-import type { UdpSource } from '../udp/source.js';
+import type { PacketSource } from '../../transport.js';
 import type { Session } from './session.js';
 import type { MoldReceiving, SessionEvents } from './session-table.js';
 import { MoldSource } from './source.js';
@@ -8,15 +9,25 @@ import { MoldSource } from './source.js';
 /** All sessions of a program. With `once` it ends when at least one was received and all are over. */
 export class Sessions implements SessionEvents {
   readonly #sessions = new Set<Session>();
+  /** Sessions by their names, for each set of sinks. */
+  readonly #named = new Map<string, Map<string, Session>>();
 
   constructor(
     private readonly program: Program,
     private readonly receiving: MoldReceiving,
   ) {}
 
-  /** The source of an address: messages of sessions for `frame=mold`, else datagrams. */
-  source(udp: UdpSource): Source {
-    return udp.address.keys.frame === 'mold' ? new MoldSource(this.program, udp, this.receiving, this) : udp;
+  /** The source of messages of an address with `frame=mold`. */
+  source(packets: PacketSource): Source {
+    return new MoldSource(this.program, packets, this.receiving, this);
+  }
+
+  named(sinks: readonly Sink[]): Map<string, Session> {
+    // Each route may have sinks of its own to the same destinations.
+    const key = JSON.stringify(sinks.map(({ name }) => name).toSorted());
+    const named = this.#named.get(key) ?? new Map<string, Session>();
+    this.#named.set(key, named);
+    return named;
   }
 
   add(session: Session): void {

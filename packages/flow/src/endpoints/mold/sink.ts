@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { type Rate, showMemory } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
-import { countOf, HEARTBEAT, headerAlone, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
-import type { Address, Deliver, OnMessage, OwnSender } from 'mproxy-net';
+import { countOf, HEARTBEAT, headerAlone, MAX_MESSAGE, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
+import type { Deliver } from 'mproxy-net';
 import { type SinkCounts, sinkCounts, unsent } from '../../counts.js';
 import type { Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
 import type { Sink } from '../../sink.js';
-import { openSocketSink, type UdpSink } from '../udp/sink.js';
+import type { PacketOpener, PacketSink } from '../../transport.js';
 import { RunningClock } from './clock.js';
 import { SESSION_OPENED, SESSION_SENT } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
@@ -52,7 +52,7 @@ export class MoldSink implements Sink {
   readonly #store: PacketStore;
   readonly #packer: Packer;
   readonly #repairServer: RepairServer;
-  readonly #sinks: UdpSink[] = [];
+  readonly #sinks: PacketSink[] = [];
   readonly #batch = new Batch();
   readonly #deliver: Deliver;
   readonly #heartbeats: NodeJS.Timeout;
@@ -62,6 +62,8 @@ export class MoldSink implements Sink {
   /** Batches that wait for room or for the pacer. */
   #pending = 0;
   #bytes = 0;
+  /** Messages larger than a packet can carry, which became several. */
+  #split = 0;
   /** Resolves when the wait for receivers that are far behind is over; bytes sent since the last one. */
   #catchUp: Promise<void> | undefined;
   #bytesSinceWait = 0;
@@ -87,7 +89,7 @@ export class MoldSink implements Sink {
     this.#batch.lent = true;
   }
 
-  async open(targets: Target<Address>[]): Promise<this> {
+  async open(targets: Target[]): Promise<this> {
     try {
       for (const target of targets) await this.#openSink(target);
     } catch (error) {
@@ -101,11 +103,12 @@ export class MoldSink implements Sink {
     return this.program.sink(this);
   }
 
-  async #openSink({ address, answers }: Target<Address>): Promise<void> {
-    const onMessage: OnMessage = (bytes, from) =>
-      this.#repairServer.onMessage(bytes, from, (reply, to) => sink.reply(reply, to));
-    const sending = { waits: this.options.waits, cutAfter: false, onMessage } as const;
-    const sink: UdpSink = await openSocketSink(this.program, address, answers[0]!, sending);
+  async #openSink(target: Target): Promise<void> {
+    const { openPacketSink } = target.opener as PacketOpener;
+    const sink = await openPacketSink(this.program, target, {
+      waits: this.options.waits,
+      onRequest: (bytes, from, reply) => this.#repairServer.onMessage(bytes, from, reply),
+    });
     this.#sinks.push(sink);
   }
 
@@ -113,11 +116,16 @@ export class MoldSink implements Sink {
     return this.#sinks.map(({ name }) => name).join(' and ');
   }
 
+  /** Whether receivers know the address of the sender, and can send requests there. */
+  get answers(): boolean {
+    return this.#sinks.every(({ replies }) => replies !== undefined);
+  }
+
   get counts(): SinkCounts {
     const mold = { ...this.#repairServer.counts, messages: this.#packer.next - 1, unsent: 0 };
-    const sum = { ...sinkCounts(), mold };
+    const sum = { ...sinkCounts(), ...(this.#split > 0 && { split: this.#split }), mold };
     for (const { counts, replies } of this.#sinks) {
-      mold.unsent += unsent(replies);
+      if (replies) mold.unsent += unsent(replies);
       sum.datagrams += counts.datagrams;
       sum.bytes += counts.bytes;
       sum.dropped += counts.dropped;
@@ -129,16 +137,20 @@ export class MoldSink implements Sink {
     return sum;
   }
 
-  /** Source addresses and ports of the datagrams that these sockets send to their groups. */
-  get own(): OwnSender[] {
-    return this.#sinks.flatMap(({ own }) => own);
+  get own(): unknown[] {
+    return this.#sinks.flatMap(({ own = [] }) => own);
   }
 
   /** Takes lines or datagrams: each becomes a message. */
   write(batch: Batch): void {
     if (batch.lines) batch.each((offset, length) => this.#packer.lines(batch.slab, offset, length));
-    else batch.each((offset, length) => this.#packer.message(batch.slab, offset, length));
+    else batch.each((offset, length) => this.#message(batch.slab, offset, length));
     this.#pass();
+  }
+
+  #message(slab: Buffer, offset: number, length: number): void {
+    if (length > MAX_MESSAGE) this.#split++;
+    this.#packer.message(slab, offset, length);
   }
 
   flush(): void {

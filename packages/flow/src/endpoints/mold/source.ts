@@ -1,18 +1,19 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
 import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
-import type { Deliver, OwnSender } from 'mproxy-net';
+import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
+import type { Sink } from '../../sink.js';
 import type { Source } from '../../source.js';
-import type { UdpSource } from '../udp/source.js';
+import type { PacketSource } from '../../transport.js';
 import { RunningClock } from './clock.js';
 import { SESSION_ENDED, SESSION_RESUMED, SESSION_SILENT, STRAY_ANSWER } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 import { Messages } from './messages.js';
 import { RepairClient } from './repair-client.js';
-import type { Session } from './session.js';
+import type { Session, SessionOwner } from './session.js';
 import type { MoldReceiving } from './session-table.js';
 import { type SessionEvents, SessionTable } from './session-table.js';
 
@@ -20,8 +21,13 @@ import { type SessionEvents, SessionTable } from './session-table.js';
 const SILENCE_MS = 5000;
 const CHECK_MS = 500;
 
-/** A UDP source of MoldUDP64 packets: delivers their messages, each once and in order. */
-export class MoldSource implements Source {
+/** Sessions that sources with the same sinks share. */
+export interface SharedSessions extends SessionEvents {
+  named(sinks: readonly Sink[]): Map<string, Session>;
+}
+
+/** A source of MoldUDP64 packets: delivers their messages, each once and in order. */
+export class MoldSource implements Source, SessionOwner {
   readonly #messages = new Messages();
   readonly #notices: NoticeLimit;
   readonly #sessions: SessionTable;
@@ -29,22 +35,23 @@ export class MoldSource implements Source {
   readonly #clock = new RunningClock(2 * CHECK_MS);
   readonly #stopping = new AbortController();
   #answersRead: NodeJS.Immediate | undefined;
-  /** Whether the UDP source runs. */
+  /** Whether the source of the packets runs. */
   #running = false;
+  #ended = false;
   #malformed = 0;
 
   constructor(
     private readonly program: Program,
-    private readonly udp: UdpSource,
+    private readonly packets: PacketSource,
     private readonly options: MoldReceiving,
-    private readonly events: SessionEvents,
+    private readonly events: SharedSessions,
   ) {
     this.#notices = new NoticeLimit(`receiving: ${this.name}`, program);
     const { name } = this;
     const { fromStart, repairTimeout } = options;
     this.#sessions = new SessionTable(
       {
-        ...{ name, fromStart, repairTimeout, notices: this.#notices },
+        ...{ name, owner: this, fromStart, repairTimeout, notices: this.#notices },
         requests: () => this.#repairClient,
         deliver: (bytes, offset, length, count) => this.#messages.add(bytes, offset, length, count),
       },
@@ -58,19 +65,24 @@ export class MoldSource implements Source {
   }
 
   get name(): string {
-    return this.udp.name;
+    return this.packets.name;
   }
 
-  get advice(): string {
-    return this.udp.advice;
+  get advice(): string | undefined {
+    return this.packets.advice;
   }
 
   get counts(): SourceCounts {
-    return { ...this.udp.counts, mold: { ...this.#sessions.counts, malformed: this.#malformed } };
+    return { ...this.packets.counts, mold: { ...this.#sessions.counts, malformed: this.#malformed } };
   }
 
   get lost(): string {
     return this.#sessions.lost;
+  }
+
+  takeOver(sinks: readonly Sink[]): Sink[] {
+    this.#sessions.named = this.events.named(sinks);
+    return [];
   }
 
   async run(deliver: Deliver): Promise<void> {
@@ -79,10 +91,11 @@ export class MoldSource implements Source {
     this.#running = true;
     const check = setInterval(() => this.#checkSilence(), CHECK_MS);
     try {
-      const run = this.udp.run((batch) => this.#onBatch(batch));
-      if (this.#stopping.signal.aborted) this.udp.stop();
+      const run = this.packets.run((batch) => this.#onBatch(batch));
+      if (this.#stopping.signal.aborted) this.packets.stop();
       await run;
     } finally {
+      this.#ended = true;
       clearInterval(check);
       clearImmediate(this.#answersRead);
       this.#repairClient.close();
@@ -92,21 +105,26 @@ export class MoldSource implements Source {
     }
   }
 
-  ignore(from: OwnSender): void {
-    this.udp.ignore(from);
+  ignore(own: unknown): void {
+    this.packets.ignore?.(own);
   }
 
   stop(): void {
     this.#stopping.abort();
     // Stopped before it runs, it would not deliver what the kernel holds.
-    if (this.#running) this.udp.stop();
+    if (this.#running) this.packets.stop();
   }
 
   /** A source that is stopped meanwhile still delivers what it received, without requests. */
   async #openRepairClient(): Promise<void> {
     const { signal } = this.#stopping;
     try {
-      await this.#repairClient.open(this.program.engine, this.options.requestAddr, this.udp.local, signal);
+      await this.#repairClient.open(
+        this.program.engine,
+        this.options.requestAddr,
+        this.packets.local,
+        signal,
+      );
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -119,17 +137,41 @@ export class MoldSource implements Source {
       const from = batch.from[i];
       const end = batch.offset[i]! + batch.length[i]!;
       const step = batch.segment[i]! || batch.length[i]! || 1;
-      for (let at = batch.offset[i]!; from && at < end; at += step)
+      if (!from && this.packets.local) continue;
+      for (let at = batch.offset[i]!; at < end; at += step)
         this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
+    this.#askAndPass(now);
+  }
+
+  #askAndPass(now: number): void {
     this.#repairClient.ask(now);
     this.#messages.passSoon();
   }
 
-  #onPacket(bytes: Buffer, offset: number, length: number, from: SocketAddress, now: number): void {
+  #onPacket(
+    bytes: Buffer,
+    offset: number,
+    length: number,
+    from: SocketAddress | undefined,
+    now: number,
+  ): void {
     if (!this.#isPacket(bytes, offset, length)) return;
     const session = this.#sessions.find(bytes, offset, from);
     if (!session) return;
+    if (session.owner === this) this.#take(session, bytes, offset, length, now);
+    else session.owner!.receive(session, bytes, offset, length);
+  }
+
+  receive(session: Session, bytes: Buffer, offset: number, length: number): void {
+    const now = this.#clock.now();
+    this.#take(session, bytes, offset, length, now);
+    // After its end nothing else arrives that could fill a gap here.
+    if (this.#ended) session.tracker.abandon();
+    this.#askAndPass(now);
+  }
+
+  #take(session: Session, bytes: Buffer, offset: number, length: number, now: number): void {
     session.heardAt = now;
     if (session.over && !session.tracker.ended) this.#resume(session);
     session.tracker.packet(bytes, offset, length, now);
@@ -144,8 +186,8 @@ export class MoldSource implements Source {
     for (const session of this.#sessions.values()) {
       const { ask, tracker } = session;
       if (session.id !== id) continue;
-      if (ask.port !== from.port || ask.address !== from.address) {
-        if (ask.port === from.port && tracker.waits) this.#reportStray(session, from);
+      if (ask?.port !== from.port || ask.address !== from.address) {
+        if (ask?.port === from.port && tracker.waits) this.#reportStray(session, ask, from);
         continue;
       }
       session.heardAt = now;
@@ -159,10 +201,10 @@ export class MoldSource implements Source {
   }
 
   /** A multihomed host may answer from another address than the request went to (ip(7)); so may a forger. */
-  #reportStray(session: Session, from: SocketAddress): void {
+  #reportStray(session: Session, ask: SocketAddress, from: SocketAddress): void {
     if (session.strayed) return;
     session.strayed = true;
-    const [requested, answered] = [showAddress(session.ask), showAddress(from)];
+    const [requested, answered] = [showAddress(ask), showAddress(from)];
     const advice = `give ${MOLD_FLAG_NAMES.requestAddr} ${answered}, or the sender --bind`;
     const event = { source: this.name, session: session.name, requested, answered, advice };
     this.#notices.emit(STRAY_ANSWER, event);
@@ -171,8 +213,7 @@ export class MoldSource implements Source {
   /** Runs when all retransmissions that the kernel held were read. */
   #afterAnswers(): void {
     this.#answersRead = undefined;
-    this.#repairClient.ask(this.#clock.now());
-    this.#messages.passSoon();
+    this.#askAndPass(this.#clock.now());
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {

@@ -1,6 +1,6 @@
-import { usage } from 'mproxy-base';
+import { text, usage } from 'mproxy-base';
 import { type AddressRule, parseAddress, splitScheme } from 'mproxy-net/address';
-import { type KeyName, type Keys, setKey } from 'mproxy-net/keys';
+import { type Keys, parseKeys, withDefaults } from 'mproxy-net/keys';
 import type { AnyAddress } from '../../endpoint.js';
 import type { Login } from './credentials.js';
 import type { ServerAddress } from './info.js';
@@ -11,9 +11,18 @@ const TLS_SCHEME = 'tls+nats';
 
 export const SYNTAX = 'nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][;HOST[:PORT]...]/SUBJECT';
 
-/** The keys of this type, besides those that other types have, too. */
-const OWN_KEYS = ['creds', 'queue'] as const;
-type OwnKeys = { [K in (typeof OWN_KEYS)[number]]?: string };
+const CREDS = { creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }) };
+
+/** The keys of this type alone. */
+export const OWN_KEYS = {
+  source: {
+    ...CREDS,
+    queue: text({ value: 'GROUP', help: 'queue group: one of its members gets each message' }),
+  },
+  sink: CREDS,
+};
+
+type OwnKeys = { creds?: string; queue?: string };
 
 /** A parsed address. Its text is for the user: password and token are hidden. */
 export interface NatsAddress extends AnyAddress {
@@ -44,38 +53,32 @@ interface Parts {
  */
 export function parseNats(given: string, rule: AddressRule, defaults: Keys = {}): NatsAddress {
   const parts = split(given);
-  const text = shown(parts);
-  const error = (why: string, advice = `write ${SYNTAX}`) => usage(rule.flag, text, why, advice);
+  const shownText = shown(parts);
+  const error = (why: string, advice = `write ${SYNTAX}`) => usage(rule.flag, shownText, why, advice);
   if (!parts.hosts) throw error('no host');
   const subject = decoded(parts.subject);
   if (subject === undefined)
     throw error('a % in the subject without two hexadecimal digits', 'write %25 for it');
   const wrong = subjectError(subject, true);
   if (wrong) throw error(wrong);
-  const { keys, own } = parseKeys(parts.pairs, text, rule);
+  const own = parseKeys<OwnKeys>(parts.pairs, shownText, rule);
   const login = loginOf(parts.userInfo);
   if (!login) throw error('user, password or token: a % without two hexadecimal digits', 'write %25 for it');
-  if (own.creds !== undefined && parts.userInfo !== undefined)
+  const { creds, queue } = own;
+  if (creds !== undefined && parts.userInfo !== undefined)
     throw error('creds and a user or token contradict each other', '');
-  if (own.queue !== undefined && subjectError(own.queue, false) !== undefined)
-    throw error(`${JSON.stringify(own.queue)} is not the name of a queue group`, '');
-  const frame = keys.frame ?? defaults.frame;
-  if (frame === 'mold')
+  if (queue !== undefined && subjectError(queue, false) !== undefined)
+    throw error(`${JSON.stringify(queue)} is not the name of a queue group`, '');
+  if ((own.frame ?? defaults.frame) === 'mold')
     throw error('frame=mold is for UDP', 'its packets pass a subject unchanged: leave it out here');
-  if (keys.frame !== undefined && rule.carries === 'datagrams')
-    throw error(`frame=${frame} cannot be used here`, 'datagrams pass as they are; leave it out');
-  const usable = Object.entries(defaults).filter(
-    ([key]) => rule.keys.includes(key as KeyName) && !(key === 'frame' && rule.carries === 'datagrams'),
-  );
   return {
-    text,
+    text: shownText,
     servers: parts.hosts.split(';').map((host) => parseServer(host, rule.flag)),
     tls: parts.scheme === TLS_SCHEME,
     subject,
-    login: own.creds === undefined ? login : { creds: own.creds },
-    queue: own.queue,
-    keys: { ...Object.fromEntries(usable), ...keys },
-    own: new Set(Object.keys(keys) as KeyName[]),
+    login: creds === undefined ? login : { creds },
+    queue,
+    ...withDefaults(own, shownText, rule, defaults),
   };
 }
 
@@ -120,28 +123,4 @@ function parseServer(host: string, flag: string): ServerAddress {
   const rule = { flag, keys: [], listens: false };
   const { zone, ...server } = parseAddress(hasPort ? host : `${host}:${DEFAULT_PORT}`, rule);
   return { host: zone === undefined ? server.host : `${server.host}%${zone}`, port: server.port };
-}
-
-function parseKeys(pairs: string[], text: string, { flag, keys: known }: AddressRule) {
-  const keys: Keys = {};
-  const own: OwnKeys = {};
-  for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    const name = at < 0 ? pair : pair.slice(0, at);
-    const value = at < 0 ? '' : pair.slice(at + 1);
-    if (isOwn(name)) {
-      if (value === '') throw usage(flag, text, `${name} needs a value`);
-      if (own[name] !== undefined) throw usage(flag, text, `${name} is given twice`);
-      own[name] = value;
-    } else if (known.includes(name as KeyName)) setKey(keys, name as KeyName, value);
-    else {
-      const advice = `known here: ${[...known, ...OWN_KEYS].join(', ')}`;
-      throw usage(flag, text, `unknown key ${JSON.stringify(name)}`, advice);
-    }
-  }
-  return { keys, own };
-}
-
-function isOwn(name: string): name is keyof OwnKeys {
-  return (OWN_KEYS as readonly string[]).includes(name);
 }

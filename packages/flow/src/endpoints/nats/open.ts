@@ -17,6 +17,7 @@ interface Values {
 
 export const opener: Opener<NatsAddress> = {
   sharesSinks: true,
+  meets: () => true,
   feeds: (output, input) => isNats(input) && feeds(output.address, input.address),
   async openSources(program, { address }, { payload, values, unterminated = () => undefined }) {
     const { subject, queue } = address;

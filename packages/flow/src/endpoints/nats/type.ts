@@ -3,7 +3,7 @@ import { TLS_IDENTITY, TLS_TRUST } from 'mproxy-net/tls-flags';
 import type { EndpointType } from '../../endpoint.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
 import { CLIENT_BUFFER } from '../tcp/flags.js';
-import { type NatsAddress, parseNats, SYNTAX } from './address.js';
+import { type NatsAddress, OWN_KEYS, parseNats, SYNTAX } from './address.js';
 import * as events from './events.js';
 import { subjectError } from './subject.js';
 
@@ -16,10 +16,10 @@ export const nats: EndpointType<NatsAddress> = {
   schemes: ['nats', 'tls+nats'],
   syntax: SYNTAX,
   keys: { source: ['frame'], sink: ['frame'] },
+  ownKeys: OWN_KEYS,
   carries: 'datagrams',
   listens: [],
-  events,
-  reachesAll: true,
+  events: Object.values(events),
   flags: [
     { table: CLIENT_BUFFER, role: 'sink', unused: NO_SERVER },
     { table: LINGER, role: 'sink', unused: NO_LINGER },
@@ -27,11 +27,10 @@ export const nats: EndpointType<NatsAddress> = {
     { table: TLS_TRUST, unused: NO_TLS },
     { table: TLS_IDENTITY, unused: NO_TLS },
   ],
-  check: (_values, roles, { text, subject, queue }) => {
+  check: (_values, roles, { text, subject }) => {
     if (!roles.includes('sink')) return;
     const wrong = subjectError(subject, false);
     if (wrong) throw usage('subject', text, wrong);
-    if (queue !== undefined && !roles.includes('source')) throw usage('queue', text, 'is for what receives');
   },
   parse: parseNats,
   load: async () => (await import('./open.js')).opener,

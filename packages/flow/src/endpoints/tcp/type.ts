@@ -25,8 +25,8 @@ export const tcp: EndpointType<Address> = {
   syntax: 'tcp://HOST:PORT, tls://HOST:PORT',
   keys: { source: ['frame', 'bind', 'tls'], sink: ['frame', 'bind', 'tls'] },
   carries: 'stream',
+  events: Object.values(events),
   listens: [],
-  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },
@@ -47,8 +47,8 @@ export const tcpListener: EndpointType<Address> = {
   syntax: 'tcp://HOST:PORT, tls://HOST:PORT',
   keys: { source: ['frame', 'tls'], sink: ['frame', 'tls'] },
   carries: 'stream',
+  events: Object.values(events),
   listens: ['source', 'sink'],
-  events,
   flags: [
     { table: PAYLOAD, role: 'source', unused: NO_STREAM },
     { table: FLUSH_AFTER, role: 'source', unused: NO_STREAM },

@@ -1,3 +1,4 @@
+import type { Frame } from 'mproxy-framing';
 import {
   type Address,
   type Answer,
@@ -7,9 +8,9 @@ import {
   routeInterface,
   scoped,
 } from 'mproxy-net';
-import type { Opener } from '../../endpoint.js';
+import type { PacketOpener } from '../../transport.js';
 import { feeds } from './loops.js';
-import { openUdpSink } from './sink.js';
+import { openSocketSink, openUdpSink, type UdpSink } from './sink.js';
 import { openUdpSources } from './source.js';
 
 /** Used where the MTU is unknown: Ethernet's 1500 bytes less the IPv6 and UDP headers. */
@@ -17,16 +18,29 @@ const DEFAULT_PAYLOAD = 1452;
 /** IP and UDP headers without options (RFC 791, RFC 8200, RFC 768). */
 const HEADERS = { 4: 28, 6: 48 };
 
-export const opener: Opener<Address> = {
+export const opener: PacketOpener<Address> = {
   resolve: async (address, role, signal) =>
     role === 'source' ? resolveAll(address, signal) : [await resolveFirst(address, signal)],
   feeds: (output, input) =>
     input.type.schemes.includes('udp') &&
     output.answers.some((out) => input.answers.some((into) => feeds(out, into))),
+  meets: ({ answers }) => answers[0]?.interface !== undefined,
   payload: ({ answers }) => payloadFor(answers[0]!),
-  openSinks: (program, targets, { frame }) =>
-    Promise.all(targets.map(({ address, answers }) => openUdpSink(program, address, answers[0]!, frame))),
+  openSinks(program, targets, { frame, waits, payload, values }) {
+    const { frame: rule = 'lines' } = values as { frame?: Frame };
+    const relay = { frame: rule, payload, waits: waits ?? false };
+    return Promise.all(
+      targets.map(({ address, answers }) => openUdpSink(program, address, answers[0]!, frame, relay)),
+    );
+  },
   openSources: openUdpSources,
+  async openPacketSink(program, { address, answers }, { waits, onRequest }) {
+    const sink: UdpSink = await openSocketSink(program, address, answers[0]!, {
+      ...{ waits, cutAfter: false },
+      onMessage: (bytes, from) => onRequest(bytes, from, (reply, to) => sink.reply(reply, to)),
+    });
+    return sink;
+  },
 };
 
 async function payloadFor(answer: Answer): Promise<number> {

@@ -17,6 +17,7 @@ import {
 import { type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
+import { Splitter } from '../../stream/splitter.js';
 import { RESOLUTION_FAILED, SEND_BUFFER_LIMITED, SENDING } from './events.js';
 
 /** Default SO_SNDBUF, in bytes. */
@@ -26,12 +27,22 @@ const REQUEST_BUFFER = 2 * 1024 * 1024;
 /** How often a destination's name is resolved again, in milliseconds. */
 const RESOLVE_MS = 60_000;
 
+/** How datagrams are relayed. */
+export interface Relaying {
+  /** Whether it waits for room, as its source can; else it drops. */
+  waits: boolean;
+  /** Messages that are larger than a datagram are split by this frame's rule; of `octet-counted` they are refused (EMSGSIZE). */
+  frame: Frame;
+  /** Size to which their pieces are filled, in bytes. */
+  payload: number;
+}
+
 /** Sender options that depend on the kind of sink. */
 export type Sending = Pick<SenderOptions, 'waits' | 'cutAfter' | 'onMessage'>;
 
 /**
  * A UDP destination: unicast, broadcast or a group.
- * @param frame the framing of a stream, which waits for room; undefined: a relay, which drops instead
+ * @param frame the framing of a stream, which waits for room; undefined: a relay, which by default drops instead
  * @throws MPROXY_LISTEN when binding to `bind` fails
  */
 export async function openUdpSink(
@@ -39,9 +50,14 @@ export async function openUdpSink(
   address: Address,
   answer: Answer,
   frame?: Frame,
+  relay?: Relaying,
 ): Promise<UdpSink> {
-  const sending: Sending = { waits: frame !== undefined };
-  const cutAfter = frame === 'octet-counted' ? false : frame && delimiterOf(frame);
+  if (frame === undefined) {
+    const sending: Sending = { waits: relay?.waits ?? false, cutAfter: false };
+    return program.sink(await openSocketSink(program, address, answer, sending, relay));
+  }
+  const sending: Sending = { waits: true };
+  const cutAfter = frame === 'octet-counted' ? false : delimiterOf(frame);
   if (cutAfter !== undefined) sending.cutAfter = cutAfter;
   return program.sink(await openSocketSink(program, address, answer, sending));
 }
@@ -52,10 +68,11 @@ export async function openSocketSink(
   address: Address,
   answer: Answer,
   sending: Sending,
+  relay?: Relaying,
 ): Promise<UdpSink> {
   const sender = await openSender({ program, address, answer, sending, signal: program.stopping });
   announce(program, address, answer, sender);
-  return new UdpSink(program, address, answer, sender, sending);
+  return new UdpSink(program, address, answer, sender, sending, relay);
 }
 
 export class UdpSink implements Sink {
@@ -67,6 +84,7 @@ export class UdpSink implements Sink {
   #timer: NodeJS.Timeout | undefined;
   #resolving: Promise<void> | undefined;
   readonly #closing = new AbortController();
+  readonly #splitter: Splitter | undefined;
 
   constructor(
     private readonly program: Program,
@@ -74,7 +92,10 @@ export class UdpSink implements Sink {
     private answer: Answer,
     private sender: Sender,
     private readonly sending: Sending,
+    relay?: Relaying,
   ) {
+    if (relay && relay.frame !== 'octet-counted')
+      this.#splitter = new Splitter(relay.frame, relay.payload, (batch) => this.sender.send(batch));
     if (address.host === answer.ip) return;
     this.#timer = setInterval(() => this.lookUpAgain(), RESOLVE_MS);
     this.#timer.unref();
@@ -87,6 +108,7 @@ export class UdpSink implements Sink {
   get counts(): SinkCounts {
     const sum = copyOf(this.#past);
     for (const sender of [...this.#replaced.keys(), this.sender]) addCounts(sum, sender.counts);
+    if (this.#splitter?.split) sum.split = this.#splitter.split;
     return sum;
   }
 
@@ -115,7 +137,8 @@ export class UdpSink implements Sink {
   }
 
   write(batch: Batch): void {
-    if (batch.sizes) this.#writeOneByOne(batch);
+    if (batch.large && this.#splitter) this.#splitter.write(batch);
+    else if (batch.sizes) this.#writeOneByOne(batch);
     else this.sender.send(batch);
   }
 
