@@ -127,6 +127,7 @@ export const bus: Transport<BusAddress> = {
     source: { queue: text({ value: 'NAME', help: 'share the messages with others of this name' }) },
   },
   carries: 'datagrams',
+  ignoresOwn: true,
   listens: [],
   parse(typed, rule, defaults) {
     const [place = '', ...pairs] = typed.split(',');
