@@ -38,7 +38,7 @@ const openSession: NonNullable<Opener['openSinks']> = async (program, targets, c
   const { session, retain, repairRate, rate, linger } = values as MoldValues;
   const name = session ?? newSession();
   const sink = new MoldSink(program, {
-    ...{ retain, linger, payload, pace, waits },
+    ...{ retain, linger, payload, pace, waits, values },
     session: name,
     repairRate: repairRate ?? rate ?? REPAIR_RATE,
   });

@@ -1,5 +1,5 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
-import type { Batch } from 'mproxy-framing';
+import { type Batch, MAX_DATAGRAM } from 'mproxy-framing';
 import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
@@ -219,12 +219,13 @@ export class MoldSource implements Source, SessionOwner {
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
     try {
       checkPacket(bytes, offset, length);
-      return true;
+      // Other transports carry larger messages than UDP, but packets are no larger.
+      if (length <= MAX_DATAGRAM) return true;
     } catch (error) {
       if (!(error instanceof MoldError)) throw error;
-      this.#malformed++;
-      return false;
     }
+    this.#malformed++;
+    return false;
   }
 
   #end(session: Session): void {
