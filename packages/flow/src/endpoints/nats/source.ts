@@ -31,6 +31,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   /** The last payloads, if they are equally long. */
   readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
+  #attached: ServerConnection | undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
   /** Deliveries whose sinks have no room yet. */
@@ -74,6 +75,7 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onAttached(connection: ServerConnection): void {
     const { counts } = this;
+    this.#attached = connection;
     if (counts.connections.ever++ > 0) counts.reconnects++;
     counts.connections.now++;
     const gapMs = this.#endGap();
@@ -84,7 +86,7 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onDetached(): void {
     this.counts.connections.now--;
-    if (!this.#stopped) this.#lostAt = performance.now();
+    if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }
 
   onLeaving(): void {}
