@@ -15,7 +15,7 @@ const IDENTITY = {
   creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }),
   cert: text({
     value: 'FILE',
-    help: 'client certificate to present; default --tls-cert, unless that is for listeners',
+    help: 'client certificate; default --tls-cert, unless that is for listeners',
   }),
   key: text({ value: 'FILE', help: 'its private key' }),
 };
