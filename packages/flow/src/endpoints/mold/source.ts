@@ -131,7 +131,7 @@ export class MoldSource implements Source, SessionOwner {
   }
 
   /** The hot path: all packets except retransmissions. */
-  #onBatch(batch: Batch): undefined {
+  #onBatch(batch: Batch): Promise<void> | undefined {
     const now = this.#clock.now();
     for (let i = 0; i < batch.count; i++) {
       const from = batch.from[i];
@@ -141,7 +141,11 @@ export class MoldSource implements Source, SessionOwner {
       for (let at = batch.offset[i]!; at < end; at += step)
         this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
-    this.#askAndPass(now);
+    this.#repairClient.ask(now);
+    // A connection can wait for sinks that have no room.
+    if (!this.packets.local) return this.#messages.pass();
+    this.#messages.passSoon();
+    return undefined;
   }
 
   #askAndPass(now: number): void {
