@@ -128,6 +128,7 @@ export const bus: Transport<BusAddress> = {
   },
   carries: 'datagrams',
   ignoresOwn: true,
+  waits: true,
   listens: [],
   parse(typed, rule, defaults) {
     const [place = '', ...pairs] = typed.split(',');

@@ -27,7 +27,7 @@ export function openerOver<A extends AnyAddress>(transport: PacketOpener<A>): Op
       const receiving = { fromStart, requestAddr, repairTimeout, once };
       const sessions = program.shared('sessions', () => new Sessions(program, receiving));
       const sources = await transport.openSources(program, target, context);
-      return sources.map((source) => sessions.source(source));
+      return sources.map((source) => sessions.source(source, target.type.waits === true));
     },
   };
 }

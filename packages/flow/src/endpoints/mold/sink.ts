@@ -208,6 +208,8 @@ export class MoldSink implements Sink {
 
   async #linger(end: Buffer): Promise<void> {
     const clock = new RunningClock(10 * END_MS);
+    // Where receivers do not know the sender's address, none requests anything.
+    const quietMs = this.#sinks.some(({ replies }) => replies) ? this.options.linger : 0;
     let now = clock.now();
     let quietSince = now;
     let { askedAt } = this.#repairServer;
@@ -221,7 +223,7 @@ export class MoldSink implements Sink {
       now = clock.now();
       if (askedAt !== this.#repairServer.askedAt) quietSince = now;
       askedAt = this.#repairServer.askedAt;
-    } while (now < deadline && (now - quietSince < this.options.linger || this.#repairServer.busy));
+    } while (now < deadline && (now - quietSince < quietMs || this.#repairServer.busy));
   }
 
   #add(offset: number, length: number): void {

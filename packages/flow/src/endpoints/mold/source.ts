@@ -45,6 +45,8 @@ export class MoldSource implements Source, SessionOwner {
     private readonly packets: PacketSource,
     private readonly options: MoldReceiving,
     private readonly events: SharedSessions,
+    /** Whether the source of the packets waits for sinks that have no room. */
+    private readonly waits: boolean,
   ) {
     this.#notices = new NoticeLimit(`receiving: ${this.name}`, program);
     const { name } = this;
@@ -142,8 +144,7 @@ export class MoldSource implements Source, SessionOwner {
         this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
     this.#repairClient.ask(now);
-    // A connection can wait for sinks that have no room.
-    if (!this.packets.local) return this.#messages.pass();
+    if (this.waits) return this.#messages.pass();
     this.#messages.passSoon();
     return undefined;
   }
