@@ -103,10 +103,14 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  for (const { table, type, role, unused } of sets) {
+  for (const { table, type, role } of sets) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
-    const [why, advice = adviceFor(groups, type, role)] = unused;
-    if (given !== undefined) throw usage(given, 'given', why, advice);
+    if (given === undefined) continue;
+    const reasons = sets.filter((set) => set.table === table).map(({ unused }) => unused);
+    const whys = new Set(reasons.map(([why]) => why));
+    const advices = new Set(reasons.flatMap(([, advice]) => advice ?? []));
+    const advice = advices.size > 0 ? [...advices].join(', or ') : adviceFor(groups, type, role);
+    throw usage(given, 'given', [...whys].join(', '), advice);
   }
 }
 
