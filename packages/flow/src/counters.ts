@@ -63,10 +63,6 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
       reason: 'messages of that time may be lost',
     },
   },
-  split: {
-    help: 'Messages larger than a datagram, which were split by the frame.',
-    stats: ifAny('split message(s)'),
-  },
   kernelDropped: {
     help: 'Datagrams dropped by the kernel because the receive buffer was full.',
     stats: ifAny('kernel drop(s)'),

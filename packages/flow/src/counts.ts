@@ -20,8 +20,6 @@ export interface SourceCounts {
   connections?: { now: number; ever: number };
   /** Milliseconds in which messages were not received, as the connection was gone. */
   interruptedMs?: number;
-  /** Messages larger than a datagram, which were split by the frame. */
-  split?: number;
   /** Refused by `--allow`: datagrams. TCP: connections, also by `--max-senders` or without descriptors. */
   refused: number;
   /** Senders disconnected after the sender timeout. */

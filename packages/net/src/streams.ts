@@ -126,7 +126,7 @@ export interface TlsFacts {
 
 /** Takes what a connection reports. */
 export interface ConnectionHandler {
-  /** Received bytes. They are borrowed: what is used after the call must be copied. */
+  /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */
   onData(bytes: Buffer): void;
   /**
    * The peer has sent everything: FIN, with TLS close_notify (the node engine cannot tell if that is missing). Sending goes on.

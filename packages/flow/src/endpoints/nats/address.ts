@@ -11,18 +11,25 @@ const TLS_SCHEME = 'tls+nats';
 
 export const SYNTAX = 'nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][;HOST[:PORT]...]/SUBJECT';
 
-const CREDS = { creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }) };
+const IDENTITY = {
+  creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }),
+  cert: text({
+    value: 'FILE',
+    help: 'client certificate; default --tls-cert, unless that is for listeners',
+  }),
+  key: text({ value: 'FILE', help: 'its private key' }),
+};
 
 /** The keys of this type alone. */
 export const OWN_KEYS = {
   source: {
-    ...CREDS,
+    ...IDENTITY,
     queue: text({ value: 'GROUP', help: 'queue group: one of its members gets each message' }),
   },
-  sink: CREDS,
+  sink: IDENTITY,
 };
 
-type OwnKeys = { creds?: string; queue?: string };
+type OwnKeys = { creds?: string; cert?: string; key?: string; queue?: string };
 
 /** A parsed address. Its text is for the user: password and token are hidden. */
 export interface NatsAddress extends AnyAddress {
@@ -32,6 +39,8 @@ export interface NatsAddress extends AnyAddress {
   tls: boolean;
   subject: string;
   login: Login;
+  /** Files of the client certificate and its key; undefined: those of the flags for connections, if any. */
+  certificate: { cert: string; key: string } | undefined;
   /** A queue group: one of its members gets each message. */
   queue: string | undefined;
 }
@@ -64,19 +73,19 @@ export function parseNats(given: string, rule: AddressRule, defaults: Keys = {})
   const own = parseKeys<OwnKeys>(parts.pairs, shownText, rule);
   const login = loginOf(parts.userInfo);
   if (!login) throw error('user, password or token: a % without two hexadecimal digits', 'write %25 for it');
-  const { creds, queue } = own;
+  const { creds, cert, key, queue } = own;
   if (creds !== undefined && parts.userInfo !== undefined)
     throw error('creds and a user or token contradict each other', '');
   if (queue !== undefined && subjectError(queue, false) !== undefined)
     throw error(`${JSON.stringify(queue)} is not the name of a queue group`, '');
-  if ((own.frame ?? defaults.frame) === 'mold')
-    throw error('frame=mold is for UDP', 'its packets pass a subject unchanged: leave it out here');
+  if ((cert === undefined) !== (key === undefined)) throw error('cert and key go together', '');
   return {
     text: shownText,
     servers: parts.hosts.split(';').map((host) => parseServer(host, rule.flag)),
     tls: parts.scheme === TLS_SCHEME,
     subject,
     login: creds === undefined ? login : { creds },
+    certificate: cert === undefined || key === undefined ? undefined : { cert, key },
     queue,
     ...withDefaults(own, shownText, rule, defaults),
   };

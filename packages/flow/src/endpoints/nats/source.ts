@@ -1,10 +1,10 @@
 import { failure } from 'mproxy-base';
-import { Batch, createCutter, type Frame } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
-import type { Source } from '../../source.js';
+import type { PacketSource } from '../../transport.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import type { Message } from './protocol.js';
@@ -16,17 +16,13 @@ const EMPTY: Buffer = Buffer.alloc(0);
 export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
-  /** How a message that is larger than any datagram is split. */
-  frame: Frame;
-  /** Size to which its pieces are filled, in bytes. */
-  payload: number;
   /** Called every second while messages arrive that lack a final newline. */
   unterminated: () => void;
 }
 
 /** A subscription: each message is a datagram. */
-export class NatsSource implements Source, ClientHandler {
-  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0, split: 0 };
+export class NatsSource implements PacketSource, ClientHandler {
+  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 };
   readonly #client: Client;
   readonly #batch = new Batch();
   /** The bytes that a burst lies in, and where its payloads end: they are moved together, as sinks take them cheapest. */
@@ -35,6 +31,7 @@ export class NatsSource implements Source, ClientHandler {
   /** The last payloads, if they are equally long. */
   readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
+  #attached: ServerConnection | undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
   /** Deliveries whose sinks have no room yet. */
@@ -78,6 +75,7 @@ export class NatsSource implements Source, ClientHandler {
 
   onAttached(connection: ServerConnection): void {
     const { counts } = this;
+    this.#attached = connection;
     if (counts.connections.ever++ > 0) counts.reconnects++;
     counts.connections.now++;
     const gapMs = this.#endGap();
@@ -88,7 +86,7 @@ export class NatsSource implements Source, ClientHandler {
 
   onDetached(): void {
     this.counts.connections.now--;
-    if (!this.#stopped) this.#lostAt = performance.now();
+    if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }
 
   onLeaving(): void {}
@@ -115,10 +113,6 @@ export class NatsSource implements Source, ClientHandler {
   #take(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
-    if (length > MAX_DATAGRAM) {
-      this.#split(message.payload);
-      return;
-    }
     if (bytes !== this.#slab) {
       this.onBurstEnd();
       this.#slab = bytes;
@@ -144,24 +138,13 @@ export class NatsSource implements Source, ClientHandler {
     const batch = this.#batch;
     for (let done = 0; done < count; ) {
       if (batch.full || (batch.count > 0 && batch.slab !== slab)) this.#pass();
-      if (batch.count === 0) batch.reset(slab);
+      if (batch.count === 0) {
+        batch.reset(slab);
+        batch.large = false;
+      }
+      batch.large ||= length > MAX_DATAGRAM;
       done += batch.addRun(offset + done * length, length, count - done);
     }
-  }
-
-  #split(payload: Buffer): void {
-    const { frame, payload: size } = this.options;
-    // Its messages have no delimiter, and a part of one is of no use.
-    if (frame === 'octet-counted') {
-      this.counts.discarded++;
-      return;
-    }
-    this.counts.split++;
-    this.onBurstEnd();
-    const cutter = createCutter(frame, size, (...datagrams) => this.#add(...datagrams));
-    cutter.push(payload);
-    cutter.finish();
-    this.onBurstEnd();
   }
 
   #pass(): void {

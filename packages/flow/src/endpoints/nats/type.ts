@@ -1,6 +1,6 @@
 import { usage } from 'mproxy-base';
 import { TLS_IDENTITY, TLS_TRUST } from 'mproxy-net/tls-flags';
-import type { EndpointType } from '../../endpoint.js';
+import type { Transport } from '../../transport.js';
 import { LINGER, NO_LINGER } from '../mold/flags.js';
 import { CLIENT_BUFFER } from '../tcp/flags.js';
 import { type NatsAddress, OWN_KEYS, parseNats, SYNTAX } from './address.js';
@@ -11,7 +11,7 @@ const NO_SERVER = ['no connection is sent to'] as const;
 const NO_TLS = ['no address is tls+nats://', 'write tls+nats://HOST/SUBJECT'] as const;
 
 /** Subjects of NATS servers: a message is a datagram. */
-export const nats: EndpointType<NatsAddress> = {
+export const nats: Transport<NatsAddress> = {
   name: 'nats',
   schemes: ['nats', 'tls+nats'],
   syntax: SYNTAX,
