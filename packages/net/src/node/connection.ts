@@ -11,6 +11,16 @@ export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
 export type Secure = (raw: Socket, tls: TlsClient, options: SecureOptions) => Promise<Connection>;
 type SecureOptions = Pick<ConnectOptions, 'timeout' | 'signal'>;
 
+/** The buffer that a socket receives into (node:net, `onread`), instead of a new one for each read. */
+export class ReceiveBuffer {
+  readonly buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  take: (bytes: Buffer) => void = () => undefined;
+  readonly callback = (length: number): boolean => {
+    this.take(this.buffer.subarray(0, length));
+    return true;
+  };
+}
+
 /** A connection on a socket of node:net, which may be secured by one of node:tls. */
 export class NodeConnection implements Connection {
   readonly peer: SocketAddress | undefined;
@@ -24,15 +34,18 @@ export class NodeConnection implements Connection {
   #uncalled = 0;
   #drainDue = false;
   #lingers = false;
+  #paused = false;
 
   /**
    * @param raw the socket of the kernel
    * @param stream the same, or the TLS socket on it, with the handshake finished
+   * @param receiveBuffer what the stream receives into, if it has one; it is paused then
    */
   constructor(
     private readonly raw: Socket,
     private readonly stream: Socket,
     private readonly engine: { unacknowledged: Unacknowledged; secure: Secure },
+    private readonly receiveBuffer?: ReceiveBuffer,
   ) {
     this.peer = addressOf(raw.remoteAddress, raw.remotePort);
     this.local = addressOf(raw.localAddress, raw.localPort);
@@ -47,7 +60,8 @@ export class NodeConnection implements Connection {
     this.#handler = handler;
     if (this.#closed) setImmediate(() => handler.onClose(this.#error));
     this.stream.on('end', this.#ended);
-    this.stream.on('data', this.#read);
+    if (this.receiveBuffer) this.receiveBuffer.take = this.#read;
+    else this.stream.on('data', this.#read);
     // A socket is accepted paused.
     this.stream.resume();
   }
@@ -57,15 +71,20 @@ export class NodeConnection implements Connection {
     const { stream } = this;
     stream.pause();
     stream.off('data', this.#read);
+    if (this.receiveBuffer) this.receiveBuffer.take = () => undefined;
     stream.off('end', this.#ended);
     return this.engine.secure(stream, tls, options);
   }
 
   pause(): void {
+    this.#paused = true;
     this.stream.pause();
+    // A resume of the same turn of the event loop begins to read after it (Node: resume_).
+    if (this.receiveBuffer) process.nextTick(() => this.#paused && this.stream.pause());
   }
 
   resume(): void {
+    this.#paused = false;
     this.stream.resume();
   }
 
@@ -96,7 +115,7 @@ export class NodeConnection implements Connection {
   linger(limit: number): void {
     this.#lingers = true;
     this.stream.end();
-    this.stream.resume();
+    this.resume();
     const timer = setTimeout(() => this.stream.destroy(), limit);
     this.stream.once('close', () => clearTimeout(timer));
   }

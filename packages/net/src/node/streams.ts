@@ -1,7 +1,7 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Connection, ConnectOptions, Streams, TlsClient } from '../streams.js';
-import { NodeConnection, type Unacknowledged } from './connection.js';
+import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
 import { NodeStreamListener } from './stream-listener.js';
 import { clientContext } from './tls-contexts.js';
 
@@ -24,14 +24,17 @@ export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
   return {
     listen: (options) => new NodeStreamListener(options, connection).open(),
     async connect({ to, bind, keepAlive = KEEPALIVE_MS, tls, ...options }) {
+      const receiveBuffer = tls ? undefined : new ReceiveBuffer();
       const raw = connectSocket({
         ...('path' in to ? to : { host: to.address, port: to.port }),
         ...(bind && { localAddress: bind.address, localPort: bind.port }),
         ...{ allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: keepAlive, noDelay: true },
+        ...(receiveBuffer && { onread: receiveBuffer }),
       });
       if (tls) return secure(raw, tls, options);
+      raw.pause();
       await ready(raw, raw, options);
-      return connection(raw, raw);
+      return new NodeConnection(raw, raw, engine, receiveBuffer);
     },
   };
 }
