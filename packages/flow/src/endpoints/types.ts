@@ -2,7 +2,7 @@ import type { EndpointType } from '../endpoint.js';
 import type { Transport } from '../transport.js';
 import { file } from './file/type.js';
 import { moldOver } from './mold/type.js';
-import { nats } from './nats/type.js';
+import { nats, natsStream } from './nats/type.js';
 import { tcp, tcpListener } from './tcp/type.js';
 import { udp } from './udp/type.js';
 
@@ -12,6 +12,7 @@ const TRANSPORTS: readonly Transport[] = [udp];
 /** Where datagrams come from and go to. Of two types with one scheme the first is asked first. */
 export const DATAGRAMS: EndpointType[] = [
   ...TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]),
+  natsStream,
   nats,
 ];
 
