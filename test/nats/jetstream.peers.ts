@@ -151,4 +151,3 @@ t.test('a peer removes a stream while it is used: reported, and resumed', { skip
   await until('the second line', () => String(ours.stdout) === 'one\ntwo\n', 60_000);
   t.match(ours.stderr, /stream S is another one, or lost its end: going on at its message/);
 });
-
