@@ -1,5 +1,6 @@
 import { callApi, type Fields, JetError, type StreamInfo } from './jet-api.js';
 import type { Requests } from './requests.js';
+import { matches } from './subject.js';
 
 const SECOND_NS = 1e9;
 /** A consumer of our own, without a request for this long, is removed by the server. */
@@ -50,34 +51,37 @@ export async function createOrdered(
   return { name: answer.text('name'), acknowledges: false, maxPending: 0 };
 }
 
+/** Which durable consumer is wanted. */
+export interface DurableUse {
+  stream: string;
+  subject: string;
+  durable: string;
+  /** Where a new one begins. */
+  first: number;
+  info: StreamInfo;
+}
+
 /**
- * Finds a durable consumer, or creates it, to begin with the sequence number.
+ * Finds a durable consumer, or creates it.
  * @throws JetError: there is one that messages cannot be requested from, or for another subject; as `callApi`
  */
-export async function openDurable(
-  requests: Requests,
-  stream: string,
-  subject: string,
-  name: string,
-  first: number,
-): Promise<Durable> {
-  const found = await callApi(requests, `CONSUMER.INFO.${stream}.${name}`).catch((error) => {
+export async function openDurable(requests: Requests, use: DurableUse): Promise<Durable> {
+  const { stream, subject, durable, first } = use;
+  const found = await callApi(requests, `CONSUMER.INFO.${stream}.${durable}`).catch((error) => {
     if (error instanceof JetError && error.message.endsWith(CONSUMER_NOT_FOUND)) return undefined;
     throw error;
   });
-  if (found) return checked(found, subject, name);
+  if (found) return checked(found, use);
   const config = {
     ...from(first, subject),
-    durable_name: name,
+    durable_name: durable,
     ack_policy: 'explicit',
     ack_wait: ACK_WAIT_NS,
     max_ack_pending: MAX_ACK_PENDING,
   };
-  const created = await callApi(requests, `CONSUMER.DURABLE.CREATE.${stream}.${name}`, {
-    stream_name: stream,
-    config,
-  });
-  return { ...checked(created, subject, name), isNew: true };
+  const body = { stream_name: stream, config };
+  const created = await callApi(requests, `CONSUMER.DURABLE.CREATE.${stream}.${durable}`, body);
+  return { ...checked(created, use), isNew: true };
 }
 
 function from(first: number, subject: string) {
@@ -89,20 +93,22 @@ function from(first: number, subject: string) {
   };
 }
 
-function checked(info: Fields, subject: string, name: string): Durable {
-  const config = info.object('config');
+function checked(answer: Fields, { subject, durable: name, info }: DurableUse): Durable {
+  const config = answer.object('config');
   const wrong = (why: string) => new JetError(`the durable consumer ${name} ${why}; give another name`, true);
-  const filter = config.text('filter_subject') || '>';
+  const filter = config.text('filter_subject');
+  const readsAll = filter === '' && info.subjects.every((one) => matches(subject, one));
   if (config.has('deliver_subject')) throw wrong('is a push consumer, and a pull consumer is needed');
   if (config.text('ack_policy') !== 'explicit') throw wrong('has not the policy of explicit acknowledgement');
-  if (filter !== subject) throw wrong(`reads the subject ${filter}`);
+  if (filter !== subject && !readsAll) throw wrong(`reads ${filter || 'all subjects of the stream'}`);
   return {
     name,
     acknowledges: true,
-    maxPending: config.count('max_ack_pending'),
+    // -1: no limit.
+    maxPending: config.count('max_ack_pending') || MAX_ACK_PENDING,
     isNew: false,
-    floor: info.object('ack_floor').count('stream_seq'),
-    pending: info.count('num_ack_pending'),
+    floor: answer.object('ack_floor').count('stream_seq'),
+    pending: answer.count('num_ack_pending'),
     waitMs: config.count('ack_wait') / 1e6 + ACK_SLACK_MS,
   };
 }

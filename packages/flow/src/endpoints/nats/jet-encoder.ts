@@ -26,7 +26,7 @@ export class JetEncoder {
   readonly headers: number;
 
   constructor(subject: string, stream: string) {
-    const sender = randomBytes(12).toString('hex');
+    const sender = randomBytes(9).toString('base64url');
     this.inbox = `_INBOX.${sender}.`;
     const headers = `NATS/1.0\r\nNats-Expected-Stream: ${stream}\r\nNats-Msg-Id: ${sender}-${NO_NUMBER}\r\n\r\n`;
     this.headers = headers.length;

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Backoff } from 'mproxy-net';
+import { Progress } from '../../stream/progress.js';
 import type { Client } from './client.js';
 import {
   CONSUMER_CREATED,
@@ -58,6 +59,7 @@ export class JetReader {
   readonly #recent = new Set<number>();
   /** Reply subjects of messages that no acknowledgement was sent for. */
   #unacknowledged: string[] = [];
+  readonly #progress = new Progress();
   #stopped = false;
 
   constructor(
@@ -87,6 +89,7 @@ export class JetReader {
     const acks = this.#unacknowledged.map((reply) => `PUB ${reply} 4\r\n+ACK\r\n`).join('');
     this.#unacknowledged = [];
     connection.connection.write([Buffer.from(acks)]);
+    this.#progress.advance();
   }
 
   /** Requests nothing more, and acknowledges what the sinks take. */
@@ -95,12 +98,12 @@ export class JetReader {
     clearInterval(this.#timer);
     this.#endPull();
     const { connection } = this.client;
-    if (connection) await Promise.race([this.#settle(connection), wait(END_MS, undefined, { ref: false })]);
+    if (connection) await Promise.race([this.#settle(connection), wait(END_MS)]);
     this.client.close();
   }
 
   async #settle(connection: ServerConnection): Promise<void> {
-    while (this.#unacknowledged.length > 0) await wait(1);
+    await this.#progress.until(() => this.#unacknowledged.length === 0);
     await connection.ping();
   }
 
@@ -140,10 +143,15 @@ export class JetReader {
   }
 
   async #openDurable(name: string, info: StreamInfo): Promise<void> {
-    const { stream, subject, name: address } = this.options;
+    const { stream, name: address } = this.options;
     const { notices } = this.client;
     const isFirst = !this.#consumer;
-    const durable = await openDurable(this.#requests, stream, subject, name, this.#next!);
+    const durable = await openDurable(this.#requests, {
+      ...this.options,
+      durable: name,
+      info,
+      first: this.#next!,
+    });
     this.#consumer = durable;
     const { floor, pending, waitMs, isNew } = durable;
     if (isNew) notices.emit(CONSUMER_CREATED, { address, stream, durable: name });
