@@ -82,7 +82,7 @@ t.test('a message larger than a block', async (t) => {
 });
 
 t.test('acknowledgements', async (t) => {
-  const acks = new AckReader('S');
+  const acks = new AckReader('S', 'in.');
   const read = (payload: string, headers = '') => acks.read(message('in.box 1', payload, headers));
   t.equal(read('{"stream":"S", "seq":12}'), 'stored');
   t.equal(read('{"stream":"S", "seq":12,"duplicate": true}'), 'duplicate');
@@ -95,6 +95,8 @@ t.test('acknowledgements', async (t) => {
   t.match(read('', 'NATS/1.0 503\r\n\r\n'), { later: 'no stream takes the subject' });
   t.match(read('{"stream":'), { later: /not a JSON object/ });
   t.match(read('[]'), { never: /took it/ });
+  const number = (subject: string) => acks.number(message(`${subject} 1`, ''));
+  t.strictSame([number('in.0017'), number('in.x')], [17, Number.NaN]);
 });
 
 t.test('numbers of a delivery, from servers of both forms', async (t) => {

@@ -13,7 +13,11 @@ export class AckReader {
   /** How the most frequent answer begins (nats-server, PubAck); the sequence number and a brace follow. */
   readonly #usual: Buffer;
 
-  constructor(private readonly stream: string) {
+  /** @param inbox the reply subjects, up to the numbers of the messages */
+  constructor(
+    private readonly stream: string,
+    private readonly inbox: string,
+  ) {
     this.#usual = Buffer.from(`{"stream":"${stream}", "seq":`);
   }
 
@@ -26,6 +30,16 @@ export class AckReader {
       };
     }
     return this.#isUsual(message) ? 'stored' : this.#parse(String(message.payload));
+  }
+
+  /** The number of the message that an answer is for; NaN: none. */
+  number({ bytes, subjectStart, subjectEnd }: Message): number {
+    let number = 0;
+    for (let i = subjectStart + this.inbox.length; i < subjectEnd; i++) {
+      const digit = bytes[i]! - ZERO;
+      number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
+    }
+    return number;
   }
 
   #isUsual({ bytes, offset, length }: Message): boolean {

@@ -1,5 +1,5 @@
 import { showMemory } from 'mproxy-base';
-import { type Batch, delimiterOf, type Frame } from 'mproxy-framing';
+import type { Batch, Frame } from 'mproxy-framing';
 import { Backoff } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
@@ -13,6 +13,7 @@ import { JetError } from './jet-api.js';
 import { JetEncoder } from './jet-encoder.js';
 import { JetStream } from './jet-stream.js';
 import { JetWindow } from './jet-window.js';
+import { eachPiece } from './pieces.js';
 import type { Message } from './protocol.js';
 import { Requests } from './requests.js';
 import type { ServerConnection } from './server-connection.js';
@@ -21,7 +22,6 @@ import { ServerError } from './server-error.js';
 /** How long acknowledgements may be missing before messages are sent again, and how often that is looked at, in milliseconds. */
 const LATE_MS = 5000;
 const CHECK_MS = 1000;
-const DIGIT_ZERO = 0x30;
 /** Default of `max_payload` of servers, in bytes; used until a server was connected to. */
 const MAX_PAYLOAD = 1024 * 1024;
 
@@ -73,7 +73,7 @@ export class JetSink implements Sink, ClientHandler {
     const { subject, stream, window, name } = options;
     this.#encoder = new JetEncoder(subject, stream);
     this.#window = new JetWindow(this.#encoder, window);
-    this.#acks = new AckReader(stream);
+    this.#acks = new AckReader(stream, this.#encoder.inbox);
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     const requests = new Requests(this.#client);
     this.#stream = new JetStream(this.#client, requests, { stream, subject, name, action: 'sending' });
@@ -154,8 +154,7 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   onDenied(): void {
-    const { errors } = this.counts;
-    errors.EACCES = (errors.EACCES ?? 0) + 1;
+    this.#addError('EACCES');
   }
 
   onDrain(): void {
@@ -191,20 +190,14 @@ export class JetSink implements Sink, ClientHandler {
   #publish(slab: Buffer, offset: number, length: number): void {
     const { frame } = this.options;
     const largest = this.#maxPayload - this.#encoder.headers;
+    const add = (at: number, size: number) => this.#add(slab, at, size);
     if (length <= largest) this.#add(slab, offset, length);
-    else if (frame === undefined || frame === 'octet-counted') {
-      const { errors } = this.counts;
-      errors.EMSGSIZE = (errors.EMSGSIZE ?? 0) + 1;
-    } else {
-      const delimiter = delimiterOf(frame);
-      for (let at = offset; at < offset + length; ) {
-        const most = Math.min(at + largest, offset + length);
-        const last = delimiter === undefined ? -1 : slab.lastIndexOf(delimiter, most - 1);
-        const next = last >= at ? last + 1 : most;
-        this.#add(slab, at, next - at);
-        at = next;
-      }
-    }
+    else if (!eachPiece(slab, offset, offset + length, { frame, largest }, add)) this.#addError('EMSGSIZE');
+  }
+
+  #addError(name: string): void {
+    const { errors } = this.counts;
+    errors[name] = (errors[name] ?? 0) + 1;
   }
 
   #add(slab: Buffer, offset: number, length: number): void {
@@ -238,7 +231,7 @@ export class JetSink implements Sink, ClientHandler {
       this.#hold(answer.later);
       return;
     }
-    if (!this.#window.done(this.#numberOf(message))) return;
+    if (!this.#window.done(this.#acks.number(message))) return;
     if (typeof answer === 'object') {
       counts.refusedMessages++;
       const event = { address: this.name, reason: answer.never };
@@ -248,13 +241,6 @@ export class JetSink implements Sink, ClientHandler {
     this.#backoff.delivered();
     counts.acknowledged++;
     if (answer === 'duplicate') counts.duplicates++;
-  }
-
-  #numberOf({ bytes, subjectStart, subjectEnd }: Message): number {
-    let number = 0;
-    for (let i = subjectStart + this.#encoder.inbox.length; i < subjectEnd; i++)
-      number = number * 10 + bytes[i]! - DIGIT_ZERO;
-    return number;
   }
 
   /** The stream cannot take messages now: after a delay all that it did not acknowledge are sent again, in order. */
