@@ -53,7 +53,7 @@ export class JetReader {
   #next: number | undefined;
   /** What the stream had when it was first seen: gaps up to this message are older than we are. */
   #old = 0;
-  /** How many messages the consumer has sent. */
+  /** The number of the last message, among all that the consumer sent. */
   #number = 0;
   /** The last messages, of those that a consumer may send again. */
   readonly #recent = new Set<number>();
@@ -139,7 +139,7 @@ export class JetReader {
       this.#recent.clear();
       const { name: address, stream } = this.options;
       this.client.notices.emit(STREAM_REPLACED, { address, stream, next: this.#next });
-    } else this.#lose(removedAfter(this.#next! - 1, info));
+    } else if (this.options.durable === undefined) this.#lose(removedAfter(this.#next! - 1, info));
   }
 
   async #openDurable(name: string, info: StreamInfo): Promise<void> {
@@ -158,9 +158,10 @@ export class JetReader {
     else if (isFirst) {
       this.#next = floor + 1;
       this.#old = floor;
-      this.#lose(removedAfter(floor, info));
       if (pending > 0) notices.emit(CONSUMER_RESUMED, { address, stream, floor, pending, waitMs });
     }
+    // Others may share the consumer: what is acknowledged was received.
+    this.#lose(removedAfter(Math.max(floor, this.#next! - 1), info));
     // Until then the server would send newer messages before them.
     if (pending > 0) await wait(waitMs, undefined, { ref: false });
   }
@@ -169,7 +170,9 @@ export class JetReader {
     if (!this.#pull || !this.#delivery.read(message)) return;
     const { sequence, number } = this.#delivery;
     const { acknowledges } = this.#consumer!;
-    if (!acknowledges && number !== ++this.#number) {
+    const isNext = number === this.#number + 1;
+    this.#number = number;
+    if (!acknowledges && !isNext) {
       onEnd('messages of the consumer are missing');
       return;
     }
@@ -178,7 +181,8 @@ export class JetReader {
       this.handler.counts.duplicates++;
       return;
     }
-    if (this.#hasAll && sequence > this.#next!) this.#lose({ first: this.#next!, last: sequence - 1 });
+    if (isNext && this.#hasAll && sequence > this.#next!)
+      this.#lose({ first: this.#next!, last: sequence - 1 });
     this.#next = Math.max(this.#next!, sequence + 1);
     this.#backoff.delivered();
     this.handler.onMessage(message);
