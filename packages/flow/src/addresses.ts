@@ -103,7 +103,8 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  for (const { table, type, role, unused } of sets) {
+  // Of several types with one table the last is the most usual.
+  for (const { table, type, role, unused } of sets.toReversed()) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
     const [why, advice = adviceFor(groups, type, role)] = unused;
     if (given !== undefined) throw usage(given, 'given', why, advice);
