@@ -219,7 +219,7 @@ t.test('flags that no address uses are refused', async (t) => {
   for (const [args, error] of [
     [
       ['--server-addr', 'tcp://127.0.0.1:9', '--tls-ca', 'x'],
-      '--tls-ca: given: no address is tls+nats://, no address is tls://; write tls+nats://HOST/SUBJECT, or write tls://HOST:PORT',
+      '--tls-ca: given: no address is tls://; write tls://HOST:PORT',
     ],
     [
       ['--server-addr', '127.0.0.1:9', '--linger', '1s'],

@@ -78,6 +78,13 @@ export class NatsServer {
     this.#running.child.kill(signal);
   }
 
+  /** Stops all its threads, until SIGCONT. */
+  async hang(): Promise<void> {
+    this.signal('SIGSTOP');
+    const file = `/proc/${this.#running.child.pid}/stat`;
+    await until('it is stopped', () => /\) T /.test(readFileSync(file, 'utf8')));
+  }
+
   get ended(): boolean {
     return this.#running.ended;
   }

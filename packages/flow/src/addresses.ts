@@ -103,14 +103,11 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  for (const { table, type, role } of sets) {
+  // Of several types with one table the last is the most usual.
+  for (const { table, type, role, unused } of sets.toReversed()) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
-    if (given === undefined) continue;
-    const reasons = sets.filter((set) => set.table === table).map(({ unused }) => unused);
-    const whys = new Set(reasons.map(([why]) => why));
-    const advices = new Set(reasons.flatMap(([, advice]) => advice ?? []));
-    const advice = advices.size > 0 ? [...advices].join(', or ') : adviceFor(groups, type, role);
-    throw usage(given, 'given', [...whys].join(', '), advice);
+    const [why, advice = adviceFor(groups, type, role)] = unused;
+    if (given !== undefined) throw usage(given, 'given', why, advice);
   }
 }
 

@@ -63,6 +63,19 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
       reason: 'messages of that time may be lost',
     },
   },
+  duplicates: {
+    help: 'Messages that came more than once, and were delivered once.',
+    stats: ifAny('duplicate(s)'),
+  },
+  lost: {
+    help: 'Messages that were removed before they were received.',
+    stats: ifAny('message(s) lost'),
+    loss: {
+      order: 4,
+      lost: always('message(s) lost'),
+      reason: 'they were removed before they were received',
+    },
+  },
   kernelDropped: {
     help: 'Datagrams dropped by the kernel because the receive buffer was full.',
     stats: ifAny('kernel drop(s)'),
@@ -114,6 +127,17 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     help: 'Datagrams dropped because the sink or one of its clients did not take them.',
     stats: ifAny('dropped datagram(s)'),
     loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
+  },
+  acknowledged: { help: 'Messages that the destination acknowledged.', stats: ifAny('acknowledged') },
+  resent: { help: 'Messages that were sent again.', stats: ifAny('message(s) sent again') },
+  duplicates: {
+    help: 'Messages that the destination had already.',
+    stats: ifAny('duplicate(s)'),
+  },
+  refusedMessages: {
+    help: 'Messages that the destination refused.',
+    stats: ifAny('refused message(s)'),
+    loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
   errors: {
     help: 'Errors by name.',

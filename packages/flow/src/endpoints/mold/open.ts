@@ -3,12 +3,25 @@ import { type Rate, usage, type ValuesOf } from 'mproxy-base';
 import type { AnyAddress, Opener } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { PacketOpener } from '../../transport.js';
-import { type LINGER, MOLD_FLAG_NAMES, type MOLD_RECEIVE, type MOLD_SEND } from './flags.js';
+import {
+  type FROM_START,
+  type LINGER,
+  MOLD_FLAG_NAMES,
+  type MOLD_RECEIVE,
+  type MOLD_SEND,
+  type RETAIN,
+} from './flags.js';
 import { Sessions } from './sessions.js';
 import { MoldSink } from './sink.js';
 
 /** What the flags say; `once` and `rate` are those of the program. */
-export type MoldValues = ValuesOf<{ a: typeof MOLD_SEND; b: typeof LINGER; c: typeof MOLD_RECEIVE }> & {
+export type MoldValues = ValuesOf<{
+  a: typeof MOLD_SEND;
+  b: typeof LINGER;
+  c: typeof MOLD_RECEIVE;
+  d: typeof RETAIN;
+  e: typeof FROM_START;
+}> & {
   once?: boolean;
   rate?: Rate | undefined;
 };

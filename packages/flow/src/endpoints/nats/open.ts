@@ -5,6 +5,7 @@ import type { PacketOpener } from '../../transport.js';
 import { tlsClient } from '../tcp/open.js';
 import type { NatsAddress } from './address.js';
 import { readCredsFile } from './credentials.js';
+import { JetSink } from './jet-sink.js';
 import { isSame } from './servers.js';
 import { NatsSink, type NatsSinkOptions } from './sink.js';
 import { NatsSource } from './source.js';
@@ -14,6 +15,8 @@ import { matches } from './subject.js';
 interface Values {
   clientBuffer?: number;
   linger?: number;
+  retain?: number;
+  fromStart?: boolean;
 }
 
 export const opener: PacketOpener<NatsAddress> = {
@@ -21,10 +24,14 @@ export const opener: PacketOpener<NatsAddress> = {
   meets: () => true,
   feeds: (output, input) => isNats(input) && feeds(output.address, input.address),
   async openSources(program, { address }, { values, unterminated = () => undefined }) {
-    const { subject, queue } = address;
+    const { subject, queue, stream, durable } = address;
+    const { fromStart = false } = values as Values;
+    const reading = stream === undefined ? undefined : { stream, durable, fromStart };
     const checked = frameOf(address) === 'lines' ? unterminated : () => undefined;
-    const options = { ...clientOptions(program, address, values), subject, queue, unterminated: checked };
-    return [program.source(new NatsSource(program, options))];
+    const client = clientOptions(program, address, values);
+    return [
+      program.source(new NatsSource(program, { ...client, subject, queue, reading, unterminated: checked })),
+    ];
   },
   openSinks: async (program, targets, { frame, waits = false, values }) =>
     targets.map(({ address }) => program.sink(sinkTo(program, address, { frame, waits }, values))),
@@ -37,10 +44,12 @@ function sinkTo(
   address: NatsAddress,
   sending: Pick<NatsSinkOptions, 'frame' | 'waits'>,
   values: AnyValues,
-): NatsSink {
-  const { clientBuffer = 0, linger = 0 } = values as Values;
-  const options = { subject: address.subject, clientBuffer, linger, ...sending };
-  return new NatsSink(program, { ...clientOptions(program, address, values), ...options });
+): NatsSink | JetSink {
+  const { clientBuffer = 0, linger = 0, retain = 0 } = values as Values;
+  const { subject, stream, window } = address;
+  const options = { ...clientOptions(program, address, values), ...sending, subject, linger };
+  if (stream === undefined) return new NatsSink(program, { ...options, clientBuffer });
+  return new JetSink(program, { ...options, stream, window, retain });
 }
 
 function isNats(target: Target): target is Target<NatsAddress> {

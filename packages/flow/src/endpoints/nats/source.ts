@@ -7,6 +7,8 @@ import type { Program } from '../../program.js';
 import type { PacketSource } from '../../transport.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
+import { JetError } from './jet-api.js';
+import { JetReader, type JetReading } from './jet-reader.js';
 import type { Message } from './protocol.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
@@ -18,11 +20,16 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   queue: string | undefined;
   /** Called every second while messages arrive that lack a final newline. */
   unterminated: () => void;
+  /** A stream to read the subject from; undefined: what is published now. */
+  reading?: JetReading | undefined;
 }
 
 /** A subscription: each message is a datagram. */
 export class NatsSource implements PacketSource, ClientHandler {
-  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 };
+  readonly counts = {
+    ...{ ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 },
+    ...{ duplicates: 0, lost: 0 },
+  };
   readonly #client: Client;
   readonly #batch = new Batch();
   /** The bytes that a burst lies in, and where its payloads end: they are moved together, as sinks take them cheapest. */
@@ -38,6 +45,9 @@ export class NatsSource implements PacketSource, ClientHandler {
   #waiting = 0;
   #sawUnterminated = false;
   #stopped = false;
+  readonly #reader: JetReader | undefined;
+  /** Why the stream cannot be read. */
+  #failed: unknown;
 
   constructor(
     program: Program,
@@ -45,8 +55,9 @@ export class NatsSource implements PacketSource, ClientHandler {
   ) {
     this.#batch.lent = true;
     this.#client = new Client(program, { ...options, action: 'receiving' }, this);
-    const { subject, queue } = options;
-    this.#client.subscribe({ subject, queue, onMessage: (message) => this.#take(message) });
+    const { subject, queue, reading, name } = options;
+    if (reading) this.#reader = new JetReader(this.#client, { ...reading, subject, name }, this);
+    else this.#client.subscribe({ subject, queue, onMessage: (message) => this.onMessage(message) });
   }
 
   get name(): string {
@@ -58,8 +69,9 @@ export class NatsSource implements PacketSource, ClientHandler {
     const timer = setInterval(() => this.#checkNewlines(), SECOND_MS).unref();
     try {
       await this.#client.run();
+      if (this.#failed) throw this.#failed;
     } catch (error) {
-      if (!(error instanceof ServerError)) throw error;
+      if (!(error instanceof ServerError || error instanceof JetError)) throw error;
       throw failure('MPROXY_UPSTREAM', 'receiving', this.name, error);
     } finally {
       clearInterval(timer);
@@ -70,7 +82,18 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   stop(): void {
     this.#stopped = true;
-    void this.#client.end();
+    void (this.#reader ?? this.#client).end();
+  }
+
+  /** @internal called by the reader */
+  get isHeld(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** @internal called by the reader: the stream cannot be read */
+  onFailed(error: unknown): void {
+    this.#failed = error;
+    this.#client.close();
   }
 
   onAttached(connection: ServerConnection): void {
@@ -82,11 +105,13 @@ export class NatsSource implements PacketSource, ClientHandler {
     if (gapMs !== undefined)
       this.#client.notices.emit(SUBSCRIPTION_INTERRUPTED, { address: this.name, gapMs });
     if (this.#waiting > 0) connection.pause();
+    this.#reader?.attached(connection);
   }
 
   onDetached(): void {
     this.counts.connections.now--;
-    if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
+    if (this.#reader) this.#reader.detached();
+    else if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }
 
   onLeaving(): void {}
@@ -99,6 +124,8 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#endRun();
     if (this.#batch.count > 0) this.#pass();
     this.#slab = EMPTY;
+    // After the sinks wrote it: the route has them do that at the end of the turn, too, and before.
+    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken());
   }
 
   /** @returns how long there was no connection, in milliseconds */
@@ -110,7 +137,8 @@ export class NatsSource implements PacketSource, ClientHandler {
     return gapMs;
   }
 
-  #take(message: Message): void {
+  /** @internal called for each message */
+  onMessage(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
     if (bytes !== this.#slab) {
@@ -159,7 +187,9 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#waiting++;
     this.#client.connection?.pause();
     void room.then(() => {
-      if (--this.#waiting === 0) this.#client.connection?.resume();
+      if (--this.#waiting > 0) return;
+      this.#client.connection?.resume();
+      this.#reader?.taken();
     });
   }
 
