@@ -63,10 +63,6 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
       reason: 'messages of that time may be lost',
     },
   },
-  split: {
-    help: 'Messages larger than a datagram, which were split by the frame.',
-    stats: ifAny('split message(s)'),
-  },
   duplicates: {
     help: 'Messages that came more than once, and were delivered once.',
     stats: ifAny('duplicate(s)'),

@@ -20,8 +20,6 @@ export interface SourceCounts {
   connections?: { now: number; ever: number };
   /** Milliseconds in which messages were not received, as the connection was gone. */
   interruptedMs?: number;
-  /** Messages larger than a datagram, which were split by the frame. */
-  split?: number;
   /** Messages that came more than once, and were delivered once. */
   duplicates?: number;
   /** Messages that the stream had no more. */

@@ -11,7 +11,7 @@ import { TLS_CLIENT } from 'mproxy-net/tls-flags';
 const ENDS = {
   udpListenAddr: addresses({
     accept: DATAGRAMS,
-    // The first, if it is a group, also receives the data of TCP upstreams.
+    // The first, if it is a group of UDP, also receives the data of TCP upstreams.
     roles: ['source', 'sink'],
     help: 'listen on UDP or a group',
   }),

@@ -7,14 +7,10 @@ import { tcp, tcpListener } from './tcp/type.js';
 import { udp } from './udp/type.js';
 
 /** What carries datagrams, and so packets of `frame=mold` too. */
-const TRANSPORTS: readonly Transport[] = [udp];
+const TRANSPORTS: readonly Transport[] = [udp, natsStream, nats];
 
 /** Where datagrams come from and go to. Of two types with one scheme the first is asked first. */
-export const DATAGRAMS: EndpointType[] = [
-  ...TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]),
-  natsStream,
-  nats,
-];
+export const DATAGRAMS: EndpointType[] = TRANSPORTS.flatMap((transport) => [moldOver(transport), transport]);
 
 /** Where a program can send to. */
 export const DESTINATIONS = [...DATAGRAMS, tcp];

@@ -40,7 +40,7 @@ export function openerOver<A extends AnyAddress>(transport: PacketOpener<A>): Op
       const receiving = { fromStart, requestAddr, repairTimeout, once };
       const sessions = program.shared('sessions', () => new Sessions(program, receiving));
       const sources = await transport.openSources(program, target, context);
-      return sources.map((source) => sessions.source(source));
+      return sources.map((source) => sessions.source(source, target.type.waits === true));
     },
   };
 }
@@ -51,7 +51,7 @@ const openSession: NonNullable<Opener['openSinks']> = async (program, targets, c
   const { session, retain, repairRate, rate, linger } = values as MoldValues;
   const name = session ?? newSession();
   const sink = new MoldSink(program, {
-    ...{ retain, linger, payload, pace, waits },
+    ...{ retain, linger, payload, pace, waits, values },
     session: name,
     repairRate: repairRate ?? rate ?? REPAIR_RATE,
   });

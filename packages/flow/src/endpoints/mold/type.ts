@@ -34,7 +34,7 @@ export function moldOver<A extends AnyAddress>(transport: Transport<A>): Endpoin
     ...transport,
     name: `mold over ${transport.name}`,
     mold: true,
-    waits: false,
+    waits: transport.waits ?? false,
     flags: [...(transport.flags ?? []), ...FLAGS],
     events: [...(transport.events ?? []), ...Object.values(events)],
     check(values, roles, address) {

@@ -3,7 +3,7 @@ import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import { sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
-import type { Sink } from '../../sink.js';
+import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
@@ -32,7 +32,7 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 }
 
 /** A subject that datagrams are published to, each as a message. */
-export class NatsSink implements Sink, ClientHandler {
+export class NatsSink implements PacketSink, ClientHandler {
   readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
   readonly #client: Client;
   readonly #outbox: Outbox;

@@ -1,10 +1,10 @@
 import { failure } from 'mproxy-base';
-import { Batch, createCutter, type Frame } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
-import type { Source } from '../../source.js';
+import type { PacketSource } from '../../transport.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import { JetError } from './jet-api.js';
@@ -18,10 +18,6 @@ const EMPTY: Buffer = Buffer.alloc(0);
 export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
-  /** How a message that is larger than any datagram is split. */
-  frame: Frame;
-  /** Size to which its pieces are filled, in bytes. */
-  payload: number;
   /** Called every second while messages arrive that lack a final newline. */
   unterminated: () => void;
   /** A stream to read the subject from; undefined: what is published now. */
@@ -29,14 +25,10 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
 }
 
 /** A subscription: each message is a datagram. */
-export class NatsSource implements Source, ClientHandler {
+export class NatsSource implements PacketSource, ClientHandler {
   readonly counts = {
-    ...sourceCounts(),
-    connections: { now: 0, ever: 0 },
-    interruptedMs: 0,
-    split: 0,
-    duplicates: 0,
-    lost: 0,
+    ...{ ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 },
+    ...{ duplicates: 0, lost: 0 },
   };
   readonly #client: Client;
   readonly #batch = new Batch();
@@ -47,6 +39,7 @@ export class NatsSource implements Source, ClientHandler {
   readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
   #stored: () => Promise<void> | undefined = () => undefined;
+  #attached: ServerConnection | undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
   /** Deliveries whose sinks have no room yet. */
@@ -107,6 +100,7 @@ export class NatsSource implements Source, ClientHandler {
 
   onAttached(connection: ServerConnection): void {
     const { counts } = this;
+    this.#attached = connection;
     if (counts.connections.ever++ > 0) counts.reconnects++;
     counts.connections.now++;
     const gapMs = this.#endGap();
@@ -119,7 +113,7 @@ export class NatsSource implements Source, ClientHandler {
   onDetached(): void {
     this.counts.connections.now--;
     if (this.#reader) this.#reader.detached();
-    else if (!this.#stopped) this.#lostAt = performance.now();
+    else if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }
 
   onLeaving(): void {}
@@ -149,10 +143,6 @@ export class NatsSource implements Source, ClientHandler {
   onMessage(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
-    if (length > MAX_DATAGRAM) {
-      this.#split(message.payload);
-      return;
-    }
     if (bytes !== this.#slab) {
       this.onBurstEnd();
       this.#slab = bytes;
@@ -178,24 +168,13 @@ export class NatsSource implements Source, ClientHandler {
     const batch = this.#batch;
     for (let done = 0; done < count; ) {
       if (batch.full || (batch.count > 0 && batch.slab !== slab)) this.#pass();
-      if (batch.count === 0) batch.reset(slab);
+      if (batch.count === 0) {
+        batch.reset(slab);
+        batch.large = false;
+      }
+      batch.large ||= length > MAX_DATAGRAM;
       done += batch.addRun(offset + done * length, length, count - done);
     }
-  }
-
-  #split(payload: Buffer): void {
-    const { frame, payload: size } = this.options;
-    // Its messages have no delimiter, and a part of one is of no use.
-    if (frame === 'octet-counted') {
-      this.counts.discarded++;
-      return;
-    }
-    this.counts.split++;
-    this.onBurstEnd();
-    const cutter = createCutter(frame, size, (...datagrams) => this.#add(...datagrams));
-    cutter.push(payload);
-    cutter.finish();
-    this.onBurstEnd();
   }
 
   #pass(): void {

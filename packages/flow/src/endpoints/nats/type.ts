@@ -1,6 +1,7 @@
 import { usage } from 'mproxy-base';
 import { TLS_IDENTITY, TLS_TRUST } from 'mproxy-net/tls-flags';
-import type { EndpointType, TypeFlags } from '../../endpoint.js';
+import type { TypeFlags } from '../../endpoint.js';
+import type { Transport } from '../../transport.js';
 import { FROM_START, LINGER, NO_FROM_START, NO_LINGER, NO_RETAIN, RETAIN } from '../mold/flags.js';
 import { CLIENT_BUFFER } from '../tcp/flags.js';
 import { type NatsAddress, OWN_KEYS, parseNats, STREAM_KEYS, SYNTAX } from './address.js';
@@ -18,7 +19,7 @@ const FLAGS: readonly TypeFlags[] = [
 ];
 
 /** Subjects of NATS servers: a message is a datagram. */
-export const nats: EndpointType<NatsAddress> = {
+export const nats: Transport<NatsAddress> = {
   name: 'nats',
   schemes: ['nats', 'tls+nats'],
   syntax: SYNTAX,
@@ -38,7 +39,7 @@ export const nats: EndpointType<NatsAddress> = {
 };
 
 /** Subjects that a stream of JetStream has: what it takes is acknowledged, and can be read again. */
-export const natsStream: EndpointType<NatsAddress> = {
+export const natsStream: Transport<NatsAddress> = {
   ...nats,
   name: 'nats with a stream',
   ownKeys: STREAM_KEYS,
