@@ -191,3 +191,28 @@ t.test(
     t.notMatch(client.stderr, /lost/);
   },
 );
+
+t.test(
+  'a relay between streams, killed with -9 while it cannot pass on, loses nothing',
+  { skip: noServer },
+  async (t) => {
+    const [from, to] = [await jetServer(t), await jetServer(t)];
+    const { js } = await streamOf(t, from, 'S', ['a']);
+    const { state } = await streamOf(t, to, 'T', ['b']);
+    const flags = ['--udp-listen-addr', `${from.url('a')},stream=S,durable=D`, '--from-start'];
+    flags.push('--udp-downstream-addr', `${to.url('b')},stream=T`, '--stats', '1');
+    const first = start(t, 'forward', flags);
+    await first.says('created the durable consumer');
+    await js.publish('a', '0\n');
+    await until('the first', async () => (await state()).messages === 1);
+    await to.hang();
+    for (let i = 1; i < 100; i++) await js.publish('a', `${i}\n`);
+    await first.says(/stream=S,durable=D: 100 datagrams/);
+    await first.kill();
+    to.signal('SIGCONT');
+    const second = start(t, 'forward', flags);
+    await second.says(/resuming after message 1 of stream S; 99 messages may arrive twice/);
+    await until('all of them', async () => (await state()).messages >= 100, 30_000);
+    t.equal(await second.stop(), 0, second.stderr);
+  },
+);

@@ -87,13 +87,13 @@ export class MoldSource implements Source, SessionOwner {
     return [];
   }
 
-  async run(deliver: Deliver): Promise<void> {
+  async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#messages.deliver = deliver;
     await this.#openRepairClient();
     this.#running = true;
     const check = setInterval(() => this.#checkSilence(), CHECK_MS);
     try {
-      const run = this.packets.run((batch) => this.#onBatch(batch));
+      const run = this.packets.run((batch) => this.#onBatch(batch), stored);
       if (this.#stopping.signal.aborted) this.packets.stop();
       await run;
     } finally {

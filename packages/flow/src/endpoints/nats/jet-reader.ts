@@ -57,8 +57,10 @@ export class JetReader {
   #number = 0;
   /** The last messages, of those that a consumer may send again. */
   readonly #recent = new Set<number>();
-  /** Reply subjects of messages that no acknowledgement was sent for. */
+  /** Reply subjects of messages that the sinks have not taken, and of those that they stored; how many are in between. */
   #unacknowledged: string[] = [];
+  #stored: string[] = [];
+  #storing = 0;
   readonly #progress = new Progress();
   #stopped = false;
 
@@ -74,6 +76,7 @@ export class JetReader {
   }
 
   attached(connection: ServerConnection): void {
+    this.#acknowledge();
     void this.#begin(connection).catch((error) => this.handler.onFailed(error));
   }
 
@@ -82,12 +85,27 @@ export class JetReader {
     this.#requests.abort();
   }
 
-  /** The sinks took everything that was received. */
-  taken(): void {
-    const { connection } = this.client;
-    if (!connection || this.#unacknowledged.length === 0) return;
-    const acks = this.#unacknowledged.map((reply) => `PUB ${reply} 4\r\n+ACK\r\n`).join('');
+  /** The sinks took everything that was received. @param stored resolves when they also stored it; undefined: they have */
+  taken(stored: Promise<void> | undefined): void {
+    const taken = this.#unacknowledged;
     this.#unacknowledged = [];
+    if (taken.length === 0) return;
+    this.#storing += taken.length;
+    const acknowledge = () => {
+      this.#storing -= taken.length;
+      for (const reply of taken) this.#stored.push(reply);
+      this.#acknowledge();
+    };
+    if (stored) void stored.then(acknowledge);
+    else acknowledge();
+  }
+
+  /** Acknowledges what is stored. Without a connection that has to wait for the next. */
+  #acknowledge(): void {
+    const { connection } = this.client;
+    if (!connection || this.#stored.length === 0) return;
+    const acks = this.#stored.map((reply) => `PUB ${reply} 4\r\n+ACK\r\n`).join('');
+    this.#stored = [];
     connection.connection.write([Buffer.from(acks)]);
     this.#progress.advance();
   }
@@ -103,7 +121,7 @@ export class JetReader {
   }
 
   async #settle(connection: ServerConnection): Promise<void> {
-    await this.#progress.until(() => this.#unacknowledged.length === 0);
+    await this.#progress.until(() => this.#unacknowledged.length + this.#storing + this.#stored.length === 0);
     await connection.ping();
   }
 

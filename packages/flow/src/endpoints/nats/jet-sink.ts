@@ -114,6 +114,11 @@ export class JetSink implements Sink, ClientHandler {
     return this.options.waits ? this.#progress.until(() => this.#hasRoom() || this.#isAborted) : undefined;
   }
 
+  stored(): Promise<void> | undefined {
+    const { last } = this.#window;
+    return this.#progress.until(() => this.#window.isDone(last));
+  }
+
   abortPending(): void {
     this.#aborting.abort();
     this.#progress.advance();

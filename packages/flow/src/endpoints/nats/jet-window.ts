@@ -32,14 +32,14 @@ export class JetWindow {
   readonly #blocks: Block[] = [];
   readonly #free: Block[] = [];
   /** By number modulo the window: whether a message is acknowledged before an older one. */
-  readonly #isDone: Uint8Array;
+  readonly #done: Uint8Array;
 
   /** @param size in messages */
   constructor(
     private readonly encoder: JetEncoder,
     private readonly size: number,
   ) {
-    this.#isDone = new Uint8Array(size);
+    this.#done = new Uint8Array(size);
   }
 
   /** Messages that are not acknowledged. */
@@ -57,6 +57,16 @@ export class JetWindow {
     return this.#end - 1 - this.#sent;
   }
 
+  /** The number of the last message. */
+  get last(): number {
+    return this.#end - 1;
+  }
+
+  /** Whether all messages up to a number are acknowledged. */
+  isDone(last: number): boolean {
+    return this.#oldest > last;
+  }
+
   /** Takes a message, which is copied. */
   add(slab: Buffer, offset: number, length: number): void {
     const block = this.#blockFor(this.encoder.space(length));
@@ -67,14 +77,14 @@ export class JetWindow {
 
   /** The next bytes to send, of whole messages; undefined: nothing is to be sent, or the window is full. */
   take(): Buffer | undefined {
-    while (this.#next <= this.#sent && this.#isDone[this.#next % this.size]) this.#next++;
+    while (this.#next <= this.#sent && this.#done[this.#next % this.size]) this.#next++;
     const limit = Math.min(this.#end, this.#oldest + this.size);
     const first = this.#next;
     if (first >= limit) return undefined;
     const block = this.#blocks.find((one) => first < one.first + one.count)!;
     const last = Math.min(limit, block.first + block.count);
     let next = first + 1;
-    while (next < last && !(next <= this.#sent && this.#isDone[next % this.size])) next++;
+    while (next < last && !(next <= this.#sent && this.#done[next % this.size])) next++;
     this.resent += Math.max(0, Math.min(next, this.#sent + 1) - first);
     this.#next = next;
     this.#sent = Math.max(this.#sent, next - 1);
@@ -90,9 +100,9 @@ export class JetWindow {
 
   /** A message needs to be kept no more. @returns false: its number is not that of one that is waited for */
   done(number: number): boolean {
-    if (!(number >= this.#oldest && number <= this.#sent) || this.#isDone[number % this.size]) return false;
-    this.#isDone[number % this.size] = 1;
-    for (; this.#isDone[this.#oldest % this.size]; this.#oldest++) this.#isDone[this.#oldest % this.size] = 0;
+    if (!(number >= this.#oldest && number <= this.#sent) || this.#done[number % this.size]) return false;
+    this.#done[number % this.size] = 1;
+    for (; this.#done[this.#oldest % this.size]; this.#oldest++) this.#done[this.#oldest % this.size] = 0;
     this.#next = Math.max(this.#next, this.#oldest);
     return true;
   }

@@ -38,6 +38,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   /** The last payloads, if they are equally long. */
   readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
+  #stored: () => Promise<void> | undefined = () => undefined;
   #attached: ServerConnection | undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
@@ -64,8 +65,9 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.options.name;
   }
 
-  async run(deliver: Deliver): Promise<void> {
+  async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
+    this.#stored = stored;
     const timer = setInterval(() => this.#checkNewlines(), SECOND_MS).unref();
     try {
       await this.#client.run();
@@ -125,7 +127,7 @@ export class NatsSource implements PacketSource, ClientHandler {
     if (this.#batch.count > 0) this.#pass();
     this.#slab = EMPTY;
     // After the sinks wrote it: the route has them do that at the end of the turn, too, and before.
-    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken());
+    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken(this.#stored()));
   }
 
   /** @returns how long there was no connection, in milliseconds */
@@ -189,7 +191,7 @@ export class NatsSource implements PacketSource, ClientHandler {
     void room.then(() => {
       if (--this.#waiting > 0) return;
       this.#client.connection?.resume();
-      this.#reader?.taken();
+      this.#reader?.taken(this.#stored());
     });
   }
 
