@@ -51,6 +51,7 @@ t.test(
     t.equal(await last.exited, 0, last.stderr);
     t.ok(readFileSync(output, 'latin1') === text, 'the same bytes');
     t.match(last.stderr, / 0 lost\n/);
+    t.notMatch(first.stderr + middle.stderr, /lost/);
     t.comment(last.stderr, middle.stderr);
   },
 );

@@ -199,7 +199,8 @@ export class JetReader {
       this.handler.counts.duplicates++;
       return;
     }
-    if (isNext && this.#hasAll && sequence > this.#next!)
+    // A durable consumer sends again what a former receiver did not acknowledge, each message at its own time.
+    if (!acknowledges && this.#hasAll && sequence > this.#next!)
       this.#lose({ first: this.#next!, last: sequence - 1 });
     this.#next = Math.max(this.#next!, sequence + 1);
     this.#backoff.delivered();
