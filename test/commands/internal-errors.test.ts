@@ -12,6 +12,16 @@ const program = import.meta.resolve('mproxy-flow/program');
 const THROW = "throw new TypeError('a mistake of ours')";
 const IN_STREAM = `import { FramedStream } from '${stream}'; FramedStream.prototype.push = function push() { ${THROW} };`;
 
+/** Runs a function in a timer, once the command handles exceptions. */
+function onceReady(code: string): string {
+  return `const mistake = ${code};
+    const timer = setInterval(() => {
+      if (process.listenerCount('uncaughtException') === 0) return;
+      clearInterval(timer);
+      mistake();
+    }, 20);`;
+}
+
 /** Starts a command that loads a module first. No core file is left. */
 function startWith(t: Test, code: string, name: Name, args: string[]) {
   const module = join(t.testdir(), 'mistake.mjs');
@@ -30,12 +40,12 @@ async function aborts(t: Test, running: ReturnType<typeof start>, name: Name): P
 }
 
 t.test('a mistake in a timer', async (t) => {
-  const code = `setTimeout(() => { ${THROW}; }, 100);`;
+  const code = onceReady(`() => { ${THROW}; }`);
   await aborts(t, startWith(t, code, 'forward', ['--udp-listen-addr', '127.0.0.1:0', '--tee']), 'forward');
 });
 
 t.test('a promise that is rejected by a mistake', async (t) => {
-  const code = `setTimeout(async () => { ${THROW}; }, 100);`;
+  const code = onceReady(`async () => { ${THROW}; }`);
   await aborts(t, startWith(t, code, 'forward', ['--udp-listen-addr', '127.0.0.1:0', '--tee']), 'forward');
 });
 
