@@ -5,7 +5,9 @@ import { type Flag, MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // The help must appear at once: only the necessary part of the library is loaded here.
 import type { CommonOptions, Handle } from 'mproxy-flow';
 import { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
+import { failed, messageOf } from './events.js';
 import { abortWith } from './internal-error.js';
+import { askedFormat, LOG } from './log-format.js';
 import { Messages } from './messages.js';
 import { Signals } from './signals.js';
 
@@ -21,21 +23,24 @@ export interface CommandSpec extends About {
 interface ShellOptions extends CommonOptions {
   quiet?: boolean;
   stats?: string | true;
+  log?: string;
 }
 
 /** Runs a command with the arguments of this process, and exits with its status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
   // At exit Node restores the modes of terminals, and aborts if one has hung up (ResetStdio, src/node.cc).
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
-  const messages = new Messages(spec.name);
+  const args = process.argv.slice(2);
+  const format = askedFormat(args);
+  const messages = new Messages(spec.name, format);
   // Unhandled rejections arrive here, too (Node: process, --unhandled-rejections).
-  process.on('uncaughtException', (error) => abortWith(spec.name, error));
+  process.on('uncaughtException', (error) => abortWith(spec.name, format, error));
   try {
-    const options = parse(spec, process.argv.slice(2));
+    const options = parse(spec, args);
     if (options) await run(spec, options, messages);
   } catch (error) {
-    if (!(error instanceof MproxyError)) abortWith(spec.name, error);
-    if (!error.reported) messages.say(error.message);
+    if (!(error instanceof MproxyError)) abortWith(spec.name, format, error);
+    if (!error.reported) messages.say(failed(error));
     process.exitCode = error.exitStatus;
   }
   await messages.shown();
@@ -45,11 +50,12 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
 
 async function run(spec: CommandSpec, options: ShellOptions, messages: Messages): Promise<void> {
   const { say } = messages;
-  const { quiet, ...rest } = options;
+  const { quiet, log, ...rest } = options;
   const { stats } = options;
+  LOG.read(log as never, '--log', {});
   const period = stats === undefined ? undefined : statsPeriod(stats);
-  rest.onNotice = ({ kind, text }) => {
-    if (kind === 'loss' || !quiet) say(text);
+  rest.onNotice = (notice) => {
+    if (notice.kind === 'loss' || !quiet) say(messageOf(notice));
   };
   const signals = new Signals();
   const { stop } = signals;

@@ -1,8 +1,9 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { showCount } from 'mproxy-base';
 import { standardStream } from 'mproxy-flow/endpoints/file/terminal';
+import { happened, MESSAGES_DROPPED, type Message, PROGRESS } from './events.js';
+import { formatMessage, type LogFormat } from './log-format.js';
 
 /** Maximum bytes queued for a reader of stderr; beyond it messages are only counted. */
 const QUEUE_LIMIT = 64 * 1024;
@@ -16,8 +17,8 @@ const CLEAR = '\r\x1b[K';
  * pipe.
  */
 export class Messages {
-  /** Whether stderr is a terminal. */
-  readonly terminal = isatty(2);
+  /** Whether stderr is a terminal that lines are drawn on. */
+  readonly terminal: boolean;
   readonly #stream = standardStream(2);
   #dropped = 0;
   #closed = false;
@@ -26,7 +27,11 @@ export class Messages {
   /** Whether the file has an incomplete line. */
   #partial = false;
 
-  constructor(private readonly command: string) {
+  constructor(
+    private readonly command: string,
+    private readonly format: LogFormat,
+  ) {
+    this.terminal = format === 'text' && isatty(2);
     // If the reader goes away (2>&1 | head), the messages end, not the program.
     this.#stream.on('error', () => {
       this.#closed = true;
@@ -36,24 +41,26 @@ export class Messages {
     this.#isFile = fstatSync(2, { bigint: true }).isFile();
   }
 
-  /** Prints a line of text. */
-  readonly say = (text: string): void => {
+  /** Writes a message on a line of its own. */
+  readonly say = (message: Message): void => {
     if (this.#stream.writableLength > QUEUE_LIMIT) {
       this.#dropped++;
       return;
     }
     const dropped = this.#dropped;
     this.#dropped = 0;
-    if (dropped > 0) this.#line(`${showCount(dropped, 'message')} not shown: stderr was blocked`);
-    this.#line(text);
+    if (dropped > 0) this.#line(happened(MESSAGES_DROPPED, { count: dropped }));
+    this.#line(message);
   };
 
   /** Draws over the previously drawn line. Skipped while the reader is behind. */
-  draw(text: string): void {
+  draw(text: string, progress: { bytes: number; total: number | undefined }): void {
     if (this.#stream.writableLength > 0) return;
     // A wrapped line could not be drawn over.
     const fits = text.slice(0, (process.stderr.columns ?? 80) - 1);
-    this.#write(this.terminal ? `${CLEAR}${fits}` : `${text}\n`);
+    if (this.terminal) this.#write(`${CLEAR}${fits}`);
+    else if (this.format === 'text') this.#write(`${text}\n`);
+    else this.say(happened(PROGRESS, { ...progress, text }));
   }
 
   /** Ends the drawn line. */
@@ -68,9 +75,9 @@ export class Messages {
     await Promise.race([written, wait(FLUSH_MS)]);
   }
 
-  #line(text: string): void {
+  #line(message: Message): void {
     // On a terminal the line may contain a progress bar.
-    this.#write(`${this.terminal ? CLEAR : ''}${this.command}: ${text}\n`);
+    this.#write(`${this.terminal ? CLEAR : ''}${formatMessage(this.format, this.command, message)}`);
   }
 
   #write(text: string): void {

@@ -1,11 +1,12 @@
 import type { Handle, RouteStats } from 'mproxy-flow';
 import { type Counter, valuesOf } from 'mproxy-flow/counter';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
+import { type Message, statsOf } from './events.js';
 
 /** Prints one line per route in every period, and once more at the end. */
-export function printStats(handle: Handle, period: number, say: (text: string) => void): () => void {
+export function printStats(handle: Handle, period: number, say: (message: Message) => void): () => void {
   const print = () => {
-    for (const route of handle.stats().routes) say(`stats: ${routeLine(route)}`);
+    for (const route of handle.stats().routes) say(statsOf(route, `stats: ${routeLine(route)}`));
   };
   const timer = setInterval(print, period);
   return () => {
