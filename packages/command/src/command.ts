@@ -3,7 +3,9 @@ import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { type Flag, MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // The help must appear at once: only the necessary part of the library is loaded here.
-import type { CommonOptions, Handle } from 'mproxy-flow';
+import type { CommonOptions, Handle, Notice } from 'mproxy-flow';
+import type { StatusOptions } from 'mproxy-status';
+import { STATUS } from 'mproxy-status/flags';
 import { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
 import { failed, messageOf } from './events.js';
 import { abortWith } from './internal-error.js';
@@ -54,15 +56,22 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
   const { stats } = options;
   LOG.read(log as never, '--log', {});
   const period = stats === undefined ? undefined : statsPeriod(stats);
-  rest.onNotice = (notice) => {
-    if (notice.kind === 'loss' || !quiet) say(messageOf(notice));
-  };
   const signals = new Signals();
   const { stop } = signals;
+  const show = (notice: Notice) => {
+    if (notice.kind === 'loss' || !quiet) say(messageOf(notice));
+  };
+  const shown = await showStatus(spec, options, stop, show);
+  rest.onNotice = (notice) => {
+    shown?.status.notice(notice);
+    show(notice);
+  };
+  for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
   const { printStats } = await import('./stats.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
+  shown?.status.watch(handle);
   const stopStats = period === undefined ? undefined : printStats(handle, period, say);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never, messages);
@@ -72,7 +81,21 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     stopTelling();
     stopProgress?.();
     stopStats?.();
+    shown?.close();
   }
+}
+
+/** Loaded only if it is asked for. */
+async function showStatus(
+  { name: program }: CommandSpec,
+  options: ShellOptions,
+  stopping: AbortSignal,
+  show: (notice: Notice) => void,
+) {
+  if (Object.keys(STATUS).every((name) => !Object.hasOwn(options, name))) return undefined;
+  const { openStatus, readStatusOptions } = await import('mproxy-status');
+  const values = readStatusOptions(options as StatusOptions);
+  return values && openStatus(values, { program, stopping }, show);
 }
 
 /** @returns undefined when help or the version was printed */

@@ -1,5 +1,6 @@
 import { type Flag, type FlagGroups, type FlagTable, flagName, text, toggle } from 'mproxy-base';
 import { ENGINE } from 'mproxy-net/engine-flag';
+import { STATUS } from 'mproxy-status/flags';
 import { LOG } from './log-format.js';
 
 /** The flags that every command has. */
@@ -13,6 +14,7 @@ const COMMON: FlagTable = {
     optional: true,
   },
   log: LOG,
+  ...STATUS,
   quiet: toggle({ short: '-q', help: 'no notices on stderr; losses are still reported' }),
   version: toggle({ short: '-V', help: 'print the version' }),
   help: toggle({ short: '-h', help: 'print this help' }),
