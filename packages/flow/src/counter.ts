@@ -55,17 +55,15 @@ export type Counters<C, E = unknown> = { readonly [P in Paths<C>]: Counter<C, E>
 
 /** The values of a counter with their labels; one without a label, none where the endpoint does not have it. */
 export function valuesOf(counts: object, path: string): [value: number, label: string][] {
-  const found = valueAt(counts, path);
+  const found = valueAt(counts, path.split('.'));
   if (typeof found === 'number') return [[found, '']];
   return Object.entries(found ?? {}).map(([label, value]) => [value, label]);
 }
 
-/** The value of a counter, or its values by label; undefined where the endpoint does not have it. */
-export function valueAt(counts: object, path: string): number | Record<string, number> | undefined {
-  const at = path.indexOf('.');
-  const record = counts as Record<string, Record<string, number> | number | undefined>;
-  if (at < 0) return record[path];
-  return (record[path.slice(0, at)] as Record<string, number> | undefined)?.[path.slice(at + 1)];
+/** The value of a counter by the parts of its path, or its values by label; undefined where the endpoint does not have it. */
+export function valueAt(counts: object, [key, inner]: readonly string[]) {
+  const found = (counts as Record<string, Record<string, number> | number | undefined>)[key!];
+  return inner === undefined ? found : (found as Record<string, number> | undefined)?.[inner];
 }
 
 /** @param words `line(s)` */

@@ -32,15 +32,17 @@ export interface OtherFigures extends ProcessFigures {
 export function renderMetrics({ routes }: Stats, others: OtherFigures, format: MetricsFormat): string {
   const families = new Families(format);
   const shared = new Set<object>();
+  const names = new Set<string>();
+  const isNew = (name: string) => names.size < names.add(name).size;
   for (const { source, sinks } of routes) {
     const from = label('source', source.name);
-    families.addAll(source, SOURCES, () => from);
+    families.addAll(source, SOURCES, () => from, isNew(from));
     for (const sink of sinks) {
       if (sink.shared && shared.has(sink)) continue;
       shared.add(sink);
       const to = label('sink', sink.name);
       const both = sink.shared ? to : `${from},${to}`;
-      families.addAll(sink, SINKS, ({ names }) => (names ? label(names, sink.name) : both));
+      families.addAll(sink, SINKS, ({ names }) => (names ? label(names, sink.name) : both), isNew(to));
     }
   }
   addOthers(families, others);
@@ -63,15 +65,22 @@ function addOthers(families: Families, others: OtherFigures): void {
   families.add('process_max_fds', 'Limit on open file descriptors.', 'gauge', {}, maxFds);
 }
 
-type Exported<C> = [path: string, counter: Counter<C, never>][];
-const SOURCES = Object.entries(SOURCE_COUNTERS) as unknown as Exported<SourceCounts>;
-const SINKS = Object.entries(SINK_COUNTERS) as unknown as Exported<SinkCounts>;
+type Exported<C> = { keys: readonly string[]; counter: Counter<C, never> }[];
+const SOURCES: Exported<SourceCounts> = exportedOf(SOURCE_COUNTERS);
+const SINKS: Exported<SinkCounts> = exportedOf(SINK_COUNTERS);
+
+function exportedOf<C>(counters: Record<string, Counter<C, never>>): Exported<C> {
+  return Object.entries(counters).map(([path, counter]) => ({ keys: path.split('.'), counter }));
+}
 
 interface Family {
   type: 'counter' | 'gauge';
   help: string;
-  /** Values by their labels as written. */
-  samples: Map<string, number>;
+  /** The labels of each sample as written, and its value. */
+  labels: string[];
+  values: number[];
+  /** Samples by their labels; made when the first endpoint has the name of another. */
+  index?: Map<string, number>;
 }
 
 class Families {
@@ -80,18 +89,25 @@ class Families {
   constructor(private readonly format: MetricsFormat) {}
 
   /** @param labelsOf the labels of the endpoint for a metric, as written */
-  addAll<C extends object>(counts: C, exported: Exported<C>, labelsOf: (metric: Metric) => string): void {
-    for (const [path, { help, gauge, metric }] of exported) {
+  addAll<C extends object>(
+    counts: C,
+    exported: Exported<C>,
+    labelsOf: (metric: Metric) => string,
+    isNew: boolean,
+  ): void {
+    for (const { keys, counter } of exported) {
+      const { help, gauge, metric } = counter;
+      const value = valueAt(counts, keys);
+      if (value === undefined) continue;
       const found = typeof metric === 'function' ? metric(counts) : metric;
       if (!found) continue;
       const { name, reason, label: key, scale = 1 } = found;
       const labels = reason ? `${labelsOf(found)},${label('reason', reason)}` : labelsOf(found);
       const family = this.#family(name, reason ? DROPPED : help, gauge ? 'gauge' : 'counter');
-      const value = valueAt(counts, path);
-      if (typeof value === 'number') addSample(family, labels, value * scale);
-      else if (value && key)
+      if (typeof value === 'number') addSample(family, labels, value * scale, isNew);
+      else if (key)
         for (const [of, one] of Object.entries(value))
-          addSample(family, `${labels},${label(key, of)}`, one * scale);
+          addSample(family, `${labels},${label(key, of)}`, one * scale, isNew);
     }
   }
 
@@ -99,13 +115,13 @@ class Families {
   add(name: string, help: string, type: Family['type'], labels: Labels, value: number | undefined): void {
     if (value === undefined) return;
     const written = Object.entries(labels).map((pair) => label(...pair));
-    addSample(this.#family(name, help, type), written.join(','), value);
+    addSample(this.#family(name, help, type), written.join(','), value, true);
   }
 
   #family(name: string, help: string, type: Family['type']): Family {
     const known = this.#families.get(name);
     if (known) return known;
-    const family: Family = { type, help, samples: new Map() };
+    const family: Family = { type, help, labels: [], values: [] };
     this.#families.set(name, family);
     return family;
   }
@@ -113,22 +129,34 @@ class Families {
   render(): string {
     const open = this.format === 'openmetrics';
     const lines: string[] = [];
-    for (const [name, { type, help, samples }] of this.#families) {
-      if (samples.size === 0) continue;
+    for (const [name, { type, help, labels, values }] of this.#families) {
+      if (values.length === 0) continue;
       const full = name.startsWith('process_') ? name : `mproxy_${name}`;
       const sample = type === 'counter' ? `${full}_total` : full;
       const family = open ? full : sample;
       lines.push(`# HELP ${family} ${escapeHelp(help)}`, `# TYPE ${family} ${type}`);
-      for (const [labels, value] of samples)
-        lines.push(labels === '' ? `${sample} ${value}` : `${sample}{${labels}} ${value}`);
+      for (const [i, value] of values.entries())
+        lines.push(labels[i] === '' ? `${sample} ${value}` : `${sample}{${labels[i]}} ${value}`);
     }
     if (open) lines.push('# EOF');
     return `${lines.join('\n')}\n`;
   }
 }
 
-function addSample({ samples }: Family, labels: string, value: number): void {
-  samples.set(labels, (samples.get(labels) ?? 0) + value);
+/** @param isNew whether no endpoint of the same name was added before: then there is nothing to look for */
+function addSample(family: Family, labels: string, value: number, isNew: boolean): void {
+  const { labels: all, values } = family;
+  if (!isNew || family.index) {
+    family.index ??= new Map(all.map((one, i) => [one, i]));
+    const at = family.index.get(labels);
+    if (at !== undefined) {
+      values[at]! += value;
+      return;
+    }
+    family.index.set(labels, all.length);
+  }
+  all.push(labels);
+  values.push(value);
 }
 
 function label(name: string, value: string): string {
@@ -137,7 +165,9 @@ function label(name: string, value: string): string {
 
 /** Backslash, quote and newline; OpenMetrics escapes the same ones. */
 function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (found) => (found === '\n' ? '\\n' : `\\${found}`));
+  return !/[\\"\n]/.test(value)
+    ? value
+    : value.replace(/[\\"\n]/g, (found) => (found === '\n' ? '\\n' : `\\${found}`));
 }
 
 function escapeHelp(help: string): string {
