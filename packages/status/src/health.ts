@@ -28,6 +28,7 @@ export class Health {
   /** Reported by events; they last until the program ends, or another event ends them. */
   readonly #reported = new Map<string, string>();
   #routeFailed: string | undefined;
+  #wellSince = Date.now();
   #ready = false;
 
   /** @param idleMs silence of an input that is unhealthy; 0: never */
@@ -49,6 +50,11 @@ export class Health {
 
   get problems(): Problem[] {
     return [...this.#problems.values()];
+  }
+
+  /** When the last problem ended, in milliseconds since 1970; undefined while there are problems. */
+  get wellSince(): number | undefined {
+    return this.#problems.size === 0 ? this.#wellSince : undefined;
   }
 
   /** When the source of a route last received something, in milliseconds since 1970; undefined: never. */
@@ -89,6 +95,7 @@ export class Health {
       ...silent.map((one): [string, Problem] => [`silent ${one.name}`, one]),
     ]);
     for (const lost of handle.losses()) this.#noteLoss(lost, now);
+    if (this.#problems.size > 0) this.#wellSince = now;
   }
 
   #note(route: number, { name, datagrams }: SourceCounts & { name: string }, now: number): void {

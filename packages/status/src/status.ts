@@ -113,13 +113,14 @@ export class Status {
 
   #stats() {
     const { program, stopping } = this.settings;
-    const { unhealthy, problems } = this.#health;
+    const { unhealthy, problems, wellSince } = this.#health;
     const state = stopping.aborted ? 'stopping' : unhealthy === 'starting' ? 'starting' : 'running';
     const routes = this.#handle?.stats().routes ?? [];
     return {
       ...{ program, version: VERSION, host: hostname(), started: this.#started, time: new Date(), state },
       healthy: unhealthy === undefined,
       ...(unhealthy !== undefined && { reason: unhealthy }),
+      ...(wellSince !== undefined && { wellSince: new Date(wellSince) }),
       problems: problems.map(({ text, since }) => ({ text, since: new Date(since) })),
       routes: routes.map((route, i) => this.#route(route, i)),
       losses: this.#handle?.losses() ?? [],
