@@ -26,6 +26,8 @@ interface ShellOptions extends CommonOptions {
   quiet?: boolean;
   stats?: string | true;
   log?: string;
+  tee?: boolean;
+  path?: string;
 }
 
 /** Runs a command with the arguments of this process, and exits with its status. */
@@ -67,12 +69,15 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     show(notice);
   };
   for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
-  const { printStats } = await import('./stats.js');
+  const { drawStats, printStats } = await import('./stats.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
   shown?.status.watch(handle);
-  const stopStats = period === undefined ? undefined : printStats(handle, period, say);
+  const isDrawn = messages.terminal && !sharesTerminal(options);
+  const showStats = (every: number) =>
+    isDrawn ? drawStats(handle, every, (lines) => messages.drawTable(lines)) : printStats(handle, every, say);
+  const stopStats = period === undefined ? undefined : showStats(period);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never, messages);
   try {
@@ -83,6 +88,11 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     stopStats?.();
     shown?.close();
   }
+}
+
+/** Whether data go to a terminal, between whose lines nothing can be drawn. */
+function sharesTerminal({ tee, path }: ShellOptions): boolean {
+  return isatty(1) && (tee === true || path === '-');
 }
 
 /** Loaded only if it is asked for. */

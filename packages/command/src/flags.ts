@@ -9,7 +9,7 @@ const COMMON: FlagTable = {
   stats: {
     ...text({
       value: 'TIME',
-      help: 'print the counters of each route to stderr, every second or every TIME',
+      help: 'print the counters of each route to stderr, every second or every TIME; on a terminal as a table',
     }),
     optional: true,
   },
