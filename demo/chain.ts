@@ -1,13 +1,12 @@
-import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { generate } from 'selfsigned';
 import type { Feed } from './feed.js';
 import { Hop } from './hop.js';
+import { type Middle, type MiddleName, openMiddle } from './middle.js';
 import { connectReader, fileReader, type Reader, Tally } from './reader.js';
 import { until } from './until.js';
 
@@ -22,45 +21,46 @@ const PAYLOAD = ['--payload', '1472'];
 export type HopName = 'client' | 'forward' | 'reverse A' | 'reverse B' | 'server';
 
 /**
- * Client, forward, a group and two reverses, which serve TCP and TLS readers and a server with its file. It
+ * Client, forward, a group or a subject, and two reverses, which serve TCP and TLS readers and a server with its file. It
  * is started from its end, so that every datagram has a receiver.
  */
 export class Chain {
   readonly sent = new Tally();
   readonly hops = new Map<HopName, Hop>();
   readonly readers: Reader[] = [];
-  /** The address that the client sends to, and the group in the middle. */
+  /** The address that the client sends to. */
   entry = '';
-  group = '';
-  readonly loopback = loopback();
+  middle: Middle | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'mproxy-demo-'));
   #closed = false;
 
   /** @param started called for every started hop */
   constructor(
     readonly feed: Feed,
+    private readonly middleName: MiddleName,
     private readonly started: (hop: Hop) => void,
   ) {}
 
   /** Starts all programs; the client has no input yet. */
   async open(): Promise<void> {
     const authority = await this.#makeCertificate();
-    this.group = `239.255.${randomInt(256)}.${randomInt(1, 255)}:${await freePort()}`;
-    const group = `${this.group},interface=${this.loopback}`;
+    this.middle = await openMiddle(this.middleName, this.#folder);
+    const { address: middle, joined } = this.middle;
     const tcp = ['--tcp-output-addr', '127.0.0.1:0'];
     const tls = ['--tcp-output-addr', 'tls://127.0.0.1:0', '--tls-cert', 'cert.pem', '--tls-key', 'key.pem'];
 
     const server = this.#start('server', ['--listen-addr', '127.0.0.1:0', '--path', 'received']);
     const [serverPort] = await server.listening(1);
     const file = ['--udp-output-addr', `127.0.0.1:${serverPort}`];
-    const a = this.#start('reverse A', ['--multicast-addr', group, ...tcp, ...file]);
-    const b = this.#start('reverse B', ['--multicast-addr', group, ...tcp, ...tls]);
-    const downstream = ['--udp-downstream-addr', group];
+    const a = this.#start('reverse A', ['--multicast-addr', middle, ...tcp, ...file]);
+    const b = this.#start('reverse B', ['--multicast-addr', middle, ...tcp, ...tls]);
+    const downstream = ['--udp-downstream-addr', middle];
     const forward = this.#start('forward', ['--udp-listen-addr', '127.0.0.1:0', ...downstream]);
-    // The last address in a reverse's notices is the group.
+    await Promise.all([a, b, forward].map((hop) => hop.says(joined)));
+    // The last address in a reverse's notices may be the group.
     const [[plainA], [plainB, secureB], [entry]] = await Promise.all([
-      a.listening(2),
-      b.listening(3),
+      a.listening(1),
+      b.listening(2),
       forward.listening(1),
     ]);
     this.readers.push(
@@ -102,6 +102,7 @@ export class Chain {
     this.#closed = true;
     for (const reader of this.readers) reader.close();
     await Promise.all([...this.hops.values()].map((hop) => hop.stop()));
+    await this.middle?.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -154,20 +155,3 @@ export class Chain {
 
 const HOP_ORDER: HopName[] = ['client', 'forward', 'reverse A', 'reverse B', 'server'];
 type FiveHops = [Hop, Hop, Hop, Hop, Hop];
-
-/** The name of the interface that has 127.0.0.1: `lo`, `lo0`, ... */
-function loopback(): string {
-  const all = Object.entries(networkInterfaces());
-  const found = all.find(([, addresses]) => addresses?.some(({ address }) => address === '127.0.0.1'));
-  if (!found) throw new Error('this host has no interface with 127.0.0.1');
-  return found[0];
-}
-
-/** A UDP port that is free on all addresses. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(resolve));
-  return port;
-}

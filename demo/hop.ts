@@ -86,6 +86,13 @@ export class Hop {
     throw new Error(`${this.command}: ${this.#notices.trim() || 'it did not come up in time'}`);
   }
 
+  /** Waits for a notice. */
+  async says(pattern: RegExp): Promise<void> {
+    await until(() => pattern.test(this.#notices) || !this.#running, START_MS);
+    if (pattern.test(this.#notices)) return;
+    throw new Error(`${this.command}: ${this.#notices.trim() || 'it did not come up in time'}`);
+  }
+
   /** Waits until `count` clients are connected. */
   async served(count: number): Promise<void> {
     if (await until(() => this.clients >= count, START_MS)) return;

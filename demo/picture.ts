@@ -28,7 +28,7 @@ export function picture(chain: Chain, finished: boolean): Part[] {
     hop('', 'client'),
     `│  UDP to ${chain.entry}`,
     hop('', 'forward'),
-    `│  multicast to ${chain.group} on ${chain.loopback}`,
+    `│  ${chain.middle!.text}`,
     hop('├─ ', 'reverse A'),
     reader('│  ├─ ', 0),
     reader('│  ├─ ', 1),

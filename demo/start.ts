@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
 import { Chain } from './chain.js';
 import { openFeed } from './feed.js';
+import type { MiddleName } from './middle.js';
 import { openScreen, type Screen } from './screen.js';
 
-const HELP = `Usage: npm start -- [--path FILE|-]
+const HELP = `Usage: npm start -- [nats] [--path FILE|-]
 
 Runs the four programs as one chain, on this machine's loopback interface alone, for about ten seconds:
 a feed through mproxy-client, mproxy-forward, a multicast group and two mproxy-reverse, to TCP and TLS
-readers and to the file of an mproxy-server. Ends with 0 when every reader got exactly what was sent, else with 1.
+readers and to the file of an mproxy-server. With nats a subject of a NATS server is in the place of the group;
+this needs nats-server. Ends with 0 when every reader got exactly what was sent, else with 1.
 
 Options:
   --path FILE|-   send this file, or stdin; default is a generated feed of AIS position reports
@@ -24,7 +26,7 @@ async function main(): Promise<number> {
   const interrupted = interruption();
   let chain: Chain | undefined;
   try {
-    chain = new Chain(await openFeed(options.path), (hop) => screen.hop(hop));
+    chain = new Chain(await openFeed(options.path), options.middle, (hop) => screen.hop(hop));
     return await Promise.race([demonstrate(chain, screen), interrupted]);
   } catch (error) {
     screen.end(false);
@@ -68,12 +70,17 @@ function interruption(): Promise<number> {
   });
 }
 
-function readOptions(): { path?: string } | number {
+/** @returns an exit status, if there is nothing to run */
+function readOptions(): { path: string | undefined; middle: MiddleName } | number {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
       options: { path: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
     });
-    if (!values.help) return values.path === undefined ? {} : { path: values.path };
+    const [middle = 'group', ...more] = positionals;
+    if (positionals.length > 0 && (middle !== 'nats' || more.length > 0))
+      throw new Error(`${positionals.join(' ')}: only nats is known here`);
+    if (!values.help) return { path: values.path, middle: middle as MiddleName };
     process.stdout.write(HELP);
     return 0;
   } catch (error) {

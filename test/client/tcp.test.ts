@@ -227,7 +227,10 @@ t.test('flags that no address uses are refused', async (t) => {
     ],
     [['--server-addr', 'tcp://127.0.0.1:9,frame=mold'], 'frame=mold cannot be used here'],
     [['--server-addr', 'tcp://127.0.0.1:9,ttl=1'], 'unknown key "ttl"'],
-    [['--server-addr', 'nothing://127.0.0.1:9'], 'nothing:// cannot be used here; known here: udp, tcp, tls'],
+    [
+      ['--server-addr', 'nothing://127.0.0.1:9'],
+      'nothing:// cannot be used here; known here: udp, nats, tls+nats, tcp, tls',
+    ],
     [['--server-addr', 'tcp://239.1.1.1:9'], 'a multicast group, which TCP does not have'],
     [['--tee', '--rate', '1Mbps'], '--rate: 1Mbps: there is no destination'],
     [['--server-addr', 'tcp://127.0.0.1:9,tls'], 'tcp:// and tls=yes contradict each other'],

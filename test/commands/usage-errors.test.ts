@@ -36,6 +36,18 @@ const BAD = [
   '127.0.0.1:9920,Interface=lo',
 ];
 
+/** User info where none is known, before and behind the check of the scheme. */
+const SECRETS = ['nats://u:s3cret@', 'nats://s3cret@', 'ftp://u:s3cret@', 'tls://u:s3cret@', 'u:s3cret@'];
+
+for (const flag of ['--tcp-connect-addr', '--udp-listen-addr']) {
+  t.test(`${flag}: what it cannot read is shown without passwords and tokens`, async (t) => {
+    for (const secret of SECRETS) {
+      const stderr = await fails(t, 'forward', ['--tee', flag, `${secret}h:x,ttl=999`], 2, '***@h:x');
+      t.notMatch(stderr, /s3cret/, secret);
+    }
+  });
+}
+
 for (const [at, [name, args]] of ADDRESSES.entries()) {
   const flag = args.split(' ').at(-1)!;
   t.test(`mproxy-${name} names ${flag} and the address that it cannot read`, async (t) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { noServer } from '../nats/server.js';
 import { type Running, type RunOptions, startProgram } from '../support/command.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
@@ -25,6 +26,22 @@ t.test('the generated feed: every reader gets it whole, within the promised time
     const lines = out(demo).match(new RegExp(`^ *\\d+ s  mproxy-${hop} +[\\d,]+ datagrams`, 'gm')) ?? [];
     t.ok(lines.length >= 5, `a line a second for ${hop}: ${lines.length}`);
   }
+});
+
+t.test('by a subject of a NATS server: every reader gets it whole', { skip: noServer }, async (t) => {
+  const folder = t.testdir();
+  const env = { ...process.env, TMPDIR: folder };
+  const demo = demonstrate(t, ['nats', '--path', file(t, 'a line of thirty characters.\n'.repeat(8000))], {
+    env,
+  });
+  t.equal(await exit(demo), 0, demo.stderr);
+  for (const reader of READERS) t.match(out(demo), identical(reader));
+  t.match(out(demo), /messages to nats:\/\/127\.0\.0\.1:\d+\/demo/);
+  t.strictSame(
+    readdirSync(folder).filter((name) => name.startsWith('mproxy')),
+    [],
+    'its files are removed',
+  );
 });
 
 t.test('bytes from stdin, of any kind and without a newline at the end', async (t) => {
@@ -87,6 +104,7 @@ t.test('what cannot be sent is said in one line', async (t) => {
   const cases: [string[], number, RegExp][] = [
     [['--path', join(tmpdir(), 'no such file')], 1, /^mproxy: .*no such file.*\n$/],
     [['--path', tmpdir()], 1, /^mproxy: not a regular file.*\n$/],
+    [['kafka'], 2, /^mproxy: kafka: only nats is known here\n$/],
     [['--pth', 'x'], 2, /^mproxy: .*--pth.*\n$/],
   ];
   for (const [args, status, line] of cases) {
@@ -94,6 +112,11 @@ t.test('what cannot be sent is said in one line', async (t) => {
     t.equal(await exit(demo), status);
     t.match(demo.stderr, line);
   }
+  // The test starts it by env(1).
+  const bin = t.testdir({ env: t.fixture('symlink', '/usr/bin/env') });
+  const without = demonstrate(t, ['nats'], { env: { ...process.env, PATH: bin } });
+  t.equal(await exit(without), 1);
+  t.match(without.stderr, /^mproxy: nats-server: not installed; on Debian: apt install nats-server\n$/);
   const help = demonstrate(t, ['--help']);
   t.equal(await exit(help), 0);
   t.match(out(help), /^Usage: npm start/);

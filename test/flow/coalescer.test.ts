@@ -84,6 +84,27 @@ t.test('what is held stays as it was, and its memory is reused after that', asyn
   );
 });
 
+t.test('memory that the first of several readers is done with at once is kept for the others', async (t) => {
+  const passed: { chunk: Buffer; lease: Lease }[] = [];
+  const coalescer = new Coalescer('lines', (chunk, _datagrams, lease) => {
+    lease.hold();
+    lease.done();
+    lease.hold();
+    passed.push({ chunk, lease });
+  });
+  const batch = new Batch();
+  for (const letter of 'ab') {
+    batch.reset(Buffer.alloc(1000, letter));
+    batch.add(0, 1000);
+    coalescer.add(batch);
+    coalescer.flush();
+  }
+  t.strictSame(
+    passed.map(({ chunk }) => chunk.toString('latin1')),
+    ['a'.repeat(1000), 'b'.repeat(1000)],
+  );
+});
+
 t.test('memory that a reader abandoned is never overwritten', async (t) => {
   const { passed, add, intact } = scene(true);
   add('a', 65_536);

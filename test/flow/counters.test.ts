@@ -148,7 +148,8 @@ t.test('counters of replies never decrease while the destination of a session mo
     const target = { type, opener, answers: [{ ip: '127.0.0.1', family: 4 as const, port: 9 }] };
     const address = parseAddress('moving.test:9', RULE, {});
     const repairRate = { unit: 'bits', perSecond: 1e9 } as const;
-    const options = { session: 'S', retain: 2 ** 20, repairRate, linger: 0, payload: 1000, waits: false };
+    const sending = { session: 'S', retain: 2 ** 20, repairRate, linger: 0, payload: 1000 };
+    const options = { ...sending, waits: false, values: {} };
     return new MoldSink(program, options).open([{ ...target, address }]);
   });
   const look = watch(t, handle);

@@ -19,6 +19,16 @@ const SAMPLE = {
     by: '--allow',
   },
   ...{
+    durable: 'D',
+    floor: 2,
+    next: 3,
+    pending: 2,
+    stream: 'S',
+    waitMs: 5500,
+    waitedMs: 5000,
+    windowMs: 120_000,
+  },
+  ...{
     bytes: 2000,
     count: 2,
     destination: 'out',

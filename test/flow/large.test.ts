@@ -138,7 +138,8 @@ for (const engine of ENGINES) {
     const packets: Buffer[] = [];
     subscribe(t, engine.name, (packet) => packets.push(packet));
     const repairRate = { unit: 'bits', perSecond: 1e9 } as const;
-    const options = { session: 'S', retain: 2 ** 21, repairRate, linger: 0, payload: 1000, waits: false };
+    const sending = { session: 'S', retain: 2 ** 21, repairRate, linger: 0, payload: 1000 };
+    const options = { ...sending, waits: false, values: {} };
     const opener = await bus.load();
     const address = { text: 'bus://x', topic: engine.name, keys: {}, own: new Set<string>() };
     const sink = await new MoldSink(program, options).open([{ type: bus, opener, address, answers: [] }]);

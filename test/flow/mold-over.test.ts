@@ -149,6 +149,22 @@ t.test('the end of a session ends a program with --once, also by two sources', a
   t.equal(receiver.sink.text, 'a');
 });
 
+t.test('sinks without room are waited for', async (t) => {
+  const topic = `t${topics++}`;
+  let makeRoom: () => void = () => undefined;
+  const room = new Promise<void>((resolve) => {
+    makeRoom = resolve;
+  });
+  const full = Object.assign(new TextSink(), { room: () => room });
+  await receive(t, [`bus://${topic},frame=mold`], {}, [full]);
+  await until('it subscribed', () => hasSubscribers(topic, 1));
+  const [waiting] = publish(topic, packet(1, ['a']));
+  t.equal(full.text, 'a', 'delivered with the packet');
+  t.type(waiting, Promise);
+  makeRoom();
+  await waiting;
+});
+
 t.test('a session by two sources is delivered once, and one fills the gaps of the other', async (t) => {
   const [one, other] = [`t${topics++}`, `t${topics++}`];
   const receiver = await receive(t, [`bus://${one},frame=mold`, `bus://${other},frame=mold`]);

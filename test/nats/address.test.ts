@@ -36,6 +36,7 @@ t.test('what an address has', (t) => {
   t.strictSame(parse('nats://t%2Fk@h/a').login, { token: 't/k' });
   t.strictSame(parse('nats://:p@h/a').login, { user: '', password: 'p' });
   t.strictSame(parse('nats://h/a').login, {});
+  t.strictSame(parse('nats://h/a,cert=c,key=k').certificate, { cert: 'c', key: 'k' });
   t.strictSame(parse('nats://h/a,creds=/x/y=z').login, { creds: '/x/y=z' });
   t.equal(parse('NATS://h/a%2Cb').subject, 'a,b');
   t.strictSame(parseNats('nats://h/a', RULE, { frame: 'line', ttl: 3 }).keys, { frame: 'line' });
@@ -82,18 +83,18 @@ const ERRORS: [string, RegExp][] = [
   ['nats://h/a,queue', /needs a value/],
   ['nats://h/a,queue=x y', /not the name of a queue group/],
   ['nats://h/a,queue=x,queue=y', /given twice/],
-  ['nats://h/a,stream=S', /unknown key "stream"; known here: frame, creds, queue/],
+  ['nats://h/a,stream=S', /unknown key "stream"; known here: frame, creds, cert, key, queue/],
   ['nats://h/a,ttl=1', /unknown key "ttl"/],
   ['nats://u:p@h/a,creds=f', /contradict each other/],
   ['nats://h/a,frame=x', /frame/],
-  ['nats://h/a,frame=mold', /frame=mold is for UDP/],
+  ['nats://h/a,cert=f', /cert and key go together/],
+  ['nats://h/a,key=f', /cert and key go together/],
 ];
 
 t.test('what is no address, and why', (t) => {
   const relay = { ...RULE, carries: 'datagrams' as const };
   t.throws(() => parseNats('nats://h/a,frame=line', relay), /frame=line cannot be used here; datagrams pass/);
   t.strictSame(parseNats('nats://h/a', relay, { frame: 'line' }).keys, {});
-  t.throws(() => parseNats('nats://h/a', RULE, { frame: 'mold' }), /frame=mold is for UDP/);
   for (const [text, why] of ERRORS) t.throws(() => parse(text), { code: 'MPROXY_USAGE', message: why }, text);
   t.end();
 });

@@ -1,4 +1,4 @@
-import { createConnection } from 'node:net';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
 import { until } from '../support/wait.js';
@@ -107,6 +107,7 @@ t.test('a message larger than a datagram is split between lines for UDP', { skip
   t.equal(Buffer.concat(got).toString(), lines);
   t.ok(got.length > 1 && got.every((one) => one.at(-1) === 0x0a));
   await forward.says('1 split message');
+  t.match(forward.stderr, /-> 127[^>]* 1 split message/, 'counted where it was split');
 });
 
 t.test('a subject is the group in the middle of a reverse', { skip: noServer }, async (t) => {
@@ -131,4 +132,25 @@ t.test('a subject is the group in the middle of a reverse', { skip: noServer }, 
     () => got.length > 0 && elsewhere.length > 0,
   );
   t.strictSame([got.join(''), elsewhere.join('')], ['hello\n', 'hello\n']);
+});
+
+t.test('data of TCP upstreams do not go to a subject that is listened on', { skip: noServer }, async (t) => {
+  const server = await NatsServer.start(t);
+  const peer = await peerOf(t, server);
+  const onSubject = await collect(peer, 'in.>');
+  const upstream = createServer((socket) => socket.end('from upstream\n'));
+  t.teardown(() => upstream.close());
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const { port } = upstream.address() as AddressInfo;
+  const got = await collect(peer, 'out');
+  const forward = start(t, 'forward', [
+    // Of a wildcard nothing could be sent there.
+    ...['--udp-listen-addr', server.url('in.*'), '--tcp-connect-addr', `127.0.0.1:${port}`],
+    ...['--udp-downstream-addr', server.url('out')],
+  ]);
+  await until('it came by', () => got.includes('from upstream\n'));
+  await forward.says(/receiving: .*connected to/);
+  peer.publish('in.x', 'last\n');
+  await until('what was published after it', () => got.includes('last\n') && onSubject.length > 0);
+  t.strictSame(onSubject, ['last\n']);
 });

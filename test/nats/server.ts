@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { Running } from '../support/command.js';
+import type { Host } from '../support/namespace.js';
 import { until } from '../support/wait.js';
 import { Folder } from './folder.js';
 
@@ -15,12 +16,15 @@ export interface ServerOptions {
   port?: number;
   /** More of its configuration file. */
   config?: string;
+  /** A host of the test's own, where it listens on this address; default on loopback. */
+  on?: { host: Host; address: string };
 }
 
-/** A real nats-server on loopback, which the test ends. */
+/** A real nats-server, which the test ends. */
 export class NatsServer {
   #running!: Running;
   port: number;
+  readonly address: string;
   clusterPort = 0;
   readonly #folder: Folder;
 
@@ -30,6 +34,7 @@ export class NatsServer {
   ) {
     this.#folder = new Folder(t);
     this.port = options.port ?? -1;
+    this.address = options.on?.address ?? '127.0.0.1';
   }
 
   static async start(t: Test, options: ServerOptions = {}): Promise<NatsServer> {
@@ -40,8 +45,11 @@ export class NatsServer {
 
   /** Starts it, again on its port. */
   async restart(): Promise<void> {
-    const config = `listen: "127.0.0.1:${this.port}"\nports_file_dir: "${this.#folder.path('.')}"\n${this.options.config ?? ''}`;
-    const running = new Running(spawn('nats-server', ['-c', this.#folder.write('nats.conf', config)]));
+    const config = `listen: "${this.address}:${this.port}"\nports_file_dir: "${this.#folder.path('.')}"\n${this.options.config ?? ''}`;
+    const { on } = this.options;
+    const command = ['nats-server', '-c', this.#folder.write('nats.conf', config)];
+    const [program, ...args] = on ? ['ip', 'netns', 'exec', on.host.name, ...command] : command;
+    const running = new Running(spawn(program!, args));
     this.t.teardown(() => running.kill());
     this.#running = running;
     await running.says('Server is ready');
@@ -63,11 +71,18 @@ export class NatsServer {
   }
 
   url(subject: string, login = ''): string {
-    return `nats://${login}127.0.0.1:${this.port}/${subject}`;
+    return `nats://${login}${this.address}:${this.port}/${subject}`;
   }
 
   signal(signal: NodeJS.Signals): void {
     this.#running.child.kill(signal);
+  }
+
+  /** Stops all its threads, until SIGCONT. */
+  async hang(): Promise<void> {
+    this.signal('SIGSTOP');
+    const file = `/proc/${this.#running.child.pid}/stat`;
+    await until('it is stopped', () => /\) T /.test(readFileSync(file, 'utf8')));
   }
 
   get ended(): boolean {

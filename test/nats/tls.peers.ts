@@ -46,3 +46,36 @@ t.test(
     t.notMatch(refused.stderr, /s3cret/);
   },
 );
+
+t.test(
+  'a client certificate: that of the flags, or of the address where the flags are for listeners',
+  { skip: noServer },
+  async (t) => {
+    const authority = await Authority.make(t);
+    const { certFile, keyFile } = await authority.sign({ ips: ['127.0.0.1'] });
+    const own = await authority.sign({ dns: ['client'] });
+    const listener = await authority.sign({ ips: ['127.0.0.1'] });
+    const files = `cert_file: "${certFile}", key_file: "${keyFile}", ca_file: "${authority.file}"`;
+    const server = await NatsServer.start(t, { config: `tls { ${files}, verify: true }` });
+    const url = `tls+${server.url('a')}`;
+    const ca = ['--tls-ca', authority.file];
+    const flags = ['--tls-cert', own.certFile, '--tls-key', own.keyFile];
+    const listening = ['--listen-addr', 'tls://127.0.0.1:0', '--tls-cert', listener.certFile];
+    const receiver = start(t, 'server', [
+      ...['--path', '-', '--listen-addr', `${url},cert=${own.certFile},key=${own.keyFile}`],
+      ...[...ca, ...listening, '--tls-key', listener.keyFile],
+    ]);
+    await receiver.says('connected to');
+    const client = start(t, 'client', ['--path', '-', '--server-addr', url, ...ca, ...flags]);
+    client.child.stdin!.end('hello\n');
+    t.equal(await client.exited, 0, client.stderr);
+    await until('the line', () => String(receiver.stdout) === 'hello\n');
+    const without = start(t, 'client', ['--path', '-', '--server-addr', url, ...ca]);
+    await without.says('trying again in');
+    const missing = start(t, 'server', [
+      ...['--path', '-', ...ca, '--listen-addr', `${url},cert=/nowhere.pem,key=/nowhere.key`],
+    ]);
+    t.equal(await missing.exited, 1);
+    t.match(missing.stderr, /certificate: \/nowhere\.pem with \/nowhere\.key: .*no such file/);
+  },
+);

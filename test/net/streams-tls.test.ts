@@ -189,6 +189,46 @@ for (const { name, streams } of ENGINES) {
       t.strictSame([log.text, log.error], ['answer', undefined]);
     });
 
+    t.test('closed or paused while bytes and the end are there, it delivers neither', async (t) => {
+      for (const act of ['close', 'abort', 'pause'] as const) {
+        const { port, sockets } = await tlsServer(t, { ...pair, allowHalfOpen: true });
+        const log = new Log(await streams.connect({ to: at(port), tls: client() }));
+        const keep = log.onData.bind(log);
+        log.onData = (bytes) => {
+          keep(bytes);
+          log.connection[act]();
+        };
+        await until('its peer', () => sockets.length === 1);
+        sockets[0]!.end(Buffer.alloc(60_000));
+        log.start();
+        await until('the first bytes', () => log.bytes > 0);
+        const before = log.bytes;
+        for (let i = 0; i < 50; i++) await turn();
+        t.equal(log.bytes, before, act);
+        t.notOk(log.events.includes('end'), act);
+        log.onData = keep;
+        if (act === 'pause') log.connection.resume();
+        if (act === 'pause') await log.has('end');
+        t.equal(log.bytes, act === 'pause' ? 60_000 : before);
+        log.connection.close();
+        await log.has('close');
+        log.connection.linger(60_000);
+      }
+    });
+
+    t.test('invalid credentials open nothing', async (t) => {
+      const { port, sockets } = await nodeServer(t);
+      const credentials = { ca: authority.pem, pair: { cert: 'none', key: 'none' } };
+      await t.rejects(streams.connect({ to: at(port), tls: client({ credentials }) }), /PEM|no start line/);
+      for (let i = 0; i < 50; i++) await turn();
+      t.equal(sockets.length, 0);
+    });
+
+    t.test('a listener whose clients need no certificate cannot begin to ask for one', async (t) => {
+      const { listener } = await open(t);
+      t.throws(() => listener.secure({ pairs: [pair], clientCa: authority.pem }));
+    });
+
     t.test('TLS starts on an open connection, after words in the clear', async (t) => {
       const { port, sockets } = await nodeServer(t);
       const connection = await streams.connect({ to: at(port) });

@@ -13,7 +13,7 @@ const TURN_MS = 5000;
 /** Pairs of turns, quiet and disturbed. */
 const TURNS = 3;
 /** Of datagrams of 1400 bytes. */
-const RATE = '100000pps';
+const RATE = '50000pps';
 /** Limit on the memory that it takes, in bytes: mostly garbage of requests, which V8 collects late. */
 const MAX_MEMORY = 60e6;
 

@@ -11,8 +11,8 @@ interface BusAddress extends AnyAddress {
   topic: string;
 }
 
-/** Takes a message, and what published it. */
-type Subscriber = (message: Buffer, by: unknown) => void;
+/** Takes a message, and what published it. A result of a source is that of its delivery. */
+type Subscriber = (message: Buffer, by: unknown) => unknown;
 
 const topics = new Map<string, Set<Subscriber>>();
 
@@ -22,9 +22,9 @@ function subscribersOf(topic: string): Set<Subscriber> {
   return known;
 }
 
-/** Publishes one message; without subscribers it is lost. */
-export function publish(topic: string, message: Buffer | string, by?: unknown): void {
-  for (const take of [...subscribersOf(topic)]) take(Buffer.from(message), by);
+/** Publishes one message; without subscribers it is lost. @returns their results */
+export function publish(topic: string, message: Buffer | string, by?: unknown): unknown[] {
+  return [...subscribersOf(topic)].map((take) => take(Buffer.from(message), by));
 }
 
 /** Takes every message of a topic until the test ends. */
@@ -58,12 +58,12 @@ class BusSource implements PacketSource {
 
   async run(deliver: Deliver): Promise<void> {
     const take: Subscriber = (message, by) => {
-      if (this.#ignored.includes(by)) return;
+      if (this.#ignored.includes(by)) return undefined;
       this.counts.datagrams++;
       this.counts.bytes += message.length;
       this.#batch.reset(message);
       this.#batch.add(0, message.length);
-      deliver(this.#batch);
+      return deliver(this.#batch);
     };
     subscribersOf(this.address.topic).add(take);
     await this.#ended;
@@ -127,6 +127,8 @@ export const bus: Transport<BusAddress> = {
     source: { queue: text({ value: 'NAME', help: 'share the messages with others of this name' }) },
   },
   carries: 'datagrams',
+  ignoresOwn: true,
+  waits: true,
   listens: [],
   parse(typed, rule, defaults) {
     const [place = '', ...pairs] = typed.split(',');

@@ -1,7 +1,7 @@
 import { rate, toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { READ } from 'mproxy-flow/endpoints/file/flags';
-import { LINGER, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
+import { LINGER, MOLD_SEND, RETAIN } from 'mproxy-flow/endpoints/mold/flags';
 import { DESTINATIONS, FILES } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
 import { keyFlags } from 'mproxy-net/keys';
@@ -32,6 +32,6 @@ export const FLAGS = {
     progress: toggle({ help: 'show a bar; default if stderr is a terminal and the input a regular file' }),
   },
   'TLS destinations': TLS_CLIENT,
-  'Nothing lost (--frame mold)': { ...MOLD_SEND, ...LINGER },
+  'Nothing lost (--frame mold, stream=NAME)': { ...MOLD_SEND, ...RETAIN, ...LINGER },
   'Keys of an address, as flags for all': keyFlags(keysOf({ ENDS })),
 };

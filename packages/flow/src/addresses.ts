@@ -8,7 +8,7 @@ import {
   listOf,
   usage,
 } from 'mproxy-base';
-import { type AddressRule, splitScheme } from 'mproxy-net/address';
+import { type AddressRule, splitScheme, withoutSecrets } from 'mproxy-net/address';
 import { KEYS, type KeyName, type Keys } from 'mproxy-net/keys';
 import type { AnyValues, Endpoint, EndpointType, Role } from './endpoint.js';
 
@@ -49,7 +49,8 @@ export function addresses<const D extends AddressDefinition>(definition: D): Add
     read: (given, flag, before) => {
       const texts = listOf(given ?? definition.default);
       if (required && (texts.length === 0 || texts[0] === '')) throw usage(flag, 'missing', ...required);
-      if (single && texts.length > 1) throw usage(flag, texts.join(' '), 'given more than once');
+      if (single && texts.length > 1)
+        throw usage(flag, texts.map(withoutSecrets).join(' '), 'given more than once');
       return texts.map((text) => parse(text, flag, definition, defaults(before)));
     },
   };
@@ -102,7 +103,8 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  for (const { table, type, role, unused } of sets) {
+  // Of several types with one table the last is the most usual.
+  for (const { table, type, role, unused } of sets.toReversed()) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
     const [why, advice = adviceFor(groups, type, role)] = unused;
     if (given !== undefined) throw usage(given, 'given', why, advice);
@@ -136,7 +138,12 @@ function parse(text: string, flag: string, definition: AddressDefinition, keys: 
   const types =
     scheme && schemes.length > 0 ? accept.filter((type) => type.schemes.includes(scheme)) : accept;
   if (types.length === 0)
-    throw usage(flag, text, `${scheme}:// cannot be used here`, `known here: ${schemes.join(', ')}`);
+    throw usage(
+      flag,
+      withoutSecrets(text),
+      `${scheme}:// cannot be used here`,
+      `known here: ${schemes.join(', ')}`,
+    );
   const [type] = types;
   const { carries } = type!;
   const rule: AddressRule = {

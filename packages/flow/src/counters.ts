@@ -22,6 +22,7 @@ const ofClients =
   (name: string) =>
   ({ clients }: SinkCounts): Metric | undefined =>
     clients && { name, names: 'listener' };
+const ofSink = (name: string): Metric => ({ name, names: 'sink' });
 const isUdp = ({ connections }: SourceCounts) => !connections;
 /** Missing messages of a session are requested again. */
 const isFinal = ({ mold }: SourceCounts) => !mold;
@@ -81,7 +82,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   interruptedMs: {
     help: 'Milliseconds in which messages were not received, as the connection was gone.',
-    metric: { name: 'interrupted_seconds', scale: 0.001 },
+    metric: { name: 'nats_interrupted_seconds', scale: 0.001 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
       order: 4,
@@ -89,10 +90,20 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
       reason: 'messages of that time may be lost',
     },
   },
-  split: {
-    help: 'Messages larger than a datagram, which were split by the frame.',
-    metric: { name: 'received_split_messages' },
-    stats: ifAny('split message(s)'),
+  duplicates: {
+    help: 'Messages that came more than once, and were delivered once.',
+    metric: { name: 'nats_duplicate_messages' },
+    stats: ifAny('duplicate(s)'),
+  },
+  lost: {
+    help: 'Messages that were removed before they were received.',
+    metric: { name: 'nats_lost_messages' },
+    stats: ifAny('message(s) lost'),
+    loss: {
+      order: 4,
+      lost: always('message(s) lost'),
+      reason: 'they were removed before they were received',
+    },
   },
   kernelDropped: {
     help: 'Datagrams dropped by the kernel because the receive buffer was full.',
@@ -131,17 +142,17 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
   },
   'connections.now': {
     help: 'Connections to the destination at present.',
-    metric: { name: 'sink_connections', names: 'sink' },
+    metric: ofSink('sink_connections'),
     gauge: true,
     stats: (now, { connections }) => nowAndEver('connection(s)', now, connections?.ever),
   },
   'connections.ever': {
     help: 'Connections to the destination since the start.',
-    metric: { name: 'sink_connects', names: 'sink' },
+    metric: ofSink('sink_connects'),
   },
   reconnects: {
     help: 'Times that the destination was connected again.',
-    metric: { name: 'sink_reconnects', names: 'sink' },
+    metric: ofSink('sink_reconnects'),
     stats: ifAny('reconnect(s)'),
   },
   refused: {
@@ -162,7 +173,7 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
   },
   rotations: {
     help: 'Times that the file was rotated.',
-    metric: { name: 'rotations', names: 'sink' },
+    metric: ofSink('rotations'),
     stats: ifAny('rotation(s)'),
   },
   dropped: {
@@ -170,6 +181,27 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     metric: { name: 'sent_dropped_datagrams', reason: 'not_taken' },
     stats: ifAny('dropped datagram(s)'),
     loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
+  },
+  acknowledged: {
+    help: 'Messages that the destination acknowledged.',
+    metric: ofSink('nats_acknowledged_messages'),
+    stats: ifAny('acknowledged'),
+  },
+  resent: {
+    help: 'Messages that were sent again.',
+    metric: ofSink('nats_resent_messages'),
+    stats: ifAny('message(s) sent again'),
+  },
+  duplicates: {
+    help: 'Messages that the destination had already.',
+    metric: ofSink('nats_stored_before_messages'),
+    stats: ifAny('duplicate(s)'),
+  },
+  refusedMessages: {
+    help: 'Messages that the destination refused.',
+    metric: ofSink('nats_refused_messages'),
+    stats: ifAny('refused message(s)'),
+    loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
   errors: {
     help: 'Errors by name.',

@@ -20,8 +20,10 @@ export interface SourceCounts {
   connections?: { now: number; ever: number };
   /** Milliseconds in which messages were not received, as the connection was gone. */
   interruptedMs?: number;
-  /** Messages larger than a datagram, which were split by the frame. */
-  split?: number;
+  /** Messages that came more than once, and were delivered once. */
+  duplicates?: number;
+  /** Messages that the stream had no more. */
+  lost?: number;
   /** Refused by `--allow`: datagrams. TCP: connections, also by `--max-senders` or without descriptors. */
   refused: number;
   /** Senders disconnected after the sender timeout. */
@@ -52,6 +54,12 @@ export interface SinkCounts {
   /** Connections to a TCP destination now, and since the start. */
   connections?: { now: number; ever: number };
   reconnects?: number;
+  /** Messages that were stored: acknowledged, sent again, and those of them that were stored before. */
+  acknowledged?: number;
+  resent?: number;
+  duplicates?: number;
+  /** Messages that the destination refused for good. */
+  refusedMessages?: number;
   mold?: MoldSent;
 }
 

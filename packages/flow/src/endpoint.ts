@@ -35,6 +35,8 @@ export interface EndpointType<A extends AnyAddress = any> {
   mold?: true;
   /** Whether its sources wait while a sink has no room, as over a connection. Default: datagrams no, streams yes. */
   waits?: boolean;
+  /** Its sources can leave out what sinks of the program send there: {@link Source.ignore}. */
+  ignoresOwn?: true;
   /** Whether it listens in a role: port 0 is then picked by the system. */
   listens: readonly Role[];
   /** Flags that are an error without an address of the type. */

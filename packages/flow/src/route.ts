@@ -26,7 +26,8 @@ export class Route {
     const others = this.sinks.filter((sink) => !taken.includes(sink));
     const deliver: Deliver = (batch) => this.#deliver(batch, others);
     const pacer = this.pace?.(deliver);
-    await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver);
+    const stored = () => all(others.map((sink) => sink.stored?.()));
+    await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver, stored);
     this.#flush(others);
   }
 
@@ -60,4 +61,8 @@ export class Route {
     this.#flushing = false;
     for (const sink of sinks) sink.flush();
   }
+}
+
+function all(waits: (Promise<void> | undefined)[]): Promise<void> | undefined {
+  return waits.some((wait) => wait !== undefined) ? Promise.all(waits).then(() => undefined) : undefined;
 }

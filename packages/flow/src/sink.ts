@@ -23,6 +23,11 @@ export interface Sink {
   flush(): void;
   /** Undefined while it can take more; else resolves when it can. Sources that cannot wait ignore it. */
   room(): Promise<void> | undefined;
+  /**
+   * Undefined when what was written is stored where it goes; else resolves when it is. A sink without it keeps nothing after
+   * {@link flush} that a kill of the program would lose.
+   */
+  stored?(): Promise<void> | undefined;
   /** The program stops: pending waits for room resolve, and closing waits for no reader. */
   abortPending(): void;
   /** Writes what it still holds, and closes. Called once. */

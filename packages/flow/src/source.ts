@@ -13,8 +13,11 @@ export interface Source {
   readonly lost?: string;
   /** Takes over sinks that its own thread can write to; the route delivers to the others. */
   takeOver?(sinks: readonly Sink[]): Sink[];
-  /** Delivers until the source ends or is stopped, then what it still holds; rejects when it fails. */
-  run(deliver: Deliver): Promise<void>;
+  /**
+   * Delivers until the source ends or is stopped, then what it still holds; rejects when it fails.
+   * @param stored undefined when the sinks stored what was delivered, else resolves when they have
+   */
+  run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void>;
   stop(): void;
   /** Before {@link run}: what a sink of its type sends is not delivered; see `own` of {@link Sink}. */
   ignore?(own: unknown): void;

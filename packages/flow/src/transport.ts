@@ -1,6 +1,6 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { SendCounts } from 'mproxy-net';
-import type { AnyAddress, EndpointType, Opener, SourceContext, Target } from './endpoint.js';
+import type { AnyAddress, AnyValues, EndpointType, Opener, SourceContext, Target } from './endpoint.js';
 import type { Program } from './program.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
@@ -33,6 +33,7 @@ export type Reply = (bytes: Buffer, to: SocketAddress) => void;
 export interface PacketSinkOptions {
   /** Whether it waits for room, as all its sources can; else it drops. */
   waits: boolean;
+  values: AnyValues;
   /** Takes a retransmission request, where receivers know the address of the sender. It may keep the bytes. */
   onRequest: (bytes: Buffer, from: SocketAddress, reply: Reply) => void;
 }

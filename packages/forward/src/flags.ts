@@ -1,6 +1,6 @@
 import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
-import { LINGER, MOLD_RECEIVE, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
+import { FROM_START, LINGER, MOLD_RECEIVE, MOLD_SEND, RETAIN } from 'mproxy-flow/endpoints/mold/flags';
 import { CLIENT_BUFFER, UPSTREAM } from 'mproxy-flow/endpoints/tcp/flags';
 import { DATAGRAMS, DESTINATIONS, UPSTREAMS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
@@ -11,7 +11,7 @@ import { TLS_CLIENT } from 'mproxy-net/tls-flags';
 const ENDS = {
   udpListenAddr: addresses({
     accept: DATAGRAMS,
-    // The first, if it is a group, also receives the data of TCP upstreams.
+    // The first, if it is a group of UDP, also receives the data of TCP upstreams.
     roles: ['source', 'sink'],
     help: 'listen on UDP or a group',
   }),
@@ -38,6 +38,12 @@ export const FLAGS = {
   },
   'TCP destinations': CLIENT_BUFFER,
   'TLS connections': TLS_CLIENT,
-  'Nothing lost (frame=mold)': { ...MOLD_SEND, ...LINGER, ...MOLD_RECEIVE },
+  'Nothing lost (frame=mold, stream=NAME)': {
+    ...MOLD_SEND,
+    ...RETAIN,
+    ...LINGER,
+    ...FROM_START,
+    ...MOLD_RECEIVE,
+  },
   'Keys of an address, as flags for all': keyFlags(keysOf({ ENDS })),
 };

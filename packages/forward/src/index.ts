@@ -48,7 +48,7 @@ class Forward {
       resolveTargets(this.program, udpDownstreamAddr, 'sink'),
       resolveTargets(this.program, tcpConnectAddr, 'source'),
     ]);
-    const group = upstreams.length > 0 ? listens.slice(0, 1).filter(isGroup) : [];
+    const group = upstreams.length > 0 ? listens.slice(0, 1).filter(isOwnGroup) : [];
     if (downstreams.length + group.length === 0 && !this.#values.tee)
       throw usage(NAMES.udpDownstreamAddr, 'missing', 'there is nowhere to send', `or use ${NAMES.tee}`);
     forbidLoops(listens, downstreams);
@@ -102,6 +102,7 @@ class Forward {
   }
 }
 
-function isGroup(target: Target): boolean {
-  return target.opener.meets?.(target) ?? false;
+/** Whether the data of upstreams are sent there too. Where its own data would come back to it, it sends none. */
+function isOwnGroup(target: Target): boolean {
+  return target.type.ignoresOwn === true && (target.opener.meets?.(target) ?? false);
 }

@@ -40,8 +40,8 @@ export function readOptions(options: ForwardOptions) {
     throw usage(NAMES.greetingFile, greetingFile, `${NAMES.greeting} is given, too`, 'use one of them');
   if (allow.length > 0 && !listens.some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'there is no UDP listener', `use ${NAMES.udpListenAddr}`);
-  // The first address to listen on, if it is a group, also receives the data of TCP upstreams.
-  const isOwnGroup = (i: number) => i === 0 && upstreams.length > 0;
+  // The first address to listen on, if it is a group of UDP, also receives the data of TCP upstreams.
+  const isOwnGroup = (i: number) => i === 0 && upstreams.length > 0 && listens[0]!.type.ignoresOwn;
   const uses: Uses = [
     ...listens.map((from, i) => [from, 'source', ...(isOwnGroup(i) ? (['sink'] as const) : [])] as const),
     ...upstreams.map((from) => [from, 'source'] as const),

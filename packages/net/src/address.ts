@@ -27,22 +27,23 @@ export interface AddressRule extends KeyRule {
  * @throws MPROXY_USAGE, with the flag and the reason
  */
 export function parseAddress(text: string, rule: AddressRule, defaults: Keys = {}): Address {
+  const shown = withoutSecrets(text);
   const [hostPort = '', ...pairs] = text.split(',');
-  const own = parseKeys(pairs, text, rule);
-  const { scheme, host, zone, port } = parseParts(hostPort, text, rule);
-  setScheme(own, scheme, text, rule);
+  const own = parseKeys(pairs, shown, rule);
+  const { scheme, host, zone, port } = parseParts(hostPort, shown, rule);
+  setScheme(own, scheme, shown, rule);
   if (own.bind !== undefined) parseBind(own.bind);
-  const address: Address = { text, host, port, ...withDefaults(own, text, rule, defaults) };
+  const address: Address = { text, host, port, ...withDefaults(own, shown, rule, defaults) };
   if (zone !== undefined) address.zone = zone;
   if (zone !== undefined && !isLinkLocal(host) && !isGroup(host))
     throw usage(
       rule.flag,
-      text,
+      shown,
       `${host} is not link-local, and has no zone`,
       `write ${showAddress({ address: host, port })}`,
     );
   if (lacksZone(host, address))
-    throw usage(rule.flag, text, zoneNeeded(host), `write [${host}%zone]:${port}`);
+    throw usage(rule.flag, shown, zoneNeeded(host), `write [${host}%zone]:${port}`);
   return address;
 }
 
@@ -116,6 +117,14 @@ function parseParts(hostPort: string, text: string, rule: AddressRule) {
 export function splitScheme(text: string): { scheme?: string; rest: string } {
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
   return scheme === undefined ? { rest } : { scheme: scheme.toLowerCase(), rest };
+}
+
+/**
+ * An address for messages, whatever its scheme: user info, as in `SCHEME://USER:PASSWORD@HOST`, without password or token
+ * (RFC 3986, section 3.2.1).
+ */
+export function withoutSecrets(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?([^:@/]*:)?.*@/is, '$1$2***@');
 }
 
 function parseHost(host: string, rule: AddressRule, error: (why: string, advice?: string) => Error): string {

@@ -48,8 +48,11 @@ export interface StreamListener {
   readonly local: SocketAddress | undefined;
   /** Admitted connections that are not closed, those in a handshake included. */
   readonly connections: number;
-  /** Uses other certificates for connections accepted from now on. */
-  secure(tls: TlsServer): void;
+  /**
+   * Uses other certificates for handshakes from now on.
+   * @throws if `clientCa` is given where there was none, or missing where there was one
+   */
+  secure(tls: Omit<TlsServer, 'alpn'>): void;
   /** Accepts no more connections. Those accepted go on. */
   close(): void;
   /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */
@@ -123,9 +126,12 @@ export interface TlsFacts {
 
 /** Takes what a connection reports. */
 export interface ConnectionHandler {
-  /** Received bytes. They are borrowed: what is used after the call must be copied. */
+  /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */
   onData(bytes: Buffer): void;
-  /** The peer has sent everything: FIN, with TLS close_notify. Sending goes on. Called once. */
+  /**
+   * The peer has sent everything: FIN, with TLS close_notify (the node engine cannot tell if that is missing). Sending goes on.
+   * Called once.
+   */
   onEnd(): void;
   /** What {@link Connection.write} did not take at once is taken now. */
   onDrain?(): void;
@@ -147,7 +153,7 @@ export interface Connection {
   readonly tls: TlsFacts | undefined;
   /** Bytes received until now, without TLS's own. */
   readonly received: number;
-  /** Begins to read. Called once; what happened before is reported then. */
+  /** Begins to read, unless it is paused. Called once; what happened before is reported then. */
   start(handler: ConnectionHandler): void;
   /**
    * Starts TLS on an open connection, for protocols that begin without it, such as SMTP (RFC 3207). To be called when nothing is being
@@ -161,7 +167,8 @@ export interface Connection {
   resume(): void;
   /**
    * Sends bytes in this order. They are borrowed, and must not change, until they are taken.
-   * @returns true: all are taken, they can be reused; false: `onDrain` or `onClose` will tell
+   * @returns true: all are taken, they can be reused; false: `onDrain` or `onClose` will tell. An engine may return false while
+   * there is room, so that one connection cannot occupy it
    */
   write(bytes: readonly Uint8Array[]): boolean;
   /** Whether bytes of {@link write} are not taken yet. */
@@ -179,7 +186,7 @@ export interface Connection {
   close(error?: Error): void;
   /** Closes with a reset (RST): nothing more is sent. @param error given to `onClose` */
   abort(error?: Error): void;
-  /** Calls `onIdle` after this time without a byte in either direction, in milliseconds; 0: never. */
+  /** Calls `onIdle` after this time without a byte received and without a write taken, in milliseconds; 0: never. */
   limitIdle(ms: number): void;
   /** Bytes taken that the peer has not acknowledged (tcp(7), SIOCOUTQ); undefined where it cannot be read. */
   unacknowledged(): number | undefined;

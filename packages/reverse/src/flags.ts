@@ -1,6 +1,6 @@
 import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
-import { LINGER, MOLD_RECEIVE, MOLD_SEND } from 'mproxy-flow/endpoints/mold/flags';
+import { FROM_START, LINGER, MOLD_RECEIVE, MOLD_SEND, RETAIN } from 'mproxy-flow/endpoints/mold/flags';
 import { CLIENT_BUFFER, CLIENTS, SENDERS } from 'mproxy-flow/endpoints/tcp/flags';
 import { ACCEPTING, DATAGRAMS } from 'mproxy-flow/endpoints/types';
 import { STREAM } from 'mproxy-flow/stream/flags';
@@ -43,10 +43,12 @@ export const FLAGS = {
   Access: { allow: networks('accept connections and datagrams only from this network') },
   'TLS listeners': TLS_SERVER,
   'TLS connections': TLS_TRUST,
-  'Nothing lost (frame=mold)': {
+  'Nothing lost (frame=mold, stream=NAME)': {
     once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),
     ...MOLD_SEND,
+    ...RETAIN,
     ...LINGER,
+    ...FROM_START,
     ...MOLD_RECEIVE,
   },
   'Keys of an address, as flags for all': keyFlags(keysOf({ INPUTS, GROUP, OUTPUTS })),

@@ -1,7 +1,7 @@
 import { toggle } from 'mproxy-base';
 import { addresses, keysOf } from 'mproxy-flow/addresses';
 import { FILE_MODE, ROTATION } from 'mproxy-flow/endpoints/file/flags';
-import { MOLD_RECEIVE } from 'mproxy-flow/endpoints/mold/flags';
+import { FROM_START, MOLD_RECEIVE } from 'mproxy-flow/endpoints/mold/flags';
 import { SENDERS } from 'mproxy-flow/endpoints/tcp/flags';
 import { FILES, LISTENERS } from 'mproxy-flow/endpoints/types';
 import { FLUSH_AFTER } from 'mproxy-flow/stream/flags';
@@ -39,8 +39,9 @@ export const FLAGS = {
   'TCP listeners': { ...SENDERS, ...FLUSH_AFTER },
   'TLS listeners': TLS_SERVER,
   'TLS connections': TLS_TRUST,
-  'Nothing lost (--frame mold)': {
+  'Nothing lost (--frame mold, stream=NAME)': {
     once: toggle({ help: 'end when every session has ended: with 0 when nothing is missing, else 1' }),
+    ...FROM_START,
     ...MOLD_RECEIVE,
   },
   'Keys of an address, as flags for all': keyFlags(keysOf({ ENDS })),

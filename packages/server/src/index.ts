@@ -28,18 +28,23 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     const values = readOptions(options);
     const targets = await resolveTargets(program, values.listenAddr, 'source');
     forbidTwins(program.engine, targets);
-    const sinks = await openFiles(program, values);
+    const waits = values.listenAddr.every(({ type }) => type.waits === true);
+    const sinks = await openFiles(program, values, waits);
     const unterminated = () => program.emitChange(UNTERMINATED, {});
     const sources = await openSources(program, targets, { payload: MAX_DATAGRAM, values, unterminated });
     for (const [i, sink] of sinks.entries()) {
-      const tee = values.tee ? [stdoutSink(program, values.teeFrame, false)] : [];
+      const tee = values.tee ? [stdoutSink(program, values.teeFrame, waits)] : [];
       for (const source of sources[i]!) program.route(source, [...new Set<Sink>([sink, ...tee])]);
     }
   });
 }
 
 /** A sink for each address; addresses with the same path share one. */
-async function openFiles(program: Program, values: ReturnType<typeof readOptions>): Promise<Sink[]> {
+async function openFiles(
+  program: Program,
+  values: ReturnType<typeof readOptions>,
+  waits: boolean,
+): Promise<Sink[]> {
   const { path, paths, frames } = values;
   const { type, address } = path[0]!;
   const opener = await type.load();
@@ -47,7 +52,7 @@ async function openFiles(program: Program, values: ReturnType<typeof readOptions
   for (const [i, text] of paths.entries()) {
     if (opened.has(text)) continue;
     const target = { type, opener, answers: [], address: { ...address, text } };
-    const context = { frame: frames[i]!, payload: MAX_DATAGRAM, values };
+    const context = { frame: frames[i]!, waits, payload: MAX_DATAGRAM, values };
     const [sink] = await opener.openSinks!(program, [target], context);
     program.emit(WRITING, { file: text === '-' ? 'stdout' : text });
     opened.set(text, sink!);

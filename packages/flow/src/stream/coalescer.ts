@@ -83,8 +83,10 @@ export class Coalescer {
     const datagrams = this.#datagrams;
     this.#start = block.used;
     this.#datagrams = 0;
+    // Of several queues the first may be done before the next one holds the block.
+    block.hold();
     this.pass(chunk, datagrams, block);
-    if (block.free) this.#restart();
+    block.done();
   }
 
   /** Ensures space for this many bytes, in another block if necessary. */

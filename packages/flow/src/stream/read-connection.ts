@@ -22,9 +22,10 @@ export function readConnection(
         reject(bug);
       }
     };
+    let busy: Promise<void> | undefined;
     const onData = (bytes: Buffer) => {
       try {
-        const busy = stream.push(bytes);
+        busy = stream.push(bytes);
         if (!busy) return;
         connection.pause();
         busy.then(() => connection.resume(), failed);
@@ -32,6 +33,8 @@ export function readConnection(
         failed(error);
       }
     };
-    connection.start({ onData, onEnd: () => resolve(undefined), onIdle, onClose: resolve });
+    // The next connection begins when the sinks have room.
+    const ended = (error?: Error) => Promise.resolve(busy).then(() => resolve(error), failed);
+    connection.start({ onData, onEnd: ended, onIdle, onClose: ended });
   });
 }

@@ -33,7 +33,12 @@ export class NodeConnection implements Connection {
   /** Writes that the socket has not called back for, and whether `onDrain` is due after the last of them. */
   #uncalled = 0;
   #drainDue = false;
-  #lingers = false;
+  /** What is still received is discarded. */
+  #discards = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #lingerUntil = Number.POSITIVE_INFINITY;
+  /** The end came while it was paused. */
+  #endHeld = false;
   #paused = false;
 
   /**
@@ -63,7 +68,7 @@ export class NodeConnection implements Connection {
     if (this.receiveBuffer) this.receiveBuffer.take = this.#read;
     else this.stream.on('data', this.#read);
     // A socket is accepted paused.
-    this.stream.resume();
+    if (!this.#paused) this.stream.resume();
   }
 
   async secure(tls: TlsClient, options: SecureOptions = {}): Promise<Connection> {
@@ -86,6 +91,7 @@ export class NodeConnection implements Connection {
   resume(): void {
     this.#paused = false;
     this.stream.resume();
+    if (this.#endHeld) setImmediate(this.#ended);
   }
 
   write(bytes: readonly Uint8Array[]): boolean {
@@ -113,18 +119,22 @@ export class NodeConnection implements Connection {
   }
 
   linger(limit: number): void {
-    this.#lingers = true;
+    const until = performance.now() + limit;
+    if (this.#closed || until >= this.#lingerUntil) return;
+    this.#lingerUntil = until;
+    this.#discards = true;
     this.stream.end();
     this.resume();
-    const timer = setTimeout(() => this.stream.destroy(), limit);
-    this.stream.once('close', () => clearTimeout(timer));
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = setTimeout(() => this.stream.destroy(), limit);
   }
 
   close(error?: Error): void {
     const { stream } = this;
-    if (!error && stream.writableEnded && !stream.writableFinished && !this.writing)
-      stream.once('finish', () => stream.destroy());
-    else stream.destroy(error);
+    const ending = !error && stream.writableEnded && !stream.writableFinished && !this.writing;
+    if (!ending) stream.destroy(error);
+    else if (!this.#discards) stream.once('finish', () => stream.destroy());
+    this.#discards = true;
   }
 
   abort(error?: Error): void {
@@ -147,11 +157,13 @@ export class NodeConnection implements Connection {
 
   readonly #read = (bytes: Buffer): void => {
     this.received += bytes.length;
-    if (!this.#lingers) this.#handler?.onData(bytes);
+    // Node passes on what it has buffered after a destruction, too.
+    if (!this.#discards && !this.stream.destroyed) this.#handler?.onData(bytes);
   };
 
   readonly #ended = (): void => {
-    if (!this.#lingers && !this.#error) this.#handler?.onEnd();
+    this.#endHeld = this.#paused;
+    if (!this.#endHeld && !this.#discards && !this.#error && !this.stream.destroyed) this.#handler?.onEnd();
   };
 
   /** Node calls back without an error for what a destroyed socket did not take. */
@@ -176,6 +188,7 @@ export class NodeConnection implements Connection {
 
   readonly #closedNow = (): void => {
     this.#closed = true;
+    clearTimeout(this.#lingerTimer);
     this.#handler?.onClose(this.#error);
   };
 }

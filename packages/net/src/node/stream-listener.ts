@@ -53,7 +53,9 @@ export class NodeStreamListener implements StreamListener {
     return this.#sockets.size;
   }
 
-  secure(tls: TlsServer): void {
+  secure(tls: Omit<TlsServer, 'alpn'>): void {
+    if ((tls.clientCa === undefined) !== (this.#tls?.clientCa === undefined))
+      throw new Error('whether clients need a certificate cannot change while a listener is open');
     this.#tls = tls;
     (this.#server as TlsServerSocket).setSecureContext(firstPair(tls));
   }

@@ -16,14 +16,21 @@ export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
   const connection = (raw: Socket, stream: Socket) => new NodeConnection(raw, stream, engine);
 
   async function secure(raw: Socket, tls: TlsClient, options: Waiting): Promise<Connection> {
-    const stream = secured(raw, tls);
-    await ready(raw, stream, options, tls.untilAccepted);
-    return connection(raw, stream);
+    try {
+      const stream = secured(raw, tls);
+      await ready(raw, stream, options, tls.untilAccepted);
+      return connection(raw, stream);
+    } catch (error) {
+      raw.destroy();
+      throw error;
+    }
   }
 
   return {
     listen: (options) => new NodeStreamListener(options, connection).open(),
     async connect({ to, bind, keepAlive = KEEPALIVE_MS, tls, ...options }) {
+      // Invalid credentials are found before anything is opened.
+      if (tls) clientContext(tls.credentials);
       const receiveBuffer = tls ? undefined : new ReceiveBuffer();
       const raw = connectSocket({
         ...('path' in to ? to : { host: to.address, port: to.port }),
@@ -64,7 +71,7 @@ async function ready(
   untilAccepted = false,
 ): Promise<void> {
   const late = () => stream.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
-  const aborted = () => stream.destroy(signal?.reason as Error);
+  const aborted = () => stream.destroy();
   const timer = setTimeout(late, timeout);
   signal?.addEventListener('abort', aborted);
   // An error without a listener would end the program; a connection also looks for those before it.
@@ -76,7 +83,7 @@ async function ready(
   } catch (error) {
     raw.destroy();
     stream.destroy();
-    throw error;
+    throw signal?.aborted ? signal.reason : error;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', aborted);

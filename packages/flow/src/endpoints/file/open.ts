@@ -24,9 +24,11 @@ export const opener: Opener<AnyAddress> = {
     return [program.source(new FileSource(path, input, { frame, payload, flushAfter, tee: copy }))];
   },
   sharesSinks: true,
-  async openSinks(program, targets, { frame = 'lines', values }) {
+  async openSinks(program, targets, { frame = 'lines', waits = false, values }) {
     const { fileMode } = values as WriteValues;
     const rotation = readRotation(values as WriteValues);
-    return targets.map(({ address }) => openPathSink(program, address.text, frame, rotation, fileMode));
+    return targets.map(({ address }) =>
+      openPathSink(program, address.text, frame, waits, rotation, fileMode),
+    );
   },
 };

@@ -21,6 +21,7 @@ export function isRegular(path: string): boolean {
 
 /**
  * Opens a file, device, FIFO, terminal, or `-` (stdout) for appending. Only a file rotates.
+ * @param waits whether sources wait for a slow reader of stdout, a FIFO or a terminal
  * @param mode of created files, 0 to 0o777; default 0666 less the umask
  * @throws MPROXY_FILE
  */
@@ -28,16 +29,17 @@ export function openPathSink(
   program: Program,
   path: string,
   frame: Frame,
+  waits: boolean,
   rotation?: Rotation,
   mode?: number,
 ): FileSink | StreamSink {
-  if (path === '-') return stdoutSink(program, frame, false);
+  if (path === '-') return stdoutSink(program, frame, waits);
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (rotation && stat && !stat.isFile() && !stat.isDirectory())
       throw new Error('only a file can be rotated');
     if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
-      return openStreamSink(program, path, frame);
+      return openStreamSink(program, path, frame, waits);
     return program.sink(new FileSink(program, path, frame, rotation, mode));
   } catch (error) {
     throw failure('MPROXY_FILE', 'opening', path, error);

@@ -28,7 +28,7 @@ const GATHER_LIMIT = 1024 * 1024;
 /** Buffers that one writev(2) takes (IOV_MAX). */
 const IOV_MAX = 1024;
 /** A batch of at least this many bytes is written directly: one system call is cheaper than a copy. */
-const DIRECT_WRITE_SIZE = 64 * 1024;
+const DIRECT_WRITE_SIZE = 32 * 1024;
 const RETRY_MS = 1000;
 /** Retry after EAGAIN from a device. */
 const EAGAIN_RETRY_MS = 10;

@@ -105,11 +105,11 @@ export class StreamSink implements Sink {
  * Opens a FIFO or terminal for writing. O_RDWR opens a FIFO before its reader does, and keeps it open
  * afterwards (fifo(7)). Neither is opened in the thread pool, where a blocked call could not be cancelled.
  */
-export function openStreamSink(program: Program, path: string, frame: Frame): StreamSink {
+export function openStreamSink(program: Program, path: string, frame: Frame, waits: boolean): StreamSink {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const stream = isatty(fd) ? new TerminalStream(fd) : new Socket({ fd, readable: false, writable: true });
-    return program.sink(new StreamSink(program, path, stream, frame, false));
+    return program.sink(new StreamSink(program, path, stream, frame, waits));
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -3,14 +3,17 @@ import { MoldError, sessionName } from 'mproxy-mold/packet';
 import { isGroup, parseAddress } from 'mproxy-net/address';
 
 /** Places in the store take 32 bits, and the copier needs memory beside it. */
-const RETAIN = { min: 1024 ** 2, max: 4095 * 1024 ** 2, why: 'not a size from 1MiB to 4095MiB' };
+const RETAIN_RANGE = { min: 1024 ** 2, max: 4095 * 1024 ** 2, why: 'not a size from 1MiB to 4095MiB' };
 
-export const RETAIN_FLAG = size({ default: '256MiB', help: 'retransmission buffer size' }, RETAIN);
+export const RETAIN_FLAG = size({ default: '256MiB', help: 'retransmission buffer size' }, RETAIN_RANGE);
+
+/** A flag of what keeps messages, to send them again. */
+export const RETAIN = { retain: RETAIN_FLAG };
+export const NO_RETAIN = ['no address sends by frame=mold or with stream=NAME'] as const;
 
 /** Flags of what sends by `frame=mold`. */
 export const MOLD_SEND = {
   session: session(),
-  retain: RETAIN_FLAG,
   repairRate: rate({
     help: 'retransmission rate limit, in total, 100Mbps or 5000pps; default --rate, else 1Gbps',
   }),
@@ -30,9 +33,14 @@ export const REPAIR_TIMEOUT_FLAG = duration({
   help: 'report a message as lost this long after its first request',
 });
 
+/** A flag of what can receive messages of the past. */
+export const FROM_START = {
+  fromStart: toggle({ help: 'request each session, or read each stream, from its first message' }),
+};
+export const NO_FROM_START = ['no address receives by frame=mold or with stream=NAME'] as const;
+
 /** Flags of what receives by `frame=mold`. */
 export const MOLD_RECEIVE = {
-  fromStart: toggle({ help: 'request each session from its first message' }),
   repairTimeout: REPAIR_TIMEOUT_FLAG,
   requestAddr: requestAddr(),
 };

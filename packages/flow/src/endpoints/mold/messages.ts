@@ -49,14 +49,14 @@ export class Messages {
     this.pass();
   };
 
-  /** Delivers the gathered messages. */
-  pass(): void {
+  /** Delivers the gathered messages. @returns what the sinks return: undefined while they have room */
+  pass(): Promise<void> | undefined {
     const bytes = this.#bytes;
     const count = this.#count;
     this.#bytes = this.#count = 0;
-    if (count === 0) return;
+    if (count === 0) return undefined;
     this.#batch.reset(this.#copier.memory);
     this.#batch.setSized(0, bytes, this.#sizes, count);
-    this.deliver(this.#batch);
+    return this.deliver(this.#batch);
   }
 }

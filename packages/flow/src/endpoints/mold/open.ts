@@ -3,12 +3,25 @@ import { type Rate, usage, type ValuesOf } from 'mproxy-base';
 import type { AnyAddress, Opener } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { PacketOpener } from '../../transport.js';
-import { type LINGER, MOLD_FLAG_NAMES, type MOLD_RECEIVE, type MOLD_SEND } from './flags.js';
+import {
+  type FROM_START,
+  type LINGER,
+  MOLD_FLAG_NAMES,
+  type MOLD_RECEIVE,
+  type MOLD_SEND,
+  type RETAIN,
+} from './flags.js';
 import { Sessions } from './sessions.js';
 import { MoldSink } from './sink.js';
 
 /** What the flags say; `once` and `rate` are those of the program. */
-export type MoldValues = ValuesOf<{ a: typeof MOLD_SEND; b: typeof LINGER; c: typeof MOLD_RECEIVE }> & {
+export type MoldValues = ValuesOf<{
+  a: typeof MOLD_SEND;
+  b: typeof LINGER;
+  c: typeof MOLD_RECEIVE;
+  d: typeof RETAIN;
+  e: typeof FROM_START;
+}> & {
   once?: boolean;
   rate?: Rate | undefined;
 };
@@ -27,7 +40,7 @@ export function openerOver<A extends AnyAddress>(transport: PacketOpener<A>): Op
       const receiving = { fromStart, requestAddr, repairTimeout, once };
       const sessions = program.shared('sessions', () => new Sessions(program, receiving));
       const sources = await transport.openSources(program, target, context);
-      return sources.map((source) => sessions.source(source));
+      return sources.map((source) => sessions.source(source, target.type.waits === true));
     },
   };
 }
@@ -38,7 +51,7 @@ const openSession: NonNullable<Opener['openSinks']> = async (program, targets, c
   const { session, retain, repairRate, rate, linger } = values as MoldValues;
   const name = session ?? newSession();
   const sink = new MoldSink(program, {
-    ...{ retain, linger, payload, pace, waits },
+    ...{ retain, linger, payload, pace, waits, values },
     session: name,
     repairRate: repairRate ?? rate ?? REPAIR_RATE,
   });

@@ -17,9 +17,9 @@ export class Sessions implements SessionEvents {
     private readonly receiving: MoldReceiving,
   ) {}
 
-  /** The source of messages of an address with `frame=mold`. */
-  source(packets: PacketSource): Source {
-    return new MoldSource(this.program, packets, this.receiving, this);
+  /** The source of messages of an address with `frame=mold`. @param waits whether that of its packets waits for room */
+  source(packets: PacketSource, waits: boolean): Source {
+    return new MoldSource(this.program, packets, this.receiving, this, waits);
   }
 
   named(sinks: readonly Sink[]): Map<string, Session> {

@@ -4,7 +4,7 @@ import { Batch } from 'mproxy-framing';
 import { countOf, HEARTBEAT, headerAlone, MAX_MESSAGE, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import { type SinkCounts, sinkCounts, unsent } from '../../counts.js';
-import type { Target } from '../../endpoint.js';
+import type { AnyValues, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
 import type { Sink } from '../../sink.js';
@@ -43,12 +43,13 @@ export interface MoldSinkOptions {
   payload: number;
   /** Whether it sends streams, which can wait for room. */
   waits: boolean;
+  /** Of the flags, for the transports. */
+  values: AnyValues;
   pace?: Pace | undefined;
 }
 
 /** A MoldUDP64 session to all its destinations: packs messages, stores and sends packets, and retransmits. */
 export class MoldSink implements Sink {
-  readonly dropReason = 'the network took less than came in; receivers will ask for it';
   readonly #store: PacketStore;
   readonly #packer: Packer;
   readonly #repairServer: RepairServer;
@@ -107,6 +108,7 @@ export class MoldSink implements Sink {
     const { openPacketSink } = target.opener as PacketOpener;
     const sink = await openPacketSink(this.program, target, {
       waits: this.options.waits,
+      values: this.options.values,
       onRequest: (bytes, from, reply) => this.#repairServer.onMessage(bytes, from, reply),
     });
     this.#sinks.push(sink);
@@ -114,6 +116,15 @@ export class MoldSink implements Sink {
 
   get name(): string {
     return this.#sinks.map(({ name }) => name).join(' and ');
+  }
+
+  get dropReason(): string {
+    const unanswered = this.#sinks.find(({ replies }) => !replies);
+    return unanswered?.dropReason ?? 'the network took less than came in; receivers will ask for it';
+  }
+
+  errorAdvice(code: string): string | undefined {
+    return this.#sinks.map((sink) => sink.errorAdvice?.(code)).find((advice) => advice !== undefined);
   }
 
   /** Whether receivers know the address of the sender, and can send requests there. */
@@ -197,6 +208,8 @@ export class MoldSink implements Sink {
 
   async #linger(end: Buffer): Promise<void> {
     const clock = new RunningClock(10 * END_MS);
+    // Where receivers do not know the sender's address, none requests anything.
+    const quietMs = this.#sinks.some(({ replies }) => replies) ? this.options.linger : 0;
     let now = clock.now();
     let quietSince = now;
     let { askedAt } = this.#repairServer;
@@ -210,7 +223,7 @@ export class MoldSink implements Sink {
       now = clock.now();
       if (askedAt !== this.#repairServer.askedAt) quietSince = now;
       askedAt = this.#repairServer.askedAt;
-    } while (now < deadline && (now - quietSince < this.options.linger || this.#repairServer.busy));
+    } while (now < deadline && (now - quietSince < quietMs || this.#repairServer.busy));
   }
 
   #add(offset: number, length: number): void {
@@ -251,6 +264,7 @@ export class MoldSink implements Sink {
     const rooms: Promise<void>[] = [];
     for (const sink of this.#sinks) {
       sink.write(batch);
+      sink.flush();
       const room = sink.room();
       if (room) rooms.push(room);
     }
@@ -264,11 +278,16 @@ export class MoldSink implements Sink {
     else this.#sendDirectly(headerAlone(this.options.session, this.#sentNext, HEARTBEAT));
   }
 
-  /** Sends a packet that is neither stored nor paced. */
+  /** Sends a packet that is neither stored nor paced; not where packets wait, which would only become more. */
   #sendDirectly(packet: Buffer): void {
     const batch = new Batch();
     batch.reset(packet);
     batch.add(0, packet.length);
-    this.#send(batch);
+    this.#sentAt = performance.now();
+    for (const sink of this.#sinks) {
+      if (sink.room()) continue;
+      sink.write(batch);
+      sink.flush();
+    }
   }
 }

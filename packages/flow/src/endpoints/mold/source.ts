@@ -1,5 +1,5 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
-import type { Batch } from 'mproxy-framing';
+import { type Batch, MAX_DATAGRAM } from 'mproxy-framing';
 import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
@@ -45,6 +45,8 @@ export class MoldSource implements Source, SessionOwner {
     private readonly packets: PacketSource,
     private readonly options: MoldReceiving,
     private readonly events: SharedSessions,
+    /** Whether the source of the packets waits for sinks that have no room. */
+    private readonly waits: boolean,
   ) {
     this.#notices = new NoticeLimit(`receiving: ${this.name}`, program);
     const { name } = this;
@@ -85,13 +87,13 @@ export class MoldSource implements Source, SessionOwner {
     return [];
   }
 
-  async run(deliver: Deliver): Promise<void> {
+  async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#messages.deliver = deliver;
     await this.#openRepairClient();
     this.#running = true;
     const check = setInterval(() => this.#checkSilence(), CHECK_MS);
     try {
-      const run = this.packets.run((batch) => this.#onBatch(batch));
+      const run = this.packets.run((batch) => this.#onBatch(batch), stored);
       if (this.#stopping.signal.aborted) this.packets.stop();
       await run;
     } finally {
@@ -131,7 +133,7 @@ export class MoldSource implements Source, SessionOwner {
   }
 
   /** The hot path: all packets except retransmissions. */
-  #onBatch(batch: Batch): undefined {
+  #onBatch(batch: Batch): Promise<void> | undefined {
     const now = this.#clock.now();
     for (let i = 0; i < batch.count; i++) {
       const from = batch.from[i];
@@ -141,7 +143,10 @@ export class MoldSource implements Source, SessionOwner {
       for (let at = batch.offset[i]!; at < end; at += step)
         this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
-    this.#askAndPass(now);
+    this.#repairClient.ask(now);
+    if (this.waits) return this.#messages.pass();
+    this.#messages.passSoon();
+    return undefined;
   }
 
   #askAndPass(now: number): void {
@@ -219,12 +224,13 @@ export class MoldSource implements Source, SessionOwner {
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
     try {
       checkPacket(bytes, offset, length);
-      return true;
+      // Other transports carry larger messages than UDP, but packets are no larger.
+      if (length <= MAX_DATAGRAM) return true;
     } catch (error) {
       if (!(error instanceof MoldError)) throw error;
-      this.#malformed++;
-      return false;
     }
+    this.#malformed++;
+    return false;
   }
 
   #end(session: Session): void {

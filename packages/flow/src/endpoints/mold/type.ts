@@ -5,7 +5,16 @@ import type { AnyAddress, EndpointType, TypeFlags } from '../../endpoint.js';
 import { NO_STREAM, PAYLOAD, STREAM_NAMES } from '../../stream/flags.js';
 import type { Transport } from '../../transport.js';
 import * as events from './events.js';
-import { LINGER, MOLD_RECEIVE, MOLD_SEND, NO_LINGER } from './flags.js';
+import {
+  FROM_START,
+  LINGER,
+  MOLD_RECEIVE,
+  MOLD_SEND,
+  NO_FROM_START,
+  NO_LINGER,
+  NO_RETAIN,
+  RETAIN,
+} from './flags.js';
 
 /** A packet with a message of one byte. */
 const MIN_PAYLOAD = HEADER + MESSAGE_HEADER + 1;
@@ -13,7 +22,9 @@ const MIN_PAYLOAD = HEADER + MESSAGE_HEADER + 1;
 const FLAGS: readonly TypeFlags[] = [
   { table: PAYLOAD, role: 'sink', unused: NO_STREAM },
   { table: MOLD_SEND, role: 'sink', unused: ['it is for frame=mold, and no address sends with it'] },
+  { table: RETAIN, role: 'sink', unused: NO_RETAIN },
   { table: LINGER, role: 'sink', unused: NO_LINGER },
+  { table: FROM_START, role: 'source', unused: NO_FROM_START },
   { table: MOLD_RECEIVE, role: 'source', unused: ['it is for frame=mold, and no address receives with it'] },
 ];
 
@@ -23,7 +34,7 @@ export function moldOver<A extends AnyAddress>(transport: Transport<A>): Endpoin
     ...transport,
     name: `mold over ${transport.name}`,
     mold: true,
-    waits: false,
+    waits: transport.waits ?? false,
     flags: [...(transport.flags ?? []), ...FLAGS],
     events: [...(transport.events ?? []), ...Object.values(events)],
     check(values, roles, address) {

@@ -1,4 +1,4 @@
-import { text, usage } from 'mproxy-base';
+import { integer, text, usage } from 'mproxy-base';
 import { type AddressRule, parseAddress, splitScheme } from 'mproxy-net/address';
 import { type Keys, parseKeys, withDefaults } from 'mproxy-net/keys';
 import type { AnyAddress } from '../../endpoint.js';
@@ -8,21 +8,61 @@ import { subjectError } from './subject.js';
 
 const DEFAULT_PORT = 4222;
 const TLS_SCHEME = 'tls+nats';
+/** Names of streams and consumers (NATS ADR-6). */
+const NAME = /^[\w-]{1,255}$/;
+const NAME_ADVICE = 'use letters, digits, _ and -';
 
 export const SYNTAX = 'nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][;HOST[:PORT]...]/SUBJECT';
 
-const CREDS = { creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }) };
+const IDENTITY = {
+  creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }),
+  cert: text({
+    value: 'FILE',
+    help: 'client certificate; default --tls-cert, unless that is for listeners',
+  }),
+  key: text({ value: 'FILE', help: 'its private key' }),
+};
 
 /** The keys of this type alone. */
 export const OWN_KEYS = {
   source: {
-    ...CREDS,
+    ...IDENTITY,
     queue: text({ value: 'GROUP', help: 'queue group: one of its members gets each message' }),
   },
-  sink: CREDS,
+  sink: IDENTITY,
 };
 
-type OwnKeys = { creds?: string; queue?: string };
+const STREAM = { stream: text({ value: 'NAME', help: 'a JetStream stream that has the subject' }) };
+
+/** The keys of a subject of a stream. */
+export const STREAM_KEYS = {
+  source: {
+    ...IDENTITY,
+    ...STREAM,
+    durable: text({
+      value: 'NAME',
+      help: 'with stream: a consumer that keeps the position; created, if it is not there',
+    }),
+  },
+  sink: {
+    ...IDENTITY,
+    ...STREAM,
+    window: integer(1, 65_536, {
+      value: 'COUNT',
+      help: 'with stream: messages sent and not acknowledged, at most; default 1024',
+    }),
+  },
+};
+
+type OwnKeys = {
+  creds?: string;
+  cert?: string;
+  key?: string;
+  queue?: string;
+  stream?: string;
+  durable?: string;
+  window?: number;
+};
 
 /** A parsed address. Its text is for the user: password and token are hidden. */
 export interface NatsAddress extends AnyAddress {
@@ -32,8 +72,16 @@ export interface NatsAddress extends AnyAddress {
   tls: boolean;
   subject: string;
   login: Login;
+  /** Files of the client certificate and its key; undefined: those of the flags for connections, if any. */
+  certificate: { cert: string; key: string } | undefined;
   /** A queue group: one of its members gets each message. */
   queue: string | undefined;
+  /** A stream that has the subject; undefined: core NATS. */
+  stream: string | undefined;
+  /** A consumer of the stream that keeps the position. */
+  durable: string | undefined;
+  /** The most messages that are sent to the stream and not acknowledged. */
+  window: number;
 }
 
 /** The parts of an address before they are checked. */
@@ -64,20 +112,29 @@ export function parseNats(given: string, rule: AddressRule, defaults: Keys = {})
   const own = parseKeys<OwnKeys>(parts.pairs, shownText, rule);
   const login = loginOf(parts.userInfo);
   if (!login) throw error('user, password or token: a % without two hexadecimal digits', 'write %25 for it');
-  const { creds, queue } = own;
+  const { creds, cert, key, queue, stream, durable, window = 1024 } = own;
   if (creds !== undefined && parts.userInfo !== undefined)
     throw error('creds and a user or token contradict each other', '');
   if (queue !== undefined && subjectError(queue, false) !== undefined)
     throw error(`${JSON.stringify(queue)} is not the name of a queue group`, '');
-  if ((own.frame ?? defaults.frame) === 'mold')
-    throw error('frame=mold is for UDP', 'its packets pass a subject unchanged: leave it out here');
+  if ((cert === undefined) !== (key === undefined)) throw error('cert and key go together', '');
+  for (const [what, name] of Object.entries({ stream, durable }))
+    if (name !== undefined && !NAME.test(name)) throw error(`${what}=${name} is not a name`, NAME_ADVICE);
+  if (stream === undefined && (durable !== undefined || own.window !== undefined))
+    throw error(`${durable === undefined ? 'window' : 'durable'} without a stream`, 'add stream=NAME');
+  if (stream !== undefined && queue !== undefined)
+    throw error('stream and queue contradict each other', 'use durable=NAME in all members of the group');
   return {
     text: shownText,
     servers: parts.hosts.split(';').map((host) => parseServer(host, rule.flag)),
     tls: parts.scheme === TLS_SCHEME,
     subject,
     login: creds === undefined ? login : { creds },
+    certificate: cert === undefined || key === undefined ? undefined : { cert, key },
     queue,
+    stream,
+    durable,
+    window,
     ...withDefaults(own, shownText, rule, defaults),
   };
 }

@@ -13,6 +13,7 @@ import {
 } from './server-connection.js';
 import { ServerError } from './server-error.js';
 import { isSame, Servers } from './servers.js';
+import { type Subscription, Subscriptions } from './subscriptions.js';
 
 /** A connection that lived this long is replaced without a delay, but for this much at random, in milliseconds. */
 const STABLE_MS = 2000;
@@ -30,15 +31,6 @@ export interface ClientOptions extends ServerConnectionOptions {
   name: string;
   action: Action;
   servers: readonly ServerAddress[];
-}
-
-/** Messages of a subject, or of those that match its wildcards. */
-export interface Subscription {
-  subject: string;
-  /** One member of a group gets each message. */
-  queue?: string | undefined;
-  /** The message is lent for the call. */
-  onMessage(message: Message): void;
 }
 
 /** Takes what happens to the connection of a client. */
@@ -59,8 +51,7 @@ export interface ClientHandler {
 export class Client implements ServerConnectionHandler {
   readonly notices: NoticeLimit;
   readonly #servers: Servers;
-  readonly #subscriptions = new Map<number, Subscription>();
-  #sid = 0;
+  readonly #subscriptions = new Subscriptions();
   #current: ServerConnection | undefined;
   /** The first subscriptions were accepted: refusals are reported from then on, and do not end the client. */
   #wasAccepted = false;
@@ -83,13 +74,8 @@ export class Client implements ServerConnectionHandler {
 
   /** Subscribes, now and after every connect. @returns a function that ends the subscription */
   subscribe(subscription: Subscription): () => void {
-    const sid = ++this.#sid;
-    this.#subscriptions.set(sid, subscription);
-    if (this.#current) this.#sendSubscription(this.#current, sid, subscription);
-    return () => {
-      this.#subscriptions.delete(sid);
-      this.#current?.send(`UNSUB ${sid}\r\n`);
-    };
+    const sid = this.#subscriptions.add(subscription, this.#current);
+    return () => this.#subscriptions.remove(sid, this.#current);
   }
 
   /** Connects again and again until it is closed. @throws ServerError: refused at the start */
@@ -162,8 +148,7 @@ export class Client implements ServerConnectionHandler {
     this.#current = connection;
     this.#backoff.connected();
     this.onInfo(connection.info, connection.server);
-    for (const [sid, subscription] of this.#subscriptions)
-      this.#sendSubscription(connection, sid, subscription);
+    this.#subscriptions.beginAll(connection);
     this.handler.onAttached(connection);
     void connection.ping().then((answered) => {
       if (answered) this.#accepted(connection);
@@ -211,7 +196,7 @@ export class Client implements ServerConnectionHandler {
 
   /** Ends the subscriptions of a connection. @returns whether all messages until then are here; else it is closed */
   async #drain(connection: ServerConnection, limit: number): Promise<boolean> {
-    for (const sid of this.#subscriptions.keys()) connection.send(`UNSUB ${sid}\r\n`);
+    this.#subscriptions.endAll(connection);
     const timer = setTimeout(() => connection.close(), limit);
     const answered = await connection.ping();
     clearTimeout(timer);
@@ -231,10 +216,6 @@ export class Client implements ServerConnectionHandler {
     await wait(retryMs, undefined, { signal }).catch(() => undefined);
   }
 
-  #sendSubscription(connection: ServerConnection, sid: number, { subject, queue }: Subscription): void {
-    connection.send(`SUB ${subject}${queue === undefined ? '' : ` ${queue}`} ${sid}\r\n`);
-  }
-
   /** @internal called by a connection */
   onInfo({ urls }: ServerConnection['info'], server: ServerConnection['server']): void {
     this.#servers.learn(urls, server);
@@ -242,7 +223,7 @@ export class Client implements ServerConnectionHandler {
 
   /** @internal called by a connection */
   onMessage(message: Message): void {
-    this.#subscriptions.get(message.sid)?.onMessage(message);
+    this.#subscriptions.onMessage(message);
   }
 
   /** @internal called by a connection */

@@ -32,3 +32,54 @@ export const MESSAGES_UNCONFIRMED = loss(
   'sending: {address}: the connection ended: up to {unconfirmed:message(s)} that it took may be lost[, and {again:message(s)} may arrive twice]',
   'broken connection(s)',
 );
+
+export const STREAM_UNUSABLE = info(
+  'stream_unusable',
+  '{action}: {address}: stream {stream}: {reason}; trying again in {retryMs:duration}',
+  'failure(s) of the stream',
+);
+export const MESSAGES_RESENT = info(
+  'messages_resent',
+  'sending: {address}: {messages:message(s)} without acknowledgement sent again; the stream drops those that it took in the last {windowMs:duration}',
+  'resumption(s)',
+);
+export const ACKNOWLEDGEMENT_LATE = info(
+  'acknowledgement_late',
+  'sending: {address}: no acknowledgement for {waitedMs:duration}: sending {messages:message(s)} again',
+  'late acknowledgement(s)',
+);
+export const PUBLISH_REFUSED = info(
+  'publish_refused',
+  'sending: {address}: {reason}; sending again in {retryMs:duration}',
+  'refusal(s)',
+);
+export const MESSAGE_REFUSED = loss(
+  'message_refused',
+  'sending: {address}: a message was refused: {reason}',
+  'refused message(s)',
+);
+export const STREAM_LOST = loss(
+  'stream_lost',
+  'receiving: {address}: messages {first:number} to {last:number} of stream {stream} are lost: the stream has them no more',
+  'range(s) of messages that the stream had no more',
+);
+export const STREAM_REPLACED = loss(
+  'stream_replaced',
+  'receiving: {address}: stream {stream} is another one, or lost its end: going on at its message {next:number}',
+  'replaced stream(s)',
+);
+export const CONSUMER_RENEWED = info(
+  'consumer_renewed',
+  'receiving: {address}: {reason}: going on at message {next:number} of stream {stream}',
+  'resumption(s)',
+);
+export const CONSUMER_CREATED = info(
+  'consumer_created',
+  'receiving: {address}: created the durable consumer {durable} of stream {stream}',
+  'created consumer(s)',
+);
+export const CONSUMER_RESUMED = info(
+  'consumer_resumed',
+  'receiving: {address}: resuming after message {floor:number} of stream {stream}; {pending:message(s)} may arrive twice, the first in {waitMs:duration}',
+  'resumption(s)',
+);

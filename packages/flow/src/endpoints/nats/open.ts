@@ -1,11 +1,13 @@
 import { frameOf } from 'mproxy-net';
-import type { AnyValues, Opener, Target } from '../../endpoint.js';
+import type { AnyValues, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
+import type { PacketOpener } from '../../transport.js';
 import { tlsClient } from '../tcp/open.js';
 import type { NatsAddress } from './address.js';
 import { readCredsFile } from './credentials.js';
+import { JetSink } from './jet-sink.js';
 import { isSame } from './servers.js';
-import { NatsSink } from './sink.js';
+import { NatsSink, type NatsSinkOptions } from './sink.js';
 import { NatsSource } from './source.js';
 import { matches } from './subject.js';
 
@@ -13,31 +15,45 @@ import { matches } from './subject.js';
 interface Values {
   clientBuffer?: number;
   linger?: number;
+  retain?: number;
+  fromStart?: boolean;
 }
 
-export const opener: Opener<NatsAddress> = {
+export const opener: PacketOpener<NatsAddress> = {
   sharesSinks: true,
   meets: () => true,
   feeds: (output, input) => isNats(input) && feeds(output.address, input.address),
-  async openSources(program, { address }, { payload, values, unterminated = () => undefined }) {
-    const { subject, queue } = address;
-    const frame = frameOf(address);
-    const options = { subject, queue, frame, payload };
-    const checked = frame === 'lines' ? unterminated : () => undefined;
+  async openSources(program, { address }, { values, unterminated = () => undefined }) {
+    const { subject, queue, stream, durable } = address;
+    const { fromStart = false } = values as Values;
+    const reading = stream === undefined ? undefined : { stream, durable, fromStart };
+    const checked = frameOf(address) === 'lines' ? unterminated : () => undefined;
     const client = clientOptions(program, address, values);
-    return [program.source(new NatsSource(program, { ...client, ...options, unterminated: checked }))];
+    return [
+      program.source(new NatsSource(program, { ...client, subject, queue, reading, unterminated: checked })),
+    ];
   },
-  async openSinks(program, targets, { frame, waits = false, values }) {
-    const { clientBuffer = 0, linger = 0 } = values as Values;
-    return targets.map(({ address }) => {
-      const options = { subject: address.subject, frame, waits, clientBuffer, linger };
-      return program.sink(new NatsSink(program, { ...clientOptions(program, address, values), ...options }));
-    });
-  },
+  openSinks: async (program, targets, { frame, waits = false, values }) =>
+    targets.map(({ address }) => program.sink(sinkTo(program, address, { frame, waits }, values))),
+  openPacketSink: async (program, { address }, { waits, values }) =>
+    sinkTo(program, address, { frame: undefined, waits }, values),
 };
 
+function sinkTo(
+  program: Program,
+  address: NatsAddress,
+  sending: Pick<NatsSinkOptions, 'frame' | 'waits'>,
+  values: AnyValues,
+): NatsSink | JetSink {
+  const { clientBuffer = 0, linger = 0, retain = 0 } = values as Values;
+  const { subject, stream, window } = address;
+  const options = { ...clientOptions(program, address, values), ...sending, subject, linger };
+  if (stream === undefined) return new NatsSink(program, { ...options, clientBuffer });
+  return new JetSink(program, { ...options, stream, window, retain });
+}
+
 function isNats(target: Target): target is Target<NatsAddress> {
-  return target.type.name === 'nats';
+  return target.type.schemes.includes('nats');
 }
 
 /** Whether an input gets what is sent to an output: one server and the same subject. Other servers of a cluster are unknown. */
@@ -47,14 +63,22 @@ function feeds(output: NatsAddress, input: NatsAddress): boolean {
 }
 
 /** @throws MPROXY_FILE, MPROXY_TLS: a file that cannot be used */
-function clientOptions(program: Program, { text, servers, login, tls }: NatsAddress, values: AnyValues) {
+function clientOptions(
+  program: Program,
+  { text, servers, login, certificate, tls }: NatsAddress,
+  values: AnyValues,
+) {
   if (login.creds !== undefined) readCredsFile(login.creds);
-  const secure = () => tlsClient(program, presented(values));
+  const secure = () => tlsClient(program, presented(values, certificate));
   if (tls) secure();
   return { streams: program.engine.streams, login, name: text, servers, requiresTls: tls, tls: secure };
 }
 
-/** In a program with TLS listeners certificate and key are theirs; a client then presents none. */
-function presented({ tlsCert, tlsKey, ...values }: AnyValues): AnyValues {
+/** In a program with TLS listeners the flags are theirs; a client then presents what its address says, if anything. */
+function presented(
+  { tlsCert, tlsKey, ...values }: AnyValues,
+  certificate: NatsAddress['certificate'],
+): AnyValues {
+  if (certificate) return { ...values, tlsCert: certificate.cert, tlsKey: certificate.key };
   return Array.isArray(tlsCert) ? values : { ...values, tlsCert, tlsKey };
 }

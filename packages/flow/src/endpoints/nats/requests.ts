@@ -8,6 +8,9 @@ const NO_RESPONDERS = 503;
 /** Limit on requests that wait for their answers. */
 const MAX_REQUESTS = 1024;
 
+/** No server has anybody who answers a subject. */
+export class NoResponders extends Error {}
+
 /** An answer. */
 export interface Response {
   headers: string;
@@ -64,7 +67,8 @@ export class Requests {
     const request = this.#end(message.subject.slice(this.#inbox.length + 1));
     if (!request) return;
     const headers = message.headerLength > 0 ? message.headers : '';
-    if (statusOf(headers)?.code === NO_RESPONDERS) request.reject(new Error('nobody answers the subject'));
+    if (statusOf(headers)?.code === NO_RESPONDERS)
+      request.reject(new NoResponders('nobody answers the subject'));
     else request.resolve({ headers, payload: Buffer.from(message.payload) });
   }
 

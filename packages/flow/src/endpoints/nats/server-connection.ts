@@ -1,18 +1,14 @@
-import { VERSION } from 'mproxy-base';
 import { type Connection, connectTcp, type Streams, type TlsConnection } from 'mproxy-net';
-import { type Login, loginFields } from './credentials.js';
+import { connectLine } from './connect-line.js';
+import type { Login } from './credentials.js';
 import { parseInfo, type ServerInfo } from './info.js';
+import { Liveness } from './liveness.js';
 import { type Message, Parser, ProtocolError } from './protocol.js';
 import { ServerError } from './server-error.js';
 import type { Server } from './servers.js';
 
 /** Limit on a login, from the server's first byte to its answer, in milliseconds. */
 const LOGIN_MS = 10_000;
-/** How often signs of life are looked for, in milliseconds. */
-const CHECK_MS = 1000;
-/** Checks without a sign of life before a PING is sent, and after the second PING without an answer. */
-const PING_CHECKS = 10;
-const DEAD_CHECKS = 30;
 /** Limit on lines that wait for a connection that takes nothing, in bytes. */
 const MAX_LINES = 64 * 1024;
 
@@ -42,6 +38,8 @@ export class ServerConnection {
   info!: ServerInfo;
   /** Resolves with the reason when the connection is closed. */
   readonly closed: Promise<Error>;
+  /** Since when messages may be missing, by the clock of `performance`; set when it is closed. */
+  endedAt: number | undefined;
   /** Resolves when the server announces that it will close its connections. */
   readonly lameDuck: Promise<'lame duck'>;
   connection!: Connection;
@@ -56,9 +54,10 @@ export class ServerConnection {
   #isClosing = false;
   #isClosed = false;
   #lines = '';
-  #silentChecks = 0;
-  #paused = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #liveness = new Liveness(
+    () => void this.ping(),
+    () => this.close(new Error('the server answers no PING')),
+  );
 
   private constructor(
     private readonly options: ServerConnectionOptions,
@@ -114,12 +113,12 @@ export class ServerConnection {
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#liveness.paused = true;
     this.connection.pause();
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#liveness.paused = false;
     this.connection.resume();
   }
 
@@ -143,20 +142,10 @@ export class ServerConnection {
     if (requiresTls && !tlsRequired && !tlsAvailable) throw new Error('the server has no TLS');
     if (requiresTls || tlsRequired) await this.#secure(tls(), signal);
     this.#stage = 'login';
-    const fields = {
-      ...{ verbose: false, pedantic: false, headers: true, no_responders: true, echo: true, protocol: 1 },
-      ...{
-        name: 'mproxy',
-        lang: 'mproxy',
-        version: VERSION,
-        tls_required: this.connection.tls !== undefined,
-      },
-      ...loginFields(this.options.login, nonce),
-    };
-    this.send(`CONNECT ${JSON.stringify(fields)}\r\n`);
+    this.send(connectLine(this.options.login, nonce, this.connection.tls !== undefined));
     if (!(await this.ping())) throw await this.closed;
     this.#stage = 'open';
-    this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
+    this.#liveness.start();
   }
 
   async #secure({ servername, ...tls }: TlsConnection, signal: AbortSignal): Promise<void> {
@@ -178,7 +167,7 @@ export class ServerConnection {
 
   #parse(parser: Parser, bytes: Buffer): void {
     if (this.#isClosing) return;
-    this.#silentChecks = 0;
+    this.#liveness.heard();
     try {
       parser.push(bytes);
     } catch (error) {
@@ -237,25 +226,20 @@ export class ServerConnection {
   }
 
   #drained(): void {
-    this.#silentChecks = 0;
+    this.#liveness.heard();
     const lines = this.#lines;
     this.#lines = '';
     if (lines !== '' && !this.connection.write([Buffer.from(lines)])) return;
     if (this.#stage === 'open') this.handler.onDrain();
   }
 
-  /** While bytes wait to be taken, taking them is a sign of life, too. */
-  #check(): void {
-    if (this.#paused) return;
-    this.#silentChecks++;
-    if (this.#silentChecks >= DEAD_CHECKS) this.close(new Error('the server answers no PING'));
-    else if (this.#silentChecks % PING_CHECKS === 0) void this.ping();
-  }
-
   #closedNow(error: Error | undefined): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#liveness.stop();
+    const why = this.#error ?? error;
+    // A connection that breaks may have been dead for long; one that the server closes brought all that was sent on it.
+    this.endedAt = why ? this.#liveness.heardAt : performance.now();
     for (const answer of this.#pongs.splice(0)) answer(false);
-    this.#onClosed(this.#error ?? error ?? new Error('closed by the server'));
+    this.#onClosed(why ?? new Error('closed by the server'));
   }
 }

@@ -1,15 +1,16 @@
 import { once } from 'node:events';
 import { showMemory } from 'mproxy-base';
-import { type Batch, delimiterOf, type Frame } from 'mproxy-framing';
+import type { Batch, Frame } from 'mproxy-framing';
 import { sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
-import type { Sink } from '../../sink.js';
+import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { PublishEncoder } from './encoder.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
+import { eachPiece } from './pieces.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
 
@@ -31,7 +32,7 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 }
 
 /** A subject that datagrams are published to, each as a message. */
-export class NatsSink implements Sink, ClientHandler {
+export class NatsSink implements PacketSink, ClientHandler {
   readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
   readonly #client: Client;
   readonly #outbox: Outbox;
@@ -158,19 +159,10 @@ export class NatsSink implements Sink, ClientHandler {
   #publish(slab: Buffer, offset: number, length: number, count: number): void {
     const { frame } = this.options;
     const largest = this.#largest;
+    const end = offset + count * length;
+    const offer = (at: number, size: number) => this.#offer(slab, at, size, 1);
     if (length <= largest) this.#offer(slab, offset, length, count);
-    else if (frame === undefined || frame === 'octet-counted') this.#addError('EMSGSIZE', count);
-    else {
-      const end = offset + count * length;
-      const delimiter = delimiterOf(frame);
-      for (let at = offset; at < end; ) {
-        const most = Math.min(at + largest, end);
-        const last = delimiter === undefined ? -1 : slab.lastIndexOf(delimiter, most - 1);
-        const next = last >= at ? last + 1 : most;
-        this.#offer(slab, at, next - at, 1);
-        at = next;
-      }
-    }
+    else if (!eachPiece(slab, offset, end, { frame, largest }, offer)) this.#addError('EMSGSIZE', count);
   }
 
   #offer(slab: Buffer, offset: number, length: number, count: number): void {

@@ -1,12 +1,14 @@
 import { failure } from 'mproxy-base';
-import { Batch, createCutter, type Frame } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
-import type { Source } from '../../source.js';
+import type { PacketSource } from '../../transport.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
+import { JetError } from './jet-api.js';
+import { JetReader, type JetReading } from './jet-reader.js';
 import type { Message } from './protocol.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
@@ -16,17 +18,18 @@ const EMPTY: Buffer = Buffer.alloc(0);
 export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
-  /** How a message that is larger than any datagram is split. */
-  frame: Frame;
-  /** Size to which its pieces are filled, in bytes. */
-  payload: number;
   /** Called every second while messages arrive that lack a final newline. */
   unterminated: () => void;
+  /** A stream to read the subject from; undefined: what is published now. */
+  reading?: JetReading | undefined;
 }
 
 /** A subscription: each message is a datagram. */
-export class NatsSource implements Source, ClientHandler {
-  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0, split: 0 };
+export class NatsSource implements PacketSource, ClientHandler {
+  readonly counts = {
+    ...{ ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 },
+    ...{ duplicates: 0, lost: 0 },
+  };
   readonly #client: Client;
   readonly #batch = new Batch();
   /** The bytes that a burst lies in, and where its payloads end: they are moved together, as sinks take them cheapest. */
@@ -35,12 +38,17 @@ export class NatsSource implements Source, ClientHandler {
   /** The last payloads, if they are equally long. */
   readonly #run = { offset: 0, length: 0, count: 0 };
   #deliver: Deliver = () => undefined;
+  #stored: () => Promise<void> | undefined = () => undefined;
+  #attached: ServerConnection | undefined;
   /** When the connection was lost; undefined: it is there, or never was. */
   #lostAt: number | undefined;
   /** Deliveries whose sinks have no room yet. */
   #waiting = 0;
   #sawUnterminated = false;
   #stopped = false;
+  readonly #reader: JetReader | undefined;
+  /** Why the stream cannot be read. */
+  #failed: unknown;
 
   constructor(
     program: Program,
@@ -48,21 +56,24 @@ export class NatsSource implements Source, ClientHandler {
   ) {
     this.#batch.lent = true;
     this.#client = new Client(program, { ...options, action: 'receiving' }, this);
-    const { subject, queue } = options;
-    this.#client.subscribe({ subject, queue, onMessage: (message) => this.#take(message) });
+    const { subject, queue, reading, name } = options;
+    if (reading) this.#reader = new JetReader(this.#client, { ...reading, subject, name }, this);
+    else this.#client.subscribe({ subject, queue, onMessage: (message) => this.onMessage(message) });
   }
 
   get name(): string {
     return this.options.name;
   }
 
-  async run(deliver: Deliver): Promise<void> {
+  async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
+    this.#stored = stored;
     const timer = setInterval(() => this.#checkNewlines(), SECOND_MS).unref();
     try {
       await this.#client.run();
+      if (this.#failed) throw this.#failed;
     } catch (error) {
-      if (!(error instanceof ServerError)) throw error;
+      if (!(error instanceof ServerError || error instanceof JetError)) throw error;
       throw failure('MPROXY_UPSTREAM', 'receiving', this.name, error);
     } finally {
       clearInterval(timer);
@@ -73,22 +84,36 @@ export class NatsSource implements Source, ClientHandler {
 
   stop(): void {
     this.#stopped = true;
-    void this.#client.end();
+    void (this.#reader ?? this.#client).end();
+  }
+
+  /** @internal called by the reader */
+  get isHeld(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** @internal called by the reader: the stream cannot be read */
+  onFailed(error: unknown): void {
+    this.#failed = error;
+    this.#client.close();
   }
 
   onAttached(connection: ServerConnection): void {
     const { counts } = this;
+    this.#attached = connection;
     if (counts.connections.ever++ > 0) counts.reconnects++;
     counts.connections.now++;
     const gapMs = this.#endGap();
     if (gapMs !== undefined)
       this.#client.notices.emit(SUBSCRIPTION_INTERRUPTED, { address: this.name, gapMs });
     if (this.#waiting > 0) connection.pause();
+    this.#reader?.attached(connection);
   }
 
   onDetached(): void {
     this.counts.connections.now--;
-    if (!this.#stopped) this.#lostAt = performance.now();
+    if (this.#reader) this.#reader.detached();
+    else if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }
 
   onLeaving(): void {}
@@ -101,6 +126,8 @@ export class NatsSource implements Source, ClientHandler {
     this.#endRun();
     if (this.#batch.count > 0) this.#pass();
     this.#slab = EMPTY;
+    // After the sinks wrote it: the route has them do that at the end of the turn, too, and before.
+    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken(this.#stored()));
   }
 
   /** @returns how long there was no connection, in milliseconds */
@@ -112,13 +139,10 @@ export class NatsSource implements Source, ClientHandler {
     return gapMs;
   }
 
-  #take(message: Message): void {
+  /** @internal called for each message */
+  onMessage(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
-    if (length > MAX_DATAGRAM) {
-      this.#split(message.payload);
-      return;
-    }
     if (bytes !== this.#slab) {
       this.onBurstEnd();
       this.#slab = bytes;
@@ -144,24 +168,13 @@ export class NatsSource implements Source, ClientHandler {
     const batch = this.#batch;
     for (let done = 0; done < count; ) {
       if (batch.full || (batch.count > 0 && batch.slab !== slab)) this.#pass();
-      if (batch.count === 0) batch.reset(slab);
+      if (batch.count === 0) {
+        batch.reset(slab);
+        batch.large = false;
+      }
+      batch.large ||= length > MAX_DATAGRAM;
       done += batch.addRun(offset + done * length, length, count - done);
     }
-  }
-
-  #split(payload: Buffer): void {
-    const { frame, payload: size } = this.options;
-    // Its messages have no delimiter, and a part of one is of no use.
-    if (frame === 'octet-counted') {
-      this.counts.discarded++;
-      return;
-    }
-    this.counts.split++;
-    this.onBurstEnd();
-    const cutter = createCutter(frame, size, (...datagrams) => this.#add(...datagrams));
-    cutter.push(payload);
-    cutter.finish();
-    this.onBurstEnd();
   }
 
   #pass(): void {
@@ -176,7 +189,9 @@ export class NatsSource implements Source, ClientHandler {
     this.#waiting++;
     this.#client.connection?.pause();
     void room.then(() => {
-      if (--this.#waiting === 0) this.#client.connection?.resume();
+      if (--this.#waiting > 0) return;
+      this.#client.connection?.resume();
+      this.#reader?.taken(this.#stored());
     });
   }
 

@@ -19,11 +19,12 @@ export function subjectError(subject: string, wildcards: boolean): string | unde
   return undefined;
 }
 
-/** Whether a subject without wildcards is one of those that a pattern stands for. */
+/** Whether all that a subject stands for, one without wildcards for itself, is among what a pattern stands for. */
 export function matches(pattern: string, subject: string): boolean {
   const tokens = subject.split('.');
   const parts = pattern.split('.');
-  const isSame = (part: string, i: number) => tokens[i] !== undefined && (part === '*' || part === tokens[i]);
+  const isSame = (part: string, i: number) =>
+    tokens[i] !== undefined && (part === tokens[i] || (part === '*' && tokens[i] !== '>'));
   if (parts.at(-1) === '>') return tokens.length >= parts.length && parts.slice(0, -1).every(isSame);
   return tokens.length === parts.length && parts.every(isSame);
 }

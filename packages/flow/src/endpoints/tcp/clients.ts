@@ -153,9 +153,11 @@ export class ClientsSink implements Sink {
   #disconnectIdle(): void {
     const { clientTimeout } = this.options;
     const now = performance.now();
-    for (const [connection, { queued, progressAt }] of this.#clients) {
+    for (const [connection, client] of this.#clients) {
+      const { queued, progressAt } = client;
       if (queued === 0 || now - progressAt < clientTimeout) continue;
       this.counts.timedOut++;
+      client.abandon();
       connection.close(new Error(`took nothing for ${showDuration(clientTimeout)}: disconnected`));
     }
   }

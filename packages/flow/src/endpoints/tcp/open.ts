@@ -125,10 +125,15 @@ function tlsOf(program: Program, { keys }: Address, values: AnyValues) {
   return keys.tls ? tlsClient(program, values) : undefined;
 }
 
-/** How all TLS connections of a program are secured. @throws MPROXY_TLS */
+/** How TLS connections of a program that present one certificate are secured. @throws MPROXY_TLS */
 export function tlsClient(program: Program, values: AnyValues): TlsConnection {
-  return program.shared('tls client', () => {
-    const { tlsServername: servername, tlsInsecure: insecure } = values as ConnectValues;
+  const {
+    tlsServername: servername,
+    tlsInsecure: insecure,
+    tlsCert = '',
+    tlsKey = '',
+  } = values as ConnectValues;
+  return program.shared(JSON.stringify(['tls client', tlsCert, tlsKey]), () => {
     if (insecure) program.emit(TLS_INSECURE, {});
     return { credentials: readCredentials(values as ConnectValues), servername, insecure };
   });

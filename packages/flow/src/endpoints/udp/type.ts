@@ -12,6 +12,7 @@ export const udp: Transport<Address> = {
     sink: ['frame', 'interface', 'ttl', 'loop', 'bind', 'tos', 'sndbuf'],
   },
   carries: 'datagrams',
+  ignoresOwn: true,
   listens: ['source'],
   events: Object.values(events),
   parse: parseAddress,

@@ -1,0 +1,134 @@
+import { NoResponders, type Requests } from './requests.js';
+
+/** Limit on an answer of the API, in milliseconds. */
+const TIMEOUT_MS = 5000;
+/** Errors of the API that another attempt cannot mend (nats-server, errors.json). */
+const JETSTREAM_OFF = [10_039, 10_076];
+const STREAM_NOT_FOUND = 10_059;
+
+/** What the JetStream API answered instead of a result. */
+export class JetError extends Error {
+  /** @param isFinal whether another attempt has the same result, until somebody changes the server */
+  constructor(
+    message: string,
+    readonly isFinal: boolean,
+  ) {
+    super(message);
+  }
+}
+
+/** Fields of an answer in JSON. What a server left out, or gave another type, is undefined, or has the value of nothing. */
+export class Fields {
+  constructor(private readonly fields: Record<string, unknown>) {}
+
+  text(name: string): string {
+    const value = this.fields[name];
+    return typeof value === 'string' ? value : '';
+  }
+
+  /** 0: not a whole number from 0. */
+  count(name: string): number {
+    const value = this.fields[name];
+    return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : 0;
+  }
+
+  texts(name: string): string[] {
+    const value = this.fields[name];
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  }
+
+  has(name: string): boolean {
+    return this.fields[name] !== undefined;
+  }
+
+  /** An empty one where there is no object. */
+  object(name: string): Fields {
+    const value = this.fields[name];
+    return new Fields(typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+  }
+}
+
+/** @throws Error: not a JSON object */
+export function parseFields(json: string): Fields {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value === 'object' && value !== null) return new Fields(value as Record<string, unknown>);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new Error('the server answers with something that is not a JSON object');
+}
+
+/** The state of a stream. Sequence numbers begin at 1. */
+export interface StreamInfo {
+  /** Patterns of what it takes; empty: it copies another stream. */
+  subjects: string[];
+  /** The first message that it still has, or will have. */
+  first: number;
+  /** The last message that it ever had; 0: none. */
+  last: number;
+  /** When it was created, as the server writes it. */
+  created: string;
+  /** How long it knows identities of messages, in milliseconds. */
+  duplicateWindowMs: number;
+}
+
+/** A request of the JetStream API (NATS ADR-2). @throws JetError; without an answer, Error */
+export async function callApi(requests: Requests, subject: string, body: object = {}): Promise<Fields> {
+  const json = Buffer.from(JSON.stringify(body));
+  const answer = await requests.send(`$JS.API.${subject}`, json, TIMEOUT_MS).catch((error) => {
+    throw error instanceof NoResponders ? jetStreamOff() : error;
+  });
+  const fields = parseFields(String(answer.payload));
+  if (!fields.has('error')) return fields;
+  const error = fields.object('error');
+  const number = error.count('err_code');
+  if (JETSTREAM_OFF.includes(number)) throw jetStreamOff();
+  const isFinal = number === STREAM_NOT_FOUND || error.count('code') === 400;
+  throw new JetError(describeError(error), isFinal);
+}
+
+/** An error of the API in words, for terminals and logs. */
+export function describeError(error: Fields): string {
+  const description = error
+    .text('description')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, 200);
+  return `the server reports: ${description || 'an error'} (${error.count('err_code')})`;
+}
+
+/**
+ * Asks for the state of a stream, and checks that it takes a subject.
+ * @throws JetError; without an answer, Error
+ */
+export async function streamInfo(requests: Requests, stream: string, subject: string): Promise<StreamInfo> {
+  const answer = await callApi(requests, `STREAM.INFO.${stream}`).catch((error) => {
+    if (!(error instanceof JetError && error.message.includes(`(${STREAM_NOT_FOUND})`))) throw error;
+    const command = `nats stream add ${stream} --subjects '${subject}' --storage file --defaults`;
+    throw new JetError(`there is no stream ${stream}; create it: ${command}`, true);
+  });
+  const config = answer.object('config');
+  const state = answer.object('state');
+  return {
+    subjects: config.texts('subjects'),
+    first: state.count('first_seq'),
+    last: state.count('last_seq'),
+    created: answer.text('created'),
+    duplicateWindowMs: config.count('duplicate_window') / 1e6,
+  };
+}
+
+/** A stream without the subject. The command replaces all its subjects. */
+export function notCovered(stream: string, subjects: readonly string[], subject: string): JetError {
+  const all = [...subjects, subject].join(',');
+  const takes = subjects.length > 0 ? subjects.join(', ') : 'what it copies from another stream';
+  const command = `nats stream edit ${stream} --subjects '${all}'`;
+  return new JetError(
+    `the stream ${stream} has not the subject: it takes ${takes}; add it: ${command}`,
+    true,
+  );
+}
+
+function jetStreamOff(): JetError {
+  return new JetError('JetStream is not enabled on the server, or not for the account of the login', true);
+}

@@ -1,0 +1,122 @@
+import { callApi, type Fields, JetError, type StreamInfo } from './jet-api.js';
+import type { Requests } from './requests.js';
+import { matches } from './subject.js';
+
+const SECOND_NS = 1e9;
+/** A consumer of our own, without a request for this long, is removed by the server. */
+const INACTIVE_NS = 60 * SECOND_NS;
+/** What a durable consumer that we create has: when a message without acknowledgement is sent again, and their limit. */
+const ACK_WAIT_NS = 5 * SECOND_NS;
+const MAX_ACK_PENDING = 8192;
+/** The server waits a little longer before it sends a message again. */
+const ACK_SLACK_MS = 500;
+const CONSUMER_NOT_FOUND = '(10014)';
+
+/** A consumer of a stream, which messages are requested from. */
+export interface Consumer {
+  name: string;
+  /** Whether each message is to be acknowledged. */
+  acknowledges: boolean;
+  /** The most messages that can be without acknowledgement. */
+  maxPending: number;
+}
+
+/** A durable consumer, as it was found. */
+export interface Durable extends Consumer {
+  isNew: boolean;
+  /** All messages of the stream up to this one are acknowledged. */
+  floor: number;
+  /** Messages that were sent and are not acknowledged. */
+  pending: number;
+  /** How long until all of these are sent again, in milliseconds. */
+  waitMs: number;
+}
+
+/** Creates a consumer that sends each message once, in order, from a sequence number on. @throws as `callApi` */
+export async function createOrdered(
+  requests: Requests,
+  stream: string,
+  subject: string,
+  first: number,
+): Promise<Consumer> {
+  const config = {
+    ...from(first, subject),
+    ack_policy: 'none',
+    max_deliver: 1,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: INACTIVE_NS,
+  };
+  const answer = await callApi(requests, `CONSUMER.CREATE.${stream}`, { stream_name: stream, config });
+  return { name: answer.text('name'), acknowledges: false, maxPending: 0 };
+}
+
+/** Which durable consumer is wanted. */
+export interface DurableUse {
+  stream: string;
+  subject: string;
+  durable: string;
+  /** Where a new one begins. */
+  first: number;
+  info: StreamInfo;
+}
+
+/**
+ * Finds a durable consumer, or creates it.
+ * @throws JetError: there is one that messages cannot be requested from, or for another subject; as `callApi`
+ */
+export async function openDurable(requests: Requests, use: DurableUse): Promise<Durable> {
+  const { stream, subject, durable, first } = use;
+  const found = await callApi(requests, `CONSUMER.INFO.${stream}.${durable}`).catch((error) => {
+    if (error instanceof JetError && error.message.endsWith(CONSUMER_NOT_FOUND)) return undefined;
+    throw error;
+  });
+  if (found) return checked(found, use);
+  const config = {
+    ...from(first, subject),
+    durable_name: durable,
+    ack_policy: 'explicit',
+    ack_wait: ACK_WAIT_NS,
+    max_ack_pending: MAX_ACK_PENDING,
+  };
+  const body = { stream_name: stream, config };
+  const created = await callApi(requests, `CONSUMER.DURABLE.CREATE.${stream}.${durable}`, body);
+  return { ...checked(created, use), isNew: true };
+}
+
+function from(first: number, subject: string) {
+  return {
+    deliver_policy: 'by_start_sequence',
+    opt_start_seq: Math.max(first, 1),
+    replay_policy: 'instant',
+    filter_subject: subject,
+  };
+}
+
+function checked(answer: Fields, { subject, durable: name, info }: DurableUse): Durable {
+  const config = answer.object('config');
+  const wrong = (why: string) => new JetError(`the durable consumer ${name} ${why}; give another name`, true);
+  const filter = config.text('filter_subject');
+  const readsAll = filter === '' && info.subjects.every((one) => matches(subject, one));
+  if (config.has('deliver_subject')) throw wrong('is a push consumer, and a pull consumer is needed');
+  if (config.text('ack_policy') !== 'explicit') throw wrong('has not the policy of explicit acknowledgement');
+  if (filter !== subject && !readsAll) throw wrong(`reads ${filter || 'all subjects of the stream'}`);
+  return {
+    name,
+    acknowledges: true,
+    // -1: no limit.
+    maxPending: config.count('max_ack_pending') || MAX_ACK_PENDING,
+    isNew: false,
+    floor: answer.object('ack_floor').count('stream_seq'),
+    pending: answer.count('num_ack_pending'),
+    waitMs: config.count('ack_wait') / 1e6 + ACK_SLACK_MS,
+  };
+}
+
+/** Messages of the stream that it had after a number, and has no more; undefined: none. */
+export function removedAfter(
+  last: number,
+  { first }: StreamInfo,
+): { first: number; last: number } | undefined {
+  return first > last + 1 ? { first: last + 1, last: first - 1 } : undefined;
+}
