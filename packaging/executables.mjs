@@ -39,6 +39,7 @@ export async function buildAll(say) {
   );
   const assets = {
     'koffi.node': library,
+    'page.html': path(new URL('packages/status/page.html', root)),
     'worker.js': await bundle(part('net/dist/linux/worker.js'), 'worker.js'),
   };
   for (const name of ['client', 'server', 'forward', 'reverse']) {

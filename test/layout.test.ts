@@ -16,7 +16,8 @@ const MAY: Record<string, string[]> = {
   mold: ['framing'],
   net: ['base', 'framing'],
   flow: [...FOUNDATION, 'mold'],
-  command: ['base', 'net', 'flow'],
+  status: ['base', 'net', 'flow'],
+  command: ['base', 'net', 'flow', 'status'],
   ...Object.fromEntries(
     ['client', 'server', 'forward', 'reverse'].map((name) => [name, [...FOUNDATION, 'flow', 'command']]),
   ),

@@ -32,6 +32,7 @@ for (const name of PACKAGES) {
       .map((file) => `package/dist/${file.slice(0, -'.ts'.length)}`);
     const wanted = [
       ...['LICENSE', 'README.md', 'package.json'].map((file) => `package/${file}`),
+      ...(name === 'status' ? ['package/page.html'] : []),
       ...(isProgram(name) ? manualOf(name) : []).map((file) => `package/${file}`),
       ...sources.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
     ];

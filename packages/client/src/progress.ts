@@ -15,7 +15,8 @@ export function showProgress(handle: ClientHandle, requested: boolean, messages:
   const { terminal } = messages;
   const shown = () => requested || (terminal && handle.progress().total !== undefined);
   const draw = () => {
-    if (shown()) messages.draw(progressLine(handle.progress(), performance.now() - started));
+    const progress = handle.progress();
+    if (shown()) messages.draw(progressLine(progress, performance.now() - started), progress);
   };
   const timer = setInterval(draw, terminal ? PERIOD_MS : 5 * PERIOD_MS);
   return () => {

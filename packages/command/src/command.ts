@@ -3,9 +3,13 @@ import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { type Flag, MproxyError, parseDuration, VERSION } from 'mproxy-base';
 // The help must appear at once: only the necessary part of the library is loaded here.
-import type { CommonOptions, Handle } from 'mproxy-flow';
+import type { CommonOptions, Handle, Notice } from 'mproxy-flow';
+import type { StatusOptions } from 'mproxy-status';
+import { STATUS } from 'mproxy-status/flags';
 import { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
+import { failed, messageOf } from './events.js';
 import { abortWith } from './internal-error.js';
+import { askedFormat, LOG } from './log-format.js';
 import { Messages } from './messages.js';
 import { Signals } from './signals.js';
 
@@ -21,21 +25,26 @@ export interface CommandSpec extends About {
 interface ShellOptions extends CommonOptions {
   quiet?: boolean;
   stats?: string | true;
+  log?: string;
+  tee?: boolean;
+  path?: string;
 }
 
 /** Runs a command with the arguments of this process, and exits with its status. */
 export async function runCommand(spec: CommandSpec): Promise<void> {
   // At exit Node restores the modes of terminals, and aborts if one has hung up (ResetStdio, src/node.cc).
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
-  const messages = new Messages(spec.name);
+  const args = process.argv.slice(2);
+  const format = askedFormat(args);
+  const messages = new Messages(spec.name, format);
   // Unhandled rejections arrive here, too (Node: process, --unhandled-rejections).
-  process.on('uncaughtException', (error) => abortWith(spec.name, error));
+  process.on('uncaughtException', (error) => abortWith(spec.name, format, error));
   try {
-    const options = parse(spec, process.argv.slice(2));
+    const options = parse(spec, args);
     if (options) await run(spec, options, messages);
   } catch (error) {
-    if (!(error instanceof MproxyError)) abortWith(spec.name, error);
-    if (!error.reported) messages.say(error.message);
+    if (!(error instanceof MproxyError)) abortWith(spec.name, format, error);
+    if (!error.reported) messages.say(failed(error));
     process.exitCode = error.exitStatus;
   }
   await messages.shown();
@@ -45,19 +54,30 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
 
 async function run(spec: CommandSpec, options: ShellOptions, messages: Messages): Promise<void> {
   const { say } = messages;
-  const { quiet, ...rest } = options;
+  const { quiet, log, ...rest } = options;
   const { stats } = options;
+  LOG.read(log as never, '--log', {});
   const period = stats === undefined ? undefined : statsPeriod(stats);
-  rest.onNotice = ({ kind, text }) => {
-    if (kind === 'loss' || !quiet) say(text);
-  };
   const signals = new Signals();
   const { stop } = signals;
-  const { printStats } = await import('./stats.js');
+  const show = (notice: Notice) => {
+    if (notice.kind === 'loss' || !quiet) say(messageOf(notice));
+  };
+  const shown = await showStatus(spec, options, stop, show);
+  rest.onNotice = (notice) => {
+    shown?.status.notice(notice);
+    show(notice);
+  };
+  for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
+  const { drawStats, printStats } = await import('./stats.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
-  const stopStats = period === undefined ? undefined : printStats(handle, period, say);
+  shown?.status.watch(handle);
+  const isDrawn = messages.terminal && !sharesTerminal(options);
+  const showStats = (every: number) =>
+    isDrawn ? drawStats(handle, every, (lines) => messages.drawTable(lines)) : printStats(handle, every, say);
+  const stopStats = period === undefined ? undefined : showStats(period);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never, messages);
   try {
@@ -66,7 +86,26 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     stopTelling();
     stopProgress?.();
     stopStats?.();
+    shown?.close();
   }
+}
+
+/** Whether data go to a terminal, between whose lines nothing can be drawn. */
+function sharesTerminal({ tee, path }: ShellOptions): boolean {
+  return isatty(1) && (tee === true || path === '-');
+}
+
+/** Loaded only if it is asked for. */
+async function showStatus(
+  { name: program }: CommandSpec,
+  options: ShellOptions,
+  stopping: AbortSignal,
+  show: (notice: Notice) => void,
+) {
+  if (Object.keys(STATUS).every((name) => !Object.hasOwn(options, name))) return undefined;
+  const { openStatus, readStatusOptions } = await import('mproxy-status');
+  const values = readStatusOptions(options as StatusOptions);
+  return values && openStatus(values, { program, stopping }, show);
 }
 
 /** @returns undefined when help or the version was printed */

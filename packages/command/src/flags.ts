@@ -1,5 +1,7 @@
 import { type Flag, type FlagGroups, type FlagTable, flagName, text, toggle } from 'mproxy-base';
 import { ENGINE } from 'mproxy-net/engine-flag';
+import { STATUS } from 'mproxy-status/flags';
+import { LOG } from './log-format.js';
 
 /** The flags that every command has. */
 const COMMON: FlagTable = {
@@ -7,10 +9,12 @@ const COMMON: FlagTable = {
   stats: {
     ...text({
       value: 'TIME',
-      help: 'print the counters of each route to stderr, every second or every TIME',
+      help: 'print the counters of each route to stderr, every second or every TIME; on a terminal as a table',
     }),
     optional: true,
   },
+  log: LOG,
+  ...STATUS,
   quiet: toggle({ short: '-q', help: 'no notices on stderr; losses are still reported' }),
   version: toggle({ short: '-V', help: 'print the version' }),
   help: toggle({ short: '-h', help: 'print this help' }),

@@ -1,14 +1,17 @@
 import { writeSync } from 'node:fs';
 import { reopenTerminal } from 'mproxy-flow/endpoints/file/terminal';
+import { failed } from './events.js';
+import { formatMessage, type LogFormat } from './log-format.js';
 
 /** How long to retry at a full pipe or a stopped terminal, in milliseconds. */
 const MAX_MS = 500;
 const RETRY_MS = 10;
 
 /** Ends the process by SIGABRT, after writing the stack of an internal error. */
-export function abortWith(command: string, error: unknown): never {
+export function abortWith(command: string, format: LogFormat, error: unknown): never {
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  writeAll(`${command}: internal error; please report it with these lines:\n${stack}\n`);
+  const message = `internal error; please report it with these lines:\n${stack}`;
+  writeAll(formatMessage(format, command, failed({ code: 'MPROXY_INTERNAL', message })));
   process.abort();
 }
 

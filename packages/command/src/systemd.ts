@@ -1,5 +1,6 @@
 import { reason } from 'mproxy-base';
 import type { Handle } from 'mproxy-flow';
+import { happened, type Message, NOTIFY_FAILED } from './events.js';
 
 /**
  * Reports start, liveness and stop to the service manager, if any (sd_notify(3), sd_watchdog_enabled(3)).
@@ -8,14 +9,14 @@ import type { Handle } from 'mproxy-flow';
 export async function tellManager(
   handle: Handle,
   stop: AbortSignal,
-  say: (text: string) => void,
+  say: (message: Message) => void,
 ): Promise<() => void> {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID = process.pid } = process.env;
   if (!NOTIFY_SOCKET) return () => undefined;
   let reported = '';
   const fail = (error: unknown) => {
     const why = reason(error);
-    if (why !== reported) say(`NOTIFY_SOCKET: ${NOTIFY_SOCKET}: ${why}; use Type=exec`);
+    if (why !== reported) say(happened(NOTIFY_FAILED, { socket: NOTIFY_SOCKET, reason: why }));
     reported = why;
   };
   const sender = await openSender(NOTIFY_SOCKET).catch(fail);

@@ -12,12 +12,27 @@ export type Paths<C> = {
       : `${K}.${keyof NonNullable<C[K]> & string}`;
 }[keyof C & string];
 
+/** How a counter is exported: `mproxy_NAME{source,sink}`, a counter with `_total`. */
+export interface Metric {
+  /** Without `mproxy_` and `_total`. Several counters can be one metric, by their reasons. */
+  readonly name: string;
+  readonly reason?: string;
+  /** Of a sink: this label alone names it, without the source. */
+  readonly names?: 'sink' | 'listener';
+  /** The label that tells the values of a counter with labels apart. */
+  readonly label?: string;
+  /** Factor to the unit in the name; default 1. */
+  readonly scale?: number;
+}
+
 /** A counter: what it counts, and its words. It never decreases, unless it is a gauge. */
 export interface Counter<C, E> {
   /** One sentence. */
   readonly help: string;
   /** Its value is the present one. */
   readonly gauge?: true;
+  /** Undefined: not exported, as another counter includes it, or the endpoint cannot have it. */
+  readonly metric: Metric | ((counts: C) => Metric | undefined) | undefined;
   /** As `--stats` shows it; undefined: not shown. */
   readonly stats?: (count: number, counts: C, label: string) => string | undefined;
   /** Given if it counts losses. */
@@ -40,11 +55,15 @@ export type Counters<C, E = unknown> = { readonly [P in Paths<C>]: Counter<C, E>
 
 /** The values of a counter with their labels; one without a label, none where the endpoint does not have it. */
 export function valuesOf(counts: object, path: string): [value: number, label: string][] {
-  const found = path
-    .split('.')
-    .reduce((at: unknown, key) => (at as Record<string, unknown> | undefined)?.[key], counts);
+  const found = valueAt(counts, path.split('.'));
   if (typeof found === 'number') return [[found, '']];
-  return Object.entries((found ?? {}) as Record<string, number>).map(([label, value]) => [value, label]);
+  return Object.entries(found ?? {}).map(([label, value]) => [value, label]);
+}
+
+/** The value of a counter by the parts of its path, or its values by label; undefined where the endpoint does not have it. */
+export function valueAt(counts: object, [key, inner]: readonly string[]) {
+  const found = (counts as Record<string, Record<string, number> | number | undefined>)[key!];
+  return inner === undefined ? found : (found as Record<string, number> | undefined)?.[inner];
 }
 
 /** @param words `line(s)` */

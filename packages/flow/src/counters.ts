@@ -1,6 +1,6 @@
 import { reason, showBytes, showDuration, showNumber } from 'mproxy-base';
 import { ALLOW_NAME } from 'mproxy-net/networks';
-import { always, type Counters, ifAny } from './counter.js';
+import { always, type Counters, ifAny, type Metric } from './counter.js';
 import type { SinkCounts, SourceCounts } from './counts.js';
 import { MOLD_RECEIVED, MOLD_SENT } from './endpoints/mold/counters.js';
 import { counted } from './events.js';
@@ -17,36 +17,62 @@ const nowAndEver = (words: string, now: number, ever = 0) =>
   `${counted(now, words)} now ${showNumber(ever)} ever`;
 
 const dropped = (count: number) => `dropped ${counted(count, 'datagram(s)')}`;
+const droppedBecause = (reason: string) => ({ name: 'received_dropped_datagrams', reason });
+const ofClients =
+  (name: string) =>
+  ({ clients }: SinkCounts): Metric | undefined =>
+    clients && { name, names: 'listener' };
+const ofSink = (name: string): Metric => ({ name, names: 'sink' });
 const isUdp = ({ connections }: SourceCounts) => !connections;
 /** Missing messages of a session are requested again. */
 const isFinal = ({ mold }: SourceCounts) => !mold;
 
 /** All counters of sources. */
 export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
-  datagrams: { help: 'Datagrams received, or made of a received stream.', stats: totals },
-  bytes: { help: 'Bytes of these datagrams.' },
-  empty: { help: 'Datagrams without payload.', stats: ifAny('empty datagram(s)') },
+  datagrams: {
+    help: 'Datagrams received, or made of a received stream.',
+    metric: { name: 'received_datagrams' },
+    stats: totals,
+  },
+  bytes: { help: 'Bytes of these datagrams.', metric: { name: 'received_bytes' } },
+  empty: {
+    help: 'Datagrams without payload.',
+    metric: { name: 'received_empty_datagrams' },
+    stats: ifAny('empty datagram(s)'),
+  },
   'connections.now': {
     help: 'Connections at present.',
+    metric: { name: 'source_connections' },
     gauge: true,
     stats: (now, { connections }) => nowAndEver('connection(s)', now, connections?.ever),
   },
-  'connections.ever': { help: 'Connections since the start.' },
-  reconnects: { help: 'Times that an input was connected or opened again.', stats: ifAny('reconnect(s)') },
+  'connections.ever': { help: 'Connections since the start.', metric: { name: 'source_connects' } },
+  reconnects: {
+    help: 'Times that an input was connected or opened again.',
+    metric: { name: 'reconnects' },
+    stats: ifAny('reconnect(s)'),
+  },
   refused: {
     help: 'Datagrams, or connections to a TCP listener, that were refused.',
+    metric: ({ connections }) => (connections ? { name: 'refused_senders' } : droppedBecause('not_allowed')),
     stats: (count, { connections }) => ifAny(`refused ${connections ? 'connection' : 'datagram'}(s)`)(count),
     // The listener reports refused connections.
     loss: { order: 1, applies: isUdp, lost: dropped, reason: `${ALLOW_NAME} does not name their sender` },
   },
-  timedOut: { help: 'Senders disconnected after --sender-timeout.', stats: ifAny('timed-out sender(s)') },
+  timedOut: {
+    help: 'Senders disconnected after --sender-timeout.',
+    metric: { name: 'timed_out_senders' },
+    stats: ifAny('timed-out sender(s)'),
+  },
   brokenLines: {
     help: 'Lines cut short by a disconnect.',
+    metric: { name: 'broken_lines' },
     stats: ifAny('broken line(s)'),
     loss: { order: 6, lost: always('line(s) cut short by a disconnect') },
   },
   discarded: {
     help: 'Messages discarded because they are too long or incomplete.',
+    metric: { name: 'discarded_messages' },
     stats: ifAny('discarded message(s)'),
     loss: {
       order: 5,
@@ -56,6 +82,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   interruptedMs: {
     help: 'Milliseconds in which messages were not received, as the connection was gone.',
+    metric: { name: 'nats_interrupted_seconds', scale: 0.001 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
       order: 4,
@@ -65,10 +92,12 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   duplicates: {
     help: 'Messages that came more than once, and were delivered once.',
+    metric: { name: 'nats_duplicate_messages' },
     stats: ifAny('duplicate(s)'),
   },
   lost: {
     help: 'Messages that were removed before they were received.',
+    metric: { name: 'nats_lost_messages' },
     stats: ifAny('message(s) lost'),
     loss: {
       order: 4,
@@ -78,6 +107,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   kernelDropped: {
     help: 'Datagrams dropped by the kernel because the receive buffer was full.',
+    metric: droppedBecause('receive_buffer_full'),
     stats: ifAny('kernel drop(s)'),
     loss: {
       order: 2,
@@ -89,6 +119,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   dropped: {
     help: 'Datagrams dropped because this program did not keep up.',
+    metric: droppedBecause('overload'),
     stats: ifAny('dropped datagram(s)'),
     loss: { order: 3, applies: isFinal, lost: dropped, reason: 'this program did not keep up' },
   },
@@ -97,50 +128,84 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
 
 /** All counters of sinks. */
 export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
-  datagrams: { help: 'Datagrams sent or written.', stats: totals },
-  bytes: { help: 'Bytes sent or written.' },
+  datagrams: { help: 'Datagrams sent or written.', metric: { name: 'sent_datagrams' }, stats: totals },
+  bytes: { help: 'Bytes sent or written.', metric: { name: 'sent_bytes' } },
   'clients.now': {
     help: 'Clients at present.',
+    metric: { name: 'clients', names: 'listener' },
     gauge: true,
     stats: (now, { clients }) => nowAndEver('client(s)', now, clients?.ever),
   },
-  'clients.ever': { help: 'Clients since the start.' },
+  'clients.ever': {
+    help: 'Clients since the start.',
+    metric: { name: 'clients_connected', names: 'listener' },
+  },
   'connections.now': {
     help: 'Connections to the destination at present.',
+    metric: ofSink('sink_connections'),
     gauge: true,
     stats: (now, { connections }) => nowAndEver('connection(s)', now, connections?.ever),
   },
-  'connections.ever': { help: 'Connections to the destination since the start.' },
-  reconnects: { help: 'Times that the destination was connected again.', stats: ifAny('reconnect(s)') },
-  refused: { help: 'Clients refused.', stats: ifAny('refused client(s)') },
+  'connections.ever': {
+    help: 'Connections to the destination since the start.',
+    metric: ofSink('sink_connects'),
+  },
+  reconnects: {
+    help: 'Times that the destination was connected again.',
+    metric: ofSink('sink_reconnects'),
+    stats: ifAny('reconnect(s)'),
+  },
+  refused: {
+    help: 'Clients refused.',
+    metric: ofClients('refused_clients'),
+    stats: ifAny('refused client(s)'),
+  },
   timedOut: {
     help: 'Clients disconnected after --client-timeout.',
+    metric: ofClients('timed_out_clients'),
     stats: ifAny('timed-out client(s)'),
     loss: { order: 2, lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing` },
   },
   split: {
     help: 'Messages that were split because they are larger than a datagram.',
+    metric: { name: 'sent_split_messages' },
     stats: ifAny('split message(s)'),
   },
-  rotations: { help: 'Times that the file was rotated.', stats: ifAny('rotation(s)') },
+  rotations: {
+    help: 'Times that the file was rotated.',
+    metric: ofSink('rotations'),
+    stats: ifAny('rotation(s)'),
+  },
   dropped: {
     help: 'Datagrams dropped because the sink or one of its clients did not take them.',
+    metric: { name: 'sent_dropped_datagrams', reason: 'not_taken' },
     stats: ifAny('dropped datagram(s)'),
     loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
   },
-  acknowledged: { help: 'Messages that the destination acknowledged.', stats: ifAny('acknowledged') },
-  resent: { help: 'Messages that were sent again.', stats: ifAny('message(s) sent again') },
+  acknowledged: {
+    help: 'Messages that the destination acknowledged.',
+    metric: ofSink('nats_acknowledged_messages'),
+    stats: ifAny('acknowledged'),
+  },
+  resent: {
+    help: 'Messages that were sent again.',
+    metric: ofSink('nats_resent_messages'),
+    stats: ifAny('message(s) sent again'),
+  },
   duplicates: {
     help: 'Messages that the destination had already.',
+    metric: ofSink('nats_stored_before_messages'),
     stats: ifAny('duplicate(s)'),
   },
   refusedMessages: {
     help: 'Messages that the destination refused.',
+    metric: ofSink('nats_refused_messages'),
     stats: ifAny('refused message(s)'),
     loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
   errors: {
     help: 'Errors by name.',
+    metric: { name: 'send_errors', names: 'sink', label: 'code' },
     stats: (count, _counts, code) => `${code} ${count}`,
     loss: {
       order: 3,
@@ -151,7 +216,10 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
       remedy: (sink, code) => sink.errorAdvice?.(code),
     },
   },
-  returned: { help: 'Those of the errors that the network returned later, by name and destination.' },
+  returned: {
+    help: 'Those of the errors that the network returned later, by name and destination.',
+    metric: undefined,
+  },
   ...MOLD_SENT,
 };
 

@@ -65,7 +65,8 @@ export interface SinkCounts {
 
 export interface RouteStats {
   source: SourceCounts & { name: string };
-  sinks: (SinkCounts & { name: string })[];
+  /** `shared`: other routes send to the sink, too; its counts are those of all of them. */
+  sinks: (SinkCounts & { name: string; shared?: true })[];
 }
 
 export interface Stats {

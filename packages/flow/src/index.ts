@@ -21,11 +21,11 @@ export type {
 export { isRegular } from './endpoints/file/path.js';
 export type { FileSource } from './endpoints/file/source.js';
 export { stdoutSink } from './endpoints/file/stream-sink.js';
-export type { Notice } from './events.js';
+export type { Lost, Notice } from './events.js';
 export { forbidLoops, forbidTwins } from './loops.js';
 export { choosePayload, Outputs, openSources } from './open.js';
 export { Pacer } from './pace.js';
-export { COMMON_OPTIONS, type CommonOptions, Program } from './program.js';
+export { type Certificate, COMMON_OPTIONS, type CommonOptions, Program } from './program.js';
 export type { Pace } from './route.js';
 export type { Sink } from './sink.js';
 export type { Source } from './source.js';

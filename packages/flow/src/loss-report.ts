@@ -21,6 +21,11 @@ export class LossReport {
     this.#timer.unref();
   }
 
+  /** Everything that was lost since the start. */
+  losses(): Lost[] {
+    return [...losses(this.sources(), SOURCE_COUNTERS), ...losses(this.sinks(), SINK_COUNTERS)];
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -32,7 +37,7 @@ export class LossReport {
 
   #report(period: number): void {
     const now = performance.now();
-    const all = [...losses(this.sources(), SOURCE_COUNTERS), ...losses(this.sinks(), SINK_COUNTERS)];
+    const all = this.losses();
     const total = all.reduce((sum, { count }) => sum + count, 0);
     const isKnown = period > 0 && total === this.#reported.total;
     if (total === 0 || isKnown || now - this.#reported.at < period) return;

@@ -1,7 +1,7 @@
 import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
 import { chooseEngine, ENGINE, ENGINE_NAME, type Engine, type EngineName } from 'mproxy-net';
-import type { Stats } from './counts.js';
-import type { EventDefinition, Fields, Notice } from './events.js';
+import type { RouteStats, Stats } from './counts.js';
+import type { EventDefinition, Fields, Lost, Notice } from './events.js';
 import * as events from './events.js';
 import { LossReport } from './loss-report.js';
 import { type Pace, Route } from './route.js';
@@ -23,6 +23,13 @@ export interface CommonOptions {
 /** Options that are no flags of a program's own. */
 export const COMMON_OPTIONS = ['engine', 'stats', 'onNotice'];
 
+/** A certificate that a program presents. */
+export interface Certificate {
+  file: string;
+  /** When its validity ends, in milliseconds since 1970. */
+  notAfter: number;
+}
+
 export interface RouteOptions {
   pace?: Pace | undefined;
   /** Stop it after the others, whose output it receives. */
@@ -41,6 +48,7 @@ export class Program {
   readonly #closes = new Map<Sink, Promise<void>>();
   readonly #reloads: (() => void)[] = [];
   readonly #ends: (() => void)[] = [];
+  readonly #certificates: (() => Certificate[])[] = [];
   readonly #listening: SocketAddress[] = [];
   readonly #stopping = new AbortController();
   readonly #losses = new LossReport(
@@ -163,8 +171,31 @@ export class Program {
     return this.#reloads.length > 0;
   }
 
+  /** A sink of several routes is one object in all of them. */
   stats(): Stats {
-    return { routes: this.#routes.map((route) => route.stats()) };
+    const found = new Map<Sink, RouteStats['sinks'][number]>();
+    const sinkStats = (sink: Sink) => {
+      const known = found.get(sink);
+      const stats = known ?? { name: sink.name, ...sink.counts };
+      if (known) known.shared = true;
+      else found.set(sink, stats);
+      return stats;
+    };
+    return { routes: this.#routes.map((route) => route.stats(sinkStats)) };
+  }
+
+  /** Registers certificates that the program presents. */
+  presents(certificates: () => Certificate[]): void {
+    this.#certificates.push(certificates);
+  }
+
+  certificates(): Certificate[] {
+    return this.#certificates.flatMap((certificates) => certificates());
+  }
+
+  /** Everything that was lost since the start, with reasons and remedies. */
+  losses(): Lost[] {
+    return this.#losses.losses();
   }
 
   /** Stops from outside: what slow readers have not taken within {@link GRACE_MS} is dropped. */

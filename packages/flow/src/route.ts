@@ -35,12 +35,10 @@ export class Route {
     this.source.stop();
   }
 
-  stats(): RouteStats {
+  /** @param sinkStats of each sink */
+  stats(sinkStats: (sink: Sink) => RouteStats['sinks'][number]): RouteStats {
     const { source, sinks } = this;
-    return {
-      source: { name: source.name, ...source.counts },
-      sinks: sinks.map((sink) => ({ name: sink.name, ...sink.counts })),
-    };
+    return { source: { name: source.name, ...source.counts }, sinks: sinks.map(sinkStats) };
   }
 
   /** The hot path: all datagrams that no receiving thread writes itself. */

@@ -1,6 +1,7 @@
 import type { MproxyError, SocketAddress } from 'mproxy-base';
 import type { Stats } from './counts.js';
-import { type CommonOptions, Program } from './program.js';
+import type { Lost } from './events.js';
+import { type Certificate, type CommonOptions, Program } from './program.js';
 
 /** A running program. */
 export interface Handle {
@@ -8,6 +9,10 @@ export interface Handle {
   ready: Promise<{ listening: SocketAddress[] }>;
   /** The counters as they are now. */
   stats(): Stats;
+  /** Everything that was lost since the start, with reasons and remedies. */
+  losses(): Lost[];
+  /** The certificates of its TLS listeners, as they are in use. */
+  certificates(): Certificate[];
   /** Stops reading, writes out what is buffered, and resolves as `done` does. */
   stop(): Promise<Stats>;
   /** Opens files again and reads certificates again, as a command does on SIGHUP. @returns whether it has any */
@@ -40,5 +45,9 @@ export function startProgram(
   else signal?.addEventListener('abort', stop, { once: true });
   const forget = () => signal?.removeEventListener('abort', stop);
   done.then(forget, forget);
-  return { ready, done, stop, stats: () => program.stats(), reload: () => program.reload() };
+  return {
+    ...{ ready, done, stop, stats: () => program.stats() },
+    ...{ losses: () => program.losses(), reload: () => program.reload() },
+    certificates: () => program.certificates(),
+  };
 }

@@ -33,6 +33,14 @@ export class TlsIdentities {
     this.tls = this.#read();
   }
 
+  /** What is presented now, with the end of its validity in milliseconds since 1970. */
+  certificates(): { file: string; notAfter: number }[] {
+    return this.tls.pairs.map(({ cert }, i) => ({
+      file: this.options.tlsCert[i]!,
+      notAfter: Date.parse(new X509Certificate(cert).validTo),
+    }));
+  }
+
   #read(): TlsServer {
     const { tlsCert, tlsKey, tlsClientCa } = this.options;
     const clientCa = tlsClientCa === undefined ? undefined : readAuthorities(tlsClientCa);

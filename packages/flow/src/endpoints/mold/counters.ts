@@ -21,12 +21,29 @@ export interface MoldSent {
 }
 
 export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: string }> = {
-  'mold.gaps': { help: 'Gaps in the numbers of received messages.', stats: always('gap(s)') },
-  'mold.asked': { help: 'Retransmission requests sent.', stats: ifAny('request(s)') },
-  'mold.repaired': { help: 'Messages received by retransmission.', stats: ifAny('message(s) repaired') },
-  'mold.duplicates': { help: 'Messages received more than once.', stats: ifAny('duplicate(s)') },
+  'mold.gaps': {
+    help: 'Gaps in the numbers of received messages.',
+    metric: { name: 'mold_gaps' },
+    stats: always('gap(s)'),
+  },
+  'mold.asked': {
+    help: 'Retransmission requests sent.',
+    metric: { name: 'mold_requests_sent' },
+    stats: ifAny('request(s)'),
+  },
+  'mold.repaired': {
+    help: 'Messages received by retransmission.',
+    metric: { name: 'mold_repaired_messages' },
+    stats: ifAny('message(s) repaired'),
+  },
+  'mold.duplicates': {
+    help: 'Messages received more than once.',
+    metric: { name: 'mold_duplicate_messages' },
+    stats: ifAny('duplicate(s)'),
+  },
   'mold.lost': {
     help: 'Messages given up because no retransmission arrived.',
+    metric: { name: 'mold_lost_messages' },
     stats: ifAny('message(s) lost'),
     loss: {
       order: 4,
@@ -35,16 +52,37 @@ export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: 
         `the sender can keep more (${MOLD_FLAG_NAMES.retain}), this side wait longer (${MOLD_FLAG_NAMES.repairTimeout})`,
     },
   },
-  'mold.malformed': { help: 'Datagrams that are no MoldUDP64 packets.', stats: ifAny('malformed packet(s)') },
+  'mold.malformed': {
+    help: 'Datagrams that are no MoldUDP64 packets.',
+    metric: { name: 'mold_malformed_packets' },
+    stats: ifAny('malformed packet(s)'),
+  },
 };
 
 export const MOLD_SENT: Counters<{ mold?: MoldSent }> = {
-  'mold.messages': { help: 'Messages of the session.', stats: always('message(s)') },
-  'mold.requests': { help: 'Retransmission requests received.', stats: ifAny('request(s)') },
-  'mold.refused': { help: 'Retransmission requests refused.', stats: ifAny('refused request(s)') },
-  'mold.answers': { help: 'Packets retransmitted.', stats: ifAny('packet(s) sent again') },
+  'mold.messages': {
+    help: 'Messages of the session.',
+    metric: { name: 'mold_sent_messages', names: 'sink' },
+    stats: always('message(s)'),
+  },
+  'mold.requests': {
+    help: 'Retransmission requests received.',
+    metric: { name: 'mold_requests_received', names: 'sink' },
+    stats: ifAny('request(s)'),
+  },
+  'mold.refused': {
+    help: 'Retransmission requests refused.',
+    metric: { name: 'mold_requests_refused', names: 'sink' },
+    stats: ifAny('refused request(s)'),
+  },
+  'mold.answers': {
+    help: 'Packets retransmitted.',
+    metric: { name: 'mold_retransmitted_packets', names: 'sink' },
+    stats: ifAny('packet(s) sent again'),
+  },
   'mold.unsent': {
     help: 'Retransmitted packets that the kernel did not take.',
+    metric: { name: 'mold_unsent_retransmissions', names: 'sink' },
     stats: ifAny('of them not sent'),
   },
 };

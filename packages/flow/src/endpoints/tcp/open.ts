@@ -112,6 +112,7 @@ function identitiesOf(program: Program, { keys }: Address, values: AnyValues): T
   if (!keys.tls) return undefined;
   return program.shared('tls identities', () => {
     const identities = new TlsIdentities(values as ListenValues);
+    program.presents(() => identities.certificates());
     program.onReload(() => {
       identities.reload();
       program.emit(CERTIFICATES_RELOADED, {});

@@ -1,0 +1,128 @@
+import { once } from 'node:events';
+import { lstatSync, unlinkSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { failure, showAddress } from 'mproxy-base';
+import { type Address, Allowed, canonicalIp, type Network, resolveAll, scoped } from 'mproxy-net';
+import { STATUS_NAMES } from './flags.js';
+
+/** Limits of the status server: whatever is sent to it, it takes little memory and time. */
+const LIMITS = {
+  connections: 100,
+  /** Bytes of a request's head. */
+  maxHeaderSize: 8 * 1024,
+  /** Milliseconds for the head of a request, between requests, and without progress of an answer. */
+  headersTimeout: 3000,
+  requestTimeout: 3000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 5000,
+  stalledMs: 10_000,
+};
+
+/** The HTTP servers of one status address: one for each IP address that its name has. */
+export class StatusServer {
+  readonly #servers: Server[] = [];
+  /** Open connections without a request, the oldest first. */
+  readonly #waiting = new Set<Socket>();
+  #connections = 0;
+  readonly #allowed: Allowed | undefined;
+
+  /** @param allow peers that are served; none: all */
+  constructor(
+    allow: readonly Network[],
+    private readonly onRequest: RequestListener,
+  ) {
+    this.#allowed = allow.length > 0 ? new Allowed(allow) : undefined;
+  }
+
+  /** @returns the URLs of the page @throws MPROXY_LISTEN, MPROXY_RESOLVE */
+  async listen(at: Address | string, signal: AbortSignal): Promise<string[]> {
+    if (typeof at === 'string') {
+      await this.#listenUnix(at);
+      return [`unix:${at}`];
+    }
+    let { port } = at;
+    const urls: string[] = [];
+    for (const answer of await resolveAll(at, signal)) {
+      const server = this.#create();
+      const host = scoped(answer);
+      await open(server, at.text, () => server.listen({ port, host, ipv6Only: answer.family === 6 }));
+      ({ port } = server.address() as { port: number });
+      urls.push(`http://${showAddress({ address: host, port })}/`);
+    }
+    return urls;
+  }
+
+  close(): void {
+    for (const server of this.#servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+  }
+
+  async #listenUnix(path: string): Promise<void> {
+    await removeUnused(path);
+    const server = this.#create();
+    await open(server, `unix:${path}`, () => server.listen(path));
+  }
+
+  #create(): Server {
+    const { connections, stalledMs, ...limits } = LIMITS;
+    const server = createServer({ ...limits, insecureHTTPParser: false }, (request, response) => {
+      const { socket } = request;
+      this.#waiting.delete(socket);
+      response.on('close', () => {
+        if (!socket.destroyed) this.#waiting.add(socket);
+      });
+      this.onRequest(request, response);
+    });
+    server.setTimeout(stalledMs, (socket: Socket) => socket.destroy());
+    server.on('connection', (socket: Socket) => this.#admit(socket, connections));
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Beyond the limit the connection that has waited longest without a request is closed. */
+  #admit(socket: Socket, limit: number): void {
+    const peer = canonicalIp(socket.remoteAddress?.split('%')[0] ?? '');
+    if (peer !== undefined && this.#allowed?.hasAddress(peer) === false) {
+      socket.destroy();
+      return;
+    }
+    this.#connections++;
+    this.#waiting.add(socket);
+    socket.on('close', () => {
+      this.#connections--;
+      this.#waiting.delete(socket);
+    });
+    if (this.#connections <= limit) return;
+    const [oldest = socket] = this.#waiting;
+    oldest.destroy();
+  }
+}
+
+/** @throws MPROXY_LISTEN */
+async function open(server: Server, address: string, listen: () => void): Promise<void> {
+  try {
+    const listening = once(server, 'listening');
+    listen();
+    await listening;
+  } catch (error) {
+    throw failure('MPROXY_LISTEN', STATUS_NAMES.statusAddr, address, error);
+  }
+}
+
+/** Removes the socket of a program that has not ended orderly: nobody accepts connections there. */
+async function removeUnused(path: string): Promise<void> {
+  // A connect to any other file is refused, too.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') unlinkSync(path);
+  } finally {
+    socket.destroy();
+  }
+}
