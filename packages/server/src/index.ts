@@ -30,10 +30,11 @@ export function startServer(options: ServerOptions, signal?: AbortSignal): Handl
     forbidTwins(program.engine, targets);
     const waits = values.listenAddr.every(({ type }) => type.waits === true);
     const sinks = await openFiles(program, values, waits);
+    // Open before "listening" is said.
+    const tee = values.tee ? [stdoutSink(program, values.teeFrame, waits)] : [];
     const unterminated = () => program.emitChange(UNTERMINATED, {});
     const sources = await openSources(program, targets, { payload: MAX_DATAGRAM, values, unterminated });
     for (const [i, sink] of sinks.entries()) {
-      const tee = values.tee ? [stdoutSink(program, values.teeFrame, waits)] : [];
       for (const source of sources[i]!) program.route(source, [...new Set<Sink>([sink, ...tee])]);
     }
   });
