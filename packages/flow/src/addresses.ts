@@ -103,7 +103,7 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
         (appliesTo?.(endpoint.address.keys) ?? true),
     );
   const used = new Set(sets.filter(isUsed).map(({ table }) => table));
-  // Of several types with one table the last is the most usual.
+  // Types may share a table. The text of the last one listed is used, which is TCP's for TLS.
   for (const { table, type, role, unused } of sets.toReversed()) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
     const [why, advice = adviceFor(groups, type, role)] = unused;

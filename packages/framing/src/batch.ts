@@ -74,6 +74,18 @@ export class Batch {
     return taken;
   }
 
+  /**
+   * Adds contiguous datagrams of one length, of any number and in any slab.
+   * @param pass takes and empties the batch when it is full or lies in another slab, before more is added
+   */
+  addRuns(slab: Buffer, offset: number, length: number, count: number, pass: () => void): void {
+    for (let done = 0; done < count; ) {
+      if (this.full || (this.count > 0 && this.slab !== slab)) pass();
+      if (this.count === 0) this.reset(slab);
+      done += this.addRun(offset + done * length, length, count - done);
+    }
+  }
+
   /** Makes the batch a single entry of `count` contiguous datagrams of these lengths. */
   setSized(offset: number, length: number, sizes: Sizes, count: number): void {
     this.count = 0;

@@ -1,16 +1,12 @@
 import { showAddress, throwInternal } from 'mproxy-base';
 import { type Address, lacksZone, zoneNeeded } from './address.js';
 import { familyOf, lookUp, resolveBind, zoneOf } from './resolve.js';
-import type { Connection, Streams, TlsClient, TlsCredentials } from './streams.js';
+import type { Connection, Streams, TlsClient } from './streams.js';
 
 /** How a `tls://` connection is secured. */
-export interface TlsConnection {
-  credentials: TlsCredentials;
+export interface TlsConnection extends Omit<TlsClient, 'serverName'> {
   /** Name for SNI and verification; default the host. */
   servername: string | undefined;
-  insecure: boolean;
-  /** See {@link TlsClient.untilAccepted}. */
-  untilAccepted?: boolean;
 }
 
 /**
@@ -61,6 +57,7 @@ async function connectToIp(
   });
 }
 
-function tlsFor(host: string, { servername, ...tls }: TlsConnection): TlsClient {
+/** How a connection to a host is secured. */
+export function tlsFor(host: string, { servername, ...tls }: TlsConnection): TlsClient {
   return { ...tls, serverName: servername ?? host };
 }

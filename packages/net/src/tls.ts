@@ -35,16 +35,21 @@ export class TlsIdentities {
 
   /** What is presented now, with the end of its validity in milliseconds since 1970. */
   certificates(): { file: string; notAfter: number }[] {
-    return this.tls.pairs.map(({ cert }, i) => ({
+    return this.tls.pairs.map((pair, i) => ({
       file: this.options.tlsCert[i]!,
-      notAfter: Date.parse(new X509Certificate(cert).validTo),
+      notAfter: Date.parse(identityOf(pair, this.tls.clientCa).certificate.validTo),
     }));
   }
 
   #read(): TlsServer {
     const { tlsCert, tlsKey, tlsClientCa } = this.options;
     const clientCa = tlsClientCa === undefined ? undefined : readAuthorities(tlsClientCa);
-    const pairs = tlsCert.map((file, i) => readPair(file, tlsKey[i]!, (pair) => identityOf(pair, clientCa)));
+    const pairs = tlsCert.map((file, i) =>
+      withPair(file, tlsKey[i]!, (pair) => {
+        identityOf(pair, clientCa);
+        return pair;
+      }),
+    );
     return { pairs, ...(clientCa !== undefined && { clientCa }) };
   }
 }
@@ -61,15 +66,17 @@ export function readCredentials(options: TlsClientOptions): TlsCredentials {
   }
   const ca = tlsCa === undefined ? systemRoots() : readAuthorities(tlsCa);
   if (tlsCert === undefined || tlsKey === undefined) return { ca };
-  return { ca, pair: readPair(tlsCert, tlsKey, (pair) => clientContext({ ca, pair })) };
+  return withPair(tlsCert, tlsKey, (pair) => {
+    const credentials = { ca, pair };
+    clientContext(credentials);
+    return credentials;
+  });
 }
 
-/** @param check throws if the pair cannot be used @throws MPROXY_TLS, naming the files */
-function readPair(certFile: string, keyFile: string, check: (pair: TlsPair) => void): TlsPair {
+/** Reads a certificate and its key. @param use throws if the pair cannot be used @throws MPROXY_TLS, naming the files */
+function withPair<T>(certFile: string, keyFile: string, use: (pair: TlsPair) => T): T {
   try {
-    const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
-    check(pair);
-    return pair;
+    return use({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
   } catch (error) {
     throw failure('MPROXY_TLS', 'certificate', `${certFile} with ${keyFile}`, error);
   }

@@ -46,7 +46,7 @@ export class FramedStream {
     this.#batch.lines = delimiterOf(options.frame) === NEWLINE;
     this.#flushAfter = flushTime(options);
     this.#cutter = createCutter(options.frame, options.payload, (slab, offset, length, count) =>
-      this.#add(slab, offset, length, count),
+      this.#batch.addRuns(slab, offset, length, count, this.#deliver),
     );
   }
 
@@ -98,21 +98,13 @@ export class FramedStream {
     return ended;
   }
 
-  #add(slab: Buffer, offset: number, length: number, count: number): void {
-    for (let done = 0; done < count; ) {
-      if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#deliver();
-      if (this.#batch.count === 0) this.#batch.reset(slab);
-      done += this.#batch.addRun(offset + done * length, length, count - done);
-    }
-  }
-
-  #deliver(): void {
+  readonly #deliver = (): void => {
     const { counts } = this.options;
     counts.datagrams += this.#batch.datagrams;
     counts.bytes += this.#batch.bytes;
     this.#busy = this.options.deliver(this.#batch) ?? this.#busy;
     this.#batch.reset(this.#batch.slab);
-  }
+  };
 
   #deliverAll(): Promise<void> | undefined {
     this.options.counts.discarded += this.#cutter.discarded;

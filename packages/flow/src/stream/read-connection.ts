@@ -1,4 +1,4 @@
-import { throwInternal } from 'mproxy-base';
+import { isInternal } from 'mproxy-base';
 import type { Connection } from 'mproxy-net';
 import type { FramedStream } from './framed-stream.js';
 
@@ -15,12 +15,8 @@ export function readConnection(
 ): Promise<Error | undefined> {
   return new Promise((resolve, reject) => {
     const failed = (error: unknown) => {
-      try {
-        throwInternal(error);
-        connection.close(error as Error);
-      } catch (bug) {
-        reject(bug);
-      }
+      if (isInternal(error)) reject(error);
+      else connection.close(error as Error);
     };
     let busy: Promise<void> | undefined;
     const onData = (bytes: Buffer) => {

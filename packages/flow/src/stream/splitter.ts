@@ -17,7 +17,7 @@ export class Splitter {
     private readonly send: (batch: Batch) => void,
   ) {
     this.#cutter = createCutter(frame, payload, (slab, offset, length, count) =>
-      this.#add(slab, offset, length, count),
+      this.#batch.addRuns(slab, offset, length, count, this.#pass),
     );
   }
 
@@ -25,7 +25,7 @@ export class Splitter {
     const { slab } = batch;
     this.#batch.lent = batch.lent;
     batch.each((offset, length) => {
-      if (length <= MAX_DATAGRAM) this.#add(slab, offset, length, 1);
+      if (length <= MAX_DATAGRAM) this.#batch.addRuns(slab, offset, length, 1, this.#pass);
       else this.#split(slab.subarray(offset, offset + length));
     });
     this.#pass();
@@ -39,18 +39,10 @@ export class Splitter {
     this.#cutter.finish();
   }
 
-  #add(slab: Buffer, offset: number, length: number, count: number): void {
-    for (let done = 0; done < count; ) {
-      if (this.#batch.full || (this.#batch.count > 0 && this.#batch.slab !== slab)) this.#pass();
-      if (this.#batch.count === 0) this.#batch.reset(slab);
-      done += this.#batch.addRun(offset + done * length, length, count - done);
-    }
-  }
-
-  #pass(): void {
+  readonly #pass = (): void => {
     if (this.#batch.count > 0) this.send(this.#batch);
     this.#batch.reset(EMPTY);
-  }
+  };
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);

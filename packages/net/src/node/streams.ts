@@ -1,5 +1,6 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { Connection, ConnectOptions, Streams, TlsClient } from '../streams.js';
 import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
 import { NodeStreamListener } from './stream-listener.js';
@@ -18,7 +19,7 @@ export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
   async function secure(raw: Socket, tls: TlsClient, options: Waiting): Promise<Connection> {
     try {
       const stream = secured(raw, tls);
-      await ready(raw, stream, options, tls.untilAccepted);
+      await ready(stream, options, tls.untilAccepted);
       return connection(raw, stream);
     } catch (error) {
       raw.destroy();
@@ -40,7 +41,7 @@ export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
       });
       if (tls) return secure(raw, tls, options);
       raw.pause();
-      await ready(raw, raw, options);
+      await ready(raw, options);
       return new NodeConnection(raw, raw, engine, receiveBuffer);
     },
   };
@@ -56,16 +57,14 @@ function secured(socket: Socket, { credentials, serverName, insecure, alpn }: Tl
     host: serverName,
     ...(!isIP(serverName) && { servername: serverName }),
     ...(alpn && { ALPNProtocols: [...alpn] }),
-    minVersion: 'TLSv1.2',
   });
 }
 
 /**
  * Waits until a socket is connected, and secured if it is a TLS socket.
- * @throws its error, ETIMEDOUT or the signal's reason; the sockets are then destroyed
+ * @throws its error, ETIMEDOUT or the signal's reason; the socket is then destroyed
  */
 async function ready(
-  raw: Socket,
   stream: Socket,
   { timeout = CONNECT_MS, signal }: Waiting,
   untilAccepted = false,
@@ -78,10 +77,9 @@ async function ready(
   stream.on('error', () => undefined);
   try {
     signal?.throwIfAborted();
-    await happens(stream, stream === raw ? 'connect' : 'secureConnect');
+    await happens(stream, stream instanceof TLSSocket ? 'secureConnect' : 'connect');
     if (untilAccepted && (stream as TLSSocket).getProtocol() === 'TLSv1.3') await accepted(stream);
   } catch (error) {
-    raw.destroy();
     stream.destroy();
     throw signal?.aborted ? signal.reason : error;
   } finally {
@@ -92,17 +90,15 @@ async function ready(
 
 /** The server's session ticket, or the time for it has passed. */
 async function accepted(stream: Socket): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ACCEPT_MS);
-  });
+  const over = new AbortController();
+  const passed = wait(ACCEPT_MS, undefined, { signal: over.signal });
   try {
     await Promise.race([happens(stream, 'session', 'closed by the server after the handshake'), passed]);
   } finally {
-    clearTimeout(timer);
+    over.abort();
   }
   // 'session' is emitted inside SSL_read: a write there would corrupt the connection.
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
 }
 
 /** Resolves at an event of a socket. @throws its error, or that it closed first */

@@ -12,7 +12,7 @@ interface Identity {
 }
 
 const clients = new WeakMap<TlsCredentials, SecureContext>();
-const servers = new WeakMap<TlsServer, Identity[]>();
+const identities = new WeakMap<TlsPair, Identity & { clientCa: string | undefined }>();
 
 /** The context of a client, made once. @throws the error of OpenSSL, if a certificate or key is invalid */
 export function clientContext(credentials: TlsCredentials): SecureContext {
@@ -25,20 +25,17 @@ export function clientContext(credentials: TlsCredentials): SecureContext {
   return context;
 }
 
-/** The certificates of a listener with their contexts, made once. @throws as {@link identityOf} */
-function identitiesOf(tls: TlsServer): Identity[] {
-  let identities = servers.get(tls);
-  if (!identities) {
-    identities = tls.pairs.map((pair) => identityOf(pair, tls.clientCa));
-    servers.set(tls, identities);
-  }
-  return identities;
-}
-
-/** @throws the error of OpenSSL, if certificate or key is invalid, or they do not match */
+/**
+ * A certificate of a listener with its context, made once.
+ * @throws the error of OpenSSL, if certificate or key is invalid, or they do not match
+ */
 export function identityOf(pair: TlsPair, clientCa: string | undefined): Identity {
+  const known = identities.get(pair);
+  if (known && known.clientCa === clientCa) return known;
   const certificate = new X509Certificate(pair.cert);
-  return { certificate, context: createSecureContext(secureOptions(pair, clientCa)) };
+  const identity = { certificate, clientCa, context: createSecureContext(secureOptions(pair, clientCa)) };
+  identities.set(pair, identity);
+  return identity;
 }
 
 /** What `setSecureContext` takes: the certificate for clients without SNI. */
@@ -62,8 +59,8 @@ export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOpti
 }
 
 function contextFor(name: string, tls: TlsServer): SecureContext {
-  const identities = identitiesOf(tls);
-  return (identities.find(({ certificate }) => certificate.checkHost(name)) ?? identities[0]!).context;
+  const all = tls.pairs.map((pair) => identityOf(pair, tls.clientCa));
+  return (all.find(({ certificate }) => certificate.checkHost(name)) ?? all[0]!).context;
 }
 
 function secureOptions({ cert, key }: TlsPair, clientCa: string | undefined) {

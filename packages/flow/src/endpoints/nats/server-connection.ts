@@ -1,4 +1,4 @@
-import { type Connection, connectTcp, type Streams, type TlsConnection } from 'mproxy-net';
+import { type Connection, connectTcp, type Streams, type TlsConnection, tlsFor } from 'mproxy-net';
 import { connectLine } from './connect-line.js';
 import type { Login } from './credentials.js';
 import { parseInfo, type ServerInfo } from './info.js';
@@ -148,10 +148,9 @@ export class ServerConnection {
     this.#liveness.start();
   }
 
-  async #secure({ servername, ...tls }: TlsConnection, signal: AbortSignal): Promise<void> {
+  async #secure(tls: TlsConnection, signal: AbortSignal): Promise<void> {
     const { server, connection } = this;
-    const client = { ...tls, serverName: servername ?? server.tlsName };
-    this.#start(await connection.secure(client, { signal }));
+    this.#start(await connection.secure(tlsFor(server.tlsName, tls), { signal }));
   }
 
   #start(connection: Connection): void {
