@@ -1,6 +1,5 @@
-import type { Flag, FlagGroups } from 'mproxy-base';
+import type { FlagGroups } from 'mproxy-base';
 import { ownKeysOf } from 'mproxy-flow/addresses';
-import { namedFlags } from './flags.js';
 
 /** The description of a command, the source of its help, man page and completions. */
 export interface About {
@@ -17,11 +16,6 @@ export interface About {
 /** The syntax of values. */
 export const UNITS =
   'TIME is 500ms, 10s, 5m or 1h, a bare number seconds; SIZE is bytes, or 64KiB, 8MiB, 1GB.';
-
-/** All flags of a command, in their groups. */
-export function flagGroups({ flags }: About): [heading: string, Flag[]][] {
-  return namedFlags(flags);
-}
 
 /** The keys of addresses that are no flags, as they are written, with their help. */
 export function keyGroups({ flags }: About): [heading: string, [key: string, help: string][]][] {

@@ -1,6 +1,14 @@
 import type { MproxyError } from 'mproxy-base';
 import type { RouteStats } from 'mproxy-flow';
-import { type EventDefinition, type Fields, info, loss, type Notice } from 'mproxy-flow/events';
+import {
+  type EventDefinition,
+  type Fields,
+  info,
+  levelOf,
+  loss,
+  type Notice,
+  noticeOf,
+} from 'mproxy-flow/events';
 
 /** Why the command ends. Its error code is stable; `MPROXY_INTERNAL` is a bug. */
 export const failed = ({ code, message }: Pick<MproxyError, 'message'> & { code: string }): Message => ({
@@ -36,13 +44,11 @@ export interface Message {
   fields: Fields;
 }
 
-/** A loss is a warning. */
 export function messageOf({ kind, event, text, fields }: Notice): Message {
-  return { level: kind === 'loss' ? 'warning' : 'info', event, text, fields };
+  return { level: levelOf(kind), event, text, fields };
 }
 
 /** An event of the command itself. */
 export function happened<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>): Message {
-  const { type, kind, text } = event;
-  return messageOf({ kind, event: type, text: text(fields), fields });
+  return messageOf(noticeOf(event, fields));
 }

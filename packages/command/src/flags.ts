@@ -21,8 +21,8 @@ const COMMON: FlagTable = {
 };
 
 /** All flags of a command under their headings, with their names as the user writes them. */
-export function namedFlags(groups: FlagGroups): [heading: string, Flag[]][] {
-  return Object.entries({ ...groups, 'Common options': COMMON }).map(([heading, table]) => [
+export function flagGroups({ flags }: { flags: FlagGroups }): [heading: string, Flag[]][] {
+  return Object.entries({ ...flags, 'Common options': COMMON }).map(([heading, table]) => [
     heading,
     Object.entries(table).map(([key, flag]) => ({ ...flag, name: flagName(key, flag) })),
   ]);

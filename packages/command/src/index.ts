@@ -1,3 +1,4 @@
-export { type About, flagGroups, fullSummary, keyGroups, UNITS } from './about.js';
+export { type About, fullSummary, keyGroups, UNITS } from './about.js';
 export { type CommandSpec, runCommand } from './command.js';
+export { flagGroups } from './flags.js';
 export type { Messages } from './messages.js';

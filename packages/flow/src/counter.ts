@@ -66,6 +66,11 @@ export function valueAt(counts: object, [key, inner]: readonly string[]) {
   return inner === undefined ? found : (found as Record<string, number> | undefined)?.[inner];
 }
 
+/** A metric that its sink alone names. */
+export function ofSink(name: string): Metric {
+  return { name, names: 'sink' };
+}
+
 /** @param words `line(s)` */
 export function always(words: string): (count: number) => string {
   return (count) => counted(count, words);

@@ -1,6 +1,6 @@
 import { reason, showBytes, showDuration, showNumber } from 'mproxy-base';
 import { ALLOW_NAME } from 'mproxy-net/networks';
-import { always, type Counters, ifAny, type Metric } from './counter.js';
+import { always, type Counters, ifAny, type Metric, ofSink } from './counter.js';
 import type { SinkCounts, SourceCounts } from './counts.js';
 import { MOLD_RECEIVED, MOLD_SENT } from './endpoints/mold/counters.js';
 import { counted } from './events.js';
@@ -22,7 +22,6 @@ const ofClients =
   (name: string) =>
   ({ clients }: SinkCounts): Metric | undefined =>
     clients && { name, names: 'listener' };
-const ofSink = (name: string): Metric => ({ name, names: 'sink' });
 const isUdp = ({ connections }: SourceCounts) => !connections;
 /** Missing messages of a session are requested again. */
 const isFinal = ({ mold }: SourceCounts) => !mold;

@@ -22,6 +22,17 @@ export interface EventDefinition<F extends Fields = any> {
 /** An event that peers can cause without limit. A summary counts it by these words: `client(s) connected`. */
 export type LimitedEvent<F extends Fields = any> = EventDefinition<F> & { readonly summary: string };
 
+/** Makes the notice of an event. */
+export function noticeOf<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>): Notice {
+  const { type, kind, text } = event;
+  return { kind, text: text(fields), event: type, fields };
+}
+
+/** A loss is a warning. */
+export function levelOf(kind: Notice['kind']): 'info' | 'warning' {
+  return kind === 'loss' ? 'warning' : 'info';
+}
+
 /** An event that happened, for the user. */
 export interface Notice {
   kind: 'info' | 'loss';

@@ -79,15 +79,15 @@ export class Program {
   }
 
   emit<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>): void {
-    const { type, kind, text } = event;
-    this.options.onNotice?.({ kind, text: text(fields), event: type, fields });
+    this.options.onNotice?.(events.noticeOf(event, fields));
   }
 
   /** Emits an event, unless it is the last one of its type that was emitted of the subject. */
   emitChange<F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>, subject = ''): void {
     const key = `${event.type} ${subject}`;
-    if (this.#said.get(key) === event.text(fields)) return;
-    this.#said.set(key, event.text(fields));
+    const text = event.text(fields);
+    if (this.#said.get(key) === text) return;
+    this.#said.set(key, text);
     this.emit(event, fields);
   }
 

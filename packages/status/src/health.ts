@@ -1,5 +1,5 @@
 import { showDuration } from 'mproxy-base';
-import type { Handle, Lost, Notice, SinkCounts, SourceCounts } from 'mproxy-flow';
+import type { Certificate, Lost, Notice, SinkCounts, SourceCounts, Stats } from 'mproxy-flow';
 
 /** How long a loss is shown as a problem after it happened, in milliseconds. */
 const LOSS_MS = 60_000;
@@ -43,9 +43,13 @@ export class Health {
 
   /** What is wrong, for one line; undefined: nothing. Without the problems of peers and losses. */
   get unhealthy(): string | undefined {
+    return this.#failing ?? this.#silent(Date.now())[0]?.text;
+  }
+
+  /** What is wrong besides silent inputs. */
+  get #failing(): string | undefined {
     if (this.stopping.aborted) return 'stopping';
-    if (!this.#ready) return 'starting';
-    return this.#routeFailed ?? this.#silent(Date.now())[0]?.text;
+    return this.#ready ? this.#routeFailed : 'starting';
   }
 
   get problems(): Problem[] {
@@ -73,17 +77,16 @@ export class Health {
   }
 
   /** Looks at a running program: called once a second. */
-  look(handle: Handle): void {
+  look({ routes }: Stats, losses: readonly Lost[], certificates: readonly Certificate[]): void {
     const now = Date.now();
-    const { routes } = handle.stats();
     for (const [i, { source }] of routes.entries()) this.#note(i, source, now);
     const silent = this.#silent(now);
-    const { unhealthy } = this;
+    const failing = this.#failing;
     const found = [
-      ...(unhealthy === undefined || unhealthy === silent[0]?.text ? [] : [unhealthy]),
+      ...(failing === undefined ? [] : [failing]),
       ...routes.flatMap(({ source, sinks }) => [...disconnected(source), ...sinks.flatMap(disconnected)]),
       ...this.#reported.values(),
-      ...handle.certificates().flatMap((certificate) => ending(certificate, now)),
+      ...certificates.flatMap((certificate) => ending(certificate, now)),
     ];
     const old = this.#problems;
     const problems = found.map((text): [string, Problem] => [
@@ -94,7 +97,7 @@ export class Health {
       ...problems,
       ...silent.map((one): [string, Problem] => [`silent ${one.name}`, one]),
     ]);
-    for (const lost of handle.losses()) this.#noteLoss(lost, now);
+    for (const lost of losses) this.#noteLoss(lost, now);
     if (this.#problems.size > 0) this.#wellSince = now;
   }
 
@@ -125,14 +128,14 @@ export class Health {
   }
 }
 
-/** Endpoints that connect, and are not connected: listeners alone have timeouts of senders, and no reconnects of a sink. */
+/** Endpoints that connect, and are not connected. Listening sources alone have a sender timeout. */
 function disconnected(endpoint: (SourceCounts | SinkCounts) & { name: string }): string[] {
-  const { name, connections, timedOut, reconnects } = endpoint;
-  const connects = 'empty' in endpoint ? timedOut === undefined : reconnects !== undefined;
-  return connects && connections?.now === 0 ? [`${name}: not connected`] : [];
+  const { name, connections, timedOut } = endpoint;
+  const listens = 'empty' in endpoint && timedOut !== undefined;
+  return !listens && connections?.now === 0 ? [`${name}: not connected`] : [];
 }
 
-function ending({ file, notAfter }: { file: string; notAfter: number }, now: number): string[] {
+function ending({ file, notAfter }: Certificate, now: number): string[] {
   const days = Math.floor((notAfter - now) / DAY_MS);
   if (days >= CERTIFICATE_DAYS) return [];
   return [days < 0 ? `certificate: ${file}: has ended` : `certificate: ${file}: ends in ${days} days`];

@@ -1,7 +1,7 @@
 import type { Lost, Stats } from 'mproxy-flow';
 
 /** The history of each route: this many steps of this many seconds, 15 minutes. */
-export const STEP_SECONDS = 5;
+const STEP_SECONDS = 5;
 const STEPS = 180;
 
 /** What each route received and lost in each step, the last one at the end. */

@@ -1,4 +1,5 @@
 import type { Notice } from 'mproxy-flow';
+import { noticeOf } from 'mproxy-flow/events';
 import { STATUS_LISTENING } from './events.js';
 import { answers } from './handler.js';
 import type { StatusValues } from './options.js';
@@ -7,7 +8,6 @@ import { StatusServer } from './server.js';
 import { Status, type StatusSettings } from './status.js';
 
 export { readStatusOptions, type StatusOptions } from './options.js';
-export type { Status } from './status.js';
 
 /**
  * Opens the status server of a program.
@@ -28,8 +28,7 @@ export async function openStatus(
   };
   try {
     for (const url of await server.listen(listen, stopping)) {
-      const { type, kind, text } = STATUS_LISTENING;
-      onNotice({ kind, event: type, text: text({ url }), fields: { url } });
+      onNotice(noticeOf(STATUS_LISTENING, { url }));
     }
   } catch (error) {
     close();

@@ -1,6 +1,6 @@
 import { firstGiven, type OptionsOf, readFlags, usage, type ValuesOf } from 'mproxy-base';
 import { type Address, type Network, parseAddress } from 'mproxy-net';
-import { networks } from 'mproxy-net/networks';
+import { ALLOW_NAME } from 'mproxy-net/networks';
 import { STATUS, STATUS_NAMES } from './flags.js';
 
 /** The options of a command that concern its status. */
@@ -29,14 +29,14 @@ export function readStatusOptions(options: StatusOptions): StatusValues | undefi
   }
   return {
     ...values,
-    statusAllow: values.statusAllow.length > 0 ? values.statusAllow : allowed(options),
+    statusAllow: values.statusAllow.length > 0 ? values.statusAllow : allowed(options.allow),
     listen: parseListen(statusAddr),
     peers: statusPeer.map(parsePeer),
   };
 }
 
-function allowed({ allow }: StatusOptions): Network[] {
-  return networks('').read(allow, '--allow', {});
+function allowed(allow: StatusOptions['allow']): Network[] {
+  return STATUS.statusAllow.read(allow, ALLOW_NAME, {});
 }
 
 function parseListen(text: string): Address | string {

@@ -11,14 +11,14 @@ export interface ProcessFigures {
   maxFds: number | undefined;
 }
 
-const STARTED = Date.now() / 1000 - process.uptime();
+export const STARTED = new Date(Date.now() - 1000 * process.uptime());
 
 export function processFigures(): ProcessFigures {
   const { user, system } = process.cpuUsage();
   return {
     cpuSeconds: (user + system) / 1e6,
     memoryBytes: process.memoryUsage.rss(),
-    startSeconds: STARTED,
+    startSeconds: STARTED.getTime() / 1000,
     openFds: countDescriptors(),
     maxFds: descriptorLimit(),
   };

@@ -9,16 +9,17 @@ import { STATUS_NAMES } from './flags.js';
 
 /** Limits of the status server: whatever is sent to it, it takes little memory and time. */
 const LIMITS = {
-  connections: 100,
   /** Bytes of a request's head. */
   maxHeaderSize: 8 * 1024,
-  /** Milliseconds for the head of a request, between requests, and without progress of an answer. */
+  /** Milliseconds for the head of a request, and between requests. */
   headersTimeout: 3000,
   requestTimeout: 3000,
   connectionsCheckingInterval: 1000,
   keepAliveTimeout: 5000,
-  stalledMs: 10_000,
 };
+const MAX_CONNECTIONS = 100;
+/** Milliseconds without progress of an answer. */
+const STALLED_MS = 10_000;
 
 /** The HTTP servers of one status address: one for each IP address that its name has. */
 export class StatusServer {
@@ -68,8 +69,7 @@ export class StatusServer {
   }
 
   #create(): Server {
-    const { connections, stalledMs, ...limits } = LIMITS;
-    const server = createServer({ ...limits, insecureHTTPParser: false }, (request, response) => {
+    const server = createServer({ ...LIMITS, insecureHTTPParser: false }, (request, response) => {
       const { socket } = request;
       this.#waiting.delete(socket);
       response.on('close', () => {
@@ -77,14 +77,14 @@ export class StatusServer {
       });
       this.onRequest(request, response);
     });
-    server.setTimeout(stalledMs, (socket: Socket) => socket.destroy());
-    server.on('connection', (socket: Socket) => this.#admit(socket, connections));
+    server.setTimeout(STALLED_MS, (socket: Socket) => socket.destroy());
+    server.on('connection', (socket: Socket) => this.#admit(socket));
     this.#servers.push(server);
     return server;
   }
 
   /** Beyond the limit the connection that has waited longest without a request is closed. */
-  #admit(socket: Socket, limit: number): void {
+  #admit(socket: Socket): void {
     const peer = canonicalIp(socket.remoteAddress?.split('%')[0] ?? '');
     if (peer !== undefined && this.#allowed?.hasAddress(peer) === false) {
       socket.destroy();
@@ -96,7 +96,7 @@ export class StatusServer {
       this.#connections--;
       this.#waiting.delete(socket);
     });
-    if (this.#connections <= limit) return;
+    if (this.#connections <= MAX_CONNECTIONS) return;
     const [oldest = socket] = this.#waiting;
     oldest.destroy();
   }
@@ -113,7 +113,7 @@ async function open(server: Server, address: string, listen: () => void): Promis
   }
 }
 
-/** Removes the socket of a program that has not ended orderly: nobody accepts connections there. */
+/** Removes the socket that a killed program left: no process accepts connections there. */
 async function removeUnused(path: string): Promise<void> {
   // A connect to any other file is refused, too.
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;

@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import { VERSION } from 'mproxy-base';
 import type { Handle, Notice, RouteStats } from 'mproxy-flow';
+import { levelOf } from 'mproxy-flow/events';
 import { EventStream, message } from './event-stream.js';
 import { Health } from './health.js';
 import { History } from './history.js';
 import { type MetricsFormat, renderMetrics } from './metrics.js';
 import { Peers } from './peers.js';
-import { processFigures } from './process-figures.js';
+import { processFigures, STARTED } from './process-figures.js';
 
 const TICK_MS = 1000;
 /** How many of the last events are kept. */
@@ -33,7 +34,6 @@ export class Status {
   /** The last events, in JSON. */
   readonly #events: string[] = [];
   readonly #fresh = new Map<string, { at: number; text: string }>();
-  readonly #started = new Date(Date.now() - process.uptime() * 1000);
   #handle: Handle | undefined;
   readonly #timer = setInterval(() => this.#tick(), TICK_MS);
 
@@ -59,7 +59,7 @@ export class Status {
   notice(notice: Notice): void {
     this.#health.notice(notice);
     const { kind, event, text, fields } = notice;
-    const level = kind === 'loss' ? 'warning' : 'info';
+    const level = levelOf(kind);
     const shown = JSON.stringify({ time: new Date().toISOString(), level, event, text, fields });
     this.#events.push(shown);
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
@@ -106,8 +106,9 @@ export class Status {
 
   #tick(): void {
     if (!this.#handle) return;
-    this.#health.look(this.#handle);
-    this.#history.look(this.#handle.stats(), this.#handle.losses());
+    const [stats, losses] = [this.#handle.stats(), this.#handle.losses()];
+    this.#health.look(stats, losses, this.#handle.certificates());
+    this.#history.look(stats, losses);
     if (this.stream.isRead) this.stream.sendState('stats', this.stats());
   }
 
@@ -117,7 +118,7 @@ export class Status {
     const state = stopping.aborted ? 'stopping' : unhealthy === 'starting' ? 'starting' : 'running';
     const routes = this.#handle?.stats().routes ?? [];
     return {
-      ...{ program, version: VERSION, host: hostname(), started: this.#started, time: new Date(), state },
+      ...{ program, version: VERSION, host: hostname(), started: STARTED, time: new Date(), state },
       healthy: unhealthy === undefined,
       ...(unhealthy !== undefined && { reason: unhealthy }),
       ...(wellSince !== undefined && { wellSince: new Date(wellSince) }),

@@ -1,4 +1,4 @@
-import { always, type Counters, ifAny } from '../../counter.js';
+import { always, type Counters, ifAny, ofSink } from '../../counter.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 
 /** What a source of `frame=mold` received: messages, except `gaps`, `asked` (requests sent) and `malformed` (packets). */
@@ -62,27 +62,27 @@ export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: 
 export const MOLD_SENT: Counters<{ mold?: MoldSent }> = {
   'mold.messages': {
     help: 'Messages of the session.',
-    metric: { name: 'mold_sent_messages', names: 'sink' },
+    metric: ofSink('mold_sent_messages'),
     stats: always('message(s)'),
   },
   'mold.requests': {
     help: 'Retransmission requests received.',
-    metric: { name: 'mold_requests_received', names: 'sink' },
+    metric: ofSink('mold_requests_received'),
     stats: ifAny('request(s)'),
   },
   'mold.refused': {
     help: 'Retransmission requests refused.',
-    metric: { name: 'mold_requests_refused', names: 'sink' },
+    metric: ofSink('mold_requests_refused'),
     stats: ifAny('refused request(s)'),
   },
   'mold.answers': {
     help: 'Packets retransmitted.',
-    metric: { name: 'mold_retransmitted_packets', names: 'sink' },
+    metric: ofSink('mold_retransmitted_packets'),
     stats: ifAny('packet(s) sent again'),
   },
   'mold.unsent': {
     help: 'Retransmitted packets that the kernel did not take.',
-    metric: { name: 'mold_unsent_retransmissions', names: 'sink' },
+    metric: ofSink('mold_unsent_retransmissions'),
     stats: ifAny('of them not sent'),
   },
 };
