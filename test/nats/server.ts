@@ -85,10 +85,6 @@ export class NatsServer {
     await until('it is stopped', () => /\) T /.test(readFileSync(file, 'utf8')));
   }
 
-  get ended(): boolean {
-    return this.#running.ended;
-  }
-
   async kill(): Promise<void> {
     await this.#running.kill();
   }

@@ -82,6 +82,34 @@ export function sinkCounts(): SinkCounts {
   return { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {}, refused: 0, timedOut: 0 };
 }
 
+/** Counts by their names that are added to. */
+function add(sum: Record<string, number>, more: Record<string, number>): void {
+  for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count;
+}
+
+/** Adds what a socket, or another sink, sent. */
+export function addCounts(
+  sum: SinkCounts,
+  {
+    datagrams,
+    bytes,
+    dropped,
+    errors,
+    returned,
+  }: Pick<SinkCounts, 'datagrams' | 'bytes' | 'dropped' | 'errors' | 'returned'>,
+): void {
+  sum.datagrams += datagrams;
+  sum.bytes += bytes;
+  sum.dropped += dropped;
+  add(sum.errors, errors);
+  add(sum.returned, returned);
+}
+
+/** Counts lost datagrams by the name of their error. */
+export function addError({ errors }: SinkCounts, name: string, count = 1): void {
+  errors[name] = (errors[name] ?? 0) + count;
+}
+
 /** Datagrams that the kernel did not take; ECONNREFUSED and `returned` concern datagrams that it took. */
 export function unsent({
   dropped,

@@ -11,7 +11,7 @@ import {
   toStream,
 } from 'mproxy-framing';
 import { type HandedOver, ThreadFile } from 'mproxy-net';
-import { type SinkCounts, sinkCounts } from '../../counts.js';
+import { addError, type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { AppendFile } from './append.js';
@@ -181,7 +181,7 @@ export class FileSink implements Sink {
     if (this.#errorCode === code) return;
     this.#errorCode = code;
     if (busy) return;
-    this.#counts.errors[code] = (this.#counts.errors[code] ?? 0) + 1;
+    addError(this.#counts, code);
     const event = { file: this.name, reason: reason(error), memoryLimit: MEMORY_LIMIT };
     this.program.emit(WRITE_FAILED, event);
   }

@@ -3,7 +3,7 @@ import { type Rate, showMemory } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import { countOf, HEARTBEAT, headerAlone, MAX_MESSAGE, Packer, PacketStore, sequenceOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
-import { type SinkCounts, sinkCounts, unsent } from '../../counts.js';
+import { addCounts, type SinkCounts, sinkCounts, unsent } from '../../counts.js';
 import type { AnyValues, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
@@ -137,13 +137,7 @@ export class MoldSink implements Sink {
     const sum = { ...sinkCounts(), ...(this.#split > 0 && { split: this.#split }), mold };
     for (const { counts, replies } of this.#sinks) {
       if (replies) mold.unsent += unsent(replies);
-      sum.datagrams += counts.datagrams;
-      sum.bytes += counts.bytes;
-      sum.dropped += counts.dropped;
-      for (const [name, count] of Object.entries(counts.errors))
-        sum.errors[name] = (sum.errors[name] ?? 0) + count;
-      for (const [key, count] of Object.entries(counts.returned))
-        sum.returned[key] = (sum.returned[key] ?? 0) + count;
+      addCounts(sum, counts);
     }
     return sum;
   }

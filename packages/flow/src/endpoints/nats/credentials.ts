@@ -12,16 +12,12 @@ export interface Login {
   creds?: string;
 }
 
-/** Fields of CONNECT that authenticate a client. */
-export type LoginFields = { user: string; pass: string } | { auth_token: string } | KeyFields | object;
-type KeyFields = { jwt?: string; nkey?: string; sig: string };
-
 /**
  * The fields of CONNECT for a server. A credentials file is read each time: it may have been renewed.
  * @param nonce of the server; empty: it wants no signature
  * @throws MPROXY_FILE, which names the file; ProtocolError
  */
-export function loginFields({ user, password = '', token, creds }: Login, nonce: string): LoginFields {
+export function loginFields({ user, password = '', token, creds }: Login, nonce: string): object {
   if (creds !== undefined) {
     const { jwt, key } = readCredsFile(creds);
     // A server that knows no keys sends no nonce, and ignores the login.

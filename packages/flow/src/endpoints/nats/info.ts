@@ -3,7 +3,7 @@ import { ProtocolError } from './protocol.js';
 /** Servers that one INFO may name; the others are ignored. */
 const MAX_URLS = 256;
 /** Default of `max_payload`, in bytes (nats-server). */
-const MAX_PAYLOAD = 1024 * 1024;
+export const MAX_PAYLOAD = 1024 * 1024;
 
 /** A server by its host and port. */
 export interface ServerAddress {

@@ -1,6 +1,6 @@
 import { statusOf } from './encoder.js';
 import { describeError, parseFields } from './jet-api.js';
-import type { Message } from './protocol.js';
+import { type Message, numberIn } from './protocol.js';
 
 const ZERO = 0x30;
 const END = 0x7d;
@@ -24,7 +24,7 @@ export class AckReader {
   read(message: Message): Answer {
     if (message.headerLength > 0) {
       const status = statusOf(message.headers);
-      // Nobody takes the subject: the stream is not there, or has no leader (NATS ADR-13).
+      // No responders: the stream is not there, or has no leader (NATS ADR-13).
       return {
         later: status?.code === 503 ? 'no stream takes the subject' : 'the server answers with headers',
       };
@@ -34,12 +34,7 @@ export class AckReader {
 
   /** The number of the message that an answer is for; NaN: none. */
   number({ bytes, subjectStart, subjectEnd }: Message): number {
-    let number = 0;
-    for (let i = subjectStart + this.inbox.length; i < subjectEnd; i++) {
-      const digit = bytes[i]! - ZERO;
-      number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
-    }
-    return number;
+    return numberIn(bytes, subjectStart + this.inbox.length, subjectEnd);
   }
 
   #isUsual({ bytes, offset, length }: Message): boolean {

@@ -1,3 +1,4 @@
+import { printable } from './protocol.js';
 import { NoResponders, type Requests } from './requests.js';
 
 /** Limit on an answer of the API, in milliseconds. */
@@ -8,10 +9,14 @@ const STREAM_NOT_FOUND = 10_059;
 
 /** What the JetStream API answered instead of a result. */
 export class JetError extends Error {
-  /** @param isFinal whether another attempt has the same result, until somebody changes the server */
+  /**
+   * @param isFinal whether another attempt has the same result, until the server's configuration changes
+   * @param apiCode the API's number of the error; 0: the error is ours
+   */
   constructor(
     message: string,
     readonly isFinal: boolean,
+    readonly apiCode = 0,
   ) {
     super(message);
   }
@@ -85,25 +90,23 @@ export async function callApi(requests: Requests, subject: string, body: object 
   const number = error.count('err_code');
   if (JETSTREAM_OFF.includes(number)) throw jetStreamOff();
   const isFinal = number === STREAM_NOT_FOUND || error.count('code') === 400;
-  throw new JetError(describeError(error), isFinal);
+  throw new JetError(describeError(error), isFinal, number);
 }
 
 /** An error of the API in words, for terminals and logs. */
 export function describeError(error: Fields): string {
-  const description = error
-    .text('description')
-    .replace(/[^\x20-\x7e]/g, '?')
-    .slice(0, 200);
+  const description = printable(error.text('description'));
   return `the server reports: ${description || 'an error'} (${error.count('err_code')})`;
 }
 
 /**
- * Asks for the state of a stream, and checks that it takes a subject.
+ * Asks for the state of a stream.
+ * @param subject for the advice where there is none
  * @throws JetError; without an answer, Error
  */
 export async function streamInfo(requests: Requests, stream: string, subject: string): Promise<StreamInfo> {
   const answer = await callApi(requests, `STREAM.INFO.${stream}`).catch((error) => {
-    if (!(error instanceof JetError && error.message.includes(`(${STREAM_NOT_FOUND})`))) throw error;
+    if (!(error instanceof JetError && error.apiCode === STREAM_NOT_FOUND)) throw error;
     const command = `nats stream add ${stream} --subjects '${subject}' --storage file --defaults`;
     throw new JetError(`there is no stream ${stream}; create it: ${command}`, true);
   });

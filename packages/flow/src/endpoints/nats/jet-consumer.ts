@@ -10,7 +10,7 @@ const ACK_WAIT_NS = 5 * SECOND_NS;
 const MAX_ACK_PENDING = 8192;
 /** The server waits a little longer before it sends a message again. */
 const ACK_SLACK_MS = 500;
-const CONSUMER_NOT_FOUND = '(10014)';
+const CONSUMER_NOT_FOUND = 10_014;
 
 /** A consumer of a stream, which messages are requested from. */
 export interface Consumer {
@@ -68,7 +68,7 @@ export interface DurableUse {
 export async function openDurable(requests: Requests, use: DurableUse): Promise<Durable> {
   const { stream, subject, durable, first } = use;
   const found = await callApi(requests, `CONSUMER.INFO.${stream}.${durable}`).catch((error) => {
-    if (error instanceof JetError && error.message.endsWith(CONSUMER_NOT_FOUND)) return undefined;
+    if (error instanceof JetError && error.apiCode === CONSUMER_NOT_FOUND) return undefined;
     throw error;
   });
   if (found) return checked(found, use);

@@ -1,7 +1,6 @@
-import type { Message } from './protocol.js';
+import { type Message, numberIn } from './protocol.js';
 
 const DOT = 0x2e;
-const DIGIT_ZERO = 0x30;
 const NAME = Buffer.from('$JS.ACK.');
 /** Dots of a reply subject: of servers up to 2.9, and of later ones, with domain and account (NATS ADR-15). */
 const DOTS = 8;
@@ -28,14 +27,4 @@ export class Delivery {
     this.number = numberIn(bytes, dots[at + 1]! + 1, dots[at + 2]!);
     return this.sequence > 0 && this.number > 0;
   }
-}
-
-/** @returns NaN: other characters than digits */
-function numberIn(bytes: Buffer, start: number, end: number): number {
-  let number = 0;
-  for (let i = start; i < end; i++) {
-    const digit = bytes[i]! - DIGIT_ZERO;
-    number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
-  }
-  return number;
 }

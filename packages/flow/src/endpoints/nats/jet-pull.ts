@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from './client.js';
 import { encodePublish, statusOf } from './encoder.js';
-import type { Message } from './protocol.js';
+import { type Message, printable } from './protocol.js';
 import type { ServerConnection } from './server-connection.js';
 
 /** Messages of one request; half of them asked for, the next request is sent. */
 const BATCH = 4096;
-/** Bytes of one request: at least this, and so much that the largest message fits. */
+/** Bytes of one request: at least this, more where the largest message needs it. */
 const MIN_BYTES = 1024 * 1024;
 const REQUEST_MS = 30_000;
 /** How often the server says that a request waits for messages, and without such a sign of life what it does not hold, in milliseconds. */
@@ -85,7 +85,7 @@ export class Pull {
     if (status.code === 100) return;
     const text = `${status.code} ${status.text}`;
     if (!ENDED.test(text)) {
-      this.onEnd(`the server reports: ${text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)}`);
+      this.onEnd(`the server reports: ${printable(text)}`);
       return;
     }
     // Servers before 2.9 do not say what was left of a request.

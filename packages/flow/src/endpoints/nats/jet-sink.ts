@@ -1,13 +1,14 @@
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import { Backoff } from 'mproxy-net';
-import { sinkCounts } from '../../counts.js';
+import { addError, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Progress } from '../../stream/progress.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { ACKNOWLEDGEMENT_LATE, MESSAGE_REFUSED, MESSAGES_RESENT, PUBLISH_REFUSED } from './events.js';
+import { MAX_PAYLOAD } from './info.js';
 import { AckReader } from './jet-ack.js';
 import { JetError } from './jet-api.js';
 import { JetEncoder } from './jet-encoder.js';
@@ -22,8 +23,6 @@ import { ServerError } from './server-error.js';
 /** How long acknowledgements may be missing before messages are sent again, and how often that is looked at, in milliseconds. */
 const LATE_MS = 5000;
 const CHECK_MS = 1000;
-/** Default of `max_payload` of servers, in bytes; used until a server was connected to. */
-const MAX_PAYLOAD = 1024 * 1024;
 
 export interface JetSinkOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
@@ -52,7 +51,7 @@ export class JetSink implements Sink, ClientHandler {
   readonly #window: JetWindow;
   readonly #acks: AckReader;
   readonly #run: Promise<void>;
-  readonly #aborting = new AbortController();
+  #aborted = false;
   readonly #progress = new Progress();
   readonly #backoff = new Backoff();
   readonly #timer: NodeJS.Timeout;
@@ -111,7 +110,7 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   room(): Promise<void> | undefined {
-    return this.options.waits ? this.#progress.until(() => this.#hasRoom() || this.#isAborted) : undefined;
+    return this.options.waits ? this.#progress.until(() => this.#hasRoom() || this.#aborted) : undefined;
   }
 
   stored(): Promise<void> | undefined {
@@ -120,14 +119,14 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   abortPending(): void {
-    this.#aborting.abort();
+    this.#aborted = true;
     this.#progress.advance();
   }
 
   async close(): Promise<void> {
     const timer = setTimeout(() => this.abortPending(), this.options.linger);
     this.#send();
-    await this.#progress.until(() => this.#window.count === 0 || this.#isAborted);
+    await this.#progress.until(() => this.#window.count === 0 || this.#aborted);
     clearTimeout(timer);
     clearInterval(this.#timer);
     clearTimeout(this.#retry);
@@ -159,7 +158,7 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   onDenied(): void {
-    this.#addError('EACCES');
+    addError(this.counts, 'EACCES');
   }
 
   onDrain(): void {
@@ -171,10 +170,6 @@ export class JetSink implements Sink, ClientHandler {
     if (!this.#isGiven) this.#window.trim();
     this.#send();
     this.#progress.advance();
-  }
-
-  get #isAborted(): boolean {
-    return this.#aborting.signal.aborted;
   }
 
   /** A window of messages waits beside the one that is sent, at most. */
@@ -195,14 +190,12 @@ export class JetSink implements Sink, ClientHandler {
   #publish(slab: Buffer, offset: number, length: number): void {
     const { frame } = this.options;
     const largest = this.#maxPayload - this.#encoder.headers;
+    if (length <= largest) {
+      this.#add(slab, offset, length);
+      return;
+    }
     const add = (at: number, size: number) => this.#add(slab, at, size);
-    if (length <= largest) this.#add(slab, offset, length);
-    else if (!eachPiece(slab, offset, offset + length, { frame, largest }, add)) this.#addError('EMSGSIZE');
-  }
-
-  #addError(name: string): void {
-    const { errors } = this.counts;
-    errors[name] = (errors[name] ?? 0) + 1;
+    if (!eachPiece(slab, offset, offset + length, { frame, largest }, add)) addError(this.counts, 'EMSGSIZE');
   }
 
   #add(slab: Buffer, offset: number, length: number): void {

@@ -73,7 +73,7 @@ export class Parser {
   /** The beginning of an operation whose rest has not arrived. */
   #held = EMPTY;
   #heldLength = 0;
-  /** The length of the operation of which the beginning arrived; 0: its line has not arrived. */
+  /** The length of the operation that has begun to arrive; 0: its line is not complete. */
   #expected = 0;
   readonly #message = new Message();
   #fields = 0;
@@ -203,11 +203,7 @@ export class Parser {
   #number(bytes: Buffer, field: number): number {
     const start = this.#starts[field]!;
     const end = this.#ends[field]!;
-    let number = 0;
-    for (let i = start; i < end; i++) {
-      const digit = bytes[i]! - ZERO;
-      number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
-    }
+    const number = numberIn(bytes, start, end);
     if (number <= MAX_MESSAGE) return number;
     throw new ProtocolError(
       `${shown(bytes.toString('latin1', start, end))} is not a number up to ${MAX_MESSAGE}`,
@@ -240,7 +236,17 @@ function shown(text: string): string {
   return JSON.stringify(printable(text.slice(0, 20)));
 }
 
+/** @returns NaN: other characters than digits */
+export function numberIn(bytes: Buffer, start: number, end: number): number {
+  let number = 0;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - ZERO;
+    number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
+  }
+  return number;
+}
+
 /** A server's text for terminals and logs: no control characters, 200 characters at most. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

@@ -3,12 +3,12 @@ import type { Client } from './client.js';
 import { encodePublish, type PublishOptions, statusOf } from './encoder.js';
 import type { Message } from './protocol.js';
 
-/** Status of a message that a server sends where nobody answers a subject (NATS ADR-13). */
+/** Status of a message that a server sends where a subject has no responders (NATS ADR-13). */
 const NO_RESPONDERS = 503;
 /** Limit on requests that wait for their answers. */
 const MAX_REQUESTS = 1024;
 
-/** No server has anybody who answers a subject. */
+/** The subject has no responders. */
 export class NoResponders extends Error {}
 
 /** An answer. */
@@ -36,7 +36,7 @@ export class Requests {
   /**
    * Sends a request. It is not sent again when the connection ends.
    * @param timeout in milliseconds
-   * @throws without a connection, without an answer in time, or where nobody answers the subject
+   * @throws without a connection, without an answer in time, or where the subject has no responders
    */
   send(
     subject: string,
@@ -66,7 +66,7 @@ export class Requests {
   #answered(message: Message): void {
     const request = this.#end(message.subject.slice(this.#inbox.length + 1));
     if (!request) return;
-    const headers = message.headerLength > 0 ? message.headers : '';
+    const { headers } = message;
     if (statusOf(headers)?.code === NO_RESPONDERS)
       request.reject(new NoResponders('nobody answers the subject'));
     else request.resolve({ headers, payload: Buffer.from(message.payload) });

@@ -16,10 +16,6 @@ export class Servers {
   /** @param configured at least one */
   constructor(private readonly configured: readonly ServerAddress[]) {}
 
-  get many(): boolean {
-    return this.configured.length + this.#learned.length > 1;
-  }
-
   /** Takes the servers that a server names now; those that no server names any more are forgotten. */
   learn(urls: readonly ServerAddress[], from: Server): void {
     const others = urls.filter((one) => !this.configured.some((known) => isSame(known, one)));

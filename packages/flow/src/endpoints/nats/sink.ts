@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { sinkCounts } from '../../counts.js';
+import { addError, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
@@ -124,7 +124,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     const { counts } = this;
     if (counts.connections.ever++ > 0) counts.reconnects++;
     counts.connections.now++;
-    if (this.#outbox.longest > this.#largest) this.#addError('EMSGSIZE', this.#outbox.discard());
+    if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
     this.#outbox.attach(connection.connection);
   }
 
@@ -141,7 +141,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onDenied(): void {
-    this.#addError('EACCES', 1);
+    addError(this.counts, 'EACCES');
   }
 
   onDrain(): void {
@@ -160,18 +160,16 @@ export class NatsSink implements PacketSink, ClientHandler {
     const { frame } = this.options;
     const largest = this.#largest;
     const end = offset + count * length;
+    if (length <= largest) {
+      this.#offer(slab, offset, length, count);
+      return;
+    }
     const offer = (at: number, size: number) => this.#offer(slab, at, size, 1);
-    if (length <= largest) this.#offer(slab, offset, length, count);
-    else if (!eachPiece(slab, offset, end, { frame, largest }, offer)) this.#addError('EMSGSIZE', count);
+    if (!eachPiece(slab, offset, end, { frame, largest }, offer)) addError(this.counts, 'EMSGSIZE', count);
   }
 
   #offer(slab: Buffer, offset: number, length: number, count: number): void {
     if (!this.#outbox.offer(slab, offset, length, count)) this.counts.dropped += count;
-  }
-
-  #addError(name: string, count: number): void {
-    const { errors } = this.counts;
-    errors[name] = (errors[name] ?? 0) + count;
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */
@@ -202,7 +200,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     this.#client.notices.emit(MESSAGES_UNCONFIRMED, { address: this.name, unconfirmed, again });
   }
 
-  /** The server refused the login at the start: there is nobody to send to. */
+  /** The server refused the login at the start: there is no server to send to. */
   #refused(error: unknown): void {
     if (!(error instanceof ServerError)) throw error;
     this.abortPending();

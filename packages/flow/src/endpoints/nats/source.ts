@@ -123,11 +123,16 @@ export class NatsSource implements PacketSource, ClientHandler {
   onDrain(): void {}
 
   onBurstEnd(): void {
-    this.#endRun();
-    if (this.#batch.count > 0) this.#pass();
+    this.#passBurst();
     this.#slab = EMPTY;
     // After the sinks wrote it: the route has them do that at the end of the turn, too, and before.
     if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken(this.#stored()));
+  }
+
+  #passBurst(): void {
+    this.#endRun();
+    if (this.#batch.count > 0) this.#pass();
+    this.#batch.large = false;
   }
 
   /** @returns how long there was no connection, in milliseconds */
@@ -144,7 +149,7 @@ export class NatsSource implements PacketSource, ClientHandler {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
     if (bytes !== this.#slab) {
-      this.onBurstEnd();
+      this.#passBurst();
       this.#slab = bytes;
       this.#end = offset;
     }
@@ -161,23 +166,12 @@ export class NatsSource implements PacketSource, ClientHandler {
   #endRun(): void {
     const { offset, length, count } = this.#run;
     this.#run.count = 0;
-    this.#add(this.#slab, offset, length, count);
+    if (count === 0) return;
+    this.#batch.large ||= length > MAX_DATAGRAM;
+    this.#batch.addRuns(this.#slab, offset, length, count, this.#pass);
   }
 
-  #add(slab: Buffer, offset: number, length: number, count: number): void {
-    const batch = this.#batch;
-    for (let done = 0; done < count; ) {
-      if (batch.full || (batch.count > 0 && batch.slab !== slab)) this.#pass();
-      if (batch.count === 0) {
-        batch.reset(slab);
-        batch.large = false;
-      }
-      batch.large ||= length > MAX_DATAGRAM;
-      done += batch.addRun(offset + done * length, length, count - done);
-    }
-  }
-
-  #pass(): void {
+  readonly #pass = (): void => {
     const { counts } = this;
     const batch = this.#batch;
     counts.datagrams += batch.datagrams;
@@ -193,7 +187,7 @@ export class NatsSource implements PacketSource, ClientHandler {
       this.#client.connection?.resume();
       this.#reader?.taken(this.#stored());
     });
-  }
+  };
 
   #checkNewlines(): void {
     if (this.#sawUnterminated) this.options.unterminated();

@@ -14,7 +14,7 @@ import {
   type SenderOptions,
   scoped,
 } from 'mproxy-net';
-import { type SinkCounts, sinkCounts } from '../../counts.js';
+import { addCounts, type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { Splitter } from '../../stream/splitter.js';
@@ -236,14 +236,6 @@ export class UdpSink implements Sink {
 
 function copyOf(counts: SinkCounts): SinkCounts {
   return { ...counts, errors: { ...counts.errors }, returned: { ...counts.returned } };
-}
-
-function addCounts(sum: SinkCounts, { datagrams, bytes, dropped, errors, returned }: SendCounts): void {
-  sum.datagrams += datagrams;
-  sum.bytes += bytes;
-  sum.dropped += dropped;
-  for (const [name, count] of Object.entries(errors)) sum.errors[name] = (sum.errors[name] ?? 0) + count;
-  for (const [key, count] of Object.entries(returned)) sum.returned[key] = (sum.returned[key] ?? 0) + count;
 }
 
 interface Opening {
