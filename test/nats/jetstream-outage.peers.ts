@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import t from 'tap';
@@ -7,19 +6,8 @@ import { until } from '../support/wait.js';
 import { Folder } from './folder.js';
 import { jetServer, streamOf } from './jet.js';
 import { peerOf } from './peer.js';
+import { randomLines } from './random-lines.js';
 import { noServer } from './server.js';
-
-/** 100 MB of numbered lines with random text. */
-function lines(): Buffer {
-  const text = randomBytes(1000).toString('base64');
-  const all: string[] = [];
-  for (let i = 0, bytes = 0; bytes < 100e6; i++) {
-    const line = `${i} ${text.slice(i % 100, 600 + ((i * 7) % 700))}\n`;
-    all.push(line);
-    bytes += line.length;
-  }
-  return Buffer.from(all.join(''));
-}
 
 t.test(
   'the server killed with -9 three times while 100 MB flow: every line once, in order',
@@ -30,7 +18,7 @@ t.test(
     await peer.close();
     const folder = new Folder(t);
     const [input, output] = [folder.path('in'), folder.path('out')];
-    const sent = lines();
+    const sent = randomLines(100e6);
     writeFileSync(input, sent);
     const url = `${server.url('a')},stream=S`;
     const ours = start(t, 'server', ['--path', output, '--listen-addr', url, '--stats', '1']);
