@@ -93,7 +93,7 @@ t.test(
       });
     });
     const ours = receive(t, url);
-    await ours.says('it takes nothing, but sends', 60_000);
+    await ours.says('the server sends, but reads nothing', 60_000);
     await until('it tries again', () => count() > 1);
     t.equal(await ours.stop(), 0);
   },

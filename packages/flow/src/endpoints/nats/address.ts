@@ -41,7 +41,7 @@ export const STREAM_KEYS = {
     ...STREAM,
     durable: text({
       value: 'NAME',
-      help: 'with stream: a consumer that keeps the position; created, if it is not there',
+      help: 'with stream: a consumer that keeps the position; created if missing',
     }),
   },
   sink: {
@@ -49,7 +49,7 @@ export const STREAM_KEYS = {
     ...STREAM,
     window: integer(1, 65_536, {
       value: 'COUNT',
-      help: 'with stream: messages sent and not acknowledged, at most; default 1024',
+      help: 'with stream: maximum of unacknowledged messages; default 1024',
     }),
   },
 };

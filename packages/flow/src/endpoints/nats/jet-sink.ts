@@ -90,7 +90,7 @@ export class JetSink implements Sink, ClientHandler {
 
   get dropReason(): string {
     return this.options.waits
-      ? `the stream did not acknowledge them before the end (${MOLD_FLAG_NAMES.linger})`
+      ? `the stream did not acknowledge them before the end; see ${MOLD_FLAG_NAMES.linger}`
       : `the stream did not acknowledge them in time; see ${MOLD_FLAG_NAMES.retain}`;
   }
 

@@ -63,8 +63,8 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   get dropReason(): string {
     return this.options.waits
-      ? `the server did not take them before the end (${MOLD_FLAG_NAMES.linger})`
-      : `the server did not keep up, or there was none; see ${TCP_NAMES.clientBuffer}`;
+      ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
+      : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
   }
 
   errorAdvice(code: string): string | undefined {
