@@ -6,7 +6,8 @@ import type { Program } from '../../program.js';
 import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
-import { Client, type ClientHandler, type ClientOptions } from './client.js';
+import { Client, type ClientOptions } from './client.js';
+import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
@@ -33,7 +34,7 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 
 /** A subject that datagrams are published to, each as a message. */
 export class NatsSink implements PacketSink, ClientHandler {
-  readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
+  readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #client: Client;
   readonly #outbox: Outbox;
   readonly #run: Promise<void>;
@@ -121,9 +122,6 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onAttached(connection: ServerConnection): void {
-    const { counts } = this;
-    if (counts.connections.ever++ > 0) counts.reconnects++;
-    counts.connections.now++;
     if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
     this.#outbox.attach(connection.connection);
   }
@@ -133,7 +131,6 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onDetached(confirmed: boolean): void {
-    this.counts.connections.now--;
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);
