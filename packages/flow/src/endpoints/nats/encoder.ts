@@ -43,6 +43,13 @@ export class PublishEncoder {
     return at;
   }
 
+  /** The size of the payload of an encoded message that begins here. */
+  sizeAt(bytes: Buffer, at: number): number {
+    let size = 0;
+    for (let i = at + this.#nameLength; bytes[i] !== END_OF_LINE[0]; i++) size = size * 10 + bytes[i]! - ZERO;
+    return size;
+  }
+
   #setSize(size: number): void {
     this.#size = size;
     let digits = 1;

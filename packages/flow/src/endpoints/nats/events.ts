@@ -50,7 +50,7 @@ export const ACKNOWLEDGEMENT_LATE = info(
 );
 export const PUBLISH_REFUSED = info(
   'publish_refused',
-  'sending: {address}: {reason}; sending again in {retryMs:duration}',
+  'sending: {address}: {reason}; sending again in {retryMs:duration}; the stream may already have later messages, out of order',
   'refusal(s)',
 );
 export const MESSAGE_REFUSED = loss(

@@ -50,7 +50,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     const requests = new Requests(this.#client);
     this.#stream = new JetStream(this.#client, requests, { stream, subject, name, action: 'sending' });
-    this.#sender = new JetSender(this.#client, options, this.counts);
+    this.#sender = new JetSender(this.#client, options, this.counts, (length) => this.#dropped(length));
     this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
@@ -153,7 +153,7 @@ export class JetSink implements Sink, ClientHandler {
 
   #publish(slab: Buffer, offset: number, length: number): void {
     const { frame } = this.options;
-    const largest = this.#maxPayload - this.#sender.headers;
+    const largest = this.#sender.longestFor(this.#maxPayload);
     if (length <= largest) {
       this.#add(slab, offset, length);
       return;
@@ -172,6 +172,15 @@ export class JetSink implements Sink, ClientHandler {
     window.add(slab, offset, length);
     counts.datagrams++;
     counts.bytes += length;
+  }
+
+  /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */
+  #dropped(length: number): void {
+    const { counts } = this;
+    addError(counts, 'EMSGSIZE');
+    counts.datagrams--;
+    counts.bytes -= length;
+    this.#progress.advance();
   }
 
   /** The server refused the login, or has no such stream, at the start: there is nothing to send to. */

@@ -39,6 +39,8 @@ export class NatsSink implements PacketSink, ClientHandler {
   readonly #outbox: Outbox;
   readonly #run: Promise<void>;
   readonly #aborting = new AbortController();
+  /** The connection, or the last one. */
+  #server: ServerConnection | undefined;
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
@@ -122,7 +124,9 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onAttached(connection: ServerConnection): void {
-    if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
+    this.#server = connection;
+    const tooLong = this.#outbox.discardLonger(this.#largest);
+    if (tooLong > 0) addError(this.counts, 'EMSGSIZE', tooLong);
     this.#outbox.attach(connection.connection);
   }
 
@@ -147,9 +151,9 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   onBurstEnd(): void {}
 
-  /** The largest message that the server takes, in bytes. */
+  /** The largest message that the server takes, or the last one took, in bytes. */
   get #largest(): number {
-    return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
+    return this.#server?.info.maxPayload ?? Number.POSITIVE_INFINITY;
   }
 
   /** Publishes contiguous datagrams of one length; too long for the server, they are cut where a stream may be cut. */
