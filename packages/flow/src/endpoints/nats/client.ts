@@ -115,7 +115,11 @@ export class Client implements ServerConnectionHandler {
     const { signal } = this.#closing;
     const since = performance.now();
     this.#attach(connection);
+    const isNew = () => performance.now() - since < STABLE_MS;
     if ((await Promise.race([connection.closed, connection.lameDuck])) === 'lame duck') {
+      // Where all servers shut down, each of them would be moved from at once.
+      if (isNew())
+        await Promise.race([connection.closed, wait(this.#backoff.next(), undefined, { ref: false })]);
       const next = await this.#another(connection);
       if (next) {
         await this.#leave(connection);
@@ -125,9 +129,8 @@ export class Client implements ServerConnectionHandler {
     const why = await connection.closed;
     this.#detach(false);
     if (signal.aborted) return undefined;
-    const isStable = performance.now() - since >= STABLE_MS;
     const next = this.#backoff.next();
-    await this.#wait(why, isStable ? Math.random() * SPREAD_MS : next);
+    await this.#wait(why, isNew() ? next : Math.random() * SPREAD_MS);
     return undefined;
   }
 
