@@ -18,9 +18,11 @@ export const SERVER_LEAVING = info(
 );
 export const PERMISSION_DENIED = loss(
   'permission_denied',
-  '{action}: {address}: {reason}; data are lost until the login has this permission',
+  '{action}: {address}: {reason}; until the login has this permission {effect}',
   'denied permission(s)',
 );
+
+export const SENDING_REFUSED = loss('sending_refused', 'sending: {address}: {reason}');
 
 export const SUBSCRIPTION_INTERRUPTED = loss(
   'subscription_interrupted',

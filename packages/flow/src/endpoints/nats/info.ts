@@ -13,6 +13,9 @@ export interface ServerAddress {
 
 /** What a server says of itself. */
 export interface ServerInfo {
+  /** Its identity, new with each start, and the name of its cluster; empty: unknown, or none. */
+  id: string;
+  cluster: string;
   name: string;
   version: string;
   /** The largest message that it accepts, in bytes. */
@@ -37,6 +40,8 @@ export function parseInfo(json: string): ServerInfo {
   if (!Number.isSafeInteger(maxPayload) || (maxPayload as number) <= 0)
     throw new ProtocolError('INFO with a max_payload that is not a size');
   return {
+    id: text('server_id'),
+    cluster: text('cluster'),
     name: printable(text('server_name')),
     version: printable(text('version')),
     maxPayload: maxPayload as number,

@@ -9,11 +9,11 @@ import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
+import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
 import { eachPiece } from './pieces.js';
 import type { ServerConnection } from './server-connection.js';
-import { ServerError } from './server-error.js';
 
 /** Bytes queued at which a stream source waits. */
 const WAIT_AT = 1024 * 1024;
@@ -44,6 +44,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
+  #isRefused = false;
   #timer: NodeJS.Timeout;
 
   constructor(
@@ -57,7 +58,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     });
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     this.#timer = setInterval(() => void this.#confirm(), CONFIRM_MS).unref();
-    this.#run = this.#client.run().catch((error) => this.#refused(error));
+    this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
   get name(): string {
@@ -65,6 +66,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   get dropReason(): string {
+    if (this.#isRefused) return NOT_SENT;
     return this.options.waits
       ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
       : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
@@ -141,8 +143,9 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
   }
 
-  onDenied(): void {
+  onDenied(): string {
     addError(this.counts, 'EACCES');
+    return 'data are lost';
   }
 
   onDrain(): void {
@@ -202,10 +205,9 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   /** The server refused the login at the start: there is no server to send to. */
-  #refused(error: unknown): void {
-    if (!(error instanceof ServerError)) throw error;
+  #failed(error: unknown): void {
+    this.#isRefused = true;
     this.abortPending();
-    this.program.fail('MPROXY_SEND', 'sending', this.name, error);
-    void this.program.end();
+    endSending(this.program, this.name, error);
   }
 }

@@ -115,7 +115,10 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onLeaving(): void {}
 
-  onDenied(): void {}
+  onDenied({ message }: ServerError): string {
+    if (!this.#reader) return 'data are lost';
+    return message.includes('$JS.ACK.') ? 'messages are received again' : 'nothing is received';
+  }
 
   onDrain(): void {}
 
