@@ -16,7 +16,7 @@ import { eachPiece } from './pieces.js';
 import type { ServerConnection } from './server-connection.js';
 
 /** Bytes queued at which a stream source waits. */
-const WAIT_AT = 1024 * 1024;
+const WAIT_AT = 256 * 1024;
 /** How often a server is asked to confirm what it took, in milliseconds. */
 const CONFIRM_MS = 1000;
 
