@@ -117,8 +117,9 @@ export function describeError(error: Fields): string {
 export async function streamInfo(requests: Requests, stream: string, subject: string): Promise<StreamInfo> {
   const answer = await callApi(requests, `STREAM.INFO.${stream}`).catch((error) => {
     if (!(error instanceof JetError && error.apiCode === STREAM_NOT_FOUND)) throw error;
-    const command = `nats stream add ${stream} --subjects ${quoted(subject)} --storage file --defaults`;
-    throw new JetError(`stream ${stream} does not exist; create it: ${command}`, true);
+    const command = `nats --server ${requests.server} stream add ${stream} --subjects ${quoted(subject)}`;
+    const advice = `create it: ${command} --storage file --defaults`;
+    throw new JetError(`stream ${stream} does not exist; ${advice}`, true);
   });
   const config = answer.object('config');
   const state = answer.object('state');
