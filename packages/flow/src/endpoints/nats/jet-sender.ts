@@ -51,7 +51,7 @@ export class JetSender {
     private readonly client: Client,
     private readonly options: JetSending,
     private readonly counts: JetCounts,
-    onTooLong: (length: number) => void,
+    onTooLong: () => void,
   ) {
     const { subject, stream, window } = options;
     this.#encoder = new JetEncoder(subject, stream);

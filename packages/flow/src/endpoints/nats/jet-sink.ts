@@ -50,7 +50,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     const requests = new Requests(this.#client);
     this.#stream = new JetStream(this.#client, requests, { stream, subject, name, action: 'sending' });
-    this.#sender = new JetSender(this.#client, options, this.counts, (length) => this.#dropped(length));
+    this.#sender = new JetSender(this.#client, options, this.counts, () => this.#tooLong());
     this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
@@ -175,11 +175,8 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */
-  #dropped(length: number): void {
-    const { counts } = this;
-    addError(counts, 'EMSGSIZE');
-    counts.datagrams--;
-    counts.bytes -= length;
+  #tooLong(): void {
+    addError(this.counts, 'EMSGSIZE');
     this.#progress.advance();
   }
 

@@ -40,12 +40,12 @@ export class JetWindow {
 
   /**
    * @param size in messages
-   * @param onTooLong called for each message that is dropped, with the length of its payload
+   * @param onTooLong called for each message that is dropped
    */
   constructor(
     private readonly encoder: JetEncoder,
     private readonly size: number,
-    private readonly onTooLong: (length: number) => void,
+    private readonly onTooLong: () => void,
   ) {
     this.#pace = size;
     this.#done = new Uint8Array(size);
@@ -108,7 +108,7 @@ export class JetWindow {
       this.#sent = Math.max(this.#sent, number);
       this.#release(number);
       this.#next = Math.max(number, this.#oldest - 1);
-      this.onTooLong(this.#length(block, number));
+      this.onTooLong();
     }
     return undefined;
   }
@@ -123,12 +123,8 @@ export class JetWindow {
   }
 
   #isTooLong(block: Block, number: number): boolean {
-    return this.#length(block, number) > this.longest;
-  }
-
-  /** Bytes of the payload of a message. */
-  #length(block: Block, number: number): number {
-    return block.ends[number - block.first]! - startIn(block, number) - this.encoder.space(0);
+    const space = block.ends[number - block.first]! - startIn(block, number);
+    return space > this.encoder.space(this.longest);
   }
 
   /** All that are sent and not acknowledged are to be sent again. @returns how many those are at most */
