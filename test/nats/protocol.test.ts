@@ -1,6 +1,6 @@
 import { encodePublish, PublishEncoder, statusOf } from 'mproxy-flow/endpoints/nats/encoder';
 import { parseInfo } from 'mproxy-flow/endpoints/nats/info';
-import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol';
+import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol-error';
 import { Run } from 'mproxy-flow/endpoints/nats/run';
 import { subjectError } from 'mproxy-flow/endpoints/nats/subject';
 import t from 'tap';
