@@ -1,42 +1,20 @@
-import { createSocket } from 'node:dgram';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { type Name, start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
 import { freeTcpPort, freeUdpPort, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { noChromium, open, sendSteadily } from './browser.js';
 import { startShown } from './http.js';
 
 /** With SCREENSHOTS set to a folder, every state is drawn there, to be looked at. */
 const { SCREENSHOTS } = process.env;
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
-const skip = CHROMIUM === undefined && 'chromium is missing';
-
-let browser: Browser;
-t.before(async () => {
-  if (CHROMIUM) browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-});
-t.teardown(() => browser?.close());
-
-/** Opens the page; an error that it reports fails the test. */
-async function open(t: Test, url: string): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  t.teardown(() => page.close());
-  page.on('console', (message) => {
-    // The browser itself reports connections that fail.
-    if (message.type() === 'error' && !message.text().includes('net::ERR_'))
-      t.fail(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => void t.fail(`page: ${error}`));
-  await page.goto(url);
-  await page.locator('article').first().waitFor();
-  return page;
-}
+const skip = noChromium;
 
 /** Draws it wide and as on a phone, light and dark, and has axe look at each. */
 async function lookAt(t: Test, page: Page, name: string): Promise<void> {
@@ -60,18 +38,6 @@ async function violations(page: Page): Promise<string[]> {
   return found.violations
     .filter(({ impact }) => ['serious', 'critical'].includes(impact))
     .map(({ id }) => id);
-}
-
-/** Sends a line every few milliseconds until the test ends. */
-function sendSteadily(t: Test, port: number): void {
-  const socket = createSocket('udp4');
-  const timer = setInterval(() => {
-    for (let i = 0; i < 20; i++) socket.send('x'.repeat(200), port, '127.0.0.1');
-  }, 20);
-  t.teardown(() => {
-    clearInterval(timer);
-    socket.close();
-  });
 }
 
 t.test(

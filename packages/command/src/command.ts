@@ -106,7 +106,13 @@ async function showStatus(
   if (Object.keys(STATUS).every((name) => !Object.hasOwn(options, name))) return undefined;
   const { openStatus, readStatusOptions } = await import('mproxy-status');
   const values = readStatusOptions(options as StatusOptions);
-  return values && openStatus(values, { program, stopping, onNotice });
+  try {
+    return values && (await openStatus(values, { program, stopping, onNotice }));
+  } catch (error) {
+    // A name whose resolution was cancelled by the stop.
+    if (error !== stopping.reason) throw error;
+    return undefined;
+  }
 }
 
 /** @returns undefined when help or the version was printed */
