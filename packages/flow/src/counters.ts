@@ -179,7 +179,12 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     help: 'Datagrams dropped because the sink or one of its clients did not take them.',
     metric: { name: 'sent_dropped_datagrams', reason: 'not_taken' },
     stats: ifAny('dropped datagram(s)'),
-    loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
+    loss: {
+      order: 1,
+      lost: dropped,
+      reason: ({ dropReason }) => dropReason,
+      remedy: ({ dropAdvice }) => dropAdvice,
+    },
   },
   acknowledged: {
     help: 'Messages that the destination acknowledged.',

@@ -53,6 +53,8 @@ export class Client implements ServerConnectionHandler {
   readonly #servers: Servers;
   readonly #subscriptions = new Subscriptions();
   #current: ServerConnection | undefined;
+  /** Why there is no connection. */
+  disconnected: string | undefined = 'connecting';
   /** The first subscriptions were accepted: refusals are reported from then on, and do not end the client. */
   #wasAccepted = false;
   #refused: ServerError | undefined;
@@ -136,6 +138,7 @@ export class Client implements ServerConnectionHandler {
       }
     }
     const why = await connection.closed;
+    if (!signal.aborted) this.disconnected = reason(why);
     this.#detach(false);
     if (signal.aborted) return undefined;
     const isStable = performance.now() - since >= STABLE_MS;
@@ -146,6 +149,7 @@ export class Client implements ServerConnectionHandler {
 
   #attach(connection: ServerConnection): void {
     this.#current = connection;
+    this.disconnected = undefined;
     this.#backoff.connected();
     this.onInfo(connection.info, connection.server);
     this.#subscriptions.beginAll(connection);
@@ -212,7 +216,8 @@ export class Client implements ServerConnectionHandler {
   async #wait(why: unknown, retryMs: number): Promise<void> {
     const { signal } = this.#closing;
     const { action, name: address } = this.options;
-    this.notices.emit(SERVER_FAILED, { action, address, reason: reason(why), retryMs });
+    this.disconnected = reason(why);
+    this.notices.emit(SERVER_FAILED, { action, address, reason: this.disconnected, retryMs });
     await wait(retryMs, undefined, { signal }).catch(() => undefined);
   }
 

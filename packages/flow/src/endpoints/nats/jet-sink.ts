@@ -64,6 +64,8 @@ export class JetSink implements Sink, ClientHandler {
   /** When the last acknowledgement came, or what has none yet began to be sent. */
   #lastAck = 0;
   #maxPayload = MAX_PAYLOAD;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
 
   constructor(
     private readonly program: Program,
@@ -88,10 +90,19 @@ export class JetSink implements Sink, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#stream.unusable;
+  }
+
   get dropReason(): string {
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
       ? `the stream did not acknowledge them before the end (${MOLD_FLAG_NAMES.linger})`
-      : `the stream did not acknowledge them in time; see ${MOLD_FLAG_NAMES.retain}`;
+      : 'the stream did not acknowledge them in time';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.options.waits ? undefined : `see ${MOLD_FLAG_NAMES.retain}`;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -133,7 +144,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#client.close();
     await this.#run;
     const { counts } = this;
-    counts.dropped += this.#window.count;
+    this.#drop(this.#window.count);
     counts.datagrams -= this.#window.count;
   }
 
@@ -201,12 +212,17 @@ export class JetSink implements Sink, ClientHandler {
   #add(slab: Buffer, offset: number, length: number): void {
     const { counts } = this;
     if (!this.options.waits && this.#window.bytes + length > this.options.retain) {
-      counts.dropped++;
+      this.#drop(1);
       return;
     }
     this.#window.add(slab, offset, length);
     counts.datagrams++;
     counts.bytes += length;
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
   }
 
   #send(): void {

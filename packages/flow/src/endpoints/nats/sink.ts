@@ -41,6 +41,8 @@ export class NatsSink implements PacketSink, ClientHandler {
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
   #timer: NodeJS.Timeout;
 
   constructor(
@@ -61,10 +63,19 @@ export class NatsSink implements PacketSink, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected;
+  }
+
   get dropReason(): string {
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
       ? `the server did not take them before the end (${MOLD_FLAG_NAMES.linger})`
-      : `the server did not keep up, or there was none; see ${TCP_NAMES.clientBuffer}`;
+      : 'the server did not keep up';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.options.waits || this.#droppedAs !== undefined ? undefined : `see ${TCP_NAMES.clientBuffer}`;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -75,7 +86,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   write(batch: Batch): void {
-    if (!this.options.waits && !this.#client.connection) this.counts.dropped += batch.datagrams;
+    if (!this.options.waits && !this.#client.connection) this.#drop(batch.datagrams);
     else if (batch.sizes) batch.each((offset, length) => this.#publish(batch.slab, offset, length, 1));
     else for (let i = 0; i < batch.count; i++) this.#publishEntry(batch, i);
   }
@@ -117,7 +128,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     this.#reportUnconfirmed(0);
     this.#client.close();
     await this.#run;
-    this.counts.dropped += this.#outbox.discard();
+    this.#drop(this.#outbox.discard());
   }
 
   onAttached(connection: ServerConnection): void {
@@ -137,7 +148,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);
-    if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
+    if (!this.options.waits) this.#drop(this.#outbox.discard());
   }
 
   onDenied(): void {
@@ -169,7 +180,12 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   #offer(slab: Buffer, offset: number, length: number, count: number): void {
-    if (!this.#outbox.offer(slab, offset, length, count)) this.counts.dropped += count;
+    if (!this.#outbox.offer(slab, offset, length, count)) this.#drop(count);
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */

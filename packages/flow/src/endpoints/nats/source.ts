@@ -65,6 +65,10 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#reader?.unusable;
+  }
+
   async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
     this.#stored = stored;
