@@ -17,12 +17,14 @@ export interface Metric {
   /** Without `mproxy_` and `_total`. Several counters can be one metric, by their reasons. */
   readonly name: string;
   readonly reason?: string;
+  /** Default: that of the counter. */
+  readonly help?: string;
   /** Of a sink: this label alone names it, without the source. */
   readonly names?: 'sink' | 'listener';
   /** The label that tells the values of a counter with labels apart. */
   readonly label?: string;
-  /** Factor to the unit in the name; default 1. */
-  readonly scale?: number;
+  /** Divides the counter to the unit in the name; default 1. */
+  readonly divisor?: number;
 }
 
 /** A counter: what it counts, and its words. It never decreases, unless it is a gauge. */

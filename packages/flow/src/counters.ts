@@ -17,7 +17,13 @@ const nowAndEver = (words: string, now: number, ever = 0) =>
   `${counted(now, words)} now ${showNumber(ever)} ever`;
 
 const dropped = (count: number) => `dropped ${counted(count, 'datagram(s)')}`;
-const droppedBecause = (reason: string) => ({ name: 'received_dropped_datagrams', reason });
+const droppedBecause = (reason: string): Metric => {
+  return { name: 'received_dropped_datagrams', reason, help: 'Datagrams dropped, by reason.' };
+};
+const REFUSED_SENDERS: Metric = {
+  name: 'refused_senders',
+  help: 'Connections to a TCP listener that were refused.',
+};
 const ofClients =
   (name: string) =>
   ({ clients }: SinkCounts): Metric | undefined =>
@@ -53,7 +59,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   refused: {
     help: 'Datagrams, or connections to a TCP listener, that were refused.',
-    metric: ({ connections }) => (connections ? { name: 'refused_senders' } : droppedBecause('not_allowed')),
+    metric: ({ connections }) => (connections ? REFUSED_SENDERS : droppedBecause('not_allowed')),
     stats: (count, { connections }) => ifAny(`refused ${connections ? 'connection' : 'datagram'}(s)`)(count),
     // The listener reports refused connections.
     loss: { order: 1, applies: isUdp, lost: dropped, reason: `${ALLOW_NAME} does not name their sender` },
@@ -80,8 +86,8 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   interruptedMs: {
-    help: 'Milliseconds in which messages were not received, as the connection was gone.',
-    metric: { name: 'nats_interrupted_seconds', scale: 0.001 },
+    help: 'Time in which messages were not received, as the connection was gone.',
+    metric: { name: 'nats_interrupted_seconds', divisor: 1000 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
       order: 4,
@@ -95,7 +101,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     stats: ifAny('duplicate(s)'),
   },
   lost: {
-    help: 'Messages that were removed before they were received.',
+    help: 'Messages that the stream removed before they were received.',
     metric: { name: 'nats_lost_messages' },
     stats: ifAny('message(s) lost'),
     loss: {
@@ -208,7 +214,7 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
   errors: {
-    help: 'Errors by name.',
+    help: 'Errors of sending or writing, by name: ENOSPC, ECONNREFUSED, ...',
     metric: { name: 'send_errors', names: 'sink', label: 'code' },
     stats: (count, _counts, code) => `${code} ${count}`,
     loss: {

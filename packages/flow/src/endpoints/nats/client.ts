@@ -143,7 +143,7 @@ export class Client implements ServerConnectionHandler {
     if (signal.aborted) return undefined;
     const isStable = performance.now() - since >= STABLE_MS;
     const next = this.#backoff.next();
-    await this.#wait(why, isStable ? Math.random() * SPREAD_MS : next);
+    await this.#wait(why, isStable ? Math.round(Math.random() * SPREAD_MS) : next);
     return undefined;
   }
 

@@ -139,12 +139,12 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#batch.large = false;
   }
 
-  /** @returns how long there was no connection, in milliseconds */
+  /** @returns how long there was no connection, in whole milliseconds */
   #endGap(): number | undefined {
     if (this.#lostAt === undefined) return undefined;
-    const gapMs = performance.now() - this.#lostAt;
+    const gapMs = Math.ceil(performance.now() - this.#lostAt);
     this.#lostAt = undefined;
-    this.counts.interruptedMs += Math.ceil(gapMs);
+    this.counts.interruptedMs += gapMs;
     return gapMs;
   }
 
