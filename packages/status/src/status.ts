@@ -60,7 +60,8 @@ export class Status {
     this.#health.notice(notice);
     const { kind, event, text, fields } = notice;
     const level = levelOf(kind);
-    const shown = JSON.stringify({ time: new Date().toISOString(), level, event, text, fields });
+    const { program } = this.settings;
+    const shown = JSON.stringify({ time: new Date().toISOString(), level, program, event, text, fields });
     this.#events.push(shown);
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
     this.stream.send('notice', shown);
@@ -114,22 +115,26 @@ export class Status {
 
   #stats() {
     const { program, stopping } = this.settings;
-    const { unhealthy, problems, wellSince } = this.#health;
+    const { unhealthy, wellSince } = this.#health;
+    const peers = this.#peers.look();
+    const own = this.#health.problems.map(({ text, since }) => ({ text, since: new Date(since) }));
+    const problems = [...own, ...this.#peers.problems];
+    const isWell = wellSince !== undefined && problems.length === 0;
     const state = stopping.aborted ? 'stopping' : unhealthy === 'starting' ? 'starting' : 'running';
     const routes = this.#handle?.stats().routes ?? [];
     return {
       ...{ program, version: VERSION, host: hostname(), started: STARTED, time: new Date(), state },
       healthy: unhealthy === undefined,
       ...(unhealthy !== undefined && { reason: unhealthy }),
-      ...(wellSince !== undefined && { wellSince: new Date(wellSince) }),
-      problems: problems.map(({ text, since }) => ({ text, since: new Date(since) })),
+      ...(isWell && { wellSince: new Date(Math.max(wellSince, this.#peers.wellSince)) }),
+      problems,
       routes: routes.map((route, i) => this.#route(route, i)),
       losses: this.#handle?.losses() ?? [],
       certificates: (this.#handle?.certificates() ?? []).map(({ file, notAfter }) => ({
         file,
         notAfter: new Date(notAfter),
       })),
-      peers: this.#peers.look(),
+      peers,
     };
   }
 
