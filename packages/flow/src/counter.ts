@@ -45,6 +45,8 @@ export interface Counter<C, E> {
 export interface LossWords<C, E> {
   /** Its place in the report. */
   readonly order: number;
+  /** The counter is no number of lost datagrams, lines or messages, but a time, or clients. */
+  readonly isOther?: true;
   /** Whether it is a loss with these counts; default yes. */
   readonly applies?: (counts: C) => boolean;
   readonly lost: (count: number, endpoint: E, counts: C, label: string) => string;

@@ -91,6 +91,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
       order: 4,
+      isOther: true,
       lost: (ms) => `was disconnected for ${showDuration(ms)}`,
       reason: 'messages of that time may be lost',
     },
@@ -169,7 +170,11 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     help: 'Clients disconnected after --client-timeout.',
     metric: ofClients('timed_out_clients'),
     stats: ifAny('timed-out client(s)'),
-    loss: { order: 2, lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing` },
+    loss: {
+      order: 2,
+      isOther: true,
+      lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing`,
+    },
   },
   split: {
     help: 'Messages that were split because they are larger than a datagram.',
@@ -214,7 +219,7 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
   errors: {
-    help: 'Errors of sending or writing, by name: ENOSPC, ECONNREFUSED, ...',
+    help: 'Errors of sending or writing, by name, as ENOSPC or ECONNREFUSED.',
     metric: { name: 'send_errors', names: 'sink', label: 'code' },
     stats: (count, _counts, code) => `${code} ${count}`,
     loss: {

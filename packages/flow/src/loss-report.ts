@@ -60,7 +60,7 @@ function losses<C extends object, E extends { name: string; counts: C }>(
     .sort((one, other) => one.order - other.order);
   for (const endpoint of endpoints) {
     const { name, counts } = endpoint;
-    for (const { counter, applies, lost, reason, remedy } of kinds) {
+    for (const { counter, applies, isOther, lost, reason, remedy } of kinds) {
       if (applies?.(counts) === false) continue;
       for (const [count, label] of valuesOf(counts, counter)) {
         if (count === 0) continue;
@@ -69,6 +69,7 @@ function losses<C extends object, E extends { name: string; counts: C }>(
           counter,
           label: label || undefined,
           count,
+          amount: isOther ? 0 : count,
           lost: lost(count, endpoint, counts, label),
           reason: typeof reason === 'function' ? reason(endpoint) : reason,
           remedy: remedy?.(endpoint, label),

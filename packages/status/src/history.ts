@@ -21,7 +21,7 @@ export class History {
     if (this.#seconds++ % STEP_SECONDS !== 0) return;
     this.#time = new Date();
     const lost = new Map<string, number>();
-    for (const { endpoint, count } of losses) lost.set(endpoint, (lost.get(endpoint) ?? 0) + count);
+    for (const { endpoint, amount } of losses) lost.set(endpoint, (lost.get(endpoint) ?? 0) + amount);
     for (const [i, { source, sinks }] of routes.entries()) {
       this.#routes[i] ??= {
         source: new EndpointHistory(source),
