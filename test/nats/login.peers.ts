@@ -88,6 +88,6 @@ t.test(
     client.child.stdin!.end('hello\n');
     t.equal(await client.exited, 1);
     t.match(client.stderr, /Permissions Violation for Publish to "not"/);
-    t.match(client.stderr, /lost: .*permission denied, 1 time; the login may not publish/);
+    t.match(client.stderr, /lost in all: .*permission denied, 1 time; the login may not publish/);
   },
 );

@@ -47,6 +47,8 @@ export interface LossWords<C, E> {
   readonly order: number;
   /** The counter is no number of lost datagrams, lines or messages, but a time, or clients. */
   readonly isOther?: true;
+  /** An event of its own tells each loss: it begins no report but the last. */
+  readonly isTold?: true;
   /** Whether it is a loss with these counts; default yes. */
   readonly applies?: (counts: C) => boolean;
   readonly lost: (count: number, endpoint: E, counts: C, label: string) => string;

@@ -92,6 +92,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     loss: {
       order: 4,
       isOther: true,
+      isTold: true,
       lost: (ms) => `was disconnected for ${showDuration(ms)}`,
       reason: 'messages of that time may be lost',
     },

@@ -117,7 +117,7 @@ export const LOST: EventDefinition<{ losses: Lost[] }> = {
   type: 'lost',
   kind: 'loss',
   text: ({ losses }) =>
-    `lost: ${losses.map((one) => fill('{endpoint}: {lost}[: {reason}][; {remedy}]', one)).join('; ')}`,
+    `lost in all: ${losses.map((one) => fill('{endpoint}: {lost}[: {reason}][; {remedy}]', one)).join('; ')}`,
 };
 
 const text = ({ omitted, ...fields }: Omitted) =>

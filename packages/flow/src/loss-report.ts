@@ -8,10 +8,15 @@ import type { Source } from './source.js';
 const CHECK_MS = 1000;
 const REPORT_MS = 10_000;
 
-/** Reports what sources and sinks lost, soon after it happened and at the end. */
+/** Counters whose losses events of their own tell. */
+const TOLD = new Set(
+  Object.entries(SOURCE_COUNTERS).flatMap(([path, { loss }]) => (loss?.isTold ? [path] : [])),
+);
+
+/** Reports what sources and sinks lost since the start, soon after it became more; at the end, unless the last report said it. */
 export class LossReport {
-  readonly #timer = setInterval(() => this.#report(REPORT_MS), CHECK_MS);
-  #reported = { total: 0, at: Number.NEGATIVE_INFINITY };
+  readonly #timer = setInterval(() => this.#check(), CHECK_MS);
+  #reported = { all: 0, untold: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(
     private readonly sources: () => Source[],
@@ -30,20 +35,30 @@ export class LossReport {
     clearInterval(this.#timer);
   }
 
-  /** The last report, of everything that was lost. */
+  /** The last report. */
   finish(): void {
-    this.#report(0);
+    const losses = this.losses();
+    if (countOf(losses) !== this.#reported.all) this.#report(losses);
   }
 
-  #report(period: number): void {
-    const now = performance.now();
-    const all = this.losses();
-    const total = all.reduce((sum, { count }) => sum + count, 0);
-    const isKnown = period > 0 && total === this.#reported.total;
-    if (total === 0 || isKnown || now - this.#reported.at < period) return;
-    this.#reported = { total, at: now };
-    this.emit(all);
+  #check(): void {
+    if (performance.now() - this.#reported.at < REPORT_MS) return;
+    const losses = this.losses();
+    if (countOf(untold(losses)) !== this.#reported.untold) this.#report(losses);
   }
+
+  #report(losses: Lost[]): void {
+    this.#reported = { all: countOf(losses), untold: countOf(untold(losses)), at: performance.now() };
+    this.emit(losses);
+  }
+}
+
+function untold(losses: readonly Lost[]): Lost[] {
+  return losses.filter(({ counter }) => !TOLD.has(counter));
+}
+
+function countOf(losses: readonly Lost[]): number {
+  return losses.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** All losses of these endpoints since they were opened, in the order of the report. */
