@@ -219,11 +219,11 @@ t.test('flags that no address uses are refused', async (t) => {
   for (const [args, error] of [
     [
       ['--server-addr', 'tcp://127.0.0.1:9', '--tls-ca', 'x'],
-      '--tls-ca: given: no address is tls://; write tls://HOST:PORT',
+      '--tls-ca: no address is tls://; write tls://HOST:PORT',
     ],
     [
       ['--server-addr', '127.0.0.1:9', '--linger', '1s'],
-      '--linger: given: no address sends by frame=mold or by TCP',
+      '--linger: no address sends by frame=mold or by TCP',
     ],
     [['--server-addr', 'tcp://127.0.0.1:9,frame=mold'], 'frame=mold cannot be used here'],
     [['--server-addr', 'tcp://127.0.0.1:9,ttl=1'], 'unknown key "ttl"'],

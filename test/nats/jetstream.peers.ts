@@ -130,7 +130,7 @@ t.test('without JetStream: addresses and flags that contradict it', { skip: noSe
     [['--listen-addr', 'nats://h/a,durable=D'], /durable without a stream/],
     [['--listen-addr', 'nats://h/a,stream=S,queue=Q'], /stream and queue contradict each other/],
     [['--listen-addr', 'nats://h/a,stream=S.T'], /stream=S\.T is not a name/],
-    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: given: no address receives by/],
+    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: no address receives by/],
   ];
   for (const [args, error] of cases) {
     const program = start(t, 'server', ['--path', '-', ...args]);

@@ -178,7 +178,7 @@ t.test('a peer is shown with its counters, and one that is gone with the reason'
 
 t.test('wrong options are errors that name the flag', async (t) => {
   const cases = [
-    [['--health-idle', '5s'], /--health-idle: given: there is no status to show; use --status-addr\n$/],
+    [['--health-idle', '5s'], /--health-idle: there is no status to show; use --status-addr\n$/],
     [['--status-addr', 'nonsense'], /--status-addr: nonsense: /],
     [['--status-addr', `unix:/${'x'.repeat(107)}`], /--status-addr: unix:\/x*: longer than 107 bytes/],
     [['--status-addr', 'unix:'], /--status-addr: unix:: the path is missing/],
