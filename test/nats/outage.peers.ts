@@ -106,7 +106,7 @@ t.test(
     await until('the first line', () => String(ours.stdout) === 'one\n');
     first!.signal('SIGUSR2');
     for (const one of [ours, client]) {
-      await one.says('is about to stop: moving to another server');
+      await one.says('is shutting down: moving to another server');
       await one.says(/connected to .* \(s1\)/);
       t.notMatch(one.stderr, /trying again/);
     }

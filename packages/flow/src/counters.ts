@@ -86,7 +86,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   interruptedMs: {
-    help: 'Time in which messages were not received, as the connection was gone.',
+    help: 'Time without a connection, in which messages may be lost.',
     metric: { name: 'nats_interrupted_seconds', divisor: 1000 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
@@ -98,7 +98,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   duplicates: {
-    help: 'Messages that came more than once, and were delivered once.',
+    help: 'Messages received again, which were not delivered again.',
     metric: { name: 'nats_duplicate_messages' },
     stats: ifAny('duplicate(s)'),
   },
@@ -209,7 +209,7 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: ifAny('message(s) sent again'),
   },
   duplicates: {
-    help: 'Messages that the destination had already.',
+    help: 'Messages that the destination had stored before.',
     metric: ofSink('nats_stored_before_messages'),
     stats: ifAny('duplicate(s)'),
   },

@@ -1,4 +1,4 @@
-import { type Counters, type Paths, valuesOf } from './counter.js';
+import { type Counters, type LossWords, type Paths, valuesOf } from './counter.js';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from './counters.js';
 import type { Lost } from './events.js';
 import type { Sink } from './sink.js';
@@ -7,6 +7,20 @@ import type { Source } from './source.js';
 /** How often counters are looked at, and how often a loss is reported at most, in milliseconds. */
 const CHECK_MS = 1000;
 const REPORT_MS = 10_000;
+
+type Kinds<C, E> = (LossWords<C, E> & { counter: Paths<C> })[];
+const SOURCE_LOSSES = lossesAmong(SOURCE_COUNTERS);
+const SINK_LOSSES = lossesAmong(SINK_COUNTERS);
+
+/** The counters that count losses, in the order of the report. */
+function lossesAmong<C, E>(counters: Counters<C, E>): Kinds<C, E> {
+  return (Object.keys(counters) as Paths<C>[])
+    .flatMap((counter) => {
+      const { loss } = counters[counter];
+      return loss ? [{ counter, ...loss }] : [];
+    })
+    .sort((one, other) => one.order - other.order);
+}
 
 /** Counters whose losses events of their own tell. */
 const TOLD = new Set(
@@ -28,7 +42,7 @@ export class LossReport {
 
   /** Everything that was lost since the start. */
   losses(): Lost[] {
-    return [...losses(this.sources(), SOURCE_COUNTERS), ...losses(this.sinks(), SINK_COUNTERS)];
+    return [...losses(this.sources(), SOURCE_LOSSES), ...losses(this.sinks(), SINK_LOSSES)];
   }
 
   stop(): void {
@@ -64,15 +78,9 @@ function countOf(losses: readonly Lost[]): number {
 /** All losses of these endpoints since they were opened, in the order of the report. */
 function losses<C extends object, E extends { name: string; counts: C }>(
   endpoints: E[],
-  counters: Counters<C, E>,
+  kinds: Kinds<C, E>,
 ): Lost[] {
   const found: Lost[] = [];
-  const kinds = (Object.keys(counters) as Paths<C>[])
-    .flatMap((counter) => {
-      const { loss } = counters[counter];
-      return loss ? [{ counter, ...loss }] : [];
-    })
-    .sort((one, other) => one.order - other.order);
   for (const endpoint of endpoints) {
     const { name, counts } = endpoint;
     for (const { counter, applies, isOther, lost, reason, remedy } of kinds) {

@@ -40,9 +40,12 @@ export class Peers {
   readonly #running = new Set<ClientRequest>();
   #at = Number.NEGATIVE_INFINITY;
 
+  readonly #urls: URL[];
+
   /** @param urls of their `/stats` */
-  constructor(private readonly urls: readonly URL[]) {
-    this.#peers = urls.map(({ origin }) => ({ url: `${origin}/`, since: new Date() }));
+  constructor(urls: readonly string[]) {
+    this.#urls = urls.map((url) => new URL(url));
+    this.#peers = this.#urls.map(({ origin }) => ({ url: `${origin}/`, since: new Date() }));
   }
 
   /** Of all programs, as they were last seen. */
@@ -67,7 +70,7 @@ export class Peers {
     const now = performance.now();
     if (now - this.#at >= PERIOD_MS) {
       this.#at = now;
-      for (const [i, url] of this.urls.entries()) this.#fetch(i, url);
+      for (const [i, url] of this.#urls.entries()) this.#fetch(i, url);
     }
     return this.#peers;
   }
