@@ -25,6 +25,8 @@ export interface PacketSource extends Source {
    * the transport, which redelivers what it can by itself.
    */
   readonly local?: SocketAddress | undefined;
+  /** Without `local`: what can be done about packets that the transport lost. */
+  readonly lossAdvice?: string;
 }
 
 /** Sends a packet to a requester. */

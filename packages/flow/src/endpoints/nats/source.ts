@@ -70,6 +70,13 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.#client.disconnected ?? this.#reader?.unusable;
   }
 
+  /** Nothing can be requested over a subject. */
+  get lossAdvice(): string {
+    return this.#reader
+      ? 'the stream can keep more; see its limits, and the losses that the senders report'
+      : 'a subject keeps nothing: use a stream (stream=NAME)';
+  }
+
   async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
     this.#stored = stored;
@@ -119,7 +126,10 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onLeaving(): void {}
 
-  onDenied(): void {}
+  onDenied({ message }: ServerError): string {
+    if (!this.#reader) return 'data are lost';
+    return message.includes('$JS.ACK.') ? 'messages are received again' : 'nothing is received';
+  }
 
   onDrain(): void {}
 
