@@ -95,7 +95,10 @@ t.test('a full stream at the end: what it did not take is reported', { skip: noS
   const client = publish(t, `${server.url('a')},stream=S`, '--linger', '500ms');
   client.child.stdin!.end(lines(0, 30));
   await client.exited;
-  t.match(client.stderr, /lost: .*dropped 20 datagrams: the stream did not acknowledge them before the end/);
+  t.match(
+    client.stderr,
+    /lost in all: .*dropped 20 datagrams: the stream did not acknowledge them before the end/,
+  );
 });
 
 t.test('a relay drops what does not fit --retain, and counts it', { skip: noServer }, async (t) => {
@@ -111,7 +114,7 @@ t.test('a relay drops what does not fit --retain, and counts it', { skip: noServ
   const port = await forward.port();
   await until('the buffer is full', () => {
     for (let i = 0; i < 10; i++) socket.send(Buffer.alloc(8000), port, '127.0.0.1');
-    return /lost: .*dropped .* datagrams?: the stream did not acknowledge them in time; see --retain/.test(
+    return /lost in all: .*dropped .* datagrams?: the stream did not acknowledge them in time; see --retain/.test(
       forward.stderr,
     );
   });
@@ -125,7 +128,7 @@ t.test('a message that the stream refuses for good is reported', { skip: noServe
   client.child.stdin!.end(`short\n${'x'.repeat(300)}\nlast\n`);
   await client.exited;
   t.match(client.stderr, /a message was refused: .*message size exceeds maximum allowed/);
-  t.match(client.stderr, /lost: .*1 message refused by the destination/);
+  t.match(client.stderr, /lost in all: .*1 message refused by the destination/);
   t.equal((await state()).messages, 2);
 });
 
@@ -134,7 +137,7 @@ t.test('without JetStream: addresses and flags that contradict it', { skip: noSe
     [['--listen-addr', 'nats://h/a,durable=D'], /durable without a stream/],
     [['--listen-addr', 'nats://h/a,stream=S,queue=Q'], /stream and queue contradict each other/],
     [['--listen-addr', 'nats://h/a,stream=S.T'], /stream=S\.T is not a name/],
-    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: given: no address receives by/],
+    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: no address receives by/],
   ];
   for (const [args, error] of cases) {
     const program = start(t, 'server', ['--path', '-', ...args]);

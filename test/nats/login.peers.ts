@@ -31,7 +31,7 @@ async function fails(t: Test, url: string, why: RegExp): Promise<void> {
   t.equal(await client.exited, 1);
   const [first = '', ...others] = client.stderr.split(/(?<=\n)/);
   t.match(first, why, 'the cause is the first line');
-  for (const line of others) t.match(line, /lost: .*dropped 1 datagram: nothing could be sent$/m);
+  for (const line of others) t.match(line, /lost in all: .*dropped 1 datagram: nothing could be sent$/m);
   t.notMatch(`${ours.stderr}${client.stderr}`, /s3cret/);
 }
 
@@ -138,6 +138,6 @@ t.test(
     client.child.stdin!.end('hello\n');
     t.equal(await client.exited, 1);
     t.match(client.stderr, /Permissions Violation for Publish to "not"/);
-    t.match(client.stderr, /lost: .*permission denied, 1 time; the login may not publish/);
+    t.match(client.stderr, /lost in all: .*permission denied, 1 time; the login may not publish/);
   },
 );

@@ -115,7 +115,7 @@ t.test(
     t.equal(String(last.stdout), expected);
     t.match(
       last.stderr,
-      new RegExp(`lost: .*session session: messages ${lost} to ${lost + 9} \\(10 in all\\)`),
+      new RegExp(`lost in all: .*session session: messages ${lost} to ${lost + 9} \\(10 in all\\)`),
     );
     t.match(last.stderr, /ended: .* 10 lost/);
     t.match(last.stderr, /\(10 in all\); a subject keeps nothing: use a stream \(stream=NAME\)/);

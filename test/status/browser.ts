@@ -11,11 +11,17 @@ export const noChromium: string | false = CHROMIUM === undefined && 'chromium is
 let browser: Browser | undefined;
 t.teardown(() => browser?.close());
 
-/** Opens the page; an error that it reports fails the test. */
-export async function open(t: Test, url: string): Promise<Page> {
+/** An empty page, which the end of the test closes. */
+export async function newPage(t: Test): Promise<Page> {
   browser ??= await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   t.teardown(() => page.close());
+  return page;
+}
+
+/** Opens the page; an error that it reports fails the test. */
+export async function open(t: Test, url: string): Promise<Page> {
+  const page = await newPage(t);
   page.on('console', (message) => {
     // The browser itself reports connections that fail.
     if (message.type() === 'error' && !message.text().includes('net::ERR_'))

@@ -155,11 +155,11 @@ t.test('a Unix socket, also one that a killed program left; one in use is an err
 });
 
 /** Within the limit on an answer, but much when it is parsed. */
-const HUGE = `{"routes":[${'{},'.repeat(1.3e6)}0]}`;
+const HUGE = `{"problems":[],"routes":[${'{},'.repeat(1.3e6)}0]}`;
 
 t.test('a thread that fails is replaced at the same port, and the data pass', async (t) => {
   let isHuge = true;
-  const peer = createServer((_, response) => response.end(isHuge ? HUGE : '{"routes":[]}'));
+  const peer = createServer((_, response) => response.end(isHuge ? HUGE : '{"problems":[],"routes":[]}'));
   peer.listen(0, '127.0.0.1');
   await once(peer, 'listening');
   t.teardown(() => peer.close());
@@ -222,7 +222,7 @@ t.test('a peer is shown with its counters, and one that is gone with the reason'
 
 t.test('wrong options are errors that name the flag', async (t) => {
   const cases = [
-    [['--health-idle', '5s'], /--health-idle: given: there is no status to show; use --status-addr\n$/],
+    [['--health-idle', '5s'], /--health-idle: there is no status to show; use --status-addr\n$/],
     [['--status-addr', 'nonsense'], /--status-addr: nonsense: /],
     [['--status-addr', `unix:/${'x'.repeat(107)}`], /--status-addr: unix:\/x*: longer than 107 bytes/],
     [['--status-addr', 'unix:'], /--status-addr: unix:: the path is missing/],

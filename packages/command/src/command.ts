@@ -70,7 +70,8 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     show(notice);
   };
   for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
-  const { drawStats, printStats } = await import('./stats.js');
+  const { printStats } = await import('./stats.js');
+  const { drawStats } = await import('./stats-table.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);

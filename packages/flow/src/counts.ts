@@ -63,10 +63,17 @@ export interface SinkCounts {
   mold?: MoldSent;
 }
 
+/** An endpoint of a route. */
+export interface Named {
+  name: string;
+  /** Why it is not connected; undefined: it is, or makes no connection. */
+  disconnected?: string | undefined;
+}
+
 export interface RouteStats {
-  source: SourceCounts & { name: string };
+  source: SourceCounts & Named;
   /** `shared`: other routes send to the sink, too; its counts are those of all of them. */
-  sinks: (SinkCounts & { name: string; shared?: true })[];
+  sinks: (SinkCounts & Named & { shared?: true })[];
 }
 
 export interface Stats {

@@ -181,7 +181,7 @@ export class Program {
     const found = new Map<Sink, RouteStats['sinks'][number]>();
     const sinkStats = (sink: Sink) => {
       const known = found.get(sink);
-      const stats = known ?? { name: sink.name, ...sink.counts };
+      const stats = known ?? { name: sink.name, disconnected: sink.disconnected, ...sink.counts };
       if (known) known.shared = true;
       else found.set(sink, stats);
       return stats;

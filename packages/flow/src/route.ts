@@ -38,7 +38,8 @@ export class Route {
   /** @param sinkStats of each sink */
   stats(sinkStats: (sink: Sink) => RouteStats['sinks'][number]): RouteStats {
     const { source, sinks } = this;
-    return { source: { name: source.name, ...source.counts }, sinks: sinks.map(sinkStats) };
+    const { name, disconnected, counts } = source;
+    return { source: { name, disconnected, ...counts }, sinks: sinks.map(sinkStats) };
   }
 
   /** The hot path: all datagrams that no receiving thread writes itself. */

@@ -7,8 +7,12 @@ export interface Sink {
   /** Its name for the user: the address as typed, the file, `stdout`. */
   readonly name: string;
   readonly counts: SinkCounts;
-  /** Why it drops datagrams, and the remedy. */
+  /** Why it is not connected; undefined: it is, or makes no connection. */
+  readonly disconnected?: string | undefined;
+  /** Why it dropped datagrams, the last ones if there were several reasons. */
   readonly dropReason: string;
+  /** A remedy for that. */
+  readonly dropAdvice?: string | undefined;
   /** A remedy for errors of a name (`ENETUNREACH`, ...). */
   errorAdvice?(code: string): string | undefined;
   /** Resolves when its reader is gone; a route ends when all its sinks have ended. */

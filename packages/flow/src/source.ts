@@ -7,6 +7,8 @@ export interface Source {
   /** Its name for the user: the address as typed, or the file. */
   readonly name: string;
   readonly counts: SourceCounts;
+  /** Why it is not connected; undefined: it is, or makes no connection. */
+  readonly disconnected?: string | undefined;
   /** How to avoid its drops in the kernel. */
   readonly advice?: string | undefined;
   /** The messages of `frame=mold` that were lost. */

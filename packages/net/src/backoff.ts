@@ -23,13 +23,13 @@ export class Backoff {
     this.#delivered = true;
   }
 
-  /** Milliseconds until the next attempt, reduced at random by up to 20% to spread reconnects. */
+  /** Whole milliseconds until the next attempt, reduced at random by up to 20% to spread reconnects. */
   next(): number {
     const stable = this.#connectedAt !== undefined && performance.now() - this.#connectedAt >= STABLE_MS;
     const delay = stable || this.#delivered ? FIRST_MS : this.#delay;
     this.#connectedAt = undefined;
     this.#delivered = false;
     this.#delay = Math.min(delay * 2, this.limit);
-    return delay * (1 - Math.random() / 5);
+    return Math.round(delay * (1 - Math.random() / 5));
   }
 }

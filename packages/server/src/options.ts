@@ -42,13 +42,19 @@ export function readOptions(options: ServerOptions) {
   const teeFrame = values.frame ?? 'lines';
   const written = path === '-' && values.tee ? [...frames, teeFrame] : frames;
   if (isOne && new Set(written).size > 1) {
-    const names = [...new Set(written)].join(', ');
-    throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
+    const addresses = listenAddr.map(({ address }) => address.text).join(' and ');
+    const names = [...new Set(written)].join(' and ');
+    throw usage(
+      NAMES.listenAddr,
+      addresses,
+      `${path} is written by one frame, not by ${names}`,
+      'use one for all',
+    );
   }
   if (allow.length > 0 && !listenAddr.some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'no address is listened on by this host');
   if (once && !listenAddr.some(isMold))
-    throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
+    throw usage(NAMES.once, '', 'nothing that is received has an end', 'use frame=mold');
   if ((rotateSize ?? rotateEvery) !== undefined && path === '-')
     throw usage(NAMES.path, path, 'stdout cannot be rotated', 'give a file');
   if (fileMode !== undefined && path === '-')

@@ -119,8 +119,21 @@ export class MoldSink implements Sink {
   }
 
   get dropReason(): string {
-    const unanswered = this.#sinks.find(({ replies }) => !replies);
-    return unanswered?.dropReason ?? 'the network took less than came in; receivers will ask for it';
+    return this.#unanswered?.dropReason ?? 'the network took less than came in; receivers will ask for it';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.#unanswered?.dropAdvice;
+  }
+
+  /** Of its destinations, the first that is not connected. */
+  get disconnected(): string | undefined {
+    return this.#sinks.find(({ disconnected }) => disconnected !== undefined)?.disconnected;
+  }
+
+  /** A sink whose receivers cannot ask for what it drops. */
+  get #unanswered(): PacketSink | undefined {
+    return this.#sinks.find(({ replies }) => !replies);
   }
 
   errorAdvice(code: string): string | undefined {

@@ -70,6 +70,10 @@ export class MoldSource implements Source, SessionOwner {
     return this.packets.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.packets.disconnected;
+  }
+
   get advice(): string | undefined {
     return this.packets.advice;
   }

@@ -46,6 +46,8 @@ export class Client implements ServerConnectionHandler {
   readonly #servers: Servers;
   readonly #subscriptions = new Subscriptions();
   #current: ServerConnection | undefined;
+  /** Why there is no connection. */
+  disconnected: string | undefined = 'connecting';
   /** The first subscriptions were accepted: refusals are reported from then on, and do not end the client. */
   #wasAccepted = false;
   #refused: ServerError | undefined;
@@ -146,15 +148,17 @@ export class Client implements ServerConnectionHandler {
       }
     }
     const why = await connection.closed;
+    if (!signal.aborted) this.disconnected = reason(why);
     this.#detach(false);
     if (signal.aborted) return undefined;
     const next = this.#backoff.next();
-    await this.#wait(why, isNew() ? next : Math.random() * SPREAD_MS);
+    await this.#wait(why, isNew() ? next : Math.round(Math.random() * SPREAD_MS));
     return undefined;
   }
 
   #attach(connection: ServerConnection): void {
     this.#current = connection;
+    this.disconnected = undefined;
     this.#backoff.connected();
     this.#retries.connected();
     this.onInfo(connection.info, connection.server);
@@ -226,7 +230,8 @@ export class Client implements ServerConnectionHandler {
 
   async #wait(why: unknown, retryMs: number): Promise<void> {
     const { signal } = this.#closing;
-    this.#reportFailure(reason(why), retryMs);
+    this.disconnected = reason(why);
+    this.#reportFailure(this.disconnected, retryMs);
     await wait(retryMs, undefined, { signal }).catch(() => undefined);
   }
 

@@ -75,6 +75,11 @@ export class JetReader {
     this.#timer = setInterval(() => this.#pull?.check(handler.isHeld), SECOND_MS).unref();
   }
 
+  /** Why the stream cannot be read now. */
+  get unusable(): string | undefined {
+    return this.#stream.unusable;
+  }
+
   attached(connection: ServerConnection): void {
     this.#acknowledge();
     void this.#begin(connection).catch((error) => this.handler.onFailed(error));

@@ -41,6 +41,8 @@ export class JetSink implements Sink, ClientHandler {
   #isRefused = false;
   readonly #progress = new Progress();
   #maxPayload = MAX_PAYLOAD;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
 
   constructor(
     private readonly program: Program,
@@ -58,11 +60,22 @@ export class JetSink implements Sink, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#stream.unusable;
+  }
+
   get dropReason(): string {
     if (this.#isRefused) return NOT_SENT;
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
-      ? `the stream did not acknowledge them before the end; see ${MOLD_FLAG_NAMES.linger}`
-      : `the stream did not acknowledge them in time; see ${MOLD_FLAG_NAMES.retain}`;
+      ? 'the stream did not acknowledge them before the end'
+      : 'the stream did not acknowledge them in time';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.#isRefused
+      ? undefined
+      : `see ${this.options.waits ? MOLD_FLAG_NAMES.linger : MOLD_FLAG_NAMES.retain}`;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -104,7 +117,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#client.close();
     await this.#run;
     const { counts } = this;
-    counts.dropped += window.count;
+    this.#drop(window.count);
     counts.datagrams -= window.count;
   }
 
@@ -166,12 +179,17 @@ export class JetSink implements Sink, ClientHandler {
     const { counts } = this;
     const { window } = this.#sender;
     if (!this.options.waits && window.bytes + length > this.options.retain) {
-      counts.dropped++;
+      this.#drop(1);
       return;
     }
     window.add(slab, offset, length);
     counts.datagrams++;
     counts.bytes += length;
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
   }
 
   /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */

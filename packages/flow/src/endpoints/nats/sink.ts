@@ -47,6 +47,8 @@ export class NatsSink implements PacketSink, ClientHandler {
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
   #isRefused = false;
   #timer: NodeJS.Timeout;
 
@@ -68,11 +70,22 @@ export class NatsSink implements PacketSink, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected;
+  }
+
   get dropReason(): string {
     if (this.#isRefused) return NOT_SENT;
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
-      ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
-      : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
+      ? 'the server did not accept them before the end'
+      : 'the server did not keep up';
+  }
+
+  get dropAdvice(): string | undefined {
+    if (this.#isRefused) return undefined;
+    if (this.options.waits) return `see ${MOLD_FLAG_NAMES.linger}`;
+    return this.#droppedAs === undefined ? `see ${TCP_NAMES.clientBuffer}` : undefined;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -84,7 +97,7 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   write(batch: Batch): void {
     if (!this.options.waits && !this.#client.connection) {
-      this.counts.dropped += batch.datagrams;
+      this.#drop(batch.datagrams);
       return;
     }
     const largest = this.#largest;
@@ -121,7 +134,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     this.#reportUnconfirmed(0);
     this.#client.close();
     await this.#run;
-    this.counts.dropped += this.#outbox.discard();
+    this.#drop(this.#outbox.discard());
   }
 
   onAttached(connection: ServerConnection): void {
@@ -139,7 +152,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);
-    if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
+    if (!this.options.waits) this.#drop(this.#outbox.discard());
   }
 
   onDenied(): string {
@@ -174,8 +187,13 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   #offer(): void {
     const run = this.#batched;
-    if (run.count > 0 && !this.#outbox.offer(run)) this.counts.dropped += run.count;
+    if (run.count > 0 && !this.#outbox.offer(run)) this.#drop(run.count);
     run.clear();
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */

@@ -66,6 +66,10 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#reader?.unusable;
+  }
+
   /** Nothing can be requested over a subject. */
   get lossAdvice(): string {
     return this.#reader
@@ -142,12 +146,12 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#batch.large = false;
   }
 
-  /** @returns how long there was no connection, in milliseconds */
+  /** @returns how long there was no connection, in whole milliseconds */
   #endGap(): number | undefined {
     if (this.#lostAt === undefined) return undefined;
-    const gapMs = performance.now() - this.#lostAt;
+    const gapMs = Math.ceil(performance.now() - this.#lostAt);
     this.#lostAt = undefined;
-    this.counts.interruptedMs += Math.ceil(gapMs);
+    this.counts.interruptedMs += gapMs;
     return gapMs;
   }
 

@@ -37,7 +37,8 @@ export interface ClientsOptions {
  */
 export class ClientsSink implements Sink {
   readonly counts = { ...sinkCounts(), clients: { now: 0, ever: 0 } };
-  readonly dropReason = `clients did not keep up; see ${TCP_NAMES.clientBuffer}`;
+  readonly dropReason = 'clients did not keep up';
+  readonly dropAdvice = `see ${TCP_NAMES.clientBuffer}`;
   readonly #clients = new Map<Connection, OutputQueue>();
   readonly #coalescer: Coalescer;
   readonly #listener: Listener;
