@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { packet } from '../mold/packets.js';
 import { start } from '../support/command.js';
 import { freeTcpPort, tcpServer } from '../support/net.js';
 import { until } from '../support/wait.js';
@@ -15,7 +16,7 @@ async function streamWith(t: Test, lines: readonly (string | Buffer)[]) {
   const { js, manager } = await streamOf(t, server, 'S', ['a']);
   for (const line of lines) await js.publish('a', line);
   const consumer = () => manager.consumers.info('S', 'D');
-  return { url: `${server.url('a')},stream=S,durable=D`, consumer };
+  return { url: `${server.url('a')},stream=S,durable=D`, js, manager, consumer };
 }
 
 t.test(
@@ -96,5 +97,67 @@ t.test(
     await until('five reports', () => (ours.stderr.match(/^.*datagrams.*$/gm) ?? []).length >= 5);
     t.notMatch(ours.stderr, /dropped/);
     await ours.kill();
+  },
+);
+
+t.test(
+  'frame=mold with a durable consumer, killed with -9 while packets wait for a missing one: the next run delivers all, in order',
+  { skip: noServer },
+  async (t) => {
+    const packetOf = (number: number) => packet(number, [`m${number}\n`]);
+    const messages = (from: number, to: number) =>
+      Array.from({ length: to + 1 - from }, (_, i) => `m${from + i}\n`).join('');
+    const { url, js, consumer } = await streamWith(t, []);
+    const give = async (from: number, to: number) => {
+      for (let number = from; number <= to; number++) await js.publish('a', packetOf(number));
+    };
+    await give(1, 10);
+    const file = new Folder(t).path('out');
+    const run = (wait: string) =>
+      start(t, 'server', [
+        ...['--path', file, '--listen-addr', `${url},frame=mold`, '--from-start', '--stats', '1'],
+        ...['--repair-timeout', wait],
+      ]);
+    const has = (text: string) => () => readFileSync(file, 'utf8') === text;
+    const first = run('1m');
+    await until('what is in order', has(messages(1, 10)));
+    await until('acknowledged', async () => (await consumer()).ack_floor.stream_seq === 10);
+    await give(12, 20);
+    await first.says(/: 19 datagrams/);
+    await first.kill();
+    t.equal((await consumer()).num_ack_pending, 9);
+    await give(11, 11);
+    await give(21, 25);
+    const second = run('4s');
+    await until('all of them', has(messages(1, 25)), 20_000);
+    t.equal(await second.stop(), 0, second.stderr);
+    t.notMatch(second.stderr, /lost: /);
+    // Stopped, it has nothing that comes again: the next run begins with what is new.
+    await give(26, 26);
+    const third = run('4s');
+    await until('the next', has(messages(1, 26)));
+    t.equal(await third.stop(), 0, third.stderr);
+    t.match(third.stderr, /from message 26/);
+    t.notMatch(third.stderr, /lost: /);
+  },
+);
+
+t.test(
+  'messages that a durable receiver holds are not sent again, and are acknowledged when they are written',
+  { skip: noServer },
+  async (t) => {
+    const { url, consumer } = await streamWith(t, numbers(0, 100));
+    const flags = ['--path', '/dev/full', '--listen-addr', url, '--from-start', '--stats', '1'];
+    const ours = start(t, 'server', flags);
+    await ours.says('keeping up to');
+    // Longer than twice the time after which the server would send them again.
+    await until(
+      'it holds them',
+      () => (ours.stderr.match(/^.*100 datagrams.*$/gm) ?? []).length >= 12,
+      20_000,
+    );
+    const { num_redelivered, num_ack_pending } = await consumer();
+    t.strictSame({ num_redelivered, num_ack_pending }, { num_redelivered: 0, num_ack_pending: 100 });
+    t.notMatch(ours.stderr, /duplicate/);
   },
 );

@@ -63,6 +63,16 @@ export const STREAM_LOST = loss(
   'receiving: {address}: messages {first:number} to {last:number} of stream {stream} are lost: the stream removed them before they were received; check its limits',
   'range(s) of removed messages',
 );
+export const STREAM_REMOVED = loss(
+  'stream_removed',
+  'receiving: {address}: messages {first:number} to {last:number} of stream {stream} may be lost: the stream removed them, and they were not received here; check its limits',
+  'range(s) of messages that may be lost',
+);
+export const STREAM_SKIPPED = info(
+  'stream_skipped',
+  'receiving: {address}: {messages:stored message(s)} of stream {stream} skipped; --from-start delivers them',
+  'start(s) after stored messages',
+);
 export const STREAM_REPLACED = loss(
   'stream_replaced',
   'receiving: {address}: stream {stream} was created again, or its last messages were removed: continuing at message {next:number}',
@@ -70,7 +80,7 @@ export const STREAM_REPLACED = loss(
 );
 export const CONSUMER_RENEWED = info(
   'consumer_renewed',
-  'receiving: {address}: {reason}: continuing at message {next:number} of stream {stream}',
+  'receiving: {address}: {reason}: opening the consumer of stream {stream} again',
   'resumption(s)',
 );
 export const CONSUMER_CREATED = info(
@@ -80,6 +90,6 @@ export const CONSUMER_CREATED = info(
 );
 export const CONSUMER_RESUMED = info(
   'consumer_resumed',
-  'receiving: {address}: resuming after message {floor:number} of stream {stream} in {waitMs:duration}; {pending:message(s)} may arrive twice',
+  'receiving: {address}: resuming after message {floor:number} of stream {stream}[ in {waitMs:duration}][; {pending:message(s)} may arrive twice][; --from-start is for a new durable consumer, and {durable} exists]',
   'resumption(s)',
 );

@@ -9,7 +9,8 @@ import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import { JetError } from './jet-api.js';
-import { JetReader, type JetReading } from './jet-reader.js';
+import type { JetReading } from './jet-opener.js';
+import { JetReader } from './jet-reader.js';
 import type { Message } from './protocol.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
@@ -22,7 +23,7 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   /** Called every second while messages arrive that lack a final newline. */
   unterminated: () => void;
   /** A stream to read the subject from; undefined: what is published now. */
-  reading?: JetReading | undefined;
+  reading?: Pick<JetReading, 'stream' | 'durable' | 'fromStart'> | undefined;
 }
 
 /** A subscription: each message is a datagram. */
@@ -74,6 +75,8 @@ export class NatsSource implements PacketSource, ClientHandler {
       await this.#client.run();
       if (this.#failed) throw this.#failed;
     } catch (error) {
+      // It never received.
+      this.#lostAt = undefined;
       if (!(error instanceof ServerError || error instanceof JetError)) throw error;
       throw failure('MPROXY_UPSTREAM', 'receiving', this.name, error);
     } finally {
@@ -81,6 +84,10 @@ export class NatsSource implements PacketSource, ClientHandler {
       this.#checkNewlines();
       this.#endGap();
     }
+  }
+
+  get resumed(): PacketSource['resumed'] {
+    return this.#reader?.resumed;
   }
 
   stop(): void {
