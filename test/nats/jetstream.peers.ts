@@ -57,7 +57,10 @@ t.test(
     await streamOf(t, server, 'S', ['b.*']);
     const plain = await NatsServer.start(t);
     const cases: [url: string, error: RegExp][] = [
-      [`${server.url('a')},stream=N`, /stream N does not exist; create it: nats stream add N --subjects 'a'/],
+      [
+        `${server.url('a')},stream=N`,
+        /stream N does not exist; create it: nats --server 127\.0\.0\.1:\d+ stream add N --subjects 'a' --storage file/,
+      ],
       [
         `${server.url('a')},stream=S`,
         /stream S stores b\.\*, not the subject; add it: nats stream edit S --subjects 'b\.\*,a'/,

@@ -118,6 +118,7 @@ t.test(
       new RegExp(`lost: .*session session: messages ${lost} to ${lost + 9} \\(10 in all\\)`),
     );
     t.match(last.stderr, /ended: .* 10 lost/);
+    t.match(last.stderr, /\(10 in all\); a subject keeps nothing: use a stream \(stream=NAME\)/);
   },
 );
 

@@ -60,6 +60,33 @@ t.test(
   },
 );
 
+t.test(
+  'a server that was used and is away: attempts stay frequent, and are reported rarely',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const ours = receive(t, server.url('a'));
+    await ours.says('connected to');
+    await server.kill();
+    let attempts = 0;
+    // In its place: it counts, and closes.
+    const { createServer } = await import('node:net');
+    const times: number[] = [];
+    const other = createServer((socket) => {
+      attempts++;
+      times.push(performance.now());
+      socket.destroy();
+    });
+    other.listen(server.port, '127.0.0.1');
+    t.teardown(() => other.close());
+    await until('seven attempts', () => attempts >= 7, 60_000);
+    const last = times[6]! - times[5]!;
+    t.ok(last < 6000, `2 s at most, and what the machine adds: ${last} ms`);
+    t.ok((ours.stderr.match(/trying again/g) ?? []).length < 5, ours.stderr);
+    t.equal(await ours.stop(), 0);
+  },
+);
+
 /** Servers of one cluster. */
 async function cluster(t: Test, count: number, more = ''): Promise<NatsServer[]> {
   const servers: NatsServer[] = [];
@@ -89,6 +116,18 @@ t.test(
       await Promise.all(peers.map((peer) => peer.flush()));
       return ['0', '1'].every((line) => String(ours.stdout).split('\n').includes(line));
     });
+  },
+);
+
+t.test(
+  'an output that feeds its input by another server of a cluster: ends with the error of the start',
+  { skip: noServer },
+  async (t) => {
+    const [first, second] = await cluster(t, 2);
+    const [input, output] = [first!.url('a'), second!.url('a')];
+    const forward = start(t, 'forward', ['--udp-listen-addr', input, '--udp-downstream-addr', output]);
+    t.equal(await forward.exited, 2, forward.stderr);
+    t.match(forward.stderr, `loop: ${output}: what is sent there comes back in by ${input}`);
   },
 );
 

@@ -11,6 +11,8 @@ export interface Source {
   readonly advice?: string | undefined;
   /** The messages of `frame=mold` that were lost. */
   readonly lost?: string;
+  /** How to lose fewer of them, where more retransmission would not help. */
+  readonly lossAdvice?: string | undefined;
   /** Takes over sinks that its own thread can write to; the route delivers to the others. */
   takeOver?(sinks: readonly Sink[]): Sink[];
   /**

@@ -30,6 +30,8 @@ export interface PacketSource extends Source {
    * again, in the order of their arrival. Undefined: there was no such run.
    */
   readonly resumed?: { again: boolean } | undefined;
+  /** Without `local`: what can be done about packets that the transport lost. */
+  readonly lossAdvice?: string;
 }
 
 /** Sends a packet to a requester. */

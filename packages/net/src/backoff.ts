@@ -4,13 +4,16 @@ const MAX_MS = 30_000;
 const STABLE_MS = 10_000;
 
 /**
- * Delay before reconnecting to an upstream: 500 ms, doubling to 30 s, with jitter. A connection that
- * delivered data or lasted 10 s resets it.
+ * Delay before reconnecting to an upstream: 500 ms, doubling to 30 s or another limit, with jitter. A connection
+ * that delivered data or lasted 10 s resets it.
  */
 export class Backoff {
   #delay = FIRST_MS;
   #connectedAt: number | undefined;
   #delivered = false;
+
+  /** @param limit in milliseconds */
+  constructor(private readonly limit = MAX_MS) {}
 
   connected(): void {
     this.#connectedAt = performance.now();
@@ -26,7 +29,7 @@ export class Backoff {
     const delay = stable || this.#delivered ? FIRST_MS : this.#delay;
     this.#connectedAt = undefined;
     this.#delivered = false;
-    this.#delay = Math.min(delay * 2, MAX_MS);
+    this.#delay = Math.min(delay * 2, this.limit);
     return delay * (1 - Math.random() / 5);
   }
 }

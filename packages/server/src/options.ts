@@ -68,10 +68,11 @@ export function readOptions(options: ServerOptions) {
 /** Keys that tell apart receivers of one group. */
 const NAMING_KEYS = /^(interface|source)=/;
 
-/** The part of an address that names its file; characters that the file system rejects become `_`. */
+/** The part of an address that names its file, without a login; characters that the file system rejects become `_`. */
 function fileName(text: string): string {
-  const [hostPort = '', ...keys] = text.split(',');
-  const name = [splitScheme(hostPort).rest, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
+  const [address = '', ...keys] = text.split(',');
+  const place = splitScheme(address).rest.replace(/^[^/]*@/, '');
+  const name = [place, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
   const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
   return name.replace(forbidden, '_');
 }

@@ -10,7 +10,7 @@ import type { Pace } from '../../route.js';
 import { type Sink, storedBy } from '../../sink.js';
 import type { PacketOpener, PacketSink } from '../../transport.js';
 import { RunningClock } from './clock.js';
-import { SESSION_OPENED, SESSION_SENT } from './events.js';
+import { SESSION_CUT, SESSION_OPENED, SESSION_SENT } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 import { takeMemory } from './memory.js';
 import { RepairServer } from './repair-server.js';
@@ -201,7 +201,12 @@ export class MoldSink implements Sink {
     this.#repairServer.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
-    this.program.emit(SESSION_SENT, { session: this.options.session.trim(), messages, answers });
+    const session = this.options.session.trim();
+    // Where receivers can request them, they may have got what was not sent at first.
+    const unanswered = this.#sinks.filter(({ replies }) => !replies);
+    const lost = unanswered.reduce((sum, { counts }) => sum + unsent(counts), 0);
+    if (lost > 0) this.program.emit(SESSION_CUT, { session, messages, unsent: lost });
+    else this.program.emit(SESSION_SENT, { session, messages, answers });
   }
 
   async #linger(end: Buffer): Promise<void> {

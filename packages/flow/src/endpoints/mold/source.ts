@@ -89,6 +89,10 @@ export class MoldSource implements Source, SessionOwner {
     return this.#sessions.lost;
   }
 
+  get lossAdvice(): string | undefined {
+    return this.options.requestAddr ? undefined : this.packets.lossAdvice;
+  }
+
   takeOver(sinks: readonly Sink[]): Sink[] {
     this.#sessions.named = this.events.named(sinks);
     return [];

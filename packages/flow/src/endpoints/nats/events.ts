@@ -18,9 +18,11 @@ export const SERVER_LEAVING = info(
 );
 export const PERMISSION_DENIED = loss(
   'permission_denied',
-  '{action}: {address}: {reason}; data are lost until the login has this permission',
+  '{action}: {address}: {reason}; until the login has this permission {effect}',
   'denied permission(s)',
 );
+
+export const SENDING_REFUSED = loss('sending_refused', 'sending: {address}: {reason}');
 
 export const SUBSCRIPTION_INTERRUPTED = loss(
   'subscription_interrupted',
@@ -50,7 +52,7 @@ export const ACKNOWLEDGEMENT_LATE = info(
 );
 export const PUBLISH_REFUSED = info(
   'publish_refused',
-  'sending: {address}: {reason}; sending again in {retryMs:duration}',
+  'sending: {address}: {reason}; sending again in {retryMs:duration}; the stream may already have later messages, out of order',
   'refusal(s)',
 );
 export const MESSAGE_REFUSED = loss(

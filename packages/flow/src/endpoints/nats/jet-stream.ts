@@ -71,6 +71,11 @@ export class JetStream {
     const { stream, subject, action } = this.use;
     const info = await streamInfo(this.requests, stream, subject);
     const { subjects } = info;
+    if (action === 'sending' && !info.acknowledges)
+      throw new JetError(
+        `stream ${stream} acknowledges nothing (no_ack), and whether it stores a message would stay unknown; create it without`,
+        true,
+      );
     // A stream that copies another one has its subjects: the server checks the filter.
     const isCopy = action === 'receiving' && subjects.length === 0;
     if (isCopy || subjects.some((pattern) => matches(pattern, subject))) return info;

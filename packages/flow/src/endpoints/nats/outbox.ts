@@ -1,6 +1,7 @@
 import type { Connection } from 'mproxy-net';
 import { Progress } from '../../stream/progress.js';
 import type { PublishEncoder } from './encoder.js';
+import type { Run } from './run.js';
 
 /** Size of a block, in bytes: what is written at once, and what a broken connection may have taken twice. */
 const BLOCK_BYTES = 128 * 1024;
@@ -47,17 +48,18 @@ export class Outbox {
     private readonly sent: (messages: number, bytes: number) => void,
   ) {}
 
-  /** Takes contiguous messages of one length, which are copied. @returns false when there is no room */
-  offer(slab: Buffer, offset: number, length: number, count: number): boolean {
-    const space = count * this.encoder.space(length);
+  /** Takes a run of messages, which are copied. @returns false when there is no room */
+  offer(run: Run): boolean {
+    const space = this.encoder.space(run);
     if (this.#bytes > 0 && this.#bytes + space > this.limit) return false;
     const block = this.#blockFor(space);
     const start = block.used;
-    block.used = this.encoder.encode(block.bytes, start, slab, offset, length, count);
-    block.messages += count;
-    block.payload += count * length;
-    this.longest = Math.max(length, this.messages > 0 ? this.longest : 0);
-    this.messages += count;
+    block.used = this.encoder.encode(block.bytes, start, run);
+    block.messages += run.count;
+    block.payload += run.bytes;
+    if (this.messages === 0) this.longest = 0;
+    for (let i = 0; i < run.count; i++) this.longest = Math.max(this.longest, run.sizes[i]!);
+    this.messages += run.count;
     this.#bytes += block.used - start;
     if (block.used >= FLUSH_BYTES) this.flush();
     return true;
@@ -106,6 +108,35 @@ export class Outbox {
     for (const block of this.#blocks.splice(0)) this.#recycle(block);
     this.#progress.advance();
     return messages;
+  }
+
+  /** Forgets the messages with a longer payload, in bytes; only while it is detached. @returns how many those were */
+  discardLonger(longest: number): number {
+    const { messages } = this;
+    if (this.longest > longest)
+      for (const block of this.#blocks.splice(0)) {
+        this.#keepShort(block, longest);
+        if (block.messages > 0) this.#blocks.push(block);
+        else this.#recycle(block);
+      }
+    this.longest = Math.min(this.longest, longest);
+    this.#progress.advance();
+    return messages - this.messages;
+  }
+
+  #keepShort(block: Block, longest: number): void {
+    const { bytes, used } = block;
+    block.used = 0;
+    for (let at = 0; at < used; ) {
+      const { size, end } = this.encoder.messageAt(bytes, at);
+      if (size > longest) {
+        block.messages--;
+        block.payload -= size;
+        this.messages--;
+      } else block.used += bytes.copy(bytes, block.used, at, end);
+      at = end;
+    }
+    this.#bytes -= used - block.used;
   }
 
   /** Resolves when at most this many bytes wait, or after {@link abort}; undefined when it is so already. */

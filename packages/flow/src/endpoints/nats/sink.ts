@@ -9,14 +9,15 @@ import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
+import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
 import { eachPiece } from './pieces.js';
+import { Run } from './run.js';
 import type { ServerConnection } from './server-connection.js';
-import { ServerError } from './server-error.js';
 
 /** Bytes queued at which a stream source waits. */
-const WAIT_AT = 1024 * 1024;
+const WAIT_AT = 256 * 1024;
 /** How often a server is asked to confirm what it took, in milliseconds. */
 const CONFIRM_MS = 1000;
 
@@ -37,11 +38,16 @@ export class NatsSink implements PacketSink, ClientHandler {
   readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #client: Client;
   readonly #outbox: Outbox;
+  /** Datagrams that are offered to the outbox at once. */
+  readonly #batched = new Run();
   readonly #run: Promise<void>;
   readonly #aborting = new AbortController();
+  /** The connection, or the last one. */
+  #server: ServerConnection | undefined;
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
+  #isRefused = false;
   #timer: NodeJS.Timeout;
 
   constructor(
@@ -55,7 +61,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     });
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     this.#timer = setInterval(() => void this.#confirm(), CONFIRM_MS).unref();
-    this.#run = this.#client.run().catch((error) => this.#refused(error));
+    this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
   get name(): string {
@@ -63,6 +69,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   get dropReason(): string {
+    if (this.#isRefused) return NOT_SENT;
     return this.options.waits
       ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
       : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
@@ -76,21 +83,17 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   write(batch: Batch): void {
-    if (!this.options.waits && !this.#client.connection) this.counts.dropped += batch.datagrams;
-    else if (batch.sizes) batch.each((offset, length) => this.#publish(batch.slab, offset, length, 1));
-    else for (let i = 0; i < batch.count; i++) this.#publishEntry(batch, i);
-  }
-
-  /** Of the datagrams of an entry the last may be shorter. */
-  #publishEntry(batch: Batch, i: number): void {
+    if (!this.options.waits && !this.#client.connection) {
+      this.counts.dropped += batch.datagrams;
+      return;
+    }
+    const largest = this.#largest;
     const { slab } = batch;
-    const offset = batch.offset[i]!;
-    const length = batch.length[i]!;
-    const size = batch.segment[i]! || length;
-    const count = size === 0 ? 1 : Math.floor(length / size);
-    this.#publish(slab, offset, size, count);
-    const rest = length - count * size;
-    if (rest > 0) this.#publish(slab, offset + length - rest, rest, 1);
+    batch.each((offset, length) => {
+      if (length <= largest) this.#publish(slab, offset, length);
+      else this.#publishPieces(slab, offset, length, largest);
+    });
+    this.#offer();
   }
 
   flush(): void {
@@ -122,7 +125,9 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onAttached(connection: ServerConnection): void {
-    if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
+    this.#server = connection;
+    const tooLong = this.#outbox.discardLonger(this.#largest);
+    if (tooLong > 0) addError(this.counts, 'EMSGSIZE', tooLong);
     this.#outbox.attach(connection.connection);
   }
 
@@ -137,8 +142,9 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
   }
 
-  onDenied(): void {
+  onDenied(): string {
     addError(this.counts, 'EACCES');
+    return 'data are lost';
   }
 
   onDrain(): void {
@@ -147,26 +153,29 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   onBurstEnd(): void {}
 
-  /** The largest message that the server takes, in bytes. */
+  /** The largest message that the server takes, or the last one took, in bytes. */
   get #largest(): number {
-    return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
+    return this.#server?.info.maxPayload ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Publishes contiguous datagrams of one length; too long for the server, they are cut where a stream may be cut. */
-  #publish(slab: Buffer, offset: number, length: number, count: number): void {
+  #publish(slab: Buffer, offset: number, length: number): void {
+    if (this.#batched.add(slab, offset, length)) return;
+    this.#offer();
+    this.#batched.add(slab, offset, length);
+  }
+
+  /** Publishes a datagram that is too long for the server, cut where a stream may be cut. */
+  #publishPieces(slab: Buffer, offset: number, length: number, largest: number): void {
     const { frame } = this.options;
-    const largest = this.#largest;
-    const end = offset + count * length;
-    if (length <= largest) {
-      this.#offer(slab, offset, length, count);
-      return;
-    }
-    const offer = (at: number, size: number) => this.#offer(slab, at, size, 1);
-    if (!eachPiece(slab, offset, end, { frame, largest }, offer)) addError(this.counts, 'EMSGSIZE', count);
+    const publish = (at: number, size: number) => this.#publish(slab, at, size);
+    if (!eachPiece(slab, offset, offset + length, { frame, largest }, publish))
+      addError(this.counts, 'EMSGSIZE');
   }
 
-  #offer(slab: Buffer, offset: number, length: number, count: number): void {
-    if (!this.#outbox.offer(slab, offset, length, count)) this.counts.dropped += count;
+  #offer(): void {
+    const run = this.#batched;
+    if (run.count > 0 && !this.#outbox.offer(run)) this.counts.dropped += run.count;
+    run.clear();
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */
@@ -198,10 +207,9 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   /** The server refused the login at the start: there is no server to send to. */
-  #refused(error: unknown): void {
-    if (!(error instanceof ServerError)) throw error;
+  #failed(error: unknown): void {
+    this.#isRefused = true;
     this.abortPending();
-    this.program.fail('MPROXY_SEND', 'sending', this.name, error);
-    void this.program.end();
+    endSending(this.program, this.name, error);
   }
 }

@@ -67,6 +67,13 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.options.name;
   }
 
+  /** Nothing can be requested over a subject. */
+  get lossAdvice(): string {
+    return this.#reader
+      ? 'the stream can keep more; see its limits, and the losses that the senders report'
+      : 'a subject keeps nothing: use a stream (stream=NAME)';
+  }
+
   async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
     this.#stored = stored;
@@ -122,7 +129,10 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onLeaving(): void {}
 
-  onDenied(): void {}
+  onDenied({ message }: ServerError): string {
+    if (!this.#reader) return 'data are lost';
+    return message.includes('$JS.ACK.') ? 'messages are received again' : 'nothing is received';
+  }
 
   onDrain(): void {}
 
