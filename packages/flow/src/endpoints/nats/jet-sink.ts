@@ -103,9 +103,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#sender.close();
     this.#client.close();
     await this.#run;
-    const { counts } = this;
-    counts.dropped += window.count;
-    counts.datagrams -= window.count;
+    this.counts.dropped += window.count;
   }
 
   onAttached(connection: ServerConnection): void {
@@ -163,15 +161,12 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   #add(slab: Buffer, offset: number, length: number): void {
-    const { counts } = this;
     const { window } = this.#sender;
     if (!this.options.waits && window.bytes + length > this.options.retain) {
-      counts.dropped++;
+      this.counts.dropped++;
       return;
     }
     window.add(slab, offset, length);
-    counts.datagrams++;
-    counts.bytes += length;
   }
 
   /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */
