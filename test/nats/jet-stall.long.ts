@@ -23,7 +23,11 @@ t.test(
     const reports = () => (ours.stderr.match(/stats:/g) ?? []).length;
     await until('it waited', () => reports() > SECONDS, 2 * SECONDS * 1000);
     ours.child.stdout!.resume();
-    await until('all of it', () => ours.stdout.length === COUNT * (LINE.length + 1), 10_000);
+    await until('all of it', () => ours.stdout.length === COUNT * (LINE.length + 1), 10_000).catch(
+      (error) => {
+        throw new Error(`${error.message}; ${ours.stdout.length} ${ours.stderr}`);
+      },
+    );
     t.equal(await ours.stop(), 0);
     t.notMatch(ours.stderr, /opening the consumer|lost/);
   },

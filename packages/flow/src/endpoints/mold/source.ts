@@ -1,6 +1,6 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
 import { type Batch, MAX_DATAGRAM } from 'mproxy-framing';
-import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
+import { countOf, HEARTBEAT, isPacket, sequenceOf, sessionOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
@@ -238,13 +238,8 @@ export class MoldSource implements Source, SessionOwner {
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
-    try {
-      checkPacket(bytes, offset, length);
-      // Other transports carry larger messages than UDP, but packets are no larger.
-      if (length <= MAX_DATAGRAM) return true;
-    } catch (error) {
-      if (!(error instanceof MoldError)) throw error;
-    }
+    // Other transports carry larger messages than UDP, but packets are no larger.
+    if (length <= MAX_DATAGRAM && isPacket(bytes, offset, length)) return true;
     this.#malformed++;
     return false;
   }

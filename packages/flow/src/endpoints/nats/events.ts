@@ -29,6 +29,10 @@ export const SUBSCRIPTION_INTERRUPTED = loss(
   'receiving: {address}: disconnected for {gapMs:duration}: messages may be lost',
   'interruption(s)',
 );
+export const PACKETS_WRITTEN = info(
+  'packets_written',
+  'receiving: {address}: the first message is a MoldUDP64 packet: packets are written as they are; frame=mold writes their messages',
+);
 export const MESSAGES_UNCONFIRMED = loss(
   'messages_unconfirmed',
   'sending: {address}: the connection ended: up to {unconfirmed:unconfirmed message(s)} may be lost[, and {again:message(s)} may arrive twice]',

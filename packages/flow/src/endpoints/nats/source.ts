@@ -1,6 +1,7 @@
 import { failure } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
+import { isPacket } from 'mproxy-mold/packet';
 import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
@@ -21,7 +22,9 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
   /** Called every second while messages arrive that lack a final newline. */
-  unterminated: () => void;
+  unterminated: (() => void) | undefined;
+  /** Called if the first message is a packet of `frame=mold`; undefined: packets are to pass unchanged. */
+  onPackets: (() => void) | undefined;
   /** A stream to read the subject from; undefined: what is published now. */
   reading?: Pick<JetReading, 'stream' | 'durable' | 'fromStart'> | undefined;
 }
@@ -47,6 +50,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   /** Deliveries whose sinks have no room yet. */
   #waiting = 0;
   #sawUnterminated = false;
+  #isFirst = true;
   #stopped = false;
   readonly #reader: JetReader | undefined;
   /** Why the stream cannot be read. */
@@ -162,6 +166,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   onMessage(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
+    if (this.#isFirst) this.#onFirst(message);
     if (bytes !== this.#slab) {
       this.#passBurst();
       this.#slab = bytes;
@@ -175,6 +180,11 @@ export class NatsSource implements PacketSource, ClientHandler {
     }
     if (offset !== this.#end) bytes.copyWithin(this.#end, offset, offset + length);
     this.#end += length;
+  }
+
+  #onFirst({ bytes, offset, length }: Message): void {
+    this.#isFirst = false;
+    if (this.options.onPackets && isPacket(bytes, offset, length)) this.options.onPackets();
   }
 
   #endRun(): void {
@@ -204,7 +214,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   };
 
   #checkNewlines(): void {
-    if (this.#sawUnterminated) this.options.unterminated();
+    if (this.#sawUnterminated) this.options.unterminated?.();
     this.#sawUnterminated = false;
   }
 }
