@@ -99,7 +99,7 @@ const TEXTS: Record<string, string> = {
   ENOTDIR: 'not a directory',
   ENOTFOUND: 'the name does not resolve',
   EPERM: 'not permitted',
-  EPIPE: 'closed by the reader',
+  EPIPE: 'closed by the other side',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate; trust it with --tls-ca FILE',
   EROFS: 'read-only file system',
   SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not known; trust it with --tls-ca FILE',
