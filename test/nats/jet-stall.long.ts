@@ -5,7 +5,8 @@ import { jetServer, streamOf } from './jet.js';
 import { noServer } from './server.js';
 
 const LINE = 'x'.repeat(50_000);
-const COUNT = 400;
+/** More than its queues take. */
+const COUNT = 120;
 /** Longer than a server keeps a consumer of ours that requests nothing. */
 const SECONDS = 75;
 
@@ -23,12 +24,8 @@ t.test(
     const reports = () => (ours.stderr.match(/stats:/g) ?? []).length;
     await until('it waited', () => reports() > SECONDS, 2 * SECONDS * 1000);
     ours.child.stdout!.resume();
-    await until('all of it', () => ours.stdout.length === COUNT * (LINE.length + 1), 10_000).catch(
-      (error) => {
-        throw new Error(`${error.message}; ${ours.stdout.length} ${ours.stderr}`);
-      },
-    );
+    await until('all of it', () => ours.stdout.length === COUNT * (LINE.length + 1), 30_000);
     t.equal(await ours.stop(), 0);
-    t.notMatch(ours.stderr, /opening the consumer|lost/);
+    t.notMatch(ours.stderr, /no heartbeat|lost/);
   },
 );

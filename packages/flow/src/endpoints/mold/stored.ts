@@ -5,6 +5,8 @@ import type { SessionTable } from './session-table.js';
 /** Tells when what came is stored. Messages that wait for missing ones before them are not delivered, let alone stored. */
 export class Stored {
   readonly #progress = new Progress();
+  /** Resolves when nothing waits: one promise for all who ask meanwhile. */
+  #complete: Promise<void> | undefined;
 
   /** @param pass delivers what was gathered */
   constructor(
@@ -19,8 +21,14 @@ export class Stored {
 
   /** Undefined when the sinks stored all that came, else resolves when they have. @param stored tells it of what was delivered */
   by(stored: () => Promise<void> | undefined): Promise<void> | undefined {
-    const complete = this.#progress.until(() => !this.#holds);
-    return complete ? complete.then(() => this.#passed(stored)) : stored();
+    if (!this.#holds) return stored();
+    this.#complete ??= this.#whenComplete();
+    return this.#complete.then(() => this.#passed(stored));
+  }
+
+  async #whenComplete(): Promise<void> {
+    await this.#progress.until(() => !this.#holds);
+    this.#complete = undefined;
   }
 
   async #passed(stored: () => Promise<void> | undefined): Promise<void> {
