@@ -18,7 +18,7 @@ const IDENTITY = {
   creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }),
   cert: text({
     value: 'FILE',
-    help: 'client certificate of tls+nats; default --tls-cert, unless that is for listeners',
+    help: 'client certificate (tls+nats); default --tls-cert, unless for listeners',
   }),
   key: text({ value: 'FILE', help: 'its private key' }),
 };

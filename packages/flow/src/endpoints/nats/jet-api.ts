@@ -1,4 +1,4 @@
-import { plain, printable } from './protocol.js';
+import { plain, printable } from './protocol-error.js';
 import { NoResponders, type Requests } from './requests.js';
 import { subjectError } from './subject.js';
 
