@@ -17,15 +17,16 @@ async function publish({ js }: Peer, subject: string, from: number, count: numbe
   for (let i = from; i < from + count; i++) await js.publish(subject, `${i} ${LINE}\n`);
 }
 
-/** A receiver of a stream S with the subjects and limits, whose stdout is not read. */
-async function stalled(t: Test, { subjects = ['k.a'], keys = '', flags = ['--from-start'], before = 0 }) {
+/** A receiver of a stream S with the subjects and limits, whose stdout is not read after the first bytes. */
+async function stalled(t: Test, { subjects = ['k.a'], keys = '', flags = ['--from-start'], before = 1 }) {
   const server = await jetServer(t);
   const peer = await streamOf(t, server, 'S', subjects, { max_msgs: MOST });
   await publish(peer, 'k.a', 1, before);
   const url = `${server.url('k.a')},stream=S${keys}`;
   const ours = start(t, 'server', ['--path', '-', '--listen-addr', url, ...flags]);
-  await ours.says('connected to');
-  ours.child.stdout!.pause();
+  const stdout = ours.child.stdout!;
+  stdout.once('data', () => stdout.pause());
+  await until('it reads', () => ours.stdout.length > 0);
   return { server, peer, ours };
 }
 
@@ -73,7 +74,7 @@ for (const [who, keys] of [
     { skip: noServer },
     async (t) => {
       const { peer, ours } = await stalled(t, { keys });
-      await publish(peer, 'k.a', 1, MANY);
+      await publish(peer, 'k.a', 2, MANY - 1);
       await reportsExactly(t, ours, gapsOf(await readAll(ours, MANY)));
     },
   );
@@ -94,7 +95,7 @@ t.test(
   { skip: noServer },
   async (t) => {
     const { peer, ours } = await stalled(t, { subjects: ['k.>'] });
-    await publish(peer, 'k.a', 1, MANY);
+    await publish(peer, 'k.a', 2, MANY - 1);
     const gaps = gapsOf(await readAll(ours, MANY));
     t.ok(gaps.length > 0, 'something was removed');
     await ours.says('may be lost');
@@ -110,7 +111,7 @@ t.test(
   async (t) => {
     const { server, peer, ours } = await stalled(t, { subjects: ['k.>'] });
     ours.child.stdout!.resume();
-    await publish(peer, 'k.a', 1, 5);
+    await publish(peer, 'k.a', 2, 4);
     await until('five lines', () => (String(ours.stdout).match(/\n/g) ?? []).length === 5);
     ours.child.kill('SIGSTOP');
     await server.kill();
@@ -130,10 +131,12 @@ t.test(
   { skip: noServer },
   async (t) => {
     const { peer, ours } = await stalled(t, {});
-    ours.child.stdout!.resume();
+    await readAll(ours, 1);
     const { manager, js } = peer;
+    const { length } = ours.stdout;
     for (let i = 0; i < 2 * MANY; i++) await js.publish('k.a', '\n');
-    await until('all of it', () => ours.stdout.length === 2 * MANY);
+    await until('all of it', () => ours.stdout.length === length + 2 * MANY);
+    ours.stdout = Buffer.alloc(0);
     await manager.streams.delete('S');
     await manager.streams.add({ name: 'S', subjects: ['k.a'], max_msgs: MOST });
     await ours.says(/was created again.*continuing at message 1$/m, 30_000);
