@@ -134,6 +134,7 @@ t.test(
     const ours = start(t, 'server', ['--path', '-', '--listen-addr', server.url('not', 'u:p@')]);
     t.equal(await ours.exited, 1);
     t.match(ours.stderr, /Permissions Violation for Subscription to "not"/);
+    t.notMatch(ours.stderr, /disconnected/, 'it never received');
     const client = start(t, 'client', ['--path', '-', '--server-addr', server.url('not', 'u:p@')]);
     client.child.stdin!.end('hello\n');
     t.equal(await client.exited, 1);

@@ -30,6 +30,40 @@ t.test(
 );
 
 t.test(
+  'messages that a connection took and a server did not confirm before it was killed are counted; the exit status is 0',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const url = server.url('a');
+    const client = start(t, 'client', [
+      '--path',
+      '-',
+      '--frame',
+      'line',
+      '--server-addr',
+      url,
+      '--stats',
+      '1',
+    ]);
+    await client.says('connected to');
+    await server.hang();
+    client.child.stdin!.write('x\n'.repeat(100));
+    await client.says(/a: 100 datagrams/);
+    await server.kill();
+    await client.says(/up to 100 unconfirmed messages may be lost/);
+    await server.restart();
+    await until('connected again', () => client.stderr.split('connected to').length > 2, 40_000);
+    client.child.stdin!.end();
+    t.equal(await client.exited, 0, client.stderr);
+    t.match(client.stderr, /100 unconfirmed messages\n/, 'in the statistics');
+    t.match(
+      client.stderr,
+      /lost in all: .*: up to 100 messages may be lost: their connection ended before the server confirmed them/,
+    );
+  },
+);
+
+t.test(
   'a client waits for its server, from the start and in between; a relay drops and counts',
   { skip: noServer },
   async (t) => {

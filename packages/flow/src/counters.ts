@@ -219,6 +219,16 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: ifAny('refused message(s)'),
     loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
+  unconfirmed: {
+    help: 'Messages that were unconfirmed when their connection ended.',
+    metric: ofSink('nats_unconfirmed_messages'),
+    stats: ifAny('unconfirmed message(s)'),
+    loss: {
+      order: 4,
+      lost: (count) => `up to ${counted(count, 'message(s)')} may be lost`,
+      reason: 'their connection ended before the server confirmed them',
+    },
+  },
   errors: {
     help: 'Errors of sending or writing, by name, as ENOSPC or ECONNREFUSED.',
     metric: { name: 'send_errors', names: 'sink', label: 'code' },

@@ -1,7 +1,7 @@
 import type { Batch } from 'mproxy-framing';
 import type { Deliver } from 'mproxy-net';
 import type { RouteStats } from './counts.js';
-import type { Sink } from './sink.js';
+import { type Sink, storedBy } from './sink.js';
 import type { Source } from './source.js';
 
 /** Delays batches between a source and its sinks until they are due. */
@@ -26,7 +26,7 @@ export class Route {
     const others = this.sinks.filter((sink) => !taken.includes(sink));
     const deliver: Deliver = (batch) => this.#deliver(batch, others);
     const pacer = this.pace?.(deliver);
-    const stored = () => all(others.map((sink) => sink.stored?.()));
+    const stored = () => storedBy(others);
     await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver, stored);
     this.#flush(others);
   }
@@ -62,8 +62,4 @@ export class Route {
     this.#flushing = false;
     for (const sink of sinks) sink.flush();
   }
-}
-
-function all(waits: (Promise<void> | undefined)[]): Promise<void> | undefined {
-  return waits.some((wait) => wait !== undefined) ? Promise.all(waits).then(() => undefined) : undefined;
 }

@@ -7,7 +7,7 @@ import { addCounts, type SinkCounts, sinkCounts, unsent } from '../../counts.js'
 import type { AnyValues, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
-import type { Sink } from '../../sink.js';
+import { type Sink, storedBy } from '../../sink.js';
 import type { PacketOpener, PacketSink } from '../../transport.js';
 import { RunningClock } from './clock.js';
 import { SESSION_CUT, SESSION_OPENED, SESSION_SENT } from './events.js';
@@ -194,6 +194,10 @@ export class MoldSink implements Sink {
     while (this.#isAnyBehind() && performance.now() < deadline) await wait(1);
     this.#bytesSinceWait = 0;
     this.#catchUp = undefined;
+  }
+
+  stored(): Promise<void> | undefined {
+    return storedBy(this.#sinks);
   }
 
   abortPending(): void {

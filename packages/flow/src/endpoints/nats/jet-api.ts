@@ -78,6 +78,11 @@ export interface StreamInfo {
   subjects: string[];
   /** The first message that it still has, or will have. */
   first: number;
+  /** How many messages it has, and how many it removed after the first. */
+  messages: number;
+  deleted: number;
+  /** Whether it removes what was acknowledged: all that it has is to be received. */
+  isWorkQueue: boolean;
   /** The last message that it ever had; 0: none. */
   last: number;
   /** When it was created, as the server writes it. */
@@ -125,7 +130,10 @@ export async function streamInfo(requests: Requests, stream: string, subject: st
   const state = answer.object('state');
   return {
     subjects: config.texts('subjects'),
-    first: state.count('first_seq'),
+    first: Math.max(state.count('first_seq'), 1),
+    messages: state.count('messages'),
+    deleted: state.count('num_deleted'),
+    isWorkQueue: config.text('retention') === 'workqueue',
     last: state.count('last_seq'),
     created: answer.text('created'),
     duplicateWindowMs: config.count('duplicate_window') / 1e6,

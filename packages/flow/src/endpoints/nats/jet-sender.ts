@@ -22,6 +22,9 @@ export interface JetSending {
 
 /** What became of the messages that were sent. */
 interface JetCounts {
+  /** Those that were acknowledged, and the bytes of their payloads. */
+  datagrams: number;
+  bytes: number;
   acknowledged: number;
   resent: number;
   duplicates: number;
@@ -128,7 +131,8 @@ export class JetSender {
       this.#wait(answer.later);
       return;
     }
-    if (!this.window.done(this.#acks.number(message))) return;
+    const number = this.#acks.number(message);
+    if (!this.window.done(number)) return;
     if (typeof answer === 'object') {
       counts.refusedMessages++;
       this.client.notices.emit(MESSAGE_REFUSED, { address: this.options.name, reason: answer.never });
@@ -136,6 +140,8 @@ export class JetSender {
     }
     this.#backoff.delivered();
     counts.acknowledged++;
+    counts.datagrams++;
+    counts.bytes += this.window.lengthOf(number);
     if (answer === 'duplicate') counts.duplicates++;
   }
 

@@ -116,9 +116,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#sender.close();
     this.#client.close();
     await this.#run;
-    const { counts } = this;
     this.#drop(window.count);
-    counts.datagrams -= window.count;
   }
 
   onAttached(connection: ServerConnection): void {
@@ -176,15 +174,12 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   #add(slab: Buffer, offset: number, length: number): void {
-    const { counts } = this;
     const { window } = this.#sender;
     if (!this.options.waits && window.bytes + length > this.options.retain) {
       this.#drop(1);
       return;
     }
     window.add(slab, offset, length);
-    counts.datagrams++;
-    counts.bytes += length;
   }
 
   #drop(messages: number): void {

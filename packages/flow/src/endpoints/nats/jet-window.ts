@@ -103,7 +103,7 @@ export class JetWindow {
     for (; this.#next < this.#limit; this.#next++) {
       const number = this.#next;
       if (this.#isDone(number)) continue;
-      const block = this.#blocks.find((one) => number < one.first + one.count)!;
+      const block = this.#blockOf(number);
       if (!this.#isTooLong(block, number)) return block;
       this.#sent = Math.max(this.#sent, number);
       this.#release(number);
@@ -123,8 +123,20 @@ export class JetWindow {
   }
 
   #isTooLong(block: Block, number: number): boolean {
-    const space = block.ends[number - block.first]! - startIn(block, number);
-    return space > this.encoder.space(this.longest);
+    return this.#length(block, number) > this.longest;
+  }
+
+  #blockOf(number: number): Block {
+    return this.#blocks.find((one) => number < one.first + one.count)!;
+  }
+
+  /** Bytes of the payload of a message, until {@link trim} after it is {@link done}. */
+  lengthOf(number: number): number {
+    return this.#length(this.#blockOf(number), number);
+  }
+
+  #length(block: Block, number: number): number {
+    return block.ends[number - block.first]! - startIn(block, number) - this.encoder.space(0);
   }
 
   /** All that are sent and not acknowledged are to be sent again. @returns how many those are at most */

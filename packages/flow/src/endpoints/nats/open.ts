@@ -6,6 +6,7 @@ import { tlsClient } from '../tcp/open.js';
 import type { NatsAddress } from './address.js';
 import type { Action } from './client.js';
 import { readCredsFile } from './credentials.js';
+import { PACKETS_WRITTEN } from './events.js';
 import { JetSink } from './jet-sink.js';
 import { Loops } from './loops.js';
 import { isSame } from './servers.js';
@@ -25,15 +26,20 @@ export const opener: PacketOpener<NatsAddress> = {
   sharesSinks: true,
   meets: () => true,
   feeds: (output, input) => isNats(input) && feeds(output.address, input.address),
-  async openSources(program, { address }, { values, unterminated = () => undefined }) {
+  async openSources(program, { address }, { values, unterminated }) {
     const { subject, queue, stream, durable } = address;
     const { fromStart = false } = values as Values;
     const reading = stream === undefined ? undefined : { stream, durable, fromStart };
-    const checked = frameOf(address) === 'lines' ? unterminated : () => undefined;
+    const frame = frameOf(address);
     const client = clientOptions(program, address, 'receiving', values);
-    return [
-      program.source(new NatsSource(program, { ...client, subject, queue, reading, unterminated: checked })),
-    ];
+    const writing = {
+      unterminated: frame === 'lines' ? unterminated : undefined,
+      onPackets:
+        unterminated && frame !== 'mold'
+          ? () => program.emit(PACKETS_WRITTEN, { address: client.name })
+          : undefined,
+    };
+    return [program.source(new NatsSource(program, { ...client, ...writing, subject, queue, reading }))];
   },
   openSinks: async (program, targets, { frame, waits = false, values }) =>
     targets.map(({ address }) => program.sink(sinkTo(program, address, { frame, waits }, values))),

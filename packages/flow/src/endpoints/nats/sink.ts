@@ -35,7 +35,7 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 
 /** A subject that datagrams are published to, each as a message. */
 export class NatsSink implements PacketSink, ClientHandler {
-  readonly counts = { ...sinkCounts(), ...connectionCounts() };
+  readonly counts = { ...sinkCounts(), ...connectionCounts(), unconfirmed: 0 };
   readonly #client: Client;
   readonly #outbox: Outbox;
   /** Datagrams that are offered to the outbox at once. */
@@ -220,6 +220,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     const unconfirmed = this.#outbox.taken - this.#confirmed;
     this.#confirmed = this.#outbox.taken;
     if (unconfirmed === 0 && given === 0) return;
+    this.counts.unconfirmed += unconfirmed;
     const again = given > 0 ? given : undefined;
     this.#client.notices.emit(MESSAGES_UNCONFIRMED, { address: this.name, unconfirmed, again });
   }

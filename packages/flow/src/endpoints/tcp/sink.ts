@@ -102,6 +102,10 @@ export class TcpSink implements Sink {
     return this.options.waits && !this.#aborted ? this.#queue.drained(WAIT_AT) : undefined;
   }
 
+  stored(): Promise<void> | undefined {
+    return this.#queue.passed();
+  }
+
   abortPending(): void {
     this.#aborted = true;
     this.#queue.abort();
