@@ -61,7 +61,7 @@ async function reportsExactly(t: Test, ours: Running, gaps: [number, number][]):
   t.equal(await ours.stop(), 0, ours.stderr);
   t.strictSame(reported(ours, 'are lost'), gaps);
   const lost = sum(gaps).toLocaleString('en-US');
-  t.match(ours.stderr, new RegExp(`lost: .*${lost} messages lost: they were removed before`));
+  t.match(ours.stderr, new RegExp(`lost in all: .*${lost} messages lost: they were removed before`));
   t.notMatch(ours.stderr, /may be lost/);
 }
 
