@@ -110,7 +110,7 @@ const CASES: Record<string, Case[]> = {
     ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --session elevenchars', 'elevenchars'],
     ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --retain 64KiB', '64KiB'],
     ['client', '--path - --server-addr 127.0.0.1:9 --linger 1s', '--linger'],
-    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --server-addr 127.0.0.1:10', 'mold, lines'],
+    ['client', '--path - --server-addr 127.0.0.1:9,frame=mold --server-addr 127.0.0.1:10', 'mold and lines'],
     ['server', '--path - --listen-addr 127.0.0.1:0 --from-start', '--from-start'],
     ['server', '--path - --listen-addr 127.0.0.1:0 --once', '--once'],
     ['server', '--path - --listen-addr 127.0.0.1:0,frame=mold --request-addr 127.0.0.1:0', '127.0.0.1:0'],
