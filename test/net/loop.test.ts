@@ -125,27 +125,33 @@ t.test('after an exception of one that was called, the next turn calls the other
   t.equal(called, 10);
 });
 
-t.test('a job that is deferred by a job waits for the next turn, which does not wait', { skip }, async (t) => {
-  const { loop } = open(t, 0);
-  let runs = 0;
-  const job = {
-    run: () => {
-      if (++runs < 3) loop.defer(job);
-    },
-  };
-  loop.defer(job);
-  for (let turn = 1; turn <= 3; turn++) {
-    t.equal(loop.wait, 0);
-    loop.turn(-1);
-    t.equal(runs, turn);
-  }
-  t.equal(loop.wait, Number.POSITIVE_INFINITY);
-});
+t.test(
+  'a job that is deferred by a job waits for the next turn, which does not wait',
+  { skip },
+  async (t) => {
+    const { loop } = open(t, 0);
+    let runs = 0;
+    const job = {
+      run: () => {
+        if (++runs < 3) loop.defer(job);
+      },
+    };
+    loop.defer(job);
+    for (let turn = 1; turn <= 3; turn++) {
+      t.equal(loop.wait, 0);
+      loop.turn(-1);
+      t.equal(runs, turn);
+    }
+    t.equal(loop.wait, Number.POSITIVE_INFINITY);
+  },
+);
 
 t.test('a turn waits for the next timer, and no longer', { skip }, async (t) => {
   const { loop } = open(t, 0);
   const order: string[] = [];
-  const [first, second, never] = ['first', 'second', 'never'].map((name) => new Timer(() => order.push(name)));
+  const [first, second, never] = ['first', 'second', 'never'].map(
+    (name) => new Timer(() => order.push(name)),
+  );
   const begin = performance.now();
   loop.setTimer(second!, 30);
   loop.setTimer(never!, 20);
@@ -157,15 +163,19 @@ t.test('a turn waits for the next timer, and no longer', { skip }, async (t) => 
   t.ok(took >= 30 && took < 5000, `${took} ms`);
 });
 
-t.test('a turn whose time is up leaves the rest to the next, but never all of the jobs', { skip }, async (t) => {
-  const { loop, fds } = open(t, 3);
-  let called = 0;
-  for (const fd of fds) loop.addEdge(fd, () => called++);
-  for (let i = 0; i < 2; i++) loop.defer({ run: () => called++ });
-  for (const count of [1, 2, 4, 5]) {
-    t.ok(loop.busy);
-    loop.turn(-1, 0);
-    t.equal(called, count);
-  }
-  t.notOk(loop.busy);
-});
+t.test(
+  'a turn whose time is up leaves the rest to the next, but never all of the jobs',
+  { skip },
+  async (t) => {
+    const { loop, fds } = open(t, 3);
+    let called = 0;
+    for (const fd of fds) loop.addEdge(fd, () => called++);
+    for (let i = 0; i < 2; i++) loop.defer({ run: () => called++ });
+    for (const count of [1, 2, 4, 5]) {
+      t.ok(loop.busy);
+      loop.turn(-1, 0);
+      t.equal(called, count);
+    }
+    t.notOk(loop.busy);
+  },
+);

@@ -15,7 +15,7 @@ const BUDGET_MS = 2;
  * readable when one of its descriptors is ready (epoll descriptors nest, epoll(7)). A turn runs as an immediate, after libuv has polled:
  * promises, ticks, timers and messages go on as usual, and an exception is one of the program.
  *
- * The thread goes on for as long as the loop watches a descriptor.
+ * The thread goes on for as long as the loop has holders.
  */
 export class HostedLoop {
   readonly #handle: bigint;
@@ -58,11 +58,11 @@ export class HostedLoop {
 
   /** Sees to it that the next turn runs when it is due. */
   #prepare(): void {
-    const { size, wait } = this.loop;
-    const held = size > 0;
+    const { size, holders, wait } = this.loop;
+    const held = holders > 0;
     if (held !== this.#held) this.uv[held ? 'ref' : 'unref'](this.#handle);
     this.#held = held;
-    if (held || wait === 0) this.#immediate ??= setImmediate(this.#turn);
+    if (size > 0 || wait === 0) this.#immediate ??= setImmediate(this.#turn);
     if (wait === 0) this.#immediate?.ref();
     else this.#immediate?.unref();
     if (wait > 0) this.#setTimer(performance.now() + wait);

@@ -45,6 +45,8 @@ export class Loop {
   readonly epoll: number;
   /** Called when a descriptor, a timer or a job was added or removed. */
   onChange: () => void = () => undefined;
+  /** What may call back by itself: the thread goes on for as long as there is any. See {@link hold}. */
+  holders = 0;
   readonly #watched = new Map<number, Watch>();
   readonly #timers = new TimerWheel(performance.now());
   #jobs: Job[] = [];
@@ -123,6 +125,12 @@ export class Loop {
   /** Runs a job in the last part of this turn, or of the next one. */
   defer(job: Job): void {
     this.#jobs.push(job);
+    this.onChange();
+  }
+
+  /** Says that something began (1) or ceased (-1) to wait for what only the loop tells. */
+  hold(change: 1 | -1): void {
+    this.holders += change;
     this.onChange();
   }
 

@@ -24,7 +24,9 @@ export function loadUv(): Uv {
   const koffi = loadKoffi();
   const process = koffi.load(null);
   const call = <F>(prototype: string) => process.func(prototype) as F;
-  const dlsym = call<(library: null, name: string) => number | bigint>('uintptr_t dlsym(void *, const char *)');
+  const dlsym = call<(library: null, name: string) => number | bigint>(
+    'uintptr_t dlsym(void *, const char *)',
+  );
   const isolate = call<() => bigint>('uintptr_t _ZN2v87Isolate10GetCurrentEv()')();
   const loopOf = call<(isolate: bigint) => bigint>(
     'uintptr_t _ZN4node19GetCurrentEventLoopEPN2v87IsolateE(uintptr_t)',
