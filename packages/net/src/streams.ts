@@ -37,6 +37,8 @@ export interface ListenOptions {
   /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
   keepAlive?: number;
   tls?: TlsServer;
+  /** Accepts nothing before {@link StreamListener.accept}, on an engine that has it. Default: false. */
+  held?: boolean;
   /**
    * Called for each accepted connection before its TLS handshake.
    * @param peer undefined: a Unix socket, or a peer that has left already
@@ -52,6 +54,9 @@ export interface ListenOptions {
   onAcceptError?(error: Error): void;
 }
 
+/** Takes a connected descriptor. @param peer undefined: a Unix socket, or a peer that has left already */
+export type TakeDescriptor = (fd: number, peer: SocketAddress | undefined) => void;
+
 export interface StreamListener {
   /** The bound address, with the port that the system picked; undefined: a Unix socket. */
   readonly local: SocketAddress | undefined;
@@ -62,6 +67,12 @@ export interface StreamListener {
    * @throws if `clientCa` is given where there was none, or missing where there was one
    */
   secure(tls: Omit<TlsServer, 'alpn'>): void;
+  /**
+   * Begins to accept, with {@link ListenOptions.held}; undefined: the engine accepts at once.
+   * @param take if given, takes the descriptors of admitted connections, instead of `onConnection`: non-blocking, nothing was read, no
+   * TLS handshake has begun. They are its own, and not among {@link connections}
+   */
+  accept?(take?: TakeDescriptor): void;
   /** Accepts no more connections. Those accepted go on. */
   close(): void;
   /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */

@@ -17,6 +17,7 @@ import { Loop } from './loop.js';
 import { Ring } from './ring.js';
 import { RingWriter } from './ring-writer.js';
 import { MSG_DONTWAIT, SocketReader, type ThreadParts } from './socket-reader.js';
+import { ThreadFanouts } from './thread-fanouts.js';
 
 /**
  * A receiving thread: delivers from its sockets directly to their sinks. It never enters an event loop: with one
@@ -39,6 +40,8 @@ const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, (
   report({ what: 'more' }),
 );
 let vectors: IoVectors | undefined;
+/** Opened with the first clients. */
+let fanouts: ThreadFanouts | undefined;
 const single = loop === undefined;
 const parts: ThreadParts = {
   libc,
@@ -48,6 +51,10 @@ const parts: ThreadParts = {
   vectors: () => {
     vectors ??= new IoVectors(libc);
     return vectors;
+  },
+  openFanout: (task) => {
+    fanouts ??= new ThreadFanouts(libc, loop!, (number, event) => report({ what: 'clients', number, event }));
+    return fanouts.open(task);
   },
   single,
 };
@@ -95,6 +102,7 @@ function serveMany(loop: Loop): void {
     const pauses = urgent === 0 && stopping.size === 0 && pause < Number.POSITIVE_INFINITY;
     if (pauses && pause > 0) wait(pause);
   }
+  fanouts?.abort();
   loop.close();
 }
 
@@ -133,6 +141,10 @@ function obeyCommands(): void {
 }
 
 function obey(command: Command): void {
+  if (command.what === 'clients') {
+    fanouts!.obey(command.number, command.order);
+    return;
+  }
   const reader = readers.get(command.slot);
   if (command.what === 'add') add(command.slot, command.task);
   // It may have failed meanwhile.

@@ -1,6 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Backoff } from 'mproxy-net';
-import { Progress } from '../../stream/progress.js';
+import { Backoff, Progress } from 'mproxy-net';
 import type { Client } from './client.js';
 import {
   CONSUMER_CREATED,

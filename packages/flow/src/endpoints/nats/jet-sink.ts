@@ -1,10 +1,9 @@
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { Backoff } from 'mproxy-net';
+import { Backoff, Progress } from 'mproxy-net';
 import { addError, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
-import { Progress } from '../../stream/progress.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientHandler, type ClientOptions } from './client.js';
 import { ACKNOWLEDGEMENT_LATE, MESSAGE_REFUSED, MESSAGES_RESENT, PUBLISH_REFUSED } from './events.js';

@@ -1,5 +1,5 @@
 import type { Connection } from 'mproxy-net';
-import { Progress } from '../../stream/progress.js';
+import { Progress } from 'mproxy-net';
 import type { PublishEncoder } from './encoder.js';
 
 /** Size of a block, in bytes: what is written at once, and what a broken connection may have taken twice. */

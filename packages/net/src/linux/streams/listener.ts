@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
-import type { ListenAddress, ListenOptions, StreamListener } from '../../streams.js';
+import type { ListenAddress, ListenOptions, StreamListener, TakeDescriptor } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { Job } from '../loop.js';
@@ -43,6 +43,7 @@ export class PlainListener implements StreamListener, Job {
   /** accept(2) failed, and was not successful since. */
   #failing = false;
   readonly #retry = new Timer(() => this.#accept());
+  #take: TakeDescriptor | undefined;
 
   /** @throws the system's error */
   constructor(
@@ -54,13 +55,18 @@ export class PlainListener implements StreamListener, Job {
     try {
       this.local = parts.localOf(fd);
       this.#isWildcard = this.local?.address === '0.0.0.0' || this.local?.address === '::';
-      loop.addEdge(fd, () => this.#accept());
+      if (!options.held) loop.addEdge(fd, () => this.#accept());
     } catch (error) {
       libc.close(fd);
       throw error;
     }
     this.#fd = fd;
     loop.hold(1);
+  }
+
+  accept(take?: TakeDescriptor): void {
+    this.#take = take;
+    if (this.#fd >= 0) this.parts.loop.addEdge(this.#fd, () => this.#accept());
   }
 
   get connections(): number {
@@ -125,17 +131,21 @@ export class PlainListener implements StreamListener, Job {
     this.options.onAcceptError?.(systemError(errno, 'accept'));
   }
 
-  /** @returns undefined: it may not go on, and is closed */
+  /** @returns undefined: it may not go on, and is closed; or its descriptor was given away */
   #admit(fd: number): StreamConnection | undefined {
     const limit = this.#descriptors;
     let connection: StreamConnection | undefined;
+    let given = false;
     try {
       const peer = this.parts.decodeName();
       const scarce = takesReserve(fd, limit) ? limit : undefined;
-      if (this.options.admit?.(peer, scarce) !== false) connection = this.#open(fd, peer);
+      if (this.options.admit?.(peer, scarce) === false) return undefined;
+      given = this.#take !== undefined;
+      if (this.#take) this.#take(fd, peer);
+      else connection = this.#open(fd, peer);
       return connection;
     } finally {
-      if (!connection) this.parts.libc.close(fd);
+      if (!connection && !given) this.parts.libc.close(fd);
     }
   }
 

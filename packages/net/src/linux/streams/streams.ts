@@ -38,7 +38,7 @@ function connect(parts: StreamParts, { signal, ...options }: ConnectOptions): Pr
   });
 }
 
-class LoopTimer implements StreamTimer {
+export class LoopTimer implements StreamTimer {
   readonly #timer: Timer;
 
   constructor(

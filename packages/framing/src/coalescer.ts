@@ -1,5 +1,6 @@
-import type { Batch, Frame } from 'mproxy-framing';
-import { ADDED_NEWLINE, encoded, toStream } from 'mproxy-framing';
+import type { Batch } from './batch.js';
+import type { Frame } from './frame.js';
+import { ADDED_NEWLINE, encoded, toStream } from './join.js';
 
 /** Bytes at which a burst is passed on even if more is there. */
 const FLUSH_BYTES = 64 * 1024;
