@@ -76,10 +76,15 @@ export class Coalescer {
     if (this.#block.used - this.#start >= FLUSH_BYTES) this.flush();
   }
 
+  /** Whether a burst is pending. */
+  get pending(): boolean {
+    return this.#block.used > this.#start;
+  }
+
   /** Passes on the pending burst. */
   flush(): void {
     const block = this.#block;
-    if (block.used === this.#start) return;
+    if (!this.pending) return;
     const chunk = block.bytes.subarray(this.#start, block.used);
     const datagrams = this.#datagrams;
     this.#start = block.used;

@@ -27,14 +27,27 @@ export interface FanoutEvents {
   left(client: number, reason?: string): void;
 }
 
+/** Sends a batch from where it lies, in threads that can. */
+export interface Prepared {
+  bytes: number;
+  datagrams: number;
+  /** @returns whether it can be sent */
+  prepare(batch: Batch, frame: Frame): boolean;
+}
+
 interface Client {
   connection: Connection;
   queue: OutputQueue;
+  /** See {@link Fanout.add}. */
+  sendPrepared: () => number;
+  /** Bytes of the current batch that were sent from where it lies. */
+  ahead: number;
 }
 
 /**
- * Sends every datagram to every client, in any thread that has stream sockets. All clients share one copy of a burst. A chunk that does
- * not fit a client's queue is dropped for that client alone, always by whole datagrams.
+ * Sends every datagram to every client, in any thread that has stream sockets. Clients that have taken all before it are sent a batch from
+ * where it lies, if that is possible. For the others it is copied, once for all of them. A chunk that does not fit a client's queue is
+ * dropped for that client alone, always by whole datagrams.
  */
 export class Fanout {
   readonly #clients = new Map<number, Client>();
@@ -43,6 +56,8 @@ export class Fanout {
   readonly #gatherTimer: StreamTimer;
   readonly #closeTimer: StreamTimer;
   #gathering = false;
+  /** Bytes of the current batch in the chunks before the next one. */
+  #at = 0;
   #onClosed: (() => void) | undefined;
 
   constructor(
@@ -50,6 +65,7 @@ export class Fanout {
     private readonly counts: ClientCounts,
     private readonly events: FanoutEvents,
     timer: Streams['timer'],
+    private readonly prepared?: Prepared,
   ) {
     this.#coalescer = new Coalescer(settings.frame, (...chunk) => this.#pass(...chunk));
     this.#idleTimer = timer(() => this.#disconnectIdle());
@@ -58,10 +74,11 @@ export class Fanout {
     this.#watchIdle();
   }
 
-  add(client: number, connection: Connection): void {
+  /** @param sendPrepared sends what is prepared at once, or a part of it. @returns the number of bytes sent */
+  add(client: number, connection: Connection, sendPrepared = () => 0): void {
     this.#coalescer.flush();
     const queue = new OutputQueue(connection, this.settings.buffer);
-    this.#clients.set(client, { connection, queue });
+    this.#clients.set(client, { connection, queue, sendPrepared, ahead: 0 });
     this.counts.joined();
     this.events.joined(client);
     connection.start({
@@ -82,7 +99,7 @@ export class Fanout {
   }
 
   write(batch: Batch): void {
-    if (this.#clients.size > 0) this.#coalescer.add(batch);
+    if (this.#clients.size > 0 && !this.#sendPrepared(batch)) this.#coalescer.add(batch);
   }
 
   /** The end of a burst. */
@@ -118,8 +135,36 @@ export class Fanout {
     if (this.#gathering) this.#gatherTimer.clear();
     this.#gathering = false;
     let taken = 0;
-    for (const { queue } of this.#clients.values()) if (queue.offer(chunk, lease)) taken++;
+    for (const { queue, ahead } of this.#clients.values()) {
+      const sent = ahead - this.#at;
+      if (sent >= chunk.length || queue.offer(sent > 0 ? chunk.subarray(sent) : chunk, lease)) taken++;
+    }
+    this.#at += chunk.length;
     this.counts.passed(datagrams, chunk.length, taken, this.#clients.size - taken);
+  }
+
+  /** @returns whether that was all there is to do */
+  #sendPrepared(batch: Batch): boolean {
+    const { prepared } = this;
+    if (!prepared || this.#clients.size > MANY_CLIENTS || this.#coalescer.pending) return false;
+    if (!prepared.prepare(batch, this.settings.frame)) return false;
+    const { bytes, datagrams } = prepared;
+    let behind = false;
+    for (const client of this.#clients.values()) {
+      client.ahead = client.queue.queued > 0 ? 0 : client.sendPrepared();
+      if (client.ahead < bytes) behind = true;
+    }
+    if (behind) this.#queueRest(batch);
+    else this.counts.passed(datagrams, bytes, this.#clients.size, 0);
+    return true;
+  }
+
+  /** Queues what was not sent of a batch. */
+  #queueRest(batch: Batch): void {
+    this.#at = 0;
+    this.#coalescer.add(batch);
+    this.#coalescer.flush();
+    for (const client of this.#clients.values()) client.ahead = 0;
   }
 
   #watchIdle(): void {

@@ -25,7 +25,7 @@ const LARGE = 64 * 1024;
 /**
  * Pause between receives, in milliseconds, to save system calls: for files (SPEC 3: 50 ms) and for MoldUDP64
  * packets, which receivers reorder anyway. The latter is longer, as the event loop must be woken. A relay of
- * plain datagrams does not pause.
+ * plain datagrams does not pause, to UDP or to clients of a TCP listener.
  */
 const PAUSE_MS = { file: 0.1, mold: 1 };
 

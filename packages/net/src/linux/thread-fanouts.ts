@@ -2,6 +2,7 @@ import { reason } from 'mproxy-base';
 import { ClientCounts } from '../fanout/client-counts.js';
 import { Fanout } from '../fanout/fanout.js';
 import type { ClientsEvent, ClientsOrder, ClientsTask } from '../fanout/thread-clients.js';
+import { BatchVectors } from './batch-vectors.js';
 import type { Libc } from './libc.js';
 import type { Loop } from './loop.js';
 import { StreamConnection } from './streams/connection.js';
@@ -13,6 +14,8 @@ import { LoopTimer } from './streams/streams.js';
 export class ThreadFanouts {
   readonly #fanouts = new Map<number, Fanout>();
   readonly #parts: StreamParts;
+  /** Used during a call only. */
+  readonly #prepared: BatchVectors;
 
   constructor(
     private readonly libc: Libc,
@@ -20,6 +23,7 @@ export class ThreadFanouts {
     private readonly report: (number: number, event: ClientsEvent) => void,
   ) {
     this.#parts = new StreamParts(libc, loop);
+    this.#prepared = new BatchVectors(libc);
   }
 
   open({ number, settings, counts }: ClientsTask): Fanout {
@@ -32,6 +36,7 @@ export class ThreadFanouts {
       new ClientCounts(counts),
       events,
       (onDue) => new LoopTimer(this.loop, onDue),
+      this.#prepared,
     );
     this.#fanouts.set(number, fanout);
     return fanout;
@@ -58,6 +63,6 @@ export class ThreadFanouts {
       this.report(number, { what: 'left', client, reason: reason(error) });
       return;
     }
-    fanout.add(client, connection);
+    fanout.add(client, connection, () => connection.offerVectors(this.#prepared.vectors));
   }
 }

@@ -1,6 +1,7 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
+import type { IoVectors } from '../io-vectors.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type Job } from '../loop.js';
 import { getOption, setOption } from '../options.js';
 import { unacknowledged } from '../socket.js';
@@ -116,6 +117,13 @@ export class StreamConnection implements Connection, Job {
   offer(bytes: Uint8Array): number {
     const taken = this.#fd < 0 ? 0 : this.#sending.offer(bytes);
     this.#goOn();
+    return taken;
+  }
+
+  /** As {@link offer}, for buffers of writev(2): nothing is copied. What is left must be written next. */
+  offerVectors(vectors: IoVectors): number {
+    const taken = this.#fd < 0 ? 0 : this.#sending.offerVectors(vectors);
+    if (taken < vectors.bytes) this.#goOn();
     return taken;
   }
 

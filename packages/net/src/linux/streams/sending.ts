@@ -1,4 +1,5 @@
 import { ERRNO, systemError } from '../errno.js';
+import type { IoVectors } from '../io-vectors.js';
 import type { Channel } from './channel.js';
 import { Output } from './output.js';
 import type { StreamParts } from './parts.js';
@@ -69,6 +70,19 @@ export class Sending {
     // What TLS did not send must be given to it again (SSL_write(3)).
     this.#output.add(Buffer.from(bytes.subarray(taken)));
     return bytes.length;
+  }
+
+  /** As {@link offer}, for what lies in memory already. What is left must be written next. */
+  offerVectors({ address, count, bytes }: IoVectors): number {
+    if (this.state !== 'open' || this.writing || !this.writable) return 0;
+    const taken = this.channel.send(address, count);
+    if (taken < 0) {
+      this.#unsuccessful(taken);
+      return 0;
+    }
+    this.taken += taken;
+    if (taken < bytes && this.channel.exact) this.writable = false;
+    return taken;
   }
 
   /** Ends when all is sent. */
