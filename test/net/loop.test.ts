@@ -96,7 +96,7 @@ t.test('what cannot be watched is refused with the error of the system', { skip 
 t.test('an edge is told once, with what it is; a later one again', { skip }, async (t) => {
   const { loop, fds } = open(t, 1);
   const events: number[] = [];
-  loop.addEdge(fds[0]!, (event) => events.push(event));
+  loop.addEdge(fds[0]!, { onEvents: (mask) => events.push(mask) });
   loop.turn(-1);
   loop.turn(0);
   t.strictSame(events, [EPOLLIN | EPOLLOUT], 'what it is when it is added');
@@ -113,7 +113,7 @@ t.test('after an exception of one that was called, the next turn calls the other
     called++;
     throw new Error(what);
   };
-  for (const fd of fds) loop.addEdge(fd, () => fail('event'));
+  for (const fd of fds) loop.addEdge(fd, { onEvents: () => fail('event') });
   for (let i = 0; i < 3; i++) loop.defer({ run: () => fail('job') });
   for (let i = 0; i < 2; i++) loop.setTimer(new Timer(() => fail('timer')), 0);
   for (const _ of fds) t.throws(() => loop.turn(-1), { message: 'event' });
@@ -169,7 +169,7 @@ t.test(
   async (t) => {
     const { loop, fds } = open(t, 3);
     let called = 0;
-    for (const fd of fds) loop.addEdge(fd, () => called++);
+    for (const fd of fds) loop.addEdge(fd, { onEvents: () => called++ });
     for (let i = 0; i < 2; i++) loop.defer({ run: () => called++ });
     for (const count of [1, 2, 4, 5]) {
       t.ok(loop.busy);

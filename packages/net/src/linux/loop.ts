@@ -24,7 +24,12 @@ interface Watch {
   generation: number;
   /** What it is registered for. */
   events: number;
-  onEvents: (events: number) => void;
+  handler: EdgeHandler;
+}
+
+/** Takes what the kernel tells of a descriptor: a mask of EPOLLIN and its like. */
+export interface EdgeHandler {
+  onEvents(events: number): void;
 }
 
 /** Something to be done in a later part of a turn. */
@@ -82,16 +87,16 @@ export class Loop {
 
   /** Calls `onReadable` in each turn in which the descriptor is readable. @throws the system's error */
   add(fd: number, onReadable: () => void): void {
-    this.#watch(fd, EPOLLIN, onReadable);
+    this.#watch(fd, EPOLLIN, { onEvents: onReadable });
   }
 
   /**
-   * Calls `onEvents` each time that the descriptor became readable or writable, was ended by its peer, or failed: once, so that the
+   * Calls the handler each time that the descriptor became readable or writable, was ended by its peer, or failed: once, so that the
    * called one must go on until EAGAIN, or remember that it did not. What it is when it is added counts, too.
    * @throws the system's error
    */
-  addEdge(fd: number, onEvents: (events: number) => void): void {
-    this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, onEvents);
+  addEdge(fd: number, handler: EdgeHandler): void {
+    this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, handler);
   }
 
   /**
@@ -170,10 +175,10 @@ export class Loop {
     this.libc.close(this.epoll);
   }
 
-  #watch(fd: number, events: number, onEvents: (events: number) => void): void {
+  #watch(fd: number, events: number, handler: EdgeHandler): void {
     if (this.#watched.has(fd)) throw new RangeError(`descriptor ${fd} is watched already`);
     this.#generation = (this.#generation + 1) >>> 0;
-    const watch = { generation: this.#generation, events, onEvents };
+    const watch = { generation: this.#generation, events, handler };
     this.#register(fd, watch);
     this.#watched.set(fd, watch);
     this.onChange();
@@ -210,7 +215,7 @@ export class Loop {
     const watch = this.#watched.get(this.#events.readUInt32LE(at));
     // An earlier call of this turn may have removed it.
     if (watch?.generation !== this.#events.readUInt32LE(at + 4)) return;
-    watch.onEvents(this.#events.readUInt32LE(index * EVENT.size + EVENT.events));
+    watch.handler.onEvents(this.#events.readUInt32LE(index * EVENT.size + EVENT.events));
   }
 
   #runTimers(): void {

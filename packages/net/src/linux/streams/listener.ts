@@ -4,7 +4,7 @@ import { descriptorLimit, takesReserve } from '../../descriptors.js';
 import type { ListenAddress, ListenOptions, StreamListener } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { Libc } from '../libc.js';
-import type { Job } from '../loop.js';
+import type { EdgeHandler, Job } from '../loop.js';
 import { getOption, setOption } from '../options.js';
 import { Timer } from '../timer-wheel.js';
 import { StreamConnection } from './connection.js';
@@ -30,7 +30,7 @@ const PASSING = new Set<number>(
 );
 
 /** A listener without TLS. It knows a loop and nothing of Node's, as {@link StreamConnection}. */
-export class PlainListener implements StreamListener, Job {
+export class PlainListener implements StreamListener, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   /** -1: closed. */
   #fd: number;
@@ -54,7 +54,7 @@ export class PlainListener implements StreamListener, Job {
     try {
       this.local = parts.localOf(fd);
       this.#isWildcard = this.local?.address === '0.0.0.0' || this.local?.address === '::';
-      loop.addEdge(fd, () => this.#accept());
+      loop.addEdge(fd, this);
     } catch (error) {
       libc.close(fd);
       throw error;
@@ -85,6 +85,10 @@ export class PlainListener implements StreamListener, Job {
 
   closeConnections(): void {
     for (const connection of [...this.#connections]) connection.close();
+  }
+
+  onEvents(): void {
+    this.#accept();
   }
 
   /** What was left for this turn. */
