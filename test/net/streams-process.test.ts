@@ -139,12 +139,14 @@ for (const { name } of ENGINES) {
       t.equal((await exited).code, 0);
     });
 
-    t.test('at the limit of descriptors it says so once, and accepts when there are some again', async (t) => {
-      if (name === 'node') return t.comment('libuv closes them without a word');
-      const { lines, child, exited } = run(
-        t,
-        name,
-        `let accepted = 0;
+    t.test(
+      'at the limit of descriptors it says so once, and accepts when there are some again',
+      async (t) => {
+        if (name === 'node') return t.comment('libuv closes them without a word');
+        const { lines, child, exited } = run(
+          t,
+          name,
+          `let accepted = 0;
         const listener = await streams.listen({
           at,
           onConnection(connection) {
@@ -157,26 +159,27 @@ for (const { name } of ENGINES) {
         for await (const line of createInterface({ input: process.stdin })) say('accepted', accepted);
         listener.close();
         listener.closeConnections();`,
-        'ulimit -n 60;',
-      );
-      const to = await port(lines);
-      const sockets = Array.from({ length: 60 }, () => open(t, to));
-      await until('the limit', () => lines.includes('error accept EMFILE'));
-      const answers = async (condition: (accepted: number) => boolean) => {
-        await until('so many are accepted', async () => {
-          const before = lines.length;
-          child.stdin.write('?\n');
-          await until('an answer', () => lines.length > before);
-          return condition(Number(lines.at(-1)!.split(' ')[1]));
-        });
-      };
-      await answers((accepted) => accepted > 10 && accepted < 60);
-      t.equal(lines.filter((line) => line.startsWith('error')).length, 1);
-      for (const socket of sockets.slice(0, 40)) socket.end();
-      await answers((accepted) => accepted === 60);
-      child.stdin.end();
-      t.equal((await exited).code, 0);
-    });
+          'ulimit -n 60;',
+        );
+        const to = await port(lines);
+        const sockets = Array.from({ length: 60 }, () => open(t, to));
+        await until('the limit', () => lines.includes('error accept EMFILE'));
+        const answers = async (condition: (accepted: number) => boolean) => {
+          await until('so many are accepted', async () => {
+            const before = lines.length;
+            child.stdin.write('?\n');
+            await until('an answer', () => lines.length > before);
+            return condition(Number(lines.at(-1)!.split(' ')[1]));
+          });
+        };
+        await answers((accepted) => accepted > 10 && accepted < 60);
+        t.equal(lines.filter((line) => line.startsWith('error')).length, 1);
+        for (const socket of sockets.slice(0, 40)) socket.end();
+        await answers((accepted) => accepted === 60);
+        child.stdin.end();
+        t.equal((await exited).code, 0);
+      },
+    );
 
     t.test('a thread that is terminated under load harms nobody', async (t) => {
       const { exited, lines } = run(
