@@ -15,6 +15,7 @@ export interface Libc {
   recv(fd: number, bytes: bigint, length: number, flags: number): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  send(fd: number, bytes: number, length: number, flags: number): number;
   sendto(
     fd: number,
     bytes: Buffer,
@@ -59,6 +60,7 @@ const PROTOTYPES = {
   recv: 'int64_t recv(int, uintptr_t, size_t, int)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, void *)',
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  send: 'int64_t send(int, uintptr_t, size_t, int)',
   sendto: 'int64_t sendto(int, void *, size_t, int, void *, unsigned int)',
   writev: 'int64_t writev(int, uintptr_t, int)',
   madvise: 'int madvise(uintptr_t, size_t, int)',

@@ -16,6 +16,8 @@ const EPOLLET = 0x8000_0000;
 
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
+/** Events between two looks at the clock. */
+const EVENTS_PER_LOOK = 8;
 /** The longest timeout of epoll_wait(2), in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 const EVENT = epollEvent(process.arch);
@@ -24,7 +26,12 @@ interface Watch {
   generation: number;
   /** What it is registered for. */
   events: number;
-  onEvents: (events: number) => void;
+  handler: EdgeHandler;
+}
+
+/** Takes what the kernel tells of a descriptor: a mask of EPOLLIN and its like. */
+export interface EdgeHandler {
+  onEvents(events: number): void;
 }
 
 /** Something to be done in a later part of a turn. */
@@ -56,7 +63,7 @@ export class Loop {
   /** Tells an event of a descriptor from one of an earlier descriptor with the same number. */
   #generation = 0;
   /** Kept in fields: the kernel is given their addresses. */
-  readonly #events = Buffer.alloc(MAX_EVENTS * EVENT.size);
+  readonly #events = new Uint32Array((MAX_EVENTS * EVENT.size) / 4);
   readonly #event = Buffer.alloc(EVENT.size);
   readonly #address: bigint;
   /** Events in the array, and how many of them were passed on. */
@@ -65,7 +72,7 @@ export class Loop {
 
   /** @throws the system's error */
   constructor(private readonly libc: Libc) {
-    this.#address = libc.address(this.#events);
+    this.#address = libc.address(Buffer.from(this.#events.buffer));
     this.epoll = libc.epoll_create1(EPOLL_CLOEXEC);
     if (this.epoll < 0) throw systemError(libc.errno(), 'epoll_create1');
   }
@@ -82,16 +89,16 @@ export class Loop {
 
   /** Calls `onReadable` in each turn in which the descriptor is readable. @throws the system's error */
   add(fd: number, onReadable: () => void): void {
-    this.#watch(fd, EPOLLIN, onReadable);
+    this.#watch(fd, EPOLLIN, { onEvents: onReadable });
   }
 
   /**
-   * Calls `onEvents` each time that the descriptor became readable or writable, was ended by its peer, or failed: once, so that the
+   * Calls the handler each time that the descriptor became readable or writable, was ended by its peer, or failed: once, so that the
    * called one must go on until EAGAIN, or remember that it did not. What it is when it is added counts, too.
    * @throws the system's error
    */
-  addEdge(fd: number, onEvents: (events: number) => void): void {
-    this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, onEvents);
+  addEdge(fd: number, handler: EdgeHandler): void {
+    this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, handler);
   }
 
   /**
@@ -159,7 +166,7 @@ export class Loop {
     const until = end(budget);
     while (this.#passed < this.#count) {
       this.#pass(this.#passed++);
-      if (this.#passed < this.#count && isPast(until)) return;
+      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until)) return;
     }
     if (this.#timers.size > 0) this.#runTimers();
     this.#runJobs(budget);
@@ -170,10 +177,10 @@ export class Loop {
     this.libc.close(this.epoll);
   }
 
-  #watch(fd: number, events: number, onEvents: (events: number) => void): void {
+  #watch(fd: number, events: number, handler: EdgeHandler): void {
     if (this.#watched.has(fd)) throw new RangeError(`descriptor ${fd} is watched already`);
     this.#generation = (this.#generation + 1) >>> 0;
-    const watch = { generation: this.#generation, events, onEvents };
+    const watch = { generation: this.#generation, events, handler };
     this.#register(fd, watch);
     this.#watched.set(fd, watch);
     this.onChange();
@@ -206,11 +213,12 @@ export class Loop {
   }
 
   #pass(index: number): void {
-    const at = index * EVENT.size + EVENT.data;
-    const watch = this.#watched.get(this.#events.readUInt32LE(at));
+    const at = (index * EVENT.size) / 4;
+    const data = at + EVENT.data / 4;
+    const watch = this.#watched.get(this.#events[data]!);
     // An earlier call of this turn may have removed it.
-    if (watch?.generation !== this.#events.readUInt32LE(at + 4)) return;
-    watch.onEvents(this.#events.readUInt32LE(index * EVENT.size + EVENT.events));
+    if (watch?.generation !== this.#events[data + 1]) return;
+    watch?.handler.onEvents(this.#events[at + EVENT.events / 4]!);
   }
 
   #runTimers(): void {

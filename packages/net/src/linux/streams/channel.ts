@@ -9,6 +9,8 @@ export interface Channel {
   receive(address: bigint, length: number): number;
   /** Sends from an array of iovec structures (IoVectors). @returns bytes taken, from the first on */
   send(vectors: bigint, count: number): number;
+  /** As {@link send}, for one buffer, where that costs less. The address is exact as a number (see StreamParts). */
+  sendOne?(address: number, length: number): number;
   /** Ends sending: FIN, with TLS close_notify first. @returns 0: done */
   finish(): number;
   /** Whether received bytes wait inside (TLS records that were read and not taken): the descriptor does not tell of them. */

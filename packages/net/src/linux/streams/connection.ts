@@ -2,7 +2,7 @@ import type { SocketAddress } from 'mproxy-base';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type Job } from '../loop.js';
+import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type Job } from '../loop.js';
 import { getOption, setOption } from '../options.js';
 import { unacknowledged } from '../socket.js';
 import type { Channel } from './channel.js';
@@ -30,7 +30,7 @@ export interface ConnectionFacts {
  * What edges tell is remembered until EAGAIN: that it is readable, and that it is writable. What cannot be done at once, be it that the
  * quota is used up or that a callback may not be called now, is a job for the next turn.
  */
-export class StreamConnection implements Connection, Job {
+export class StreamConnection implements Connection, EdgeHandler, Job {
   readonly peer: SocketAddress | undefined;
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
@@ -74,7 +74,7 @@ export class StreamConnection implements Connection, Job {
     this.tls = tls;
     this.#fd = fd;
     this.#sending = new Sending(parts, channel);
-    parts.loop.addEdge(fd, (events) => this.#onEvents(events));
+    parts.loop.addEdge(fd, this);
     siblings?.add(this);
   }
 
@@ -185,7 +185,8 @@ export class StreamConnection implements Connection, Job {
     }
   }
 
-  #onEvents(events: number): void {
+  /** What the kernel tells. */
+  onEvents(events: number): void {
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.#hangup = true;
     if (events & EPOLLIN || this.#hangup) this.#readable = true;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) this.#sending.writable = true;

@@ -1,8 +1,8 @@
 import { throwInternal } from 'mproxy-base';
 import type { ConnectOptions } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
-import { EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
-import { getOption } from '../options.js';
+import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
+import { getOption, setOption } from '../options.js';
 import { bindSocket } from '../socket.js';
 import { Timer } from '../timer-wheel.js';
 import { StreamConnection } from './connection.js';
@@ -20,7 +20,7 @@ export interface Outcome {
 }
 
 /** An attempt to connect, without TLS. It knows a loop and nothing of Node's, as {@link StreamConnection}. */
-export class Connector implements Job {
+export class Connector implements EdgeHandler, Job {
   /** -1: none, or it is that of the connection. */
   #fd = -1;
   #over = false;
@@ -49,6 +49,10 @@ export class Connector implements Job {
     this.parts.loop.defer(this);
   }
 
+  onEvents(events: number): void {
+    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) this.#finished();
+  }
+
   /** Reports a failure from outside of the loop's turns. */
   run(): void {
     this.outcome.onError(this.#error);
@@ -59,14 +63,16 @@ export class Connector implements Job {
     const name = addressName(libc, to);
     const fd = openStreamSocket(libc, to);
     this.#fd = fd;
-    if (bind) bindSocket(libc, fd, bind);
+    if (bind) {
+      // The port may be that of a connection that is closing (TIME_WAIT, tcp(7)).
+      setOption(libc, fd, 'SO_REUSEADDR', 1);
+      bindSocket(libc, fd, bind);
+    }
     if (!('path' in to)) tuneTcp(libc, fd, keepAlive);
     const errno = libc.connect(fd, name, name.length) === 0 ? 0 : libc.errno();
     if (errno !== 0 && errno !== ERRNO.EINPROGRESS) throw systemError(errno, 'connect');
     // Writable tells that it is connected, or failed (connect(2), EINPROGRESS).
-    loop.addEdge(fd, (events) => {
-      if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) this.#finished();
-    });
+    loop.addEdge(fd, this);
   }
 
   #finished(): void {

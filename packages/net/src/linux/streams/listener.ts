@@ -4,7 +4,7 @@ import { descriptorLimit, takesReserve } from '../../descriptors.js';
 import type { ListenAddress, ListenOptions, StreamListener, TakeDescriptor } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { Libc } from '../libc.js';
-import type { Job } from '../loop.js';
+import type { EdgeHandler, Job } from '../loop.js';
 import { getOption, setOption } from '../options.js';
 import { Timer } from '../timer-wheel.js';
 import { StreamConnection } from './connection.js';
@@ -30,7 +30,7 @@ const PASSING = new Set<number>(
 );
 
 /** A listener without TLS. It knows a loop and nothing of Node's, as {@link StreamConnection}. */
-export class PlainListener implements StreamListener, Job {
+export class PlainListener implements StreamListener, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   /** -1: closed. */
   #fd: number;
@@ -55,7 +55,7 @@ export class PlainListener implements StreamListener, Job {
     try {
       this.local = parts.localOf(fd);
       this.#isWildcard = this.local?.address === '0.0.0.0' || this.local?.address === '::';
-      if (!options.held) loop.addEdge(fd, () => this.#accept());
+      if (!options.held) loop.addEdge(fd, this);
     } catch (error) {
       libc.close(fd);
       throw error;
@@ -66,7 +66,7 @@ export class PlainListener implements StreamListener, Job {
 
   accept(take?: TakeDescriptor): void {
     this.#take = take;
-    if (this.#fd >= 0) this.parts.loop.addEdge(this.#fd, () => this.#accept());
+    if (this.#fd >= 0) this.parts.loop.addEdge(this.#fd, this);
   }
 
   get connections(): number {
@@ -91,6 +91,10 @@ export class PlainListener implements StreamListener, Job {
 
   closeConnections(): void {
     for (const connection of [...this.#connections]) connection.close();
+  }
+
+  onEvents(): void {
+    this.#accept();
   }
 
   /** What was left for this turn. */

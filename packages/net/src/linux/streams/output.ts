@@ -30,11 +30,15 @@ export class Output {
    * @returns what the channel returns; {@link StreamParts.vectors} holds what it was given
    */
   send(channel: Channel, parts: StreamParts): number {
-    const { vectors } = parts;
+    const { vectors, stagingAddress } = parts;
+    const stages = this.left <= parts.staging.length;
     vectors.clear();
-    if (this.left <= parts.staging.length) this.#stage(parts);
+    if (stages) this.#stage(parts);
     else this.#collect(parts);
-    const taken = channel.send(vectors.address, vectors.count);
+    const taken =
+      stages && channel.sendOne
+        ? channel.sendOne(stagingAddress, vectors.bytes)
+        : channel.send(vectors.address, vectors.count);
     if (taken > 0) this.#advance(taken);
     return taken;
   }

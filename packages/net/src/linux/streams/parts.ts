@@ -33,6 +33,7 @@ export class StreamParts {
   /** A socket address, and its length, as the kernel writes them. */
   readonly name = Buffer.alloc(NAME_SPACE);
   readonly nameLength = Buffer.alloc(4);
+  readonly #receivedBase: number;
   /** The memory whose address was asked for last: many connections send the same. */
   #memory: ArrayBufferLike | undefined;
   #address = 0;
@@ -45,12 +46,14 @@ export class StreamParts {
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
     this.receivedAddress = libc.address(received);
+    this.#receivedBase = Number(this.receivedAddress) - received.byteOffset;
     this.stagingAddress = Number(libc.address(this.staging));
     this.vectors = new IoVectors(libc, IOV_MAX);
   }
 
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   addressOf({ buffer, byteOffset }: Uint8Array): number {
+    if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {
       this.#address = Number(this.libc.address(Buffer.from(buffer)));
       this.#memory = buffer;

@@ -24,6 +24,10 @@ export class PlainChannel implements Channel {
     return this.#result(this.libc.writev(this.fd, vectors, count));
   }
 
+  sendOne(address: number, length: number): number {
+    return this.#result(this.libc.send(this.fd, address, length, 0));
+  }
+
   finish(): number {
     return this.#result(this.libc.shutdown(this.fd, SHUT_WR));
   }

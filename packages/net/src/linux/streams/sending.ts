@@ -58,18 +58,28 @@ export class Sending {
 
   /** See Connection.offer. */
   offer(bytes: Uint8Array): number {
-    if (this.state !== 'open' || this.writing) return 0;
+    if (this.state !== 'open' || this.writing || bytes.length === 0) return 0;
+    if (!this.channel.sendOne) return this.#offerToTls(bytes);
+    const count = this.writable ? this.channel.sendOne(this.parts.addressOf(bytes), bytes.length) : 0;
+    if (count < 0) this.#unsuccessful(count);
+    const taken = Math.max(0, count);
+    this.taken += taken;
+    if (taken < bytes.length) {
+      this.writable = false;
+      this.#drainDue = true;
+    }
+    return taken;
+  }
+
+  /** What TLS did not send must be given to it again (SSL_write(3)): the rest is taken by a copy. */
+  #offerToTls(bytes: Uint8Array): number {
     this.#output.add(bytes);
     this.#flush();
-    if (this.error) return 0;
-    const taken = bytes.length - this.#output.left;
+    const { left } = this.#output;
     this.#output.clear();
-    if (taken === bytes.length) return taken;
-    this.#drainDue = true;
-    if (this.channel.exact) return taken;
-    // What TLS did not send must be given to it again (SSL_write(3)).
-    this.#output.add(Buffer.from(bytes.subarray(taken)));
-    return bytes.length;
+    if (left > 0) this.#output.add(Buffer.from(bytes.subarray(bytes.length - left)));
+    this.#drainDue ||= left > 0;
+    return this.error ? 0 : bytes.length;
   }
 
   /** As {@link offer}, for what lies in memory already. What is left must be written next. */

@@ -6,8 +6,9 @@ import { PlainListener } from './listener.js';
 import type { StreamParts } from './parts.js';
 
 /**
- * Stream sockets of a thread on its loop (see {@link Loop}), which may be one within Node's event loop, or one that blocks. In a thread
- * without Node's event loop promises do not go on: there PlainListener and Connector are used without them.
+ * Stream sockets of a thread on its loop, with promises: for a thread that has Node's event loop (see HostedLoop). One that blocks in its
+ * loop has no promises: it makes a {@link PlainListener} or a {@link Connector} of the parts, whose callbacks are called in
+ * `loop.turn()`, and {@link Timer}s. test/net/blocking-loop.test.ts shows all of it.
  *
  * @param secure the engine for those with TLS
  */
