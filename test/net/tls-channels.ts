@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { connect as connectSocket, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectSocket, createServer, type Socket } from 'node:net';
 import type { TlsClient, TlsServer } from 'mproxy-net';
-import { ERRNO } from 'mproxy-net/linux/errno';
+import { ERRNO, systemError } from 'mproxy-net/linux/errno';
 import { type Libc, loadLibc } from 'mproxy-net/linux/libc';
 import { ClientContext } from 'mproxy-net/linux/tls/client-context';
 import { loadOpenssl, type Openssl } from 'mproxy-net/linux/tls/openssl';
@@ -11,9 +11,18 @@ import { TicketKeys } from 'mproxy-net/linux/tls/ticket-keys';
 import { SessionTickets } from 'mproxy-net/linux/tls/tickets';
 import type { Test } from 'tap';
 
-export const libc: Libc = loadLibc();
-export const ssl: Openssl = loadOpenssl();
-export const tickets = new SessionTickets(ssl, new TicketKeys());
+export const notLinux = process.platform !== 'linux' && 'the descriptors are those of Linux';
+
+let loaded: { libc: Libc; ssl: Openssl; tickets: SessionTickets } | undefined;
+
+/** What the channels of a thread share. */
+export function parts(): NonNullable<typeof loaded> {
+  if (!loaded) {
+    const ssl = loadOpenssl();
+    loaded = { libc: loadLibc(), ssl, tickets: new SessionTickets(ssl, new TicketKeys()) };
+  }
+  return loaded;
+}
 
 /** How often a channel that waits is tried again, in milliseconds. */
 const TURN_MS = 1;
@@ -41,7 +50,7 @@ export class Driven {
 
   /** @returns what one call receives; empty: the peer has ended */
   async read(limit = CHUNK): Promise<Buffer> {
-    const length = await this.#done(() => this.channel.receive(libc.address(this.#memory), limit));
+    const length = await this.#done(() => this.channel.receive(parts().libc.address(this.#memory), limit));
     return Buffer.from(this.#memory.subarray(0, length));
   }
 
@@ -68,10 +77,10 @@ export class Driven {
   /** One call. */
   send(pieces: readonly Buffer[]): number {
     for (const [i, piece] of pieces.entries()) {
-      this.#table.writeBigUInt64LE(libc.address(piece), i * 16);
+      this.#table.writeBigUInt64LE(parts().libc.address(piece), i * 16);
       this.#table.writeBigUInt64LE(BigInt(piece.length), i * 16 + 8);
     }
-    return this.channel.send(libc.address(this.#table), pieces.length);
+    return this.channel.send(parts().libc.address(this.#table), pieces.length);
   }
 
   async finish(): Promise<void> {
@@ -88,8 +97,7 @@ export class Driven {
     for (;;) {
       const result = call();
       if (result >= 0) return result;
-      if (result !== -ERRNO.EAGAIN)
-        throw this.channel.error ?? Object.assign(new Error(`errno ${-result}`), { errno: result });
+      if (result !== -ERRNO.EAGAIN) throw this.channel.error ?? systemError(-result, 'a call of the channel');
       if (performance.now() > deadline) throw new Error(`still not done after ${DEADLINE_MS} ms`);
       await new Promise((resolve) => setTimeout(resolve, TURN_MS));
     }
@@ -107,7 +115,8 @@ export async function connectTo(t: Test, port: number): Promise<Socket> {
 }
 
 /** A listener on 127.0.0.1 whose connections get a channel of a context. */
-export async function serve(t: Test, tls: TlsServer, on: (server: Driven) => void, its = tickets) {
+export async function serve(t: Test, tls: TlsServer, on: (server: Driven) => void, its = parts().tickets) {
+  const { ssl, libc } = parts();
   let context = new ServerContext(ssl, libc, tls, its);
   const open = new Set<Driven>();
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -140,7 +149,41 @@ export async function dial(t: Test, context: ClientContext, port: number, tls: T
   return driven;
 }
 
+/** Passes bytes on between a client and a server of TLS; `pass` may hold back, count, or cut them into pieces. */
+export async function relay(
+  t: Test,
+  to: number,
+  pass: (bytes: Buffer, on: Socket, fromClient: boolean) => unknown,
+) {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, async (client) => {
+    client.pause();
+    const up = await connectTo(t, to);
+    for (const [from, on] of [
+      [client, up],
+      [up, client],
+    ] as const) {
+      from.on('error', () => on.destroy());
+      from.on('data', async (bytes) => {
+        from.pause();
+        await pass(bytes, on, from === client);
+        from.resume();
+      });
+      from.on('end', () => on.end());
+      from.resume();
+      sockets.push(from);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (server.address() as AddressInfo).port, sockets };
+}
+
 export function clientContext(t: Test, tls: Pick<TlsClient, 'credentials'>): ClientContext {
+  const { ssl, libc } = parts();
   const context = new ClientContext(ssl, libc, tls.credentials);
   t.teardown(() => context.free());
   return context;

@@ -18,6 +18,8 @@ const SSL_RECEIVED_SHUTDOWN = 2;
 const SHUT_WR = 1;
 const UNEXPECTED_EOF = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
 
+const FREED = -ERRNO.EBADF;
+
 /** Shared by all channels of the thread: what is in it is sent, or not, before a call returns. */
 let vectors: RecordVectors | undefined;
 
@@ -40,11 +42,10 @@ export class TlsChannel implements SecureChannel {
   /** Whether the server has sent a session: with TLS 1.3 it has accepted the client then. */
   hasSession = false;
   #facts: TlsFacts | undefined;
-  /** -EPROTO or -ECONNRESET: OpenSSL must not be called any more (SSL_get_error(3ossl)). */
+  /** -EPROTO or -ECONNRESET, or -EBADF once it is freed: OpenSSL must not be called any more (SSL_get_error(3ossl)). */
   #failed = 0;
   /** The last receive found nothing more: what OpenSSL holds is a part of a record. */
   #drained = false;
-  #freed = false;
   readonly #vectors: RecordVectors;
 
   /** @throws the error of OpenSSL */
@@ -151,8 +152,8 @@ export class TlsChannel implements SecureChannel {
   }
 
   free(): void {
-    if (this.#freed) return;
-    this.#freed = true;
+    if (this.#failed === FREED) return;
+    this.#failed = FREED;
     const { ssl, connection } = this;
     // A session of a connection that did not end by close_notify would not be resumed (SSL_set_shutdown(3ossl)).
     ssl.SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);

@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { TlsServer } from '../../streams.js';
 import type { Libc } from '../libc.js';
 import { encodeProtocols } from './alpn.js';
+import { sentServerName } from './client-hello.js';
 import { Context } from './context.js';
 import { type Openssl, stableCopy } from './openssl.js';
 import { TlsChannel } from './secure-channel.js';
@@ -10,25 +11,25 @@ import type { SessionTickets } from './tickets.js';
 
 // <openssl/ssl.h>, <openssl/tls1.h>
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB = 53;
-const SSL_CTRL_SET_TLSEXT_SERVERNAME_ARG = 54;
 const SSL_SESS_CACHE_OFF = 0;
 const SSL_VERIFY_PEER = 1;
 const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
 const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
-const SSL_TLSEXT_ERR_NOACK = 3;
 const OPENSSL_NPN_NEGOTIATED = 1;
-const TLSEXT_NAMETYPE_HOST_NAME = 0;
+const SSL_CLIENT_HELLO_SUCCESS = 1;
+const SSL_CLIENT_HELLO_ERROR = 0;
 
 /** The contexts of this thread, by the number that C passes to the callbacks. */
 const contexts = new Map<number, ServerContext>();
-let callbacks: { serverName: bigint; protocol: bigint } | undefined;
+let callbacks: { hello: bigint; serverName: bigint; protocol: bigint } | undefined;
 
 /** How the connections of a listener are secured, in one thread. Other certificates are another context. */
 export class ServerContext {
   /** One for each pair; the first belongs to each new connection, and has a reference of all. */
   readonly #contexts: Context[] = [];
   readonly #certificates: X509Certificate[];
+  readonly #clientCa: string;
   readonly #protocols: Buffer | undefined;
   #channels = 0;
   #freed = false;
@@ -41,6 +42,7 @@ export class ServerContext {
     tickets: SessionTickets,
   ) {
     this.#certificates = tls.pairs.map(({ cert }) => new X509Certificate(cert));
+    this.#clientCa = tls.clientCa ?? '';
     this.#protocols = tls.alpn && stableCopy(encodeProtocols(tls.alpn));
     try {
       for (const pair of tls.pairs) {
@@ -80,16 +82,11 @@ export class ServerContext {
   #configure(context: number, { clientCa }: TlsServer, tickets: SessionTickets): void {
     const { ssl } = this;
     callbacks ??= registerCallbacks(ssl);
+    ssl.SSL_CTX_set_client_hello_cb(context, callbacks.hello, this.#number);
     ssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, callbacks.serverName);
-    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_ARG, 0, this.#number);
     if (this.#protocols) ssl.SSL_CTX_set_alpn_select_cb(context, callbacks.protocol, this.#number);
     ssl.SSL_CTX_set_tlsext_ticket_key_evp_cb(context, tickets.callback);
     ssl.SSL_CTX_set_timeout(context, TICKET_KEY_MS / 1000);
-    // A ticket contains it: a client that was verified by one CA is not resumed where another one is required.
-    const identity = createHash('sha256')
-      .update(clientCa ?? '')
-      .digest();
-    ssl.SSL_CTX_set_session_id_context(context, identity, identity.length);
     if (clientCa !== undefined)
       ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, null);
   }
@@ -103,14 +100,21 @@ export class ServerContext {
     for (const context of this.#contexts) context.free();
   }
 
-  /** Selects the first certificate that names the server name of the client. */
-  selectCertificate(connection: number): number {
-    const name = this.ssl.SSL_get_servername(connection, TLSEXT_NAMETYPE_HOST_NAME);
-    if (name === null) return SSL_TLSEXT_ERR_NOACK;
-    const index = this.#certificates.findIndex((certificate) => certificate.checkHost(name));
-    if (index > 0) this.ssl.SSL_set_SSL_CTX(connection, this.#contexts[index]!.address);
-    // Acknowledged, the name is part of the session: another name does not resume it (RFC 6066, section 3).
-    return SSL_TLSEXT_ERR_OK;
+  /**
+   * Selects the first certificate that names the server name of the client. Called before the session is looked at: one of another
+   * name (RFC 6066, section 3), or of a client that another CA verified, is not resumed.
+   */
+  readHello(connection: number): number {
+    const { ssl } = this;
+    const name = sentServerName(ssl, connection);
+    const index = name ? this.#certificates.findIndex((certificate) => certificate.checkHost(name)) : 0;
+    if (index > 0) ssl.SSL_set_SSL_CTX(connection, this.#contexts[index]!.address);
+    const identity = createHash('sha256')
+      .update(this.#clientCa)
+      .update(`\0${name ?? ''}`)
+      .digest();
+    ssl.SSL_set_session_id_context(connection, identity, identity.length);
+    return SSL_CLIENT_HELLO_SUCCESS;
   }
 
   /** Selects the first of the server's protocols that the client offers. */
@@ -128,9 +132,11 @@ function registerCallbacks(ssl: Openssl): NonNullable<typeof callbacks> {
   const pointer = 'uintptr_t';
   const fatal = SSL_TLSEXT_ERR_ALERT_FATAL;
   return {
-    serverName: ssl.callback([pointer, pointer, pointer], fatal, (connection, _alert, number) =>
-      contexts.get(number!)!.selectCertificate(connection!),
+    hello: ssl.callback([pointer, pointer, pointer], SSL_CLIENT_HELLO_ERROR, (connection, _alert, number) =>
+      contexts.get(number!)!.readHello(connection!),
     ),
+    // The name was used: acknowledged, it is also remembered with the session (SSL_get_servername(3ossl)).
+    serverName: ssl.callback([pointer, pointer, pointer], fatal, () => SSL_TLSEXT_ERR_OK),
     protocol: ssl.callback(
       [pointer, pointer, pointer, pointer, 'unsigned int', pointer],
       fatal,

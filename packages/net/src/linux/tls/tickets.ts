@@ -9,6 +9,7 @@ const OSSL_PARAM_OCTET_STRING = 5;
 const AT = { name: 0, cipher: 16, mac: 48, params: 128, keyText: 256, digestText: 264, digest: 272 };
 const MEMORY = 512;
 const IV_SIZE = 16;
+const TLS1_3_VERSION = 0x304;
 
 // What the callback returns: SSL_CTX_set_tlsext_ticket_key_evp_cb(3ossl).
 const FAILED = -1;
@@ -36,8 +37,10 @@ export class SessionTickets {
     this.#parameter(0, AT.keyText, OSSL_PARAM_OCTET_STRING, AT.mac, 32);
     this.#parameter(1, AT.digestText, OSSL_PARAM_UTF8_STRING, AT.digest, 'SHA256'.length);
     const types = ['uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t', 'int'];
-    this.callback = ssl.callback(types, FAILED, (_, name, iv, cipher, mac, encrypts) =>
-      encrypts ? this.#encrypt(name!, iv!, cipher!, mac!) : this.#decrypt(name!, iv!, cipher!, mac!),
+    this.callback = ssl.callback(types, FAILED, (connection, name, iv, cipher, mac, encrypts) =>
+      encrypts
+        ? this.#encrypt(name!, iv!, cipher!, mac!)
+        : this.#decrypt(connection!, name!, iv!, cipher!, mac!),
     );
   }
 
@@ -51,7 +54,7 @@ export class SessionTickets {
     return this.#authenticate(mac, ACCEPTED);
   }
 
-  #decrypt(name: number, iv: number, cipher: number, mac: number): number {
+  #decrypt(connection: number, name: number, iv: number, cipher: number, mac: number): number {
     const { ssl } = this;
     ssl.memcpy(this.#address + AT.name, name, AT.cipher - AT.name);
     const key = this.keys.find(this.#memory.subarray(AT.name, AT.cipher));
@@ -59,7 +62,9 @@ export class SessionTickets {
     this.#use(key);
     if (ssl.EVP_DecryptInit_ex(cipher, this.#cipher, null, this.#address + AT.cipher, iv) !== 1)
       return FAILED;
-    return this.#authenticate(mac, key === this.keys.current ? ACCEPTED : ACCEPTED_RENEW);
+    // A ticket of TLS 1.3 is used once (RFC 8446, appendix C.4): without another one the next connection could not resume.
+    const renews = key !== this.keys.current || ssl.SSL_version(connection) === TLS1_3_VERSION;
+    return this.#authenticate(mac, renews ? ACCEPTED_RENEW : ACCEPTED);
   }
 
   #authenticate(mac: number, result: number): number {
