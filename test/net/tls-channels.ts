@@ -48,6 +48,11 @@ export class Driven {
     await this.#done(() => this.channel.accepted());
   }
 
+  /** One call. @returns bytes, which are dropped, or a negative errno */
+  take(): number {
+    return this.channel.receive(parts().libc.address(this.#memory), this.#memory.length);
+  }
+
   /** @returns what one call receives; empty: the peer has ended */
   async read(limit = CHUNK): Promise<Buffer> {
     const length = await this.#done(() => this.channel.receive(parts().libc.address(this.#memory), limit));
