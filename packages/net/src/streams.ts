@@ -13,6 +13,15 @@ export interface Streams {
    * @throws the system's error (connect(2)), that of TLS, ETIMEDOUT, or the signal's reason
    */
   connect(options: ConnectOptions): Promise<Connection>;
+  /** A timer of the thread's sockets, which is not set yet. It does not keep the process going. */
+  timer(onDue: () => void): StreamTimer;
+}
+
+/** A timer that can be set again and again, at little cost. */
+export interface StreamTimer {
+  /** Calls back once after this time, in milliseconds; a time that was set before is replaced. */
+  set(ms: number): void;
+  clear(): void;
 }
 
 /** Where a listener listens: an address, a Unix socket (unix(7)), or a socket that listens already (systemd.socket(5)). */
@@ -171,6 +180,12 @@ export interface Connection {
    * there is room, so that one connection cannot occupy it
    */
   write(bytes: readonly Uint8Array[]): boolean;
+  /**
+   * Sends of these bytes what is taken at once; none while {@link writing}. They are not borrowed: what is left stays the caller's, who
+   * can give it to {@link write}. So received bytes go on to another connection without a copy.
+   * @returns how many are taken, from the first on
+   */
+  offer(bytes: Uint8Array): number;
   /** Whether bytes of {@link write} are not taken yet. */
   readonly writing: boolean;
   /** Sends what was written, then ends this direction: FIN, with TLS close_notify first. Receiving goes on. */

@@ -84,13 +84,9 @@ export class TlsChannel implements SecureChannel {
     return 0;
   }
 
-  /**
-   * After the handshake of a client: with TLS 1.3 it ends before the server has verified the client (RFC 8446, section 2).
-   * @returns 0: the server has sent something, and so has accepted this client
-   */
   accepted(): number {
     if (this.#failed) return this.#failed;
-    if (this.hasSession || this.facts.version === 'TLSv1.2') return 0;
+    if (this.hasSession || this.options.server || this.facts.version === 'TLSv1.2') return 0;
     const { ssl } = this;
     this.#clearErrors();
     const result = ssl.SSL_peek(this.connection, ssl.scratchAddress, 1);

@@ -1,0 +1,99 @@
+import type { Loop } from './loop.js';
+import type { Uv } from './uv.js';
+
+// <uv.h>
+const UV_POLL = 8;
+const UV_READABLE = 1;
+/** uv_handle_t.handle_queue: after data, loop, type and close_cb. */
+const HANDLE_QUEUE = 32n;
+
+/** How long the loop keeps Node's from anything else, in milliseconds: once for events, once for jobs. */
+const BUDGET_MS = 2;
+
+/**
+ * Runs a loop in a thread that has Node's event loop, too. That one sleeps for both: libuv watches the loop's epoll descriptor, which is
+ * readable when one of its descriptors is ready (epoll descriptors nest, epoll(7)). A turn runs as an immediate, after libuv has polled:
+ * promises, ticks, timers and messages go on as usual, and an exception is one of the program.
+ *
+ * The thread goes on for as long as the loop has holders.
+ */
+export class HostedLoop {
+  readonly #handle: bigint;
+  #held = false;
+  #turning = false;
+  /** Unreferenced, it waits with Node's event loop, and runs whenever that one wakes up; referenced, it does not let it sleep. */
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires, by `performance.now()`. */
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  /** @throws where libuv cannot watch it */
+  constructor(
+    private readonly uv: Uv,
+    private readonly loop: Loop,
+  ) {
+    this.#handle = watch(uv, loop.epoll);
+    uv.unref(this.#handle);
+    loop.onChange = () => {
+      if (!this.#turning) this.#prepare();
+    };
+  }
+
+  readonly #turn = (): void => {
+    this.#immediate = undefined;
+    this.#turning = true;
+    try {
+      this.loop.turn(0, BUDGET_MS);
+    } finally {
+      this.#turning = false;
+      this.#prepare();
+    }
+  };
+
+  readonly #timerFired = (): void => {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    clearImmediate(this.#immediate);
+    this.#turn();
+  };
+
+  /** Sees to it that the next turn runs when it is due. */
+  #prepare(): void {
+    const { size, holders, wait } = this.loop;
+    const held = holders > 0;
+    if (held !== this.#held) this.uv[held ? 'ref' : 'unref'](this.#handle);
+    this.#held = held;
+    if (size > 0 || wait === 0) this.#immediate ??= setImmediate(this.#turn);
+    if (wait === 0) this.#immediate?.ref();
+    else this.#immediate?.unref();
+    if (wait > 0) this.#setTimer(performance.now() + wait);
+  }
+
+  #setTimer(at: number): void {
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(this.#timerFired, Math.ceil(at - performance.now())).unref();
+  }
+}
+
+/** The memory of handles: they live as long as their thread. */
+const handles: Buffer[] = [];
+
+/** Has libuv wake up when a descriptor is readable; it calls nothing of JavaScript, which would end the process at a thread's end. */
+function watch(uv: Uv, fd: number): bigint {
+  const memory = Buffer.alloc(Number(uv.handle_size(UV_POLL)));
+  const handle = BigInt(uv.address(memory));
+  handles.push(memory);
+  check(uv.poll_init(uv.loop, handle, fd), 'uv_poll_init');
+  // A callback that does nothing: whether the handle is active.
+  check(uv.poll_start(handle, UV_READABLE, uv.symbol('uv_is_active')), 'uv_poll_start');
+  // At the end of the thread Node's loop must have no handle left. uv_close needs a turn of it; but stopped, the handle is nothing
+  // but a member of the loop's list (struct uv__queue has the layout of struct qelem, insque(3)).
+  uv.atCleanup(uv.symbol('remque'), handle + HANDLE_QUEUE);
+  uv.atCleanup(uv.symbol('uv_poll_stop'), handle);
+  return handle;
+}
+
+function check(result: number, call: string): void {
+  if (result < 0) throw new Error(`${call} failed: ${result}`);
+}
