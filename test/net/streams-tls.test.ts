@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { ListenOptions, TlsClient, TlsServer } from 'mproxy-net';
+import { StreamConnection } from 'mproxy-net/linux/streams/connection';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
@@ -56,6 +57,9 @@ for (const { name, streams } of ENGINES) {
       const der = new X509Certificate(two.cert).raw;
       t.strictSame(connection.tls, { ...facts, peerCertificate: der });
       t.strictSame(logs[0]!.connection.tls, { ...facts, peerCertificate: undefined });
+      if (name === 'linux')
+        for (const end of [connection, logs[0]!.connection])
+          t.type(end, StreamConnection, 'not the other engine');
     });
 
     t.test('a session is resumed, and said to be', async (t) => {
@@ -248,6 +252,7 @@ for (const { name, streams } of ENGINES) {
       const log = await secured!;
       await until('it arrives', () => log.text === 'secret');
       t.equal(log.connection.tls?.version, 'TLSv1.3');
+      if (name === 'linux') t.type(log.connection, StreamConnection, 'not the other engine');
       log.connection.write([Buffer.from('safe')]);
       t.equal(String((await once(peer, 'data'))[0]), 'safe');
       for (let i = 0; i < 20; i++) await turn();

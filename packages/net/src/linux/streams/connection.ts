@@ -22,6 +22,11 @@ export interface ConnectionFacts {
   tls?: TlsFacts;
 }
 
+/** What a listener closes: its connections, and those in a handshake. */
+export interface Closable {
+  close(): void;
+}
+
 /**
  * A connection on a non-blocking descriptor, with or without TLS. It knows a {@link Loop} and nothing of Node's, so that it runs in every
  * thread that turns one. Its callbacks are called in turns of the loop alone.
@@ -66,7 +71,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     fd: number,
     private readonly channel: Channel,
     { peer, local, tls }: ConnectionFacts,
-    private readonly siblings?: Set<StreamConnection>,
+    private readonly siblings?: Set<Closable>,
   ) {
     this.peer = peer;
     this.local = local;

@@ -6,6 +6,7 @@ import { decodeSocketAddress, NAME_SPACE } from '../layout.js';
 import type { Libc } from '../libc.js';
 import type { Loop } from '../loop.js';
 import { interfaceName } from '../socket.js';
+import type { Tls } from '../tls/tls.js';
 
 /** Bytes of one receive call. */
 const RECEIVED = 64 * 1024;
@@ -43,6 +44,8 @@ export class StreamParts {
     readonly libc: Libc,
     readonly loop: Loop,
     readonly upgrade?: Upgrade,
+    /** Undefined: this thread has no TLS on its loop. */
+    readonly tls?: Tls,
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
     this.receivedAddress = libc.address(received);

@@ -80,8 +80,17 @@ export class ClientContext {
 
   /** For no new connections. */
   free(): void {
-    this.#sessions.free();
-    this.#context.free();
+    this.finalizer();
+  }
+
+  /** {@link free} for a context that is not referenced any more: it refers to the parts alone. */
+  get finalizer(): () => void {
+    const sessions = this.#sessions;
+    const context = this.#context;
+    return () => {
+      sessions.free();
+      context.free();
+    };
   }
 
   #configure(connection: number, { insecure, alpn }: TlsClient, name: string, sni: string | undefined): void {
