@@ -321,7 +321,7 @@ t.test('renegotiation is refused', { skip: notLinux }, async (t) => {
   t.match((await failed)[0], { code: 'ERR_SSL_NO_RENEGOTIATION' });
   client.destroy();
   // The client gives up with an alert.
-  await t.rejects(reading!, { code: 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE' });
+  await t.rejects(reading!, { code: /^ERR_SSL_SSL.*_ALERT_HANDSHAKE_FAILURE$/ });
 });
 
 t.test('bytes that are not TLS are an error that tells so', { skip: notLinux }, async (t) => {

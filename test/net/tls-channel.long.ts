@@ -5,10 +5,14 @@ import { ERRNO } from 'mproxy-net/linux/errno';
 import t, { type Test } from 'tap';
 import { Authority, type Pair } from '../support/certificates.js';
 import { until } from '../support/wait.js';
-import { clientContext, type Driven, dial, notLinux, serve } from './tls-channels.js';
+import { clientContext, type Driven, dial, notLinux, parts, serve } from './tls-channels.js';
+import { Contexts, credentials, residentBytes } from './tls-pairs.js';
 
 const BYTES = 2 ** 30;
 const CHUNK = 64 * 1024;
+const HANDSHAKES = 10_000;
+/** Growth of memory in bytes: an SSL that each connection leaves behind would be more than ten times this. */
+const GROWTH = 10e6;
 
 t.setTimeout(300_000);
 
@@ -82,4 +86,15 @@ t.test('CPU of 1 GB, both ends, beside node:tls', { skip: notLinux }, async (t) 
   const node = await ofNode(t, own, authority.pem);
   t.comment(`channels ${mine.toFixed(2)} s, node:tls ${node.toFixed(2)} s`);
   t.ok(mine < node);
+});
+
+t.test(`${HANDSHAKES} handshakes leave nothing behind`, { skip: notLinux }, async (t) => {
+  const { tls, trust } = await credentials(t);
+  const contexts = new Contexts(parts(), tls, trust);
+  contexts.connectAgain(HANDSHAKES / 10);
+  const before = residentBytes();
+  contexts.connectAgain(HANDSHAKES);
+  const growth = residentBytes() - before;
+  t.ok(growth < GROWTH, `memory grew by ${Math.round(growth / 1000)} KB`);
+  contexts.free();
 });

@@ -99,14 +99,12 @@ t.test('a FIN without close_notify is a reset, and never the end', { skip: notLi
     const authority = await Authority.make(t);
     const mine = await authority.sign({ dns: ['one.test'] });
     let accepted: Driven | undefined;
+    let cuts = what === 'in the handshake';
     const { port } = await serve(t, { pairs: [mine] }, (server) => {
       accepted = server;
     });
     const path = await relay(t, port, (bytes, on, fromClient) => {
-      if (!fromClient || what === 'after bytes') return void on.write(bytes);
-      // What is long enough is cut in the middle.
-      const cut = what === 'in the handshake' || bytes.length > 500;
-      if (cut) on.end(bytes.subarray(0, bytes.length - 5));
+      if (fromClient && cuts) on.end(bytes.subarray(0, bytes.length - 5));
       else on.write(bytes);
     });
     const client = connectTls({
@@ -122,6 +120,7 @@ t.test('a FIN without close_notify is a reset, and never the end', { skip: notLi
       await t.rejects(accepted!.handshake(), failed, what);
     } else {
       await accepted!.handshake();
+      cuts = what === 'in a record';
       client.write(Buffer.alloc(what === 'in a record' ? 1000 : 100, 'x'));
       if (what === 'after bytes') {
         t.equal((await accepted!.read()).length, 100);
@@ -145,7 +144,7 @@ t.test('a forged record is an error that tells so', { skip: notLinux }, async (t
   const { client, server } = await pair(t);
   client.socket.write(Buffer.from('1703030020'.padEnd(74, '0'), 'hex'));
   await t.rejects(server.read(), { code: 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC' });
-  await t.rejects(client.read(), { code: 'ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC' });
+  await t.rejects(client.read(), { code: /^ERR_SSL_SSL.*_ALERT_BAD_RECORD_MAC$/ });
 });
 
 t.test('what a callback throws is thrown after the call', { skip: notLinux }, async (t) => {
