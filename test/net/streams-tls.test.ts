@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { ListenOptions, TlsClient, TlsServer } from 'mproxy-net';
@@ -218,6 +218,37 @@ for (const { name, streams } of ENGINES) {
         await log.has('close');
         log.connection.linger(60_000);
       }
+    });
+
+    const onNode = (why: string) => ({ skip: name === 'node' && why });
+
+    // A reset would discard the alert.
+    t.test('a refused client that sends already reads why', onNode('node:tls resets'), async (t) => {
+      const errors: Error[] = [];
+      const { listener, port } = await open(
+        t,
+        { clientCa: authority.pem },
+        { onHandshakeError: (error) => errors.push(error) },
+      );
+      const socket = connectTls({ host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' });
+      socket.write(Buffer.alloc(100_000));
+      const failed = once(socket, 'error');
+      await until('it is refused', () => errors.length === 1);
+      t.match(errors[0], { code: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' });
+      t.match((await failed)[0], { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' });
+      await until('it is closed', () => listener.connections === 0);
+    });
+
+    t.test('an end without close_notify is a reset', onNode('node:tls cannot tell'), async (t) => {
+      const { logs, port } = await open(t);
+      const raw = connect(port, '127.0.0.1');
+      const socket = connectTls({ socket: raw, ca: authority.pem, servername: 'one.test' });
+      socket.on('error', () => undefined);
+      socket.write('cut');
+      await until('it arrives', () => logs[0]?.text === 'cut');
+      raw.destroy();
+      await logs[0]!.has('close');
+      t.strictSame([logs[0]!.code, logs[0]!.events], ['ECONNRESET', ['close']]);
     });
 
     t.test('invalid credentials open nothing', async (t) => {
