@@ -7,6 +7,8 @@ const UV_READABLE = 1;
 /** uv_handle_t.handle_queue: after data, loop, type and close_cb. */
 const HANDLE_QUEUE = 32n;
 
+/** The longest time that setTimeout takes, in milliseconds. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
 /** How long the loop keeps Node's from anything else, in milliseconds: once for events, once for jobs. */
 const BUDGET_MS = 2;
 
@@ -65,14 +67,15 @@ export class HostedLoop {
     if (size > 0 || wait === 0) this.#immediate ??= setImmediate(this.#turn);
     if (wait === 0) this.#immediate?.ref();
     else this.#immediate?.unref();
-    if (wait > 0) this.#setTimer(performance.now() + wait);
+    if (wait > 0) this.#setTimer(wait);
   }
 
-  #setTimer(at: number): void {
+  #setTimer(wait: number): void {
+    const at = performance.now() + wait;
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    this.#timer = setTimeout(this.#timerFired, Math.ceil(at - performance.now())).unref();
+    this.#timer = setTimeout(this.#timerFired, Math.ceil(Math.min(wait, MAX_TIMEOUT))).unref();
   }
 }
 

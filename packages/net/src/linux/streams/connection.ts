@@ -92,14 +92,22 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     tls: TlsClient,
     options: Pick<ConnectOptions, 'timeout' | 'signal'> = {},
   ): Promise<Connection> {
-    const { loop, upgrade } = this.parts;
+    const { upgrade } = this.parts;
     if (!upgrade) throw new Error('this thread has no TLS');
-    if (this.#fd < 0) throw this.#error ?? new Error('closed before it was secured');
+    return upgrade(this.detach(), tls, options);
+  }
+
+  /**
+   * Lets go of the descriptor, for what goes on with it, such as a TLS handshake (handshake.ts). Nothing is reported any more.
+   * @throws if it is closed already
+   */
+  detach(): number {
+    if (this.#fd < 0) throw this.#error ?? new Error('the connection is closed already');
     const fd = this.#fd;
     this.#handler = undefined;
-    loop.remove(fd);
+    this.parts.loop.remove(fd);
     this.#release();
-    return upgrade(fd, tls, options);
+    return fd;
   }
 
   pause(): void {

@@ -2,7 +2,7 @@ import { throwInternal } from 'mproxy-base';
 import type { ConnectOptions } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
-import { getOption } from '../options.js';
+import { getOption, setOption } from '../options.js';
 import { bindSocket } from '../socket.js';
 import { Timer } from '../timer-wheel.js';
 import { StreamConnection } from './connection.js';
@@ -63,7 +63,11 @@ export class Connector implements EdgeHandler, Job {
     const name = addressName(libc, to);
     const fd = openStreamSocket(libc, to);
     this.#fd = fd;
-    if (bind) bindSocket(libc, fd, bind);
+    if (bind) {
+      // The port may be that of a connection that is closing (TIME_WAIT, tcp(7)).
+      setOption(libc, fd, 'SO_REUSEADDR', 1);
+      bindSocket(libc, fd, bind);
+    }
     if (!('path' in to)) tuneTcp(libc, fd, keepAlive);
     const errno = libc.connect(fd, name, name.length) === 0 ? 0 : libc.errno();
     if (errno !== 0 && errno !== ERRNO.EINPROGRESS) throw systemError(errno, 'connect');

@@ -35,6 +35,7 @@ function open(libc: Libc): Streams {
     libc,
     loop,
     tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
+    undefined,
     tls,
   );
   return linuxStreams(parts, node);

@@ -44,9 +44,9 @@ export class StreamParts {
     readonly libc: Libc,
     readonly loop: Loop,
     readonly upgrade?: Upgrade,
-    /** Undefined: this thread has no TLS on its loop. */
-    readonly tls?: Tls,
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
+    /** Undefined: there is no TLS on the loop of this thread. */
+    readonly tls?: Tls,
   ) {
     this.receivedAddress = libc.address(received);
     this.#receivedBase = Number(this.receivedAddress) - received.byteOffset;

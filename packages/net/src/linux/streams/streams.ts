@@ -6,8 +6,9 @@ import { Listener } from './listener.js';
 import type { StreamParts } from './parts.js';
 
 /**
- * Stream sockets of a thread on its loop (see {@link Loop}), which may be one within Node's event loop, or one that blocks. In a thread
- * without Node's event loop promises do not go on: there Listener, Connector and Handshake are used without them.
+ * Stream sockets of a thread on its loop, with promises: for a thread that has Node's event loop (see HostedLoop). One that blocks in its
+ * loop has no promises: it makes a {@link Listener}, a {@link Connector} or a {@link Handshake} of the parts, whose callbacks are called in
+ * `loop.turn()`, and {@link Timer}s. test/net/blocking-loop.test.ts shows all of it.
  *
  * @param other the engine for those with TLS, where the loop has none
  */
