@@ -1,5 +1,5 @@
 // Single executable applications (nodejs.org/api/single-executable-applications.html): a copy of Node with one more note
-// in it, which holds the program as one script, its thread's script and the native library.
+// in it, which holds the program as one script, the scripts of its threads and the native library.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -39,8 +39,9 @@ export async function buildAll(say) {
   );
   const assets = {
     'koffi.node': library,
-    'page.html': path(new URL('packages/status/page.html', root)),
     'worker.js': await bundle(part('net/dist/linux/worker.js'), 'worker.js'),
+    'page.html': path(new URL('packages/status/page.html', root)),
+    'status.js': await bundle(part('status/dist/worker.js'), 'status.js'),
   };
   for (const name of ['client', 'server', 'forward', 'reverse']) {
     const main = await bundle(entry(name), `${name}.js`);

@@ -36,9 +36,9 @@ const SUITES = {
     run('package', packaged);
     run('test', {
       ...packaged,
-      only: (file) => ['chain', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file),
+      only: (file) => ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file),
     });
-    const inner = ['base', 'framing', 'mold', 'net', 'flow', 'tls', ...PROGRAMS];
+    const inner = ['base', 'framing', 'mold', 'net', 'flow', 'status', 'tls', ...PROGRAMS];
     run('test', { node: NODE_24, note: ' under Node 24', only: (file) => inner.includes(folderOf(file)) });
   },
   long() {

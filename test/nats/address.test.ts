@@ -69,6 +69,25 @@ t.test('password and token are not shown, in the text and in errors', (t) => {
   t.end();
 });
 
+t.test('a slash in the password or token: an error that does not show it', (t) => {
+  for (const [text, shown] of [
+    ['nats://u:s3/cret@h/a', 'nats://u:***@h/a'],
+    ['nats://u:/s3cret@h/a', 'nats://u:***@h/a'],
+    ['nats://s3/cret@h', 'nats://***@h'],
+    ['nats://u:s3@x/cret@h/a,creds=f', 'nats://u:***@h/a,creds=f'],
+    ['nats://u:s3/cr,et@h/a', 'nats://u:***@h/a'],
+    ['nats://u:s3/cr,frame=t@h/a', 'nats://u:***@h/a'],
+  ] as const) {
+    const why = 'an @ behind the first /; write %2F for a / in user, password or token';
+    const message = `--to: ${shown}: ${why}, and %40 for an @ in the subject`;
+    t.throws(() => parse(text), { code: 'MPROXY_USAGE', message }, text);
+  }
+  t.strictSame(parse('nats://u:s3%2Fcret@h/a%40b').login, { user: 'u', password: 's3/cret' });
+  t.equal(parse('nats://h/a%40b').subject, 'a@b');
+  t.strictSame(parse('nats://h/a,creds=/x@y/z').login, { creds: '/x@y/z' });
+  t.end();
+});
+
 const ERRORS: [string, RegExp][] = [
   ['nats://h', /no subject/],
   ['nats://h/', /no subject/],

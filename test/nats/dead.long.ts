@@ -14,7 +14,7 @@ t.test(
       }),
     );
     const ours = start(t, 'server', ['--path', '-', '--listen-addr', url]);
-    await ours.says('the server answers no PING; trying again', 60_000);
+    await ours.says('the server does not answer PING; trying again', 60_000);
     t.ok(pings >= 2, `${pings} PINGs`);
     t.equal(await ours.stop(), 0);
   },

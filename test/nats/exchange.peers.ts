@@ -1,6 +1,6 @@
-import { type AddressInfo, createConnection, createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
+import { tcpClient, tcpServer, udpSend, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 import { collect, peerOf } from './peer.js';
 import { NatsServer, noServer } from './server.js';
@@ -75,37 +75,22 @@ t.test('forward between a subject and UDP, with boundaries kept', { skip: noServ
     server.url('out'),
   ]);
   await forward.says('connected to');
-  const { createSocket } = await import('node:dgram');
-  const socket = createSocket('udp4');
-  t.teardown(() => socket.close());
-  const port = await forward.port();
-  for (const text of ['one', 'two', 'x'.repeat(9000)]) socket.send(text, port, '127.0.0.1');
+  await udpSend(await forward.port(), ['one', 'two', 'x'.repeat(9000)]);
   await until('all three', () => got.length >= 3);
-  t.strictSame(got.map(({ length }) => length).toSorted(), [3, 3, 9000]);
+  t.strictSame(got, ['one', 'two', 'x'.repeat(9000)]);
 });
 
 t.test('a message larger than a datagram is split between lines for UDP', { skip: noServer }, async (t) => {
   const server = await NatsServer.start(t);
   const peer = await peerOf(t, server);
-  const { createSocket } = await import('node:dgram');
-  const socket = createSocket('udp4');
-  t.teardown(() => socket.close());
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const got: Buffer[] = [];
-  socket.on('message', (bytes) => got.push(bytes));
-  const flags = [
-    '--udp-listen-addr',
-    server.url('a'),
-    '--udp-downstream-addr',
-    `127.0.0.1:${socket.address().port}`,
-  ];
+  const sink = await udpSink(t);
+  const flags = ['--udp-listen-addr', server.url('a'), '--udp-downstream-addr', `127.0.0.1:${sink.port}`];
   const forward = start(t, 'forward', [...flags, '--stats', '1']);
   await forward.says('connected to');
   const lines = Array.from({ length: 2000 }, (_, i) => `line ${i} ${'y'.repeat(40)}\n`).join('');
   peer.publish('a', lines);
-  await until('all of it', () => Buffer.concat(got).length === lines.length);
-  t.equal(Buffer.concat(got).toString(), lines);
-  t.ok(got.length > 1 && got.every((one) => one.at(-1) === 0x0a));
+  t.equal(String(await sink.has(lines.length)), lines);
+  t.ok(sink.datagrams.length > 1 && sink.datagrams.every((one) => one.at(-1) === 0x0a));
   await forward.says('1 split message');
   t.match(forward.stderr, /-> 127[^>]* 1 split message/, 'counted where it was split');
 });
@@ -117,31 +102,21 @@ t.test('a subject is the group in the middle of a reverse', { skip: noServer }, 
   await reverse.says(/receiving: .*connected to/);
   await reverse.says(/sending: .*connected to/);
   const ports = [await reverse.port(0), await reverse.port(1)];
-  const got: string[] = [];
-  const sockets = ports.map((port) => createConnection(port, '127.0.0.1'));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-  });
-  for (const socket of sockets) socket.on('data', (bytes) => got.push(String(bytes)));
+  const clients = await Promise.all(ports.map((port) => tcpClient(t, port)));
+  const got = () => clients.map(({ bytes }) => String(bytes)).join('');
   const elsewhere = await collect(await peerOf(t, server), 'group');
   await reverse.says(/client: .*connected/);
   // One of the two ports takes senders; what clients send is discarded.
-  for (const socket of sockets) socket.write('hello\n');
-  await until(
-    'the line at the client, and at another receiver',
-    () => got.length > 0 && elsewhere.length > 0,
-  );
-  t.strictSame([got.join(''), elsewhere.join('')], ['hello\n', 'hello\n']);
+  for (const { socket } of clients) socket.write('hello\n');
+  await until('the line at the client, and at another receiver', () => got() !== '' && elsewhere.length > 0);
+  t.strictSame([got(), elsewhere.join('')], ['hello\n', 'hello\n']);
 });
 
 t.test('data of TCP upstreams do not go to a subject that is listened on', { skip: noServer }, async (t) => {
   const server = await NatsServer.start(t);
   const peer = await peerOf(t, server);
   const onSubject = await collect(peer, 'in.>');
-  const upstream = createServer((socket) => socket.end('from upstream\n'));
-  t.teardown(() => upstream.close());
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-  const { port } = upstream.address() as AddressInfo;
+  const { port } = await tcpServer(t, (socket) => socket.end('from upstream\n'));
   const got = await collect(peer, 'out');
   const forward = start(t, 'forward', [
     // Of a wildcard nothing could be sent there.

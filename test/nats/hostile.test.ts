@@ -48,6 +48,19 @@ t.test('messages that are wrong after a good login: reported, and tried again', 
   }
 });
 
+t.test('messages before a wrong one, in one chunk: delivered at once, and counted', async (t) => {
+  const { url, count } = await hostile(t, (socket, nth) => {
+    if (nth === 0) logIn(socket, () => socket.write(`${'MSG a 1 2\r\nx\n\r\n'.repeat(3)}HELLO\r\n`));
+  });
+  // There is no second login, and messages of the first must not wait for it.
+  const ours = start(t, 'server', ['--path', '-', '--listen-addr', url, '--stats', '1']);
+  await ours.says(/violates the protocol: unknown operation "HELLO"/);
+  await until('it connects again', () => count() >= 2);
+  t.equal(String(ours.stdout), 'x\nx\nx\n');
+  t.equal(await ours.stop(), 0);
+  t.match(ours.stderr, /3 datagrams/);
+});
+
 t.test('random bytes after a good login, a hundred times: no crash', async (t) => {
   const random = new Random();
   t.comment(`SEED=${random.seed}`);
@@ -80,7 +93,7 @@ t.test(
       });
     });
     const ours = receive(t, url);
-    await ours.says('it takes nothing, but sends', 60_000);
+    await ours.says('the server sends, but reads nothing', 60_000);
     await until('it tries again', () => count() > 1);
     t.equal(await ours.stop(), 0);
   },

@@ -1,23 +1,13 @@
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Test } from 'tap';
+import { tcpServer } from '../support/net.js';
 
 export const INFO = 'INFO {"server_id":"x","version":"2.9.10","headers":true,"max_payload":1048576}\r\n';
 
-/** A server that does as it likes. @returns its address as a subject's, and how many connections it had */
+/** A server that violates the protocol as a test likes. @returns its address as a subject's, and how many connections it had */
 export async function hostile(t: Test, serve: (socket: Socket, nth: number) => void) {
   let connections = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    serve(socket, connections++);
-  });
-  t.teardown(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
+  const { port } = await tcpServer(t, (socket) => serve(socket, connections++));
   return { url: `nats://127.0.0.1:${port}/a`, count: () => connections };
 }
 

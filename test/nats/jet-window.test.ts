@@ -87,14 +87,14 @@ t.test('acknowledgements', async (t) => {
   t.equal(read('{"stream":"S", "seq":12}'), 'stored');
   t.equal(read('{"stream":"S", "seq":12,"duplicate": true}'), 'duplicate');
   t.equal(read('{"stream":"S","seq":12,"domain":"d"}'), 'stored');
-  t.strictSame(read('{"stream":"T","seq":12}'), { never: 'the stream T took it' });
+  t.strictSame(read('{"stream":"T","seq":12}'), { never: 'stream T stored it' });
   t.match(read('{"error":{"code":503,"err_code":10077,"description":"full\\u0007"}}'), {
     later: /full\? \(10077\)/,
   });
   t.match(read('{"error":{"code":400,"err_code":10060,"description":"wrong"}}'), { never: /wrong/ });
-  t.match(read('', 'NATS/1.0 503\r\n\r\n'), { later: 'no stream takes the subject' });
+  t.match(read('', 'NATS/1.0 503\r\n\r\n'), { later: 'no stream stores the subject, or it has no leader' });
   t.match(read('{"stream":'), { later: /not a JSON object/ });
-  t.match(read('[]'), { never: /took it/ });
+  t.match(read('[]'), { never: 'stream without a name stored it' });
   const number = (subject: string) => acks.number(message(`${subject} 1`, ''));
   t.strictSame([number('in.0017'), number('in.x')], [17, Number.NaN]);
 });

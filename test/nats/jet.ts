@@ -4,10 +4,14 @@ import { Folder } from './folder.js';
 import { peerOf } from './peer.js';
 import { NatsServer } from './server.js';
 
-/** A real server with JetStream, whose files the test removes. */
+/** The configuration of JetStream, whose files the test removes. */
+export function jetConfig(t: Test): string {
+  return `jetstream { store_dir: "${new Folder(t).path('store')}" }`;
+}
+
+/** A real server with JetStream. */
 export function jetServer(t: Test): Promise<NatsServer> {
-  const folder = new Folder(t);
-  return NatsServer.start(t, { config: `jetstream { store_dir: "${folder.path('store')}" }` });
+  return NatsServer.start(t, { config: jetConfig(t) });
 }
 
 /** The official client of a stream that takes the subjects, with file storage. */

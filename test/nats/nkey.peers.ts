@@ -25,7 +25,7 @@ t.test('a seed that is mistyped, cut short or of another kind is refused, and no
     ['', /checksum/],
     ['S', /checksum/],
     [createUser().getPublicKey(), /not a seed/],
-    [Buffer.from(createAccount().getSeed()).toString(), /not that of a user/],
+    [Buffer.from(createAccount().getSeed()).toString(), /not of a user/],
   ];
   for (const [text, why] of wrong) {
     t.throws(() => new UserKey(text), why);
@@ -53,13 +53,13 @@ t.test('credentials files: JWT and seed, a seed alone, and errors that name the 
   t.equal((loginFields({ creds: windows }, 'nonce') as typeof fields).jwt, 'aa.bb-_.cc');
   const alone = loginFields({ creds: folder.write('b.creds', `${seed}\n`) }, 'nonce') as typeof fields;
   t.equal(alone.nkey, pair.getPublicKey());
-  t.throws(() => loginFields({ creds: whole }, ''), /wants no key/);
+  t.throws(() => loginFields({ creds: whole }, ''), /the server does not use keys/);
   const errors: [string, RegExp][] = [
-    [folder.write('d', 'nothing'), /^creds: .*d: it has no section USER NKEY SEED$/],
-    [folder.write('e', jwt), /^creds: .*e: it has no section USER NKEY SEED$/],
+    [folder.write('d', 'nothing'), /^creds: .*d: the section USER NKEY SEED is missing$/],
+    [folder.write('e', jwt), /^creds: .*e: the section USER NKEY SEED is missing$/],
     [
       folder.write('f', `${block('NATS USER JWT', 'x')}${block('USER NKEY SEED', seed)}`),
-      /f: .*is not a JWT$/,
+      /f: .*does not contain a JWT$/,
     ],
     [folder.path('missing'), /^creds: .*missing: no such file or directory$/],
   ];

@@ -48,7 +48,7 @@ t.test(
     const socket = createSocket('udp4');
     t.teardown(() => socket.close());
     socket.send('dropped', await forward.port(), '127.0.0.1');
-    await forward.says(/lost: .*dropped 1 datagram: the server did not keep up, or there was none/);
+    await forward.says(/lost: .*dropped 1 datagram: the server did not keep up, or was not connected/);
     await server.restart();
     const got = await collect(await peerOf(t, server), '>');
     await until('the first line', () => got.includes('before\n'), 30_000).catch(() => undefined);
@@ -106,7 +106,7 @@ t.test(
     await until('the first line', () => String(ours.stdout) === 'one\n');
     first!.signal('SIGUSR2');
     for (const one of [ours, client]) {
-      await one.says('is about to stop: moving to another server');
+      await one.says('is shutting down: moving to another server');
       await one.says(/connected to .* \(s1\)/);
       t.notMatch(one.stderr, /trying again/);
     }

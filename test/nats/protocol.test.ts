@@ -66,6 +66,20 @@ t.test('what no server may send is an error, whole and byte by byte', (t) => {
   t.end();
 });
 
+t.test('an error ends the burst of the messages before it', (t) => {
+  const good = 'MSG a 1 2\r\nhi\r\n';
+  for (const [text] of BAD) {
+    const bytes = Buffer.from(good + text);
+    for (const size of [bytes.length, 20, 1]) {
+      const { events, error, recorder } = parse(cut(bytes, size));
+      t.type(error, ProtocolError);
+      t.strictSame(events, ['MSG|a|1|||hi'], `${JSON.stringify(text.slice(0, 40))} in pieces of ${size}`);
+      t.equal(recorder.lent, 0);
+    }
+  }
+  t.end();
+});
+
 t.test('a message that lies whole in a chunk is passed on in place', (t) => {
   const message = `MSG a 1 1400\r\n${'x'.repeat(1400)}\r\n`;
   const { events, recorder } = parse([Buffer.from(message.repeat(40))]);

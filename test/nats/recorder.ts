@@ -10,6 +10,11 @@ export class Recorder implements ProtocolHandler {
   /** Payloads that changed before their release. */
   overwritten = 0;
 
+  /** Messages whose burst has not ended. */
+  get lent(): number {
+    return this.#lent.length;
+  }
+
   onInfo(json: string): void {
     this.events.push(`INFO ${json}`);
   }

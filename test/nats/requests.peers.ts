@@ -1,5 +1,6 @@
 import { Program } from 'mproxy-flow';
 import { Client } from 'mproxy-flow/endpoints/nats/client';
+import { connectionCounts } from 'mproxy-flow/endpoints/nats/client-handler';
 import { Requests } from 'mproxy-flow/endpoints/nats/requests';
 import { chooseEngine } from 'mproxy-net';
 import t from 'tap';
@@ -24,6 +25,7 @@ t.test(
     let requests: Requests;
     const none = () => undefined;
     const handler = {
+      counts: connectionCounts(),
       ...{ onAttached: none, onLeaving: none, onDenied: none, onDrain: none, onBurstEnd: none },
       onDetached: () => requests.abort(),
     };
@@ -49,6 +51,7 @@ t.test(
       await run;
     });
     await until('connected', () => client.connection !== undefined);
+    t.strictSame(handler.counts, { connections: { now: 1, ever: 1 }, reconnects: 0 });
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, i) => requests.send('double', Buffer.from(`${i};`), 10_000)),
     );
@@ -56,10 +59,14 @@ t.test(
       answers.map(({ payload }) => String(payload)),
       answers.map((_, i) => `${i};${i};`),
     );
-    await t.rejects(requests.send('silent', Buffer.from('x'), 100), /silent: no answer in time/);
-    await t.rejects(requests.send('nobody', Buffer.from('x'), 10_000), /nobody answers the subject/);
+    await t.rejects(requests.send('silent', Buffer.from('x'), 100), /silent: no answer within 100 ms/);
+    await t.rejects(requests.send('nobody', Buffer.from('x'), 10_000), /no responders/);
     const lost = t.rejects(requests.send('silent', Buffer.from('x'), 60_000), /disconnected/);
     await server.kill();
     await lost;
+    t.equal(handler.counts.connections.now, 0);
+    await server.restart();
+    await until('connected again', () => client.connection !== undefined);
+    t.strictSame(handler.counts, { connections: { now: 1, ever: 2 }, reconnects: 1 });
   },
 );

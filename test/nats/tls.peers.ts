@@ -1,7 +1,7 @@
-import { createSocket } from 'node:dgram';
 import t from 'tap';
 import { Authority } from '../support/certificates.js';
 import { start } from '../support/command.js';
+import { udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
 import { NatsServer, noServer } from './server.js';
 
@@ -15,12 +15,8 @@ t.test(
       config: `tls { cert_file: "${certFile}", key_file: "${keyFile}" }`,
     });
     const url = server.url('a');
-    const socket = createSocket('udp4');
-    t.teardown(() => socket.close());
-    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-    const got: string[] = [];
-    socket.on('message', (bytes) => got.push(String(bytes)));
-    const to = ['--udp-downstream-addr', `127.0.0.1:${socket.address().port}`];
+    const sink = await udpSink(t);
+    const to = ['--udp-downstream-addr', `127.0.0.1:${sink.port}`];
     const forward = (from: string, ...flags: string[]) =>
       start(t, 'forward', ['--udp-listen-addr', from, ...to, ...flags]);
     const ours = forward(`tls+${url}`, '--tls-ca', authority.file);
@@ -28,7 +24,7 @@ t.test(
     const client = start(t, 'client', ['--path', '-', '--server-addr', url, '--tls-ca', authority.file]);
     client.child.stdin!.end('hello\n');
     t.equal(await client.exited, 0, client.stderr);
-    await until('the line', () => got.includes('hello\n'));
+    t.equal(String(await sink.has(6)), 'hello\n');
     const file = start(t, 'server', [
       '--path',
       '-',

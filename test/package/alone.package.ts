@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, statSync, writeFileSync } from 'node:fs';
 import { VERSION } from 'mproxy-base';
 import t from 'tap';
+import { ask } from '../status/http.js';
+import type { Name } from '../support/command.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
 import { BareMachine, NAMES, noBareMachine } from './bare.js';
@@ -61,6 +63,27 @@ t.test('100 MB go through all four, on the linux engine, and nothing is left beh
   for (const run of [client, server, forward, reverse]) t.match(run.stderr, /^mproxy-\w+: engine: linux$/m);
   t.strictSame(bare.litter.toSorted(), ['in', 'out']);
   t.match(statSync(bare.path('/tmp/out')), { uid: 65534, gid: 65534 }, 'nobody wrote it');
+});
+
+t.test('the executables have all of the status in them', { skip }, async (t) => {
+  const bare = await machine(t, { writable: true });
+  const programs: [Name, string[]][] = [
+    ['client', ['--path', '-', '--server-addr', '127.0.0.1:9001']],
+    ['server', ['--path', '-', '--listen-addr', '127.0.0.1:9001']],
+    ['forward', ['--udp-listen-addr', '127.0.0.1:9002', '--udp-downstream-addr', '127.0.0.1:9001']],
+    ['reverse', ['--multicast-addr', group(9003), '--udp-output-addr', '127.0.0.1:9001']],
+  ];
+  for (const [name, args] of programs) {
+    const run = bare.start(name, ['--status-addr', `unix:/tmp/${name}`, ...args]);
+    await run.says(`status: unix:/tmp/${name}\n`);
+    const read = (path: string) => ask(`http://status${path}`, { socketPath: bare.path(`/tmp/${name}`) });
+    await until('it is open', async () => (await read('/healthz')).body === 'ok\n');
+    t.match((await read('/')).body, /^<!doctype html>.*<\/html>\n$/s, name);
+    const { body } = await read('/metrics');
+    t.match(body, `mproxy_build_info{program="mproxy-${name}",version="${VERSION}"`, name);
+    t.equal(await run.stop(), 0, run.stderr);
+  }
+  t.strictSame(bare.litter, [], 'nothing is left behind');
 });
 
 const unloadable: [string, { writable: boolean; noexec?: boolean }, string][] = [

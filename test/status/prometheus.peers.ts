@@ -10,11 +10,23 @@ import { type Name, startProgram } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
 import { freeTcpPort, udpSend, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { filled, readDashboard } from './dashboard.js';
 import { ask, startShown } from './http.js';
 
 const noTool = spawnSync('promtool', ['--version']).status !== 0 && 'promtool is missing';
 const noServer = spawnSync('prometheus', ['--version']).status !== 0 && 'prometheus is missing';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** Panels of the dashboard that show something of every program. */
+const ALWAYS = [
+  ...['Health', 'Lost in the shown time', 'CPU and memory'],
+  ...['Received datagrams', 'Received bits', 'Sent datagrams', 'Sent bits'],
+];
+
+interface Result {
+  metric: Record<string, string>;
+  value: [time: number, value: string];
+}
+
 const RULES = join(ROOT, 'packaging/prometheus');
 
 function promtool(args: string[], input?: string): string {
@@ -112,17 +124,27 @@ t.test('Prometheus scrapes it, and rate() is what was sent', { skip: noServer },
     for (const due = (performance.now() - begun) / 5; sent < due; sent++) socket.send('x', port, '127.0.0.1');
   }, 5);
   t.teardown(() => clearInterval(timer));
-  const query = async (expression: string) => {
-    const { body } = await ask(`http://${own}/api/v1/query?query=${encodeURIComponent(expression)}`);
-    const { data } = JSON.parse(body) as { data: { result: { value: [number, string] }[] } };
-    return Number(data.result[0]?.value[1]);
+  const results = async (expression: string) => {
+    const { status, body } = await ask(`http://${own}/api/v1/query?query=${encodeURIComponent(expression)}`);
+    if (status !== 200) throw new Error(`${expression}: ${body}`);
+    const { data } = JSON.parse(body) as { data: { result: Result[] } };
+    return data.result;
   };
+  const query = async (expression: string) => Number((await results(expression))[0]?.value[1]);
   const scraped = () => query('count_over_time(mproxy_received_datagrams_total[2m])').catch(() => 0);
   await until('a minute of scrapes', async () => (await scraped()) >= 60, 90_000);
   const rate = await query('rate(mproxy_received_datagrams_total[30s])');
   t.comment(`${rate} a second`);
   t.ok(Math.abs(rate - 200) < 2, `${rate} a second, 200 were sent`);
   t.equal(await query('mproxy_healthy'), 1);
+  for (const { title, targets } of readDashboard().panels)
+    for (const target of targets) {
+      const found = await results(filled(target));
+      t.ok(found.length > 0 || !ALWAYS.includes(title), `dashboard: ${title}: ${found.length} results`);
+      const labels = [...target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map((match) => match[1]!);
+      for (const { metric } of found)
+        for (const label of labels) t.ok(Object.hasOwn(metric, label), `${title}: ${label} of its legend`);
+    }
 });
 
 t.test('what OpenMetrics scrapes is the same', { skip: noTool }, async (t) => {

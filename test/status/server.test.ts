@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,7 @@ t.test('a slow client is cut, and many do not keep others out', async (t) => {
     '--listen-addr',
     '127.0.0.1:0',
   ]);
+  await program.port();
   const port = Number(new URL(url).port);
   const slow: Socket[] = [];
   t.teardown(() => {
@@ -148,6 +150,48 @@ t.test('a Unix socket, also one that a killed program left; one in use is an err
   writeFileSync(`${path}.file`, 'kept');
   const file = start(t, 'server', [...args.slice(0, -1), `unix:${path}.file`]);
   t.equal(await file.exited, 1);
+  t.equal(await server.stop(), 0);
+  t.notOk(existsSync(path), 'the socket is removed at the end');
+});
+
+/** Within the limit on an answer, but much when it is parsed. */
+const HUGE = `{"routes":[${'[],'.repeat(1.3e6)}0]}`;
+
+t.test('a thread that fails is replaced at the same port, and the data pass', async (t) => {
+  let isHuge = true;
+  const peer = createServer((_, response) => response.end(isHuge ? HUGE : '{"routes":[]}'));
+  peer.listen(0, '127.0.0.1');
+  await once(peer, 'listening');
+  t.teardown(() => peer.close());
+  const { port } = peer.address() as { port: number };
+  const sink = await udpSink(t);
+  const peers = Array.from({ length: 8 }, (_, i) => ['--status-peer', `http://127.0.0.1:${port}/?${i}`]);
+  const { program, url } = await startShown(t, 'forward', [
+    ...[
+      '--udp-listen-addr',
+      '127.0.0.1:0',
+      '--udp-downstream-addr',
+      `127.0.0.1:${sink.port}`,
+      ...peers.flat(),
+    ],
+  ]);
+  const to = await program.port();
+  await until(
+    'it fails',
+    async () => {
+      await ask(`${url}/stats`).catch(() => undefined);
+      return /status: its thread ended: .*memory.*; another one starts in/.test(program.stderr);
+    },
+    30_000,
+  );
+  isHuge = false;
+  await udpSend(to, ['line\n']);
+  await sink.has(5);
+  const served = async () => (await ask(`${url}/healthz`).catch(() => undefined))?.status === 200;
+  await until('the next one serves', served, 30_000);
+  const { body } = await ask(`${url}/metrics`);
+  t.equal(sample(body, 'mproxy_received_datagrams_total{source="127.0.0.1:0"}'), 1);
+  t.equal(await program.stop(), 0);
 });
 
 t.test('events: the last ones first, then counters every second and what happens', async (t) => {

@@ -66,7 +66,7 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
   };
   const shown = await showStatus(spec, options, stop, show);
   rest.onNotice = (notice) => {
-    shown?.status.notice(notice);
+    shown?.notice(notice);
     show(notice);
   };
   for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
@@ -74,7 +74,7 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
-  shown?.status.watch(handle);
+  shown?.watch(handle);
   const isDrawn = messages.terminal && !sharesTerminal(options);
   const showStats = (every: number) =>
     isDrawn ? drawStats(handle, every, (lines) => messages.drawTable(lines)) : printStats(handle, every, say);
@@ -87,7 +87,7 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     stopTelling();
     stopProgress?.();
     stopStats?.();
-    shown?.close();
+    await shown?.close();
   }
 }
 
@@ -101,12 +101,12 @@ async function showStatus(
   { name: program }: CommandSpec,
   options: ShellOptions,
   stopping: AbortSignal,
-  show: (notice: Notice) => void,
+  onNotice: (notice: Notice) => void,
 ) {
   if (Object.keys(STATUS).every((name) => !Object.hasOwn(options, name))) return undefined;
   const { openStatus, readStatusOptions } = await import('mproxy-status');
   const values = readStatusOptions(options as StatusOptions);
-  return values && openStatus(values, { program, stopping }, show);
+  return values && openStatus(values, { program, stopping, onNotice });
 }
 
 /** @returns undefined when help or the version was printed */

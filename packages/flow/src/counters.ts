@@ -80,7 +80,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   interruptedMs: {
-    help: 'Milliseconds in which messages were not received, as the connection was gone.',
+    help: 'Milliseconds without a connection, in which messages may be lost.',
     metric: { name: 'nats_interrupted_seconds', scale: 0.001 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
@@ -90,7 +90,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   duplicates: {
-    help: 'Messages that came more than once, and were delivered once.',
+    help: 'Messages received again, which were not delivered again.',
     metric: { name: 'nats_duplicate_messages' },
     stats: ifAny('duplicate(s)'),
   },
@@ -192,7 +192,7 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: ifAny('message(s) sent again'),
   },
   duplicates: {
-    help: 'Messages that the destination had already.',
+    help: 'Messages that the destination had stored before.',
     metric: ofSink('nats_stored_before_messages'),
     stats: ifAny('duplicate(s)'),
   },

@@ -108,7 +108,7 @@ export const ADDRESS_SKIPPED = info('address_skipped', 'listening: {listener}: s
 /** What the sockets of an engine report in words. */
 export const SOCKET_NOTICE = info('socket_notice', '{text}');
 export const ROUTE_FAILED = loss('route_failed', '{reason}; the others go on');
-export const RELOAD_FAILED = loss('reload_failed', '{reason}; going on as before');
+export const RELOAD_FAILED = loss('reload_failed', '{reason}; the reload failed, and nothing has changed');
 export const UNSENT = loss('unsent', 'stopped: {bytes:bytes} that were read were not sent any more');
 
 export const LOST: EventDefinition<{ losses: Lost[] }> = {

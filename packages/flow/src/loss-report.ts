@@ -1,4 +1,4 @@
-import { type Counters, type Paths, valuesOf } from './counter.js';
+import { type Counters, type LossWords, type Paths, valuesOf } from './counter.js';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from './counters.js';
 import type { Lost } from './events.js';
 import type { Sink } from './sink.js';
@@ -7,6 +7,20 @@ import type { Source } from './source.js';
 /** How often counters are looked at, and how often a loss is reported at most, in milliseconds. */
 const CHECK_MS = 1000;
 const REPORT_MS = 10_000;
+
+type Kinds<C, E> = (LossWords<C, E> & { counter: Paths<C> })[];
+const SOURCE_LOSSES = lossesAmong(SOURCE_COUNTERS);
+const SINK_LOSSES = lossesAmong(SINK_COUNTERS);
+
+/** The counters that count losses, in the order of the report. */
+function lossesAmong<C, E>(counters: Counters<C, E>): Kinds<C, E> {
+  return (Object.keys(counters) as Paths<C>[])
+    .flatMap((counter) => {
+      const { loss } = counters[counter];
+      return loss ? [{ counter, ...loss }] : [];
+    })
+    .sort((one, other) => one.order - other.order);
+}
 
 /** Reports what sources and sinks lost, soon after it happened and at the end. */
 export class LossReport {
@@ -23,7 +37,7 @@ export class LossReport {
 
   /** Everything that was lost since the start. */
   losses(): Lost[] {
-    return [...losses(this.sources(), SOURCE_COUNTERS), ...losses(this.sinks(), SINK_COUNTERS)];
+    return [...losses(this.sources(), SOURCE_LOSSES), ...losses(this.sinks(), SINK_LOSSES)];
   }
 
   stop(): void {
@@ -49,15 +63,9 @@ export class LossReport {
 /** All losses of these endpoints since they were opened, in the order of the report. */
 function losses<C extends object, E extends { name: string; counts: C }>(
   endpoints: E[],
-  counters: Counters<C, E>,
+  kinds: Kinds<C, E>,
 ): Lost[] {
   const found: Lost[] = [];
-  const kinds = (Object.keys(counters) as Paths<C>[])
-    .flatMap((counter) => {
-      const { loss } = counters[counter];
-      return loss ? [{ counter, ...loss }] : [];
-    })
-    .sort((one, other) => one.order - other.order);
   for (const endpoint of endpoints) {
     const { name, counts } = endpoint;
     for (const { counter, applies, lost, reason, remedy } of kinds) {

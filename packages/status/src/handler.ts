@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_TYPES } from './metrics.js';
-import type { Page } from './page/page.js';
+import type { Page } from './page.js';
 import type { Status } from './status.js';
 
 const HEADERS = {
@@ -15,7 +15,7 @@ const TEXT_TYPE = 'text/plain; charset=utf-8';
 
 type Answer = { type: string; body: string; status?: number; headers?: Record<string, string> };
 
-/** Answers requests. Nothing is read but the method, the path and the accepted types. */
+/** Answers requests. Nothing is read but the method, the path and the accepted types. An answer is of fresh counters. */
 export function answers(status: Status, page: Page) {
   const paths: Record<string, (request: IncomingMessage) => Answer> = {
     '/': () => ({
@@ -43,8 +43,8 @@ export function answers(status: Status, page: Page) {
     const answer = Object.hasOwn(paths, path) ? paths[path] : undefined;
     if (hasBody) refuse(response, 413, 'a request has no body here');
     else if (!isRead) refuse(response, 405, 'GET and HEAD only', { allow: 'GET, HEAD' });
-    else if (path === '/events') openEvents(status, method, response);
-    else if (answer) send(response, answer(request));
+    else if (path === '/events') status.fresh(() => openEvents(status, method, response));
+    else if (answer) status.fresh(() => send(response, answer(request)));
     else refuse(response, 404, 'not found: /, /metrics, /healthz, /stats, /history, /events');
   };
 }

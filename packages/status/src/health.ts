@@ -1,5 +1,6 @@
 import { showDuration } from 'mproxy-base';
-import type { Certificate, Lost, Notice, SinkCounts, SourceCounts, Stats } from 'mproxy-flow';
+import type { Certificate, Lost, Notice, SinkCounts, SourceCounts } from 'mproxy-flow';
+import type { Snapshot, State } from './messages.js';
 
 /** How long a loss is shown as a problem after it happened, in milliseconds. */
 const LOSS_MS = 60_000;
@@ -29,17 +30,11 @@ export class Health {
   readonly #reported = new Map<string, string>();
   #routeFailed: string | undefined;
   #wellSince = Date.now();
-  #ready = false;
+  /** Of the program. */
+  state: State = 'starting';
 
   /** @param idleMs silence of an input that is unhealthy; 0: never */
-  constructor(
-    private readonly idleMs: number,
-    private readonly stopping: AbortSignal,
-  ) {}
-
-  ready(): void {
-    this.#ready = true;
-  }
+  constructor(private readonly idleMs: number) {}
 
   /** What is wrong, for one line; undefined: nothing. Without the problems of peers and losses. */
   get unhealthy(): string | undefined {
@@ -48,8 +43,7 @@ export class Health {
 
   /** What is wrong besides silent inputs. */
   get #failing(): string | undefined {
-    if (this.stopping.aborted) return 'stopping';
-    return this.#ready ? this.#routeFailed : 'starting';
+    return this.state === 'running' ? this.#routeFailed : this.state;
   }
 
   get problems(): Problem[] {
@@ -77,7 +71,7 @@ export class Health {
   }
 
   /** Looks at a running program: called once a second. */
-  look({ routes }: Stats, losses: readonly Lost[], certificates: readonly Certificate[]): void {
+  look({ stats: { routes }, losses, certificates }: Snapshot): void {
     const now = Date.now();
     for (const [i, { source }] of routes.entries()) this.#note(i, source, now);
     const silent = this.#silent(now);

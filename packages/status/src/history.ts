@@ -1,4 +1,4 @@
-import type { Lost, Stats } from 'mproxy-flow';
+import type { Snapshot } from './messages.js';
 
 /** The history of each route: this many steps of this many seconds, 15 minutes. */
 const STEP_SECONDS = 5;
@@ -10,7 +10,7 @@ export class History {
   #seconds = 0;
 
   /** Called once a second. */
-  look({ routes }: Stats, losses: readonly Lost[]): void {
+  look({ stats: { routes }, losses }: Snapshot): void {
     if (this.#seconds++ % STEP_SECONDS !== 0) return;
     const lost = new Map<string, number>();
     for (const { endpoint, count } of losses) lost.set(endpoint, (lost.get(endpoint) ?? 0) + count);

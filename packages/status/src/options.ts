@@ -12,7 +12,8 @@ export interface StatusOptions extends OptionsOf<{ STATUS: typeof STATUS }> {
 export interface StatusValues extends Omit<ValuesOf<{ STATUS: typeof STATUS }>, 'statusAddr' | 'statusPeer'> {
   /** Where to listen: a TCP address, or the path of a Unix socket. */
   listen: Address | string;
-  peers: URL[];
+  /** URLs of the `/stats` of other programs. */
+  peers: string[];
 }
 
 const UNIX = 'unix:';
@@ -50,11 +51,11 @@ function parseListen(text: string): Address | string {
 }
 
 /** The address of another program's status, or of its page. */
-function parsePeer(text: string): URL {
+function parsePeer(text: string): string {
   const flag = STATUS_NAMES.statusPeer;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== 'http:')
     throw usage(flag, text, 'not the URL of a status page', 'write http://HOST:PORT');
   if (url.username || url.password) throw usage(flag, url.host, 'a status page takes no password');
-  return new URL('/stats', url);
+  return new URL('/stats', url).href;
 }

@@ -23,9 +23,12 @@ export class Peers {
   readonly #running = new Set<ClientRequest>();
   #at = Number.NEGATIVE_INFINITY;
 
+  readonly #urls: URL[];
+
   /** @param urls of their `/stats` */
-  constructor(private readonly urls: readonly URL[]) {
-    this.#peers = urls.map(({ origin }) => ({ url: `${origin}/`, error: 'not asked yet' }));
+  constructor(urls: readonly string[]) {
+    this.#urls = urls.map((url) => new URL(url));
+    this.#peers = this.#urls.map(({ origin }) => ({ url: `${origin}/`, error: 'not asked yet' }));
   }
 
   /** What was last fetched. Fetches again if that is older than {@link PERIOD_MS}. */
@@ -33,7 +36,7 @@ export class Peers {
     const now = performance.now();
     if (now - this.#at >= PERIOD_MS) {
       this.#at = now;
-      for (const [i, url] of this.urls.entries()) this.#fetch(i, url);
+      for (const [i, url] of this.#urls.entries()) this.#fetch(i, url);
     }
     return this.#peers;
   }

@@ -3,9 +3,11 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import { failure, showAddress } from 'mproxy-base';
-import { type Address, Allowed, canonicalIp, type Network, resolveAll, scoped } from 'mproxy-net';
-import { STATUS_NAMES } from './flags.js';
+import { showAddress } from 'mproxy-base';
+import { canonicalIp } from 'mproxy-net/address';
+import { Allowed } from 'mproxy-net/allowed';
+import type { Network } from 'mproxy-net/datagrams';
+import type { Listening, StatusData } from './messages.js';
 
 /** Limits of the status server: whatever is sent to it, it takes little memory and time. */
 const LIMITS = {
@@ -37,22 +39,22 @@ export class StatusServer {
     this.#allowed = allow.length > 0 ? new Allowed(allow) : undefined;
   }
 
-  /** @returns the URLs of the page @throws MPROXY_LISTEN, MPROXY_RESOLVE */
-  async listen(at: Address | string, signal: AbortSignal): Promise<string[]> {
-    if (typeof at === 'string') {
-      await this.#listenUnix(at);
-      return [`unix:${at}`];
+  /** @throws the system's error */
+  async listen(at: StatusData['listen']): Promise<Listening> {
+    if ('path' in at) {
+      await removeUnused(at.path);
+      await opened(this.#create().listen(at.path));
+      return { urls: [`unix:${at.path}`], listen: at };
     }
     let { port } = at;
     const urls: string[] = [];
-    for (const answer of await resolveAll(at, signal)) {
+    for (const { host, family } of at.hosts) {
       const server = this.#create();
-      const host = scoped(answer);
-      await open(server, at.text, () => server.listen({ port, host, ipv6Only: answer.family === 6 }));
+      await opened(server.listen({ port, host, ipv6Only: family === 6 }));
       ({ port } = server.address() as { port: number });
       urls.push(`http://${showAddress({ address: host, port })}/`);
     }
-    return urls;
+    return { urls, listen: { ...at, port } };
   }
 
   close(): void {
@@ -60,12 +62,6 @@ export class StatusServer {
       server.close();
       server.closeAllConnections();
     }
-  }
-
-  async #listenUnix(path: string): Promise<void> {
-    await removeUnused(path);
-    const server = this.#create();
-    await open(server, `unix:${path}`, () => server.listen(path));
   }
 
   #create(): Server {
@@ -102,15 +98,9 @@ export class StatusServer {
   }
 }
 
-/** @throws MPROXY_LISTEN */
-async function open(server: Server, address: string, listen: () => void): Promise<void> {
-  try {
-    const listening = once(server, 'listening');
-    listen();
-    await listening;
-  } catch (error) {
-    throw failure('MPROXY_LISTEN', STATUS_NAMES.statusAddr, address, error);
-  }
+/** @throws the system's error */
+async function opened(server: Server): Promise<void> {
+  await once(server, 'listening');
 }
 
 /** Removes the socket that a killed program left: no process accepts connections there. */

@@ -1,29 +1,19 @@
 import { hostname } from 'node:os';
 import { VERSION } from 'mproxy-base';
-import type { Handle, Notice, RouteStats } from 'mproxy-flow';
+import type { Notice, RouteStats } from 'mproxy-flow';
 import { levelOf } from 'mproxy-flow/events';
 import { EventStream, message } from './event-stream.js';
 import { Health } from './health.js';
 import { History } from './history.js';
+import type { Snapshot, StatusData } from './messages.js';
 import { type MetricsFormat, renderMetrics } from './metrics.js';
 import { Peers } from './peers.js';
 import { processFigures, STARTED } from './process-figures.js';
 
-const TICK_MS = 1000;
 /** How many of the last events are kept. */
 const MAX_EVENTS = 50;
-/** An answer is made again after this time, in milliseconds: more requests cost nothing. */
+/** A snapshot is taken again after this time, in milliseconds: more requests cost the program nothing. */
 const FRESH_MS = 100;
-
-export interface StatusSettings {
-  /** The name of the program. */
-  program: string;
-  /** Aborted when the program stops. */
-  stopping: AbortSignal;
-  healthIdle: number;
-  /** Of the `/stats` of other programs. */
-  peers: readonly URL[];
-}
 
 /** What a running program shows of itself. */
 export class Status {
@@ -33,27 +23,41 @@ export class Status {
   readonly #peers: Peers;
   /** The last events, in JSON. */
   readonly #events: string[] = [];
-  readonly #fresh = new Map<string, { at: number; text: string }>();
-  #handle: Handle | undefined;
-  readonly #timer = setInterval(() => this.#tick(), TICK_MS);
+  #snapshot: Snapshot = { state: 'starting', stats: { routes: [] }, losses: [], certificates: [] };
+  #takenAt = Number.NEGATIVE_INFINITY;
+  #waiting: (() => void)[] = [];
+  /** Answers made of the snapshot. */
+  readonly #made = new Map<string, string>();
 
-  constructor(private readonly settings: StatusSettings) {
-    this.#health = new Health(settings.healthIdle, settings.stopping);
-    this.#peers = new Peers(settings.peers);
-    this.#timer.unref();
+  /** @param ask for a snapshot, which is then taken */
+  constructor(
+    private readonly data: Pick<StatusData, 'program' | 'healthIdle' | 'peers'>,
+    private readonly ask: () => void,
+  ) {
+    this.#health = new Health(data.healthIdle);
+    this.#peers = new Peers(data.peers);
   }
 
-  /** The program has begun to start. */
-  watch(handle: Handle): void {
-    this.#handle = handle;
-    handle.ready.then(
-      () => {
-        this.#health.ready();
-        this.#tick();
-      },
-      // A failed start ends the program.
-      () => undefined,
-    );
+  /** Calls back when the snapshot is at most {@link FRESH_MS} old. */
+  fresh(then: () => void): void {
+    if (performance.now() - this.#takenAt < FRESH_MS) then();
+    else if (this.#waiting.push(then) === 1) this.ask();
+  }
+
+  /** @param isTick the one of each second */
+  take(snapshot: Snapshot, isTick: boolean): void {
+    this.#snapshot = snapshot;
+    this.#takenAt = performance.now();
+    this.#made.clear();
+    this.#health.state = snapshot.state;
+    if (isTick) {
+      this.#health.look(snapshot);
+      this.#history.look(snapshot);
+      if (this.stream.isRead) this.stream.sendState('stats', this.stats());
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const then of waiting) then();
   }
 
   notice(notice: Notice): void {
@@ -72,24 +76,21 @@ export class Status {
   }
 
   metrics(format: MetricsFormat): string {
-    return this.#kept(format, () => {
-      const { program } = this.settings;
-      const others = {
-        ...processFigures(),
-        ...{ program, healthy: this.unhealthy === undefined },
-        certificates: this.#handle?.certificates() ?? [],
-      };
-      return renderMetrics(this.#handle?.stats() ?? { routes: [] }, others, format);
+    return this.#once(format, () => {
+      const { stats, certificates } = this.#snapshot;
+      const healthy = this.unhealthy === undefined;
+      const others = { ...processFigures(), program: this.data.program, healthy, certificates };
+      return renderMetrics(stats, others, format);
     });
   }
 
   /** The counters and all else that the page shows, in JSON. */
   stats(): string {
-    return this.#kept('stats', () => JSON.stringify(this.#stats()));
+    return this.#once('stats', () => JSON.stringify(this.#stats()));
   }
 
   history(): string {
-    return this.#kept('history', () => JSON.stringify(this.#history));
+    return this.#once('history', () => JSON.stringify(this.#history));
   }
 
   /** What a new reader of events gets first. */
@@ -99,36 +100,23 @@ export class Status {
   }
 
   close(): void {
-    clearInterval(this.#timer);
     this.stream.close();
     this.#peers.close();
   }
 
-  #tick(): void {
-    if (!this.#handle) return;
-    const [stats, losses] = [this.#handle.stats(), this.#handle.losses()];
-    this.#health.look(stats, losses, this.#handle.certificates());
-    this.#history.look(stats, losses);
-    if (this.stream.isRead) this.stream.sendState('stats', this.stats());
-  }
-
   #stats() {
-    const { program, stopping } = this.settings;
+    const { program } = this.data;
+    const { state, stats, losses, certificates } = this.#snapshot;
     const { unhealthy, problems, wellSince } = this.#health;
-    const state = stopping.aborted ? 'stopping' : unhealthy === 'starting' ? 'starting' : 'running';
-    const routes = this.#handle?.stats().routes ?? [];
     return {
       ...{ program, version: VERSION, host: hostname(), started: STARTED, time: new Date(), state },
       healthy: unhealthy === undefined,
       ...(unhealthy !== undefined && { reason: unhealthy }),
       ...(wellSince !== undefined && { wellSince: new Date(wellSince) }),
       problems: problems.map(({ text, since }) => ({ text, since: new Date(since) })),
-      routes: routes.map((route, i) => this.#route(route, i)),
-      losses: this.#handle?.losses() ?? [],
-      certificates: (this.#handle?.certificates() ?? []).map(({ file, notAfter }) => ({
-        file,
-        notAfter: new Date(notAfter),
-      })),
+      routes: stats.routes.map((route, i) => this.#route(route, i)),
+      losses,
+      certificates: certificates.map(({ file, notAfter }) => ({ file, notAfter: new Date(notAfter) })),
       peers: this.#peers.look(),
     };
   }
@@ -138,12 +126,10 @@ export class Status {
     return { source: { ...source, ...(at !== undefined && { lastReceived: new Date(at) }) }, sinks };
   }
 
-  #kept(name: string, make: () => string): string {
-    const kept = this.#fresh.get(name);
-    const now = performance.now();
-    if (kept && now - kept.at < FRESH_MS) return kept.text;
-    const text = make();
-    this.#fresh.set(name, { at: now, text });
+  /** An answer, made once of each snapshot. */
+  #once(name: string, make: () => string): string {
+    const text = this.#made.get(name) ?? make();
+    this.#made.set(name, text);
     return text;
   }
 }

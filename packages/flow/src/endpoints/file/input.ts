@@ -5,7 +5,7 @@ export const BREAK = Symbol('break');
 
 /** An open input. Blocking reads stay out of the thread pool: they could not be cancelled there. */
 export interface Input {
-  /** Absent for stdin. */
+  /** Absent for stdin, unless it is a pipe. */
   stat?: Stats;
   /** Bytes before each chunk that the consumer may overwrite; default 0. */
   headroom?: number;

@@ -92,7 +92,7 @@ export class FileSink implements Sink {
 
   write(given: Batch): void {
     const batch = encoded(given, this.frame);
-    const direct = batch.lent && batch.bytes >= DIRECT_WRITE_SIZE && this.#backlog.empty;
+    const direct = batch.lent && batch.bytes >= DIRECT_WRITE_SIZE && this.#retry === undefined;
     // With known message sizes and no rotation, the batch can be one piece.
     const maxPiece = direct && batch.sizes && !this.#rotator ? batch.bytes : this.#maxPiece;
     let kept = true;

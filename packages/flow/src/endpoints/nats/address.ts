@@ -1,5 +1,5 @@
 import { integer, text, usage } from 'mproxy-base';
-import { type AddressRule, parseAddress, splitScheme } from 'mproxy-net/address';
+import { type AddressRule, parseAddress, splitScheme, withoutSecrets } from 'mproxy-net/address';
 import { type Keys, parseKeys, withDefaults } from 'mproxy-net/keys';
 import type { AnyAddress } from '../../endpoint.js';
 import type { Login } from './credentials.js';
@@ -41,7 +41,7 @@ export const STREAM_KEYS = {
     ...STREAM,
     durable: text({
       value: 'NAME',
-      help: 'with stream: a consumer that keeps the position; created, if it is not there',
+      help: 'with stream: a consumer that keeps the position; created if missing',
     }),
   },
   sink: {
@@ -49,7 +49,7 @@ export const STREAM_KEYS = {
     ...STREAM,
     window: integer(1, 65_536, {
       value: 'COUNT',
-      help: 'with stream: messages sent and not acknowledged, at most; default 1024',
+      help: 'with stream: maximum of unacknowledged messages; default 1024',
     }),
   },
 };
@@ -101,6 +101,13 @@ interface Parts {
  */
 export function parseNats(given: string, rule: AddressRule, defaults: Keys = {}): NatsAddress {
   const parts = split(given);
+  if (hasAtSign(parts, rule))
+    throw usage(
+      rule.flag,
+      withoutSecrets(given),
+      'an @ behind the first /',
+      'write %2F for a / in user, password or token, and %40 for an @ in the subject',
+    );
   const shownText = shown(parts);
   const error = (why: string, advice = `write ${SYNTAX}`) => usage(rule.flag, shownText, why, advice);
   if (!parts.hosts) throw error('no host');
@@ -147,6 +154,13 @@ function split(given: string): Parts {
   const at = authority.lastIndexOf('@');
   const userInfo = at < 0 ? undefined : authority.slice(0, at);
   return { scheme, userInfo, hosts: authority.slice(at + 1), subject, pairs };
+}
+
+/** Whether an @ follows the subject's slash: behind a slash in user, password or token, which then would be shown. */
+function hasAtSign({ subject, pairs }: Parts, { ownKeys = {} }: AddressRule): boolean {
+  // File names may have one.
+  const isOwn = (pair: string) => Object.hasOwn(ownKeys, pair.split('=')[0]!);
+  return subject.includes('@') || pairs.some((pair) => pair.includes('@') && !isOwn(pair));
 }
 
 /** An address as it is shown: without password and token. */

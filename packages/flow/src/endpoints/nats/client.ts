@@ -3,6 +3,7 @@ import { reason, showAddress, throwInternal } from 'mproxy-base';
 import { Backoff } from 'mproxy-net';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
+import type { ClientHandler } from './client-handler.js';
 import { PERMISSION_DENIED, SERVER_CONNECTED, SERVER_FAILED, SERVER_LEAVING } from './events.js';
 import type { ServerAddress } from './info.js';
 import type { Message } from './protocol.js';
@@ -31,20 +32,6 @@ export interface ClientOptions extends ServerConnectionOptions {
   name: string;
   action: Action;
   servers: readonly ServerAddress[];
-}
-
-/** Takes what happens to the connection of a client. */
-export interface ClientHandler {
-  /** Connected, and subscribed. */
-  onAttached(connection: ServerConnection): void;
-  /** The client moves to another server: nothing more is to be written to this one. */
-  onLeaving(): void;
-  /** @param confirmed the server has handled everything that it was sent */
-  onDetached(confirmed: boolean): void;
-  /** What the login may not do was tried. */
-  onDenied(): void;
-  onDrain(): void;
-  onBurstEnd(): void;
 }
 
 /** A client of a set of servers: always connected to one of them, or trying to be. */
@@ -149,6 +136,9 @@ export class Client implements ServerConnectionHandler {
     this.#backoff.connected();
     this.onInfo(connection.info, connection.server);
     this.#subscriptions.beginAll(connection);
+    const { counts } = this.handler;
+    if (counts.connections.ever++ > 0) counts.reconnects++;
+    counts.connections.now++;
     this.handler.onAttached(connection);
     void connection.ping().then((answered) => {
       if (answered) this.#accepted(connection);
@@ -167,6 +157,7 @@ export class Client implements ServerConnectionHandler {
 
   #detach(confirmed: boolean): void {
     this.#current = undefined;
+    this.handler.counts.connections.now--;
     this.handler.onDetached(confirmed);
   }
 

@@ -21,7 +21,7 @@ export function loginFields({ user, password = '', token, creds }: Login, nonce:
   if (creds !== undefined) {
     const { jwt, key } = readCredsFile(creds);
     // A server that knows no keys sends no nonce, and ignores the login.
-    if (nonce === '') throw new ProtocolError('it wants no key, as creds has one');
+    if (nonce === '') throw new ProtocolError('the server does not use keys: log in without creds');
     return { ...(jwt === undefined ? { nkey: key.publicKey } : { jwt }), sig: key.sign(nonce) };
   }
   if (token !== undefined) return { auth_token: token };
@@ -35,9 +35,9 @@ export function readCredsFile(file: string): { jwt: string | undefined; key: Use
     const jwt = section(text, 'NATS USER JWT');
     const seed =
       section(text, 'USER NKEY SEED') ?? (jwt === undefined ? /^S[A-Z\d]+$/m.exec(text)?.[0] : undefined);
-    if (seed === undefined) throw new Error('it has no section USER NKEY SEED');
+    if (seed === undefined) throw new Error('the section USER NKEY SEED is missing');
     if (jwt !== undefined && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(jwt))
-      throw new Error('its section NATS USER JWT is not a JWT');
+      throw new Error('the section NATS USER JWT does not contain a JWT');
     return { jwt, key: new UserKey(seed) };
   } catch (error) {
     throw failure('MPROXY_FILE', 'creds', file, error);

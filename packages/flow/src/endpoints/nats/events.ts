@@ -13,12 +13,12 @@ export const SERVER_FAILED = info(
 );
 export const SERVER_LEAVING = info(
   'server_leaving',
-  '{action}: {address}: {server} is about to stop: moving to another server',
+  '{action}: {address}: {server} is shutting down: moving to another server',
   'move(s) to another server',
 );
 export const PERMISSION_DENIED = loss(
   'permission_denied',
-  '{action}: {address}: {reason}; data are lost until the login may do that',
+  '{action}: {address}: {reason}; data are lost until the login has this permission',
   'denied permission(s)',
 );
 
@@ -29,7 +29,7 @@ export const SUBSCRIPTION_INTERRUPTED = loss(
 );
 export const MESSAGES_UNCONFIRMED = loss(
   'messages_unconfirmed',
-  'sending: {address}: the connection ended: up to {unconfirmed:message(s)} that it took may be lost[, and {again:message(s)} may arrive twice]',
+  'sending: {address}: the connection ended: up to {unconfirmed:unconfirmed message(s)} may be lost[, and {again:message(s)} may arrive twice]',
   'broken connection(s)',
 );
 
@@ -40,7 +40,7 @@ export const STREAM_UNUSABLE = info(
 );
 export const MESSAGES_RESENT = info(
   'messages_resent',
-  'sending: {address}: {messages:message(s)} without acknowledgement sent again; the stream drops those that it took in the last {windowMs:duration}',
+  'sending: {address}: sending {messages:unacknowledged message(s)} again; the stream drops duplicates of the last {windowMs:duration}',
   'resumption(s)',
 );
 export const ACKNOWLEDGEMENT_LATE = info(
@@ -60,17 +60,17 @@ export const MESSAGE_REFUSED = loss(
 );
 export const STREAM_LOST = loss(
   'stream_lost',
-  'receiving: {address}: messages {first:number} to {last:number} of stream {stream} are lost: the stream has them no more',
-  'range(s) of messages that the stream had no more',
+  'receiving: {address}: messages {first:number} to {last:number} of stream {stream} are lost: the stream removed them before they were received; check its limits',
+  'range(s) of removed messages',
 );
 export const STREAM_REPLACED = loss(
   'stream_replaced',
-  'receiving: {address}: stream {stream} is another one, or lost its end: going on at its message {next:number}',
+  'receiving: {address}: stream {stream} was created again, or its last messages were removed: continuing at message {next:number}',
   'replaced stream(s)',
 );
 export const CONSUMER_RENEWED = info(
   'consumer_renewed',
-  'receiving: {address}: {reason}: going on at message {next:number} of stream {stream}',
+  'receiving: {address}: {reason}: continuing at message {next:number} of stream {stream}',
   'resumption(s)',
 );
 export const CONSUMER_CREATED = info(
@@ -80,6 +80,6 @@ export const CONSUMER_CREATED = info(
 );
 export const CONSUMER_RESUMED = info(
   'consumer_resumed',
-  'receiving: {address}: resuming after message {floor:number} of stream {stream}; {pending:message(s)} may arrive twice, the first in {waitMs:duration}',
+  'receiving: {address}: resuming after message {floor:number} of stream {stream} in {waitMs:duration}; {pending:message(s)} may arrive twice',
   'resumption(s)',
 );

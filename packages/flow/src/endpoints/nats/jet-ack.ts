@@ -1,6 +1,6 @@
 import { statusOf } from './encoder.js';
 import { describeError, parseFields } from './jet-api.js';
-import { type Message, numberIn } from './protocol.js';
+import { type Message, numberIn, printable } from './protocol.js';
 
 const ZERO = 0x30;
 const END = 0x7d;
@@ -26,7 +26,10 @@ export class AckReader {
       const status = statusOf(message.headers);
       // No responders: the stream is not there, or has no leader (NATS ADR-13).
       return {
-        later: status?.code === 503 ? 'no stream takes the subject' : 'the server answers with headers',
+        later:
+          status?.code === 503
+            ? 'no stream stores the subject, or it has no leader'
+            : 'an acknowledgement with unknown headers',
       };
     }
     return this.#isUsual(message) ? 'stored' : this.#parse(String(message.payload));
@@ -58,8 +61,8 @@ export class AckReader {
         // 503: a full stream or disk may have room later. 400: so it is with this message.
         return error.count('code') === 400 ? { never: why } : { later: why };
       }
-      if (fields.text('stream') !== this.stream)
-        return { never: `the stream ${fields.text('stream').slice(0, 100)} took it` };
+      const stream = printable(fields.text('stream'));
+      if (stream !== this.stream) return { never: `stream ${stream || 'without a name'} stored it` };
       return /"duplicate":\s*true/.test(json) ? 'duplicate' : 'stored';
     } catch (error) {
       return { later: (error as Error).message };

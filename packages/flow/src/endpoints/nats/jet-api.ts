@@ -61,7 +61,7 @@ export function parseFields(json: string): Fields {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new Error('the server answers with something that is not a JSON object');
+  throw new Error('the answer of the server is not a JSON object');
 }
 
 /** The state of a stream. Sequence numbers begin at 1. */
@@ -108,7 +108,7 @@ export async function streamInfo(requests: Requests, stream: string, subject: st
   const answer = await callApi(requests, `STREAM.INFO.${stream}`).catch((error) => {
     if (!(error instanceof JetError && error.apiCode === STREAM_NOT_FOUND)) throw error;
     const command = `nats stream add ${stream} --subjects '${subject}' --storage file --defaults`;
-    throw new JetError(`there is no stream ${stream}; create it: ${command}`, true);
+    throw new JetError(`stream ${stream} does not exist; create it: ${command}`, true);
   });
   const config = answer.object('config');
   const state = answer.object('state');
@@ -124,14 +124,14 @@ export async function streamInfo(requests: Requests, stream: string, subject: st
 /** A stream without the subject. The command replaces all its subjects. */
 export function notCovered(stream: string, subjects: readonly string[], subject: string): JetError {
   const all = [...subjects, subject].join(',');
-  const takes = subjects.length > 0 ? subjects.join(', ') : 'what it copies from another stream';
+  const takes = subjects.length > 0 ? subjects.join(', ') : 'what another stream stores';
   const command = `nats stream edit ${stream} --subjects '${all}'`;
-  return new JetError(
-    `the stream ${stream} has not the subject: it takes ${takes}; add it: ${command}`,
-    true,
-  );
+  return new JetError(`stream ${stream} stores ${takes}, not the subject; add it: ${command}`, true);
 }
 
 function jetStreamOff(): JetError {
-  return new JetError('JetStream is not enabled on the server, or not for the account of the login', true);
+  return new JetError(
+    'JetStream is not enabled on the server, or for the account of the login; enable it in the configuration of the server',
+    true,
+  );
 }

@@ -95,12 +95,13 @@ function from(first: number, subject: string) {
 
 function checked(answer: Fields, { subject, durable: name, info }: DurableUse): Durable {
   const config = answer.object('config');
-  const wrong = (why: string) => new JetError(`the durable consumer ${name} ${why}; give another name`, true);
+  const wrong = (why: string) => new JetError(`durable consumer ${name} ${why}; use another name`, true);
   const filter = config.text('filter_subject');
   const readsAll = filter === '' && info.subjects.every((one) => matches(subject, one));
-  if (config.has('deliver_subject')) throw wrong('is a push consumer, and a pull consumer is needed');
-  if (config.text('ack_policy') !== 'explicit') throw wrong('has not the policy of explicit acknowledgement');
-  if (filter !== subject && !readsAll) throw wrong(`reads ${filter || 'all subjects of the stream'}`);
+  if (config.has('deliver_subject')) throw wrong('is a push consumer, not a pull consumer');
+  if (config.text('ack_policy') !== 'explicit') throw wrong('does not use explicit acknowledgement');
+  if (filter !== subject && !readsAll)
+    throw wrong(`reads ${filter || 'all subjects of the stream'}, not this subject alone`);
   return {
     name,
     acknowledges: true,

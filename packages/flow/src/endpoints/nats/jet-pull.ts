@@ -64,7 +64,7 @@ export class Pull {
   /** Called every second. @param isHeld nothing is read at present */
   check(isHeld: boolean): void {
     if (isHeld) this.#heardAt = performance.now();
-    else if (performance.now() - this.#heardAt > SILENCE_MS) this.onEnd('no sign of life of the consumer');
+    else if (performance.now() - this.#heardAt > SILENCE_MS) this.onEnd('no heartbeat of the consumer');
   }
 
   /** Takes no more messages. */

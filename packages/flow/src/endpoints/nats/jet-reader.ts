@@ -191,7 +191,7 @@ export class JetReader {
     const isNext = number === this.#number + 1;
     this.#number = number;
     if (!acknowledges && !isNext) {
-      onEnd('messages of the consumer are missing');
+      onEnd('messages of the consumer were lost');
       return;
     }
     if (acknowledges) this.#unacknowledged.push(message.reply);

@@ -20,8 +20,8 @@ export class UserKey {
     // The prefix of a seed is followed by that of its kind, five bits each and three between them.
     const kind = ((bytes[0]! & 0x07) << 5) | ((bytes[1]! & 0xf8) >> 3);
     if ((bytes[0]! & 0xf8) !== SEED_PREFIX || bytes.length !== 2 + KEY_BYTES)
-      throw new Error('its key is not a seed, S and 57 more characters');
-    if (kind !== USER_PREFIX) throw new Error('its seed is not that of a user, which begins with SU');
+      throw new Error('the key is not a seed: a seed is S and 57 more characters');
+    if (kind !== USER_PREFIX) throw new Error('the seed is not of a user: that begins with SU');
     this.#private = createPrivateKey({
       key: Buffer.concat([PKCS8, bytes.subarray(2)]),
       format: 'der',
@@ -63,7 +63,7 @@ function decode(text: string): Buffer {
   let value = 0;
   for (const letter of text) {
     const digit = ALPHABET.indexOf(letter);
-    if (digit < 0) throw new Error('its key is not in base32, A to Z and 2 to 7');
+    if (digit < 0) throw new Error('the key is not in base32: A to Z and 2 to 7');
     value = ((value << 5) | digit) & 0xfff;
     bits += 5;
     if (bits < 8) continue;
@@ -73,7 +73,7 @@ function decode(text: string): Buffer {
   const all = Buffer.from(bytes);
   const end = all.length - CRC_BYTES;
   if (end < 1 || crc16(all.subarray(0, end)) !== all.readUInt16LE(end))
-    throw new Error('the checksum of its key is wrong: a character is missing or mistyped');
+    throw new Error('the checksum of the key is wrong: a character is missing or mistyped');
   return all.subarray(0, end);
 }
 

@@ -82,15 +82,18 @@ export class Parser {
 
   constructor(private readonly handler: ProtocolHandler) {}
 
-  /** Takes the next bytes, which it borrows. @throws ProtocolError */
+  /** Takes the next bytes, which it borrows. @throws ProtocolError; what came before the error is a burst */
   push(chunk: Buffer): void {
     let at = this.#complete(chunk);
     let end = at;
-    while (end >= 0 && end < chunk.length) {
-      at = end;
-      end = this.#operation(chunk, at);
+    try {
+      while (end >= 0 && end < chunk.length) {
+        at = end;
+        end = this.#operation(chunk, at);
+      }
+    } finally {
+      this.handler.onBurstEnd();
     }
-    this.handler.onBurstEnd();
     if (end < 0) this.#hold(chunk, at, chunk.length);
   }
 

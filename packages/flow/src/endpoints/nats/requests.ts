@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { showDuration } from 'mproxy-base';
 import type { Client } from './client.js';
 import { encodePublish, type PublishOptions, statusOf } from './encoder.js';
 import type { Message } from './protocol.js';
@@ -47,10 +48,11 @@ export class Requests {
     const { connection } = this.client;
     if (!connection) return Promise.reject(new Error(`${subject}: not connected`));
     if (this.#open.size >= MAX_REQUESTS)
-      return Promise.reject(new Error(`${subject}: ${MAX_REQUESTS} requests wait for answers`));
+      return Promise.reject(new Error(`${subject}: limited to ${MAX_REQUESTS} requests at a time`));
     const token = String(++this.#count);
     const answer = new Promise<Response>((resolve, reject) => {
-      const late = () => this.#end(token)?.reject(new Error(`${subject}: no answer in time`));
+      const late = () =>
+        this.#end(token)?.reject(new Error(`${subject}: no answer within ${showDuration(timeout)}`));
       this.#open.set(token, { resolve, reject, timer: setTimeout(late, timeout) });
     });
     const options = { reply: `${this.#inbox}.${token}`, ...(headers && { headers }) };
@@ -68,7 +70,7 @@ export class Requests {
     if (!request) return;
     const { headers } = message;
     if (statusOf(headers)?.code === NO_RESPONDERS)
-      request.reject(new NoResponders('nobody answers the subject'));
+      request.reject(new NoResponders('no responders: no program subscribes to the subject'));
     else request.resolve({ headers, payload: Buffer.from(message.payload) });
   }
 

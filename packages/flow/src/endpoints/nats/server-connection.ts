@@ -56,7 +56,7 @@ export class ServerConnection {
   #lines = '';
   readonly #liveness = new Liveness(
     () => void this.ping(),
-    () => this.close(new Error('the server answers no PING')),
+    () => this.close(new Error('the server does not answer PING')),
   );
 
   private constructor(
@@ -102,7 +102,7 @@ export class ServerConnection {
   send(line: string): void {
     if (this.#lines === '' && !this.connection.writing) this.connection.write([Buffer.from(line)]);
     else this.#lines += line;
-    if (this.#lines.length > MAX_LINES) this.close(new Error('it takes nothing, but sends'));
+    if (this.#lines.length > MAX_LINES) this.close(new Error('the server sends, but reads nothing'));
   }
 
   /** Sends PING. @returns whether it was answered: then the server has handled all that was written before */

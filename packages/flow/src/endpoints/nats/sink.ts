@@ -6,7 +6,8 @@ import type { Program } from '../../program.js';
 import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
-import { Client, type ClientHandler, type ClientOptions } from './client.js';
+import { Client, type ClientOptions } from './client.js';
+import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
@@ -15,7 +16,7 @@ import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
 
 /** Bytes queued at which a stream source waits. */
-const WAIT_AT = 1024 * 1024;
+const WAIT_AT = 256 * 1024;
 /** How often a server is asked to confirm what it took, in milliseconds. */
 const CONFIRM_MS = 1000;
 
@@ -33,7 +34,7 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 
 /** A subject that datagrams are published to, each as a message. */
 export class NatsSink implements PacketSink, ClientHandler {
-  readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
+  readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #client: Client;
   readonly #outbox: Outbox;
   readonly #run: Promise<void>;
@@ -63,8 +64,8 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   get dropReason(): string {
     return this.options.waits
-      ? `the server did not take them before the end (${MOLD_FLAG_NAMES.linger})`
-      : `the server did not keep up, or there was none; see ${TCP_NAMES.clientBuffer}`;
+      ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
+      : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -121,9 +122,6 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onAttached(connection: ServerConnection): void {
-    const { counts } = this;
-    if (counts.connections.ever++ > 0) counts.reconnects++;
-    counts.connections.now++;
     if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
     this.#outbox.attach(connection.connection);
   }
@@ -133,7 +131,6 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   onDetached(confirmed: boolean): void {
-    this.counts.connections.now--;
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);

@@ -5,7 +5,8 @@ import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { PacketSource } from '../../transport.js';
-import { Client, type ClientHandler, type ClientOptions } from './client.js';
+import { Client, type ClientOptions } from './client.js';
+import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import { JetError } from './jet-api.js';
 import { JetReader, type JetReading } from './jet-reader.js';
@@ -27,8 +28,8 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
 /** A subscription: each message is a datagram. */
 export class NatsSource implements PacketSource, ClientHandler {
   readonly counts = {
-    ...{ ...sourceCounts(), connections: { now: 0, ever: 0 }, interruptedMs: 0 },
-    ...{ duplicates: 0, lost: 0 },
+    ...{ ...sourceCounts(), ...connectionCounts() },
+    ...{ interruptedMs: 0, duplicates: 0, lost: 0 },
   };
   readonly #client: Client;
   readonly #batch = new Batch();
@@ -99,10 +100,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   }
 
   onAttached(connection: ServerConnection): void {
-    const { counts } = this;
     this.#attached = connection;
-    if (counts.connections.ever++ > 0) counts.reconnects++;
-    counts.connections.now++;
     const gapMs = this.#endGap();
     if (gapMs !== undefined)
       this.#client.notices.emit(SUBSCRIPTION_INTERRUPTED, { address: this.name, gapMs });
@@ -111,7 +109,6 @@ export class NatsSource implements PacketSource, ClientHandler {
   }
 
   onDetached(): void {
-    this.counts.connections.now--;
     if (this.#reader) this.#reader.detached();
     else if (!this.#stopped) this.#lostAt = this.#attached?.endedAt ?? performance.now();
   }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readPage } from '#page';
 
 /** The page, and a policy that allows its own script, style and origin, and nothing else. */
 export interface Page {
@@ -7,8 +6,8 @@ export interface Page {
   policy: string;
 }
 
-export function loadPage(): Page {
-  const html = readPage();
+/** The page with its policy. */
+export function withPolicy(html: string): Page {
   const script = hashOf(html, 'script');
   const style = hashOf(html, 'style');
   const own =

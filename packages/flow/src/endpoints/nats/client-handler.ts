@@ -1,0 +1,22 @@
+import type { ServerConnection } from './server-connection.js';
+
+/** The connections of a client: now, and since the start. */
+export function connectionCounts() {
+  return { connections: { now: 0, ever: 0 }, reconnects: 0 };
+}
+
+/** Takes what happens to the connection of a client. */
+export interface ClientHandler {
+  /** The client counts its connections there. */
+  readonly counts: ReturnType<typeof connectionCounts>;
+  /** Connected, and subscribed. */
+  onAttached(connection: ServerConnection): void;
+  /** The client moves to another server: nothing more is to be written to this one. */
+  onLeaving(): void;
+  /** @param confirmed the server has handled everything that it was sent */
+  onDetached(confirmed: boolean): void;
+  /** What the login may not do was tried. */
+  onDenied(): void;
+  onDrain(): void;
+  onBurstEnd(): void;
+}
