@@ -23,6 +23,11 @@ export interface ConnectionFacts {
   tls?: TlsFacts;
 }
 
+/** What a listener closes: its connections, and those in a handshake. */
+export interface Closable {
+  close(): void;
+}
+
 /**
  * A connection on a non-blocking descriptor, with or without TLS. It knows a {@link Loop} and nothing of Node's, so that it runs in every
  * thread that turns one. Its callbacks are called in turns of the loop alone.
@@ -67,7 +72,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     fd: number,
     private readonly channel: Channel,
     { peer, local, tls }: ConnectionFacts,
-    private readonly siblings?: Set<StreamConnection>,
+    private readonly siblings?: Set<Closable>,
   ) {
     this.peer = peer;
     this.local = local;
@@ -88,14 +93,22 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     tls: TlsClient,
     options: Pick<ConnectOptions, 'timeout' | 'signal'> = {},
   ): Promise<Connection> {
-    const { loop, upgrade } = this.parts;
+    const { upgrade } = this.parts;
     if (!upgrade) throw new Error('this thread has no TLS');
-    if (this.#fd < 0) throw this.#error ?? new Error('closed before it was secured');
+    return upgrade(this.detach(), tls, options);
+  }
+
+  /**
+   * Lets go of the descriptor, for what goes on with it, such as a TLS handshake (handshake.ts). Nothing is reported any more.
+   * @throws if it is closed already
+   */
+  detach(): number {
+    if (this.#fd < 0) throw this.#error ?? new Error('the connection is closed already');
     const fd = this.#fd;
     this.#handler = undefined;
-    loop.remove(fd);
+    this.parts.loop.remove(fd);
     this.#release();
-    return upgrade(fd, tls, options);
+    return fd;
   }
 
   pause(): void {

@@ -4,9 +4,12 @@ import { HostedLoop } from '../hosted-loop.js';
 import type { Libc } from '../libc.js';
 import { Loop } from '../loop.js';
 import { unacknowledged } from '../socket.js';
+import { TicketKeys } from '../tls/ticket-keys.js';
+import { Tls } from '../tls/tls.js';
 import { loadUv, type Uv } from '../uv.js';
 import { StreamParts } from './parts.js';
 import { linuxStreams } from './streams.js';
+import { upgrade } from './upgrade.js';
 
 let hosted: Streams | undefined;
 
@@ -27,5 +30,22 @@ function open(libc: Libc): Streams {
   }
   const loop = new Loop(libc);
   new HostedLoop(uv, loop);
-  return linuxStreams(new StreamParts(libc, loop, node.secure), node);
+  const tls = openTls(libc);
+  const parts: StreamParts = new StreamParts(
+    libc,
+    loop,
+    tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
+    undefined,
+    tls,
+  );
+  return linuxStreams(parts, node);
+}
+
+function openTls(libc: Libc): Tls | undefined {
+  try {
+    return new Tls(libc, new TicketKeys());
+  } catch {
+    // Node was built without the symbols of OpenSSL 3: node:tls is used.
+    return undefined;
+  }
 }

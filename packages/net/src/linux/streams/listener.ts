@@ -1,15 +1,17 @@
 import { rmSync } from 'node:fs';
 import { type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
-import type { ListenAddress, ListenOptions, StreamListener, TakeDescriptor } from '../../streams.js';
+import type { ListenAddress, ListenOptions, StreamListener, TakeDescriptor, TlsServer } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { EdgeHandler, Job } from '../loop.js';
 import { getOption, setOption } from '../options.js';
 import { Timer } from '../timer-wheel.js';
-import { StreamConnection } from './connection.js';
+import type { ServerContext } from '../tls/server-context.js';
+import { type Closable, StreamConnection } from './connection.js';
 import type { StreamParts } from './parts.js';
 import { PlainChannel } from './plain-channel.js';
+import { Securing } from './securing.js';
 import { addressName, openStreamSocket, SOCK_CLOEXEC, SOCK_NONBLOCK, tuneTcp } from './stream-socket.js';
 
 const BACKLOG = 1024;
@@ -29,12 +31,13 @@ const PASSING = new Set<number>(
   ].map(Number),
 );
 
-/** A listener without TLS. It knows a loop and nothing of Node's, as {@link StreamConnection}. */
-export class PlainListener implements StreamListener, EdgeHandler, Job {
+/** A listener, with or without TLS. It knows a loop and nothing of Node's, as {@link StreamConnection}. */
+export class Listener implements StreamListener, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   /** -1: closed. */
   #fd: number;
-  readonly #connections = new Set<StreamConnection>();
+  readonly #connections = new Set<Closable>();
+  #security: ServerContext | undefined;
   /** Whether connections differ in their local address. */
   readonly #isWildcard: boolean;
   readonly #descriptors = descriptorLimit();
@@ -45,19 +48,23 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
   readonly #retry = new Timer(() => this.#accept());
   #take: TakeDescriptor | undefined;
 
-  /** @throws the system's error */
+  /** @throws the system's error, or that of TLS */
   constructor(
     private readonly parts: StreamParts,
     private readonly options: ListenOptions,
   ) {
     const { libc, loop } = parts;
-    const fd = openListening(parts, options);
+    // Invalid certificates are found before anything is opened.
+    if (options.tls) this.#security = parts.tls!.server(options.tls);
+    let fd = -1;
     try {
+      fd = openListening(parts, options);
       this.local = parts.localOf(fd);
       this.#isWildcard = this.local?.address === '0.0.0.0' || this.local?.address === '::';
       if (!options.held) loop.addEdge(fd, this);
     } catch (error) {
-      libc.close(fd);
+      this.#security?.free();
+      if (fd >= 0) libc.close(fd);
       throw error;
     }
     this.#fd = fd;
@@ -73,8 +80,14 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
     return this.#connections.size;
   }
 
-  secure(): void {
-    throw new Error('a listener without TLS has no certificates');
+  secure(tls: Omit<TlsServer, 'alpn'>): void {
+    const { tls: first } = this.options;
+    if (!first || !this.#security) throw new Error('a listener without TLS has no certificates');
+    if ((tls.clientCa === undefined) !== (first.clientCa === undefined))
+      throw new Error('whether clients need a certificate cannot change while a listener is open');
+    const security = this.parts.tls!.server({ ...tls, ...(first.alpn && { alpn: first.alpn }) });
+    this.#security.free();
+    this.#security = security;
   }
 
   close(): void {
@@ -85,6 +98,7 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
     libc.close(this.#fd);
     this.#fd = -1;
     loop.hold(-1);
+    this.#security?.free();
     const { at } = this.options;
     if ('path' in at && !at.path.startsWith('\0')) rmSync(at.path, { force: true });
   }
@@ -120,8 +134,8 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
       return;
     }
     this.#failing = false;
-    const connection = this.#admit(fd);
-    if (connection) this.options.onConnection(connection);
+    const accepted = this.#admit(fd);
+    if (accepted instanceof StreamConnection) this.options.onConnection(accepted);
     if (this.#fd < 0) this.#ready = false;
   }
 
@@ -136,9 +150,9 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
   }
 
   /** @returns undefined: it may not go on, and is closed; or its descriptor was given away */
-  #admit(fd: number): StreamConnection | undefined {
+  #admit(fd: number): Closable | undefined {
     const limit = this.#descriptors;
-    let connection: StreamConnection | undefined;
+    let accepted: Closable | undefined;
     let given = false;
     try {
       const peer = this.parts.decodeName();
@@ -146,19 +160,23 @@ export class PlainListener implements StreamListener, EdgeHandler, Job {
       if (this.options.admit?.(peer, scarce) === false) return undefined;
       given = this.#take !== undefined;
       if (this.#take) this.#take(fd, peer);
-      else connection = this.#open(fd, peer);
-      return connection;
+      else accepted = this.#open(fd, peer);
+      return accepted;
     } finally {
-      if (!connection && !given) this.parts.libc.close(fd);
+      if (!accepted && !given) this.parts.libc.close(fd);
     }
   }
 
-  #open(fd: number, peer: SocketAddress | undefined): StreamConnection | undefined {
+  #open(fd: number, peer: SocketAddress | undefined): Closable | undefined {
     const { parts } = this;
+    const channel = this.#security?.accept(fd);
     try {
       const facts = { peer, local: this.#isWildcard ? parts.localOf(fd) : this.local };
-      return new StreamConnection(parts, fd, new PlainChannel(parts.libc, fd), facts, this.#connections);
+      return channel
+        ? new Securing(parts, fd, channel, facts, this.#connections, this.options)
+        : new StreamConnection(parts, fd, new PlainChannel(parts.libc, fd), facts, this.#connections);
     } catch (error) {
+      channel?.free();
       throwInternal(error);
       this.options.onAcceptError?.(error as Error);
       return undefined;

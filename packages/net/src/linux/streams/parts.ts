@@ -6,6 +6,7 @@ import { decodeSocketAddress, NAME_SPACE } from '../layout.js';
 import type { Libc } from '../libc.js';
 import type { Loop } from '../loop.js';
 import { interfaceName } from '../socket.js';
+import type { Tls } from '../tls/tls.js';
 
 /** Bytes of one receive call. */
 const RECEIVED = 64 * 1024;
@@ -44,6 +45,8 @@ export class StreamParts {
     readonly loop: Loop,
     readonly upgrade?: Upgrade,
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
+    /** Undefined: there is no TLS on the loop of this thread. */
+    readonly tls?: Tls,
   ) {
     this.receivedAddress = libc.address(received);
     this.#receivedBase = Number(this.receivedAddress) - received.byteOffset;
