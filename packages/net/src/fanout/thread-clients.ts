@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import type { TlsServer } from '../streams.js';
 import { ClientCounts } from './client-counts.js';
 import type { FanoutEvents, FanoutSettings } from './fanout.js';
 
@@ -6,13 +7,19 @@ import type { FanoutEvents, FanoutSettings } from './fanout.js';
 export type ClientsOrder =
   /** Serve this descriptor, which is the thread's from now on. */
   | { what: 'take'; client: number; fd: number }
+  /** Use other certificates for handshakes from now on. */
+  | { what: 'secure'; tls: TlsServer }
   /** Let them take what is queued, and close them. */
   | { what: 'close' };
 
 /** What the thread reports. */
 export type ClientsEvent =
+  /** It takes descriptors. */
+  | { what: 'opened' }
   | { what: 'joined'; client: number }
   | { what: 'left'; client: number; reason?: string | undefined }
+  /** Its TLS handshake failed. */
+  | { what: 'refused'; client: number; reason: string }
   | { what: 'closed' };
 
 /** What a thread needs to serve the clients of a listener. */
@@ -21,6 +28,15 @@ export interface ClientsTask {
   number: number;
   settings: FanoutSettings;
   counts: SharedArrayBuffer;
+  /** Given: the thread does the TLS handshakes. */
+  tls?: TlsServer | undefined;
+}
+
+export interface ThreadClientsEvents extends FanoutEvents {
+  /** The thread takes descriptors from now on; before, it needs some itself. */
+  opened(): void;
+  /** Its TLS handshake failed: it did not join. */
+  refused(client: number, reason: string): void;
 }
 
 let last = 0;
@@ -32,8 +48,8 @@ let last = 0;
 export class ThreadClients {
   readonly task: ClientsTask;
   readonly #counts = new ClientCounts();
-  /** Descriptors that the thread has, and has not reported as left. */
-  readonly #descriptors = new Map<number, number>();
+  /** Those that the thread has, and has not reported as left or refused. */
+  readonly #clients = new Map<number, { fd: number; joined: boolean }>();
   /** Undefined before there is a thread. */
   #order: ((order: ClientsOrder) => void) | undefined;
   #closed!: () => void;
@@ -44,14 +60,15 @@ export class ThreadClients {
 
   constructor(
     settings: FanoutSettings,
-    private readonly events: FanoutEvents,
+    private readonly events: ThreadClientsEvents,
+    tls?: TlsServer,
   ) {
-    this.task = { number: ++last, settings, counts: this.#counts.buffer };
+    this.task = { number: ++last, settings, counts: this.#counts.buffer, tls };
   }
 
-  /** Clients that have not left. */
+  /** Clients that have not left, those in a handshake included. */
   get size(): number {
-    return this.#descriptors.size;
+    return this.#clients.size;
   }
 
   get counts() {
@@ -60,8 +77,14 @@ export class ThreadClients {
 
   /** Gives a non-blocking descriptor to the thread. */
   add(client: number, fd: number): void {
-    this.#descriptors.set(client, fd);
+    this.#clients.set(client, { fd, joined: false });
     this.#order?.({ what: 'take', client, fd });
+  }
+
+  /** Uses other certificates for handshakes from now on. */
+  secure(tls: TlsServer): void {
+    this.task.tls = tls;
+    this.#order?.({ what: 'secure', tls });
   }
 
   /** The thread lets the clients take what is queued for them, for a second at most, and closes them. */
@@ -74,14 +97,18 @@ export class ThreadClients {
   /** A thread takes orders. */
   serve(order: (order: ClientsOrder) => void): void {
     this.#order = order;
-    for (const [client, fd] of this.#descriptors) order({ what: 'take', client, fd });
+    for (const [client, { fd }] of this.#clients) order({ what: 'take', client, fd });
   }
 
   /** Takes an event of the thread. */
   take(event: ClientsEvent): void {
-    if (event.what === 'joined') this.events.joined(event.client);
+    if (event.what === 'opened') this.events.opened();
     else if (event.what === 'closed') this.#closed();
-    else if (this.#descriptors.delete(event.client)) this.events.left(event.client, event.reason);
+    else if (event.what === 'joined') this.#joined(event.client);
+    else if (this.#clients.delete(event.client)) {
+      if (event.what === 'refused') this.events.refused(event.client, event.reason);
+      else this.events.left(event.client, event.reason);
+    }
   }
 
   /** The thread ended, or never was. A thread that fails closes no descriptors. */
@@ -90,13 +117,20 @@ export class ThreadClients {
       if (order.what === 'take') this.#left(order.client, reason);
     };
     this.#counts.left(this.#counts.read().clients.now);
-    for (const client of [...this.#descriptors.keys()]) this.#left(client, reason);
+    for (const client of [...this.#clients.keys()]) this.#left(client, reason);
     this.#closed();
   }
 
+  #joined(client: number): void {
+    this.#clients.get(client)!.joined = true;
+    this.events.joined(client);
+  }
+
   #left(client: number, reason: string): void {
-    closeSync(this.#descriptors.get(client)!);
-    this.#descriptors.delete(client);
-    this.events.left(client, reason);
+    const { fd, joined } = this.#clients.get(client)!;
+    closeSync(fd);
+    this.#clients.delete(client);
+    if (joined) this.events.left(client, reason);
+    else this.events.refused(client, reason);
   }
 }

@@ -2,20 +2,38 @@ import { reason } from 'mproxy-base';
 import { ClientCounts } from '../fanout/client-counts.js';
 import { Fanout } from '../fanout/fanout.js';
 import type { ClientsEvent, ClientsOrder, ClientsTask } from '../fanout/thread-clients.js';
+import type { TlsServer } from '../streams.js';
 import { BatchVectors } from './batch-vectors.js';
 import type { Libc } from './libc.js';
 import type { Loop } from './loop.js';
-import { StreamConnection } from './streams/connection.js';
+import { type Closable, StreamConnection } from './streams/connection.js';
 import { StreamParts } from './streams/parts.js';
 import { PlainChannel } from './streams/plain-channel.js';
+import { Securing } from './streams/securing.js';
 import { LoopTimer } from './streams/streams.js';
+import type { ServerContext } from './tls/server-context.js';
+import { TicketKeys } from './tls/ticket-keys.js';
+import { Tls } from './tls/tls.js';
+
+/** Accepted connections have these on the event loop. */
+const NO_FACTS = { peer: undefined, local: undefined };
+
+/** The clients of one listener. */
+interface Clients {
+  fanout: Fanout;
+  report: (event: ClientsEvent) => void;
+  /** All of them, those in a handshake included. */
+  connections: Set<Closable>;
+  security: ServerContext | undefined;
+}
 
 /** The fan-outs of a receiving thread, to clients in its loop. */
 export class ThreadFanouts {
-  readonly #fanouts = new Map<number, Fanout>();
+  readonly #clients = new Map<number, Clients>();
   readonly #parts: StreamParts;
   /** Used during a call only. */
   readonly #prepared: BatchVectors;
+  #tls: Tls | undefined;
 
   constructor(
     private readonly libc: Libc,
@@ -26,43 +44,79 @@ export class ThreadFanouts {
     this.#prepared = new BatchVectors(libc);
   }
 
-  open({ number, settings, counts }: ClientsTask): Fanout {
-    const events = {
-      joined: (client: number) => this.report(number, { what: 'joined', client }),
-      left: (client: number, reason?: string) => this.report(number, { what: 'left', client, reason }),
-    };
+  open({ number, settings, counts, tls }: ClientsTask): Fanout {
+    const report = (event: ClientsEvent) => this.report(number, event);
     const fanout = new Fanout(
       settings,
       new ClientCounts(counts),
-      events,
+      {
+        joined: (client) => report({ what: 'joined', client }),
+        left: (client, reason) => report({ what: 'left', client, reason }),
+      },
       (onDue) => new LoopTimer(this.loop, onDue),
-      this.#prepared,
+      // A record that TLS has begun must be given to it again (see Channel.send), which a client that is behind could not promise.
+      tls ? undefined : this.#prepared,
     );
-    this.#fanouts.set(number, fanout);
+    const security = tls && this.#secure(tls);
+    this.#clients.set(number, { fanout, report, connections: new Set(), security });
+    report({ what: 'opened' });
     return fanout;
   }
 
   obey(number: number, order: ClientsOrder): void {
-    const fanout = this.#fanouts.get(number)!;
-    if (order.what === 'take') this.#take(number, fanout, order);
-    else fanout.close(() => this.report(number, { what: 'closed' }));
+    const clients = this.#clients.get(number)!;
+    if (order.what === 'take') this.#take(clients, order.client, order.fd);
+    else if (order.what === 'secure') {
+      clients.security?.free();
+      clients.security = this.#secure(order.tls);
+    } else
+      clients.fanout.close(() => {
+        for (const connection of [...clients.connections]) connection.close();
+        clients.report({ what: 'closed' });
+      });
   }
 
   /** The thread ends: nothing is served any more. */
   abort(): void {
-    for (const fanout of this.#fanouts.values()) fanout.abort(new Error('the receiving thread ended'));
+    for (const { fanout } of this.#clients.values()) fanout.abort(new Error('the receiving thread ended'));
   }
 
-  #take(number: number, fanout: Fanout, { client, fd }: { client: number; fd: number }): void {
-    let connection: StreamConnection;
+  #secure(tls: TlsServer): ServerContext {
+    // All clients of a listener are in one thread: no other resumes their sessions.
+    this.#tls ??= new Tls(this.libc, new TicketKeys());
+    return this.#tls.server(tls);
+  }
+
+  #take(clients: Clients, client: number, fd: number): void {
+    const { security, connections, report } = clients;
     try {
-      const channel = new PlainChannel(this.libc, fd);
-      connection = new StreamConnection(this.#parts, fd, channel, { peer: undefined, local: undefined });
+      if (security) this.#handshake(clients, security, client, fd);
+      else {
+        const channel = new PlainChannel(this.libc, fd);
+        const connection = new StreamConnection(this.#parts, fd, channel, NO_FACTS, connections);
+        clients.fanout.add(client, connection, () => connection.offerVectors(this.#prepared.vectors));
+      }
     } catch (error) {
       this.libc.close(fd);
-      this.report(number, { what: 'left', client, reason: reason(error) });
-      return;
+      report({ what: 'refused', client, reason: reason(error) });
     }
-    fanout.add(client, connection, () => connection.offerVectors(this.#prepared.vectors));
+  }
+
+  #handshake(
+    { fanout, report, connections }: Clients,
+    security: ServerContext,
+    client: number,
+    fd: number,
+  ): void {
+    const channel = security.accept(fd);
+    try {
+      new Securing(this.#parts, fd, channel, NO_FACTS, connections, {
+        onConnection: (connection) => fanout.add(client, connection),
+        onHandshakeError: (error) => report({ what: 'refused', client, reason: reason(error) }),
+      });
+    } catch (error) {
+      channel.free();
+      throw error;
+    }
   }
 }

@@ -14,7 +14,7 @@ import { type SinkCounts, sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
-import { CLIENT_CONNECTED, CLIENT_FAILED, CLIENT_LEFT } from './events.js';
+import { ACCEPT_FAILED, CLIENT_CONNECTED, CLIENT_FAILED, CLIENT_LEFT, HANDSHAKE_FAILED } from './events.js';
 import { TCP_NAMES } from './flags.js';
 import { Listener } from './listener.js';
 
@@ -62,7 +62,7 @@ export class ClientsSink implements Sink {
       },
       accepted: (connection, peer) => this.#onLoop.add(this.#number(peer), connection),
     });
-    if (options.identities) program.onReload(() => this.#listener.reload());
+    if (options.identities) program.onReload(() => this.#reload(options.identities!));
   }
 
   get name(): string {
@@ -79,10 +79,11 @@ export class ClientsSink implements Sink {
 
   inThread(isShared: boolean) {
     if (isShared || !this.#listener.gives) return undefined;
-    const { frame, buffer, timeout } = this.options;
-    const thread = new ThreadClients({ frame, buffer, timeout }, this.#events);
+    const { frame, buffer, timeout, identities } = this.options;
+    const opened = () => this.#listener.accept((fd, peer) => thread.add(this.#number(peerName(peer)), fd));
+    const events = { ...this.#events, opened };
+    const thread = new ThreadClients({ frame, buffer, timeout }, events, identities?.tls);
     this.#thread = thread;
-    this.#listener.accept((fd, peer) => thread.add(this.#number(peerName(peer)), fd));
     return { clients: [thread] };
   }
 
@@ -112,6 +113,12 @@ export class ClientsSink implements Sink {
     this.#listener.closeConnections();
   }
 
+  /** @throws before any listener or thread has other certificates */
+  #reload({ tls }: TlsIdentities): void {
+    this.#listener.reload();
+    this.#thread?.secure(tls);
+  }
+
   /** The clients on the event loop. */
   get #onLoop(): Fanout {
     const { streams } = this.program.engine;
@@ -132,6 +139,11 @@ export class ClientsSink implements Sink {
       this.#peers.delete(client);
       if (reason !== undefined) this.#notices.emit(CLIENT_FAILED, { ...event, reason });
       this.#notices.emit(CLIENT_LEFT, event);
+    },
+    refused: (client: number, reason: string) => {
+      this.#peers.delete(client);
+      const event = this.options.identities ? HANDSHAKE_FAILED : ACCEPT_FAILED;
+      this.#notices.emit(event, { listener: this.name, reason });
     },
   };
 

@@ -1,7 +1,13 @@
 import { rmSync } from 'node:fs';
 import { type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
-import type { ListenAddress, ListenOptions, StreamListener, TakeDescriptor, TlsServer } from '../../streams.js';
+import type {
+  ListenAddress,
+  ListenOptions,
+  StreamListener,
+  TakeDescriptor,
+  TlsServer,
+} from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { EdgeHandler, Job } from '../loop.js';
