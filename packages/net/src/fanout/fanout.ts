@@ -40,7 +40,7 @@ interface Client {
   queue: OutputQueue;
   /** See {@link Fanout.add}. */
   sendPrepared: () => number;
-  /** Bytes of the current batch that were sent from where it lies. */
+  /** Bytes of the current batch that were sent from where it lies; 0 between two. */
   ahead: number;
 }
 
@@ -156,6 +156,7 @@ export class Fanout {
     }
     if (behind) this.#queueRest(batch);
     else this.counts.passed(datagrams, bytes, this.#clients.size, 0);
+    for (const client of this.#clients.values()) client.ahead = 0;
     return true;
   }
 
@@ -164,7 +165,6 @@ export class Fanout {
     this.#at = 0;
     this.#coalescer.add(batch);
     this.#coalescer.flush();
-    for (const client of this.#clients.values()) client.ahead = 0;
   }
 
   #watchIdle(): void {
