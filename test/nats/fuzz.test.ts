@@ -1,4 +1,4 @@
-import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol';
+import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol-error';
 import t from 'tap';
 import { Random } from '../support/random.js';
 import { parse } from './recorder.js';

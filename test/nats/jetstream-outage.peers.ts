@@ -63,6 +63,10 @@ t.test(
     await until('the second 100', () => linesOf('2').length >= 100);
     t.strictSame(linesOf('2')[0], '100');
     t.notMatch(second.stderr, /may arrive twice/);
+    await until('they are acknowledged', async () => {
+      const { ack_floor } = await manager.consumers.info('S', 'D');
+      return ack_floor.stream_seq === 200;
+    });
     // It takes messages that it cannot acknowledge any more.
     second.child.kill('SIGSTOP');
     await publish(200, 300);

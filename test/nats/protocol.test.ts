@@ -1,6 +1,7 @@
 import { encodePublish, PublishEncoder, statusOf } from 'mproxy-flow/endpoints/nats/encoder';
 import { parseInfo } from 'mproxy-flow/endpoints/nats/info';
-import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol';
+import { ProtocolError } from 'mproxy-flow/endpoints/nats/protocol-error';
+import { Run } from 'mproxy-flow/endpoints/nats/run';
 import { subjectError } from 'mproxy-flow/endpoints/nats/subject';
 import t from 'tap';
 import { cut, parse } from './recorder.js';
@@ -109,25 +110,29 @@ t.test(
 
 t.test('publishing: the lines, and what comes back from a server', (t) => {
   const encoder = new PublishEncoder('a.b');
-  const into = Buffer.alloc(200_000);
-  const payload = Buffer.alloc(123_456, 'p');
-  for (const size of [0, 1, 9, 10, 99, 100, 1400, 1400, 65_507, 123_456, 7]) {
-    const end = encoder.encode(into, 3, payload, 0, size);
-    t.equal(into.toString('latin1', 3, end), `PUB a.b ${size}\r\n${'p'.repeat(size)}\r\n`);
-    t.equal(end - 3, encoder.space(size));
-  }
-  const run = Buffer.from('abcdefghi');
-  for (const [size, count] of [
-    [3, 3],
-    [1, 9],
-    [9, 1],
-    [2, 4],
-    [0, 2],
-  ] as const) {
-    const end = encoder.encode(into, 0, run, 0, size, count);
-    const each = (_: unknown, i: number) =>
-      `PUB a.b ${size}\r\n${run.toString('latin1', i * size, (i + 1) * size)}\r\n`;
-    t.equal(into.toString('latin1', 0, end), Array.from({ length: count }, each).join(''));
+  const into = Buffer.alloc(400_000);
+  const slab = Buffer.alloc(300_000, 'abcdefghijk');
+  for (const sizes of [
+    ...[0, 1, 9, 10, 99, 100, 1400, 1400, 65_507, 123_456, 7].map((size) => [size]),
+    ...[
+      [3, 3, 3],
+      [1, 9, 10, 0, 100],
+      [0, 0],
+      [999, 1000, 1, 1000],
+      [1400, 1400, 1399],
+    ],
+  ]) {
+    const run = new Run();
+    let expected = '';
+    let end = 5;
+    for (const size of sizes) {
+      t.ok(run.add(slab, end, size));
+      expected += `PUB a.b ${size}\r\n${slab.toString('latin1', end, end + size)}\r\n`;
+      end += size;
+    }
+    t.equal(encoder.encode(into, 3, run), 3 + expected.length, String(sizes));
+    t.equal(encoder.space(run), expected.length);
+    t.ok(into.toString('latin1', 3, 3 + expected.length) === expected, String(sizes));
   }
   t.equal(String(encodePublish('a', Buffer.from('hi'))), 'PUB a 2\r\nhi\r\n');
   t.equal(String(encodePublish('a', Buffer.from('hi'), { reply: 'r' })), 'PUB a r 2\r\nhi\r\n');
@@ -142,6 +147,25 @@ t.test('publishing: the lines, and what comes back from a server', (t) => {
     text: 'Idle Heartbeat',
   });
   t.equal(statusOf('NATS/1.0\r\nA: 503\r\n\r\n'), undefined);
+  t.end();
+});
+
+t.test('a run has contiguous datagrams of one slab, and is limited', (t) => {
+  const slab = Buffer.alloc(200_000);
+  const run = new Run();
+  t.ok(run.add(slab, 10, 100_000), 'the first may be of any size');
+  t.notOk(run.add(slab, 100_010, 1));
+  run.clear();
+  t.ok(run.add(slab, 10, 5));
+  t.notOk(run.add(slab, 16, 5), 'a gap');
+  t.notOk(run.add(Buffer.alloc(100), 15, 5), 'another slab');
+  t.ok(run.add(slab, 15, 0));
+  t.ok(run.add(slab, 15, 7));
+  t.strictSame([run.offset, run.bytes, run.count, [...run.sizes.subarray(0, 3)]], [10, 12, 3, [5, 0, 7]]);
+  run.clear();
+  let count = 0;
+  while (run.add(slab, count, 1)) count++;
+  t.equal(count, 1024);
   t.end();
 });
 

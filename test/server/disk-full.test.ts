@@ -12,29 +12,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { Feed, receive } from '../delivery/feed.js';
 import { start } from '../support/command.js';
+import { noMounts, smallDisk } from '../support/disk.js';
 import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
-
-const noMounts = (() => {
-  if (process.platform !== 'linux') return 'tmpfs is Linux';
-  return process.getuid?.() === 0 ? false : 'mounting needs root';
-})();
-
-/** A disk of 64 KiB, with a file that can make room. */
-function smallDisk(t: Test): { dir: string; ballast: string } {
-  const dir = mkdtempSync(join(tmpdir(), 'mproxy-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dir]);
-  t.teardown(() => {
-    execFileSync('umount', ['-l', dir]);
-    rmdirSync(dir);
-  });
-  const ballast = join(dir, 'ballast');
-  writeFileSync(ballast, Buffer.alloc(48 * 1024));
-  return { dir, ballast };
-}
 
 /** 30 kB, more than the disk has beside the ballast. */
 const SENT = Array.from({ length: 300 }, (_, i) => `${i} ${'x'.repeat(95)}\n`);

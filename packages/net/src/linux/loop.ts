@@ -159,17 +159,20 @@ export class Loop {
 
   /**
    * Waits until something is ready, for `timeout` milliseconds at most (-1: indefinitely), and calls all that is.
+   * @returns the events that the kernel reported
    * @param budget after this time in milliseconds it leaves the rest of the events to the next turn; the same for the jobs
    */
-  turn(timeout: number, budget = Number.POSITIVE_INFINITY): void {
+  turn(timeout: number, budget = Number.POSITIVE_INFINITY): number {
     if (this.#passed === this.#count) this.#receive(timeout);
     const until = end(budget);
     while (this.#passed < this.#count) {
       this.#pass(this.#passed++);
-      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until)) return;
+      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until))
+        return this.#count;
     }
     if (this.#timers.size > 0) this.#runTimers();
     this.#runJobs(budget);
+    return this.#count;
   }
 
   close(): void {

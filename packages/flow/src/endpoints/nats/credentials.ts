@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { failure } from 'mproxy-base';
 import { UserKey } from './nkey.js';
-import { ProtocolError } from './protocol.js';
+import { ProtocolError } from './protocol-error.js';
 
 /** How a client is known to its servers: as its address has it, or by a file. */
 export interface Login {

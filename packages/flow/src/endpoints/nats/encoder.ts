@@ -1,3 +1,5 @@
+import type { Run } from './run.js';
+
 const ZERO = 0x30;
 const END_OF_LINE = Buffer.from('\r\n');
 /** Limit on the digits of a size. */
@@ -18,24 +20,28 @@ export class PublishEncoder {
     name.copy(this.#line);
   }
 
-  /** Bytes of a message with a payload of this size. */
-  space(size: number): number {
-    if (size !== this.#size) this.#setSize(size);
-    return this.#lineLength + size + END_OF_LINE.length;
+  /** Bytes of the messages of a run. */
+  space({ bytes, sizes, count }: Run): number {
+    let space = bytes + count * (this.#nameLength + 2 * END_OF_LINE.length);
+    for (let i = 0; i < count; i++) space += digitsOf(sizes[i]!);
+    return space;
   }
 
   /**
-   * Encodes contiguous payloads of one size: copies all of them behind the place of their lines, then moves each to its own,
-   * since copyWithin, unlike copy, makes no view of the memory for each (Node: lib/buffer.js, _copyActual).
+   * Encodes a run: copies all payloads behind the place of their lines, then moves each to its own, since copyWithin, unlike
+   * copy, makes no view of the memory for each (Node: lib/buffer.js, _copyActual).
    * @returns where the encoded messages end
    */
-  encode(into: Buffer, at: number, slab: Buffer, offset: number, size: number, count = 1): number {
-    const space = this.space(size);
-    let from = at + count * (space - size);
-    slab.copy(into, from, offset, offset + count * size);
-    for (let i = 0; i < count; i++, from += size) {
+  encode(into: Buffer, at: number, run: Run): number {
+    const { slab, offset, bytes, sizes, count } = run;
+    let from = at + this.space(run) - bytes;
+    slab.copy(into, from, offset, offset + bytes);
+    for (let i = 0; i < count; i++) {
+      const size = sizes[i]!;
+      if (size !== this.#size) this.#setSize(size);
       for (let j = 0; j < this.#lineLength; j++) into[at++] = this.#line[j]!;
       into.copyWithin(at, from, from + size);
+      from += size;
       at += size;
       into[at++] = END_OF_LINE[0]!;
       into[at++] = END_OF_LINE[1]!;
@@ -45,8 +51,7 @@ export class PublishEncoder {
 
   #setSize(size: number): void {
     this.#size = size;
-    let digits = 1;
-    for (let rest = size; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    const digits = digitsOf(size);
     let rest = size;
     for (let i = this.#nameLength + digits - 1; i >= this.#nameLength; i--) {
       this.#line[i] = ZERO + (rest % 10);
@@ -55,6 +60,12 @@ export class PublishEncoder {
     this.#lineLength = this.#nameLength + digits;
     this.#lineLength += END_OF_LINE.copy(this.#line, this.#lineLength);
   }
+}
+
+function digitsOf(size: number): number {
+  let digits = 1;
+  for (let rest = size; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  return digits;
 }
 
 /** What a single message has besides its subject and payload. */

@@ -1,4 +1,4 @@
-import { ProtocolError } from './protocol.js';
+import { ProtocolError } from './protocol-error.js';
 
 /** Servers that one INFO may name; the others are ignored. */
 const MAX_URLS = 256;

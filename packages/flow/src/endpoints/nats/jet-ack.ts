@@ -1,6 +1,8 @@
 import { statusOf } from './encoder.js';
 import { describeError, parseFields } from './jet-api.js';
-import { type Message, numberIn, printable } from './protocol.js';
+import { numberIn } from './message-line.js';
+import type { Message } from './protocol.js';
+import { printable } from './protocol-error.js';
 
 const ZERO = 0x30;
 const END = 0x7d;

@@ -1,4 +1,4 @@
-import { printable } from './protocol.js';
+import { printable } from './protocol-error.js';
 import { NoResponders, type Requests } from './requests.js';
 
 /** Limit on an answer of the API, in milliseconds. */

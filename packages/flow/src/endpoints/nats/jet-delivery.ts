@@ -1,4 +1,5 @@
-import { type Message, numberIn } from './protocol.js';
+import { numberIn } from './message-line.js';
+import type { Message } from './protocol.js';
 
 const DOT = 0x2e;
 const NAME = Buffer.from('$JS.ACK.');

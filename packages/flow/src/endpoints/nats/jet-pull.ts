@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from './client.js';
 import { encodePublish, statusOf } from './encoder.js';
-import { type Message, printable } from './protocol.js';
+import type { Message } from './protocol.js';
+import { printable } from './protocol-error.js';
 import type { ServerConnection } from './server-connection.js';
 
 /** Messages of one request; half of them asked for, the next request is sent. */

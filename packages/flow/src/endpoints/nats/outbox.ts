@@ -1,6 +1,7 @@
 import type { Connection } from 'mproxy-net';
 import { Progress } from 'mproxy-net';
 import type { PublishEncoder } from './encoder.js';
+import type { Run } from './run.js';
 
 /** Size of a block, in bytes: what is written at once, and what a broken connection may have taken twice. */
 const BLOCK_BYTES = 128 * 1024;
@@ -47,17 +48,18 @@ export class Outbox {
     private readonly sent: (messages: number, bytes: number) => void,
   ) {}
 
-  /** Takes contiguous messages of one length, which are copied. @returns false when there is no room */
-  offer(slab: Buffer, offset: number, length: number, count: number): boolean {
-    const space = count * this.encoder.space(length);
+  /** Takes a run of messages, which are copied. @returns false when there is no room */
+  offer(run: Run): boolean {
+    const space = this.encoder.space(run);
     if (this.#bytes > 0 && this.#bytes + space > this.limit) return false;
     const block = this.#blockFor(space);
     const start = block.used;
-    block.used = this.encoder.encode(block.bytes, start, slab, offset, length, count);
-    block.messages += count;
-    block.payload += count * length;
-    this.longest = Math.max(length, this.messages > 0 ? this.longest : 0);
-    this.messages += count;
+    block.used = this.encoder.encode(block.bytes, start, run);
+    block.messages += run.count;
+    block.payload += run.bytes;
+    if (this.messages === 0) this.longest = 0;
+    for (let i = 0; i < run.count; i++) this.longest = Math.max(this.longest, run.sizes[i]!);
+    this.messages += run.count;
     this.#bytes += block.used - start;
     if (block.used >= FLUSH_BYTES) this.flush();
     return true;

@@ -1,22 +1,12 @@
-/** Limit on a control line, in bytes. INFO lists the servers of a cluster; others are short (nats-server, max_control_line). */
-const MAX_LINE = 64 * 1024;
-/** Limit on headers and payload of a message, in bytes: no server accepts more (nats-server, MAX_PAYLOAD_MAX_SIZE). */
-export const MAX_MESSAGE = 64 * 1024 * 1024;
-/** Of the fields of a control line, the most that an operation has: HMSG with a reply subject. */
-const MAX_FIELDS = 6;
+import { isMessage, MessageLine } from './message-line.js';
+import { lineTooLong, MAX_LINE, ProtocolError, printable, quoted } from './protocol-error.js';
+
+/** CR LF, behind a line and behind a payload. */
 const END_OF_LINE = 2;
 
-const TAB = 0x09;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const SPACE = 0x20;
-const ZERO = 0x30;
-const MSG = Buffer.from('msg');
-const H_MSG = Buffer.from('hmsg');
 const EMPTY: Buffer = Buffer.alloc(0);
-
-/** The server does not follow the protocol; the connection is of no use any more. */
-export class ProtocolError extends Error {}
 
 /** A message: ranges of borrowed bytes. The object is reused for the next message. */
 export class Message {
@@ -76,9 +66,7 @@ export class Parser {
   /** The length of the operation that has begun to arrive; 0: its line is not complete. */
   #expected = 0;
   readonly #message = new Message();
-  #fields = 0;
-  readonly #starts = new Uint32Array(MAX_FIELDS);
-  readonly #ends = new Uint32Array(MAX_FIELDS);
+  readonly #line = new MessageLine();
 
   constructor(private readonly handler: ProtocolHandler) {}
 
@@ -135,52 +123,21 @@ export class Parser {
   /** Handles the operation that begins here. @returns where it ends; -1 until all of it has arrived */
   #operation(bytes: Buffer, at: number): number {
     this.#expected = 0;
-    const first = bytes[at]! | SPACE;
-    const isMessage = first === MSG[0] || first === H_MSG[0];
-    const newline = isMessage ? this.#split(bytes, at) : bytes.indexOf(NEWLINE, at);
+    if (isMessage(bytes, at)) return this.#readMessage(bytes, at);
+    const newline = bytes.indexOf(NEWLINE, at);
     if (newline < 0) return -1;
     if (newline - at >= MAX_LINE) throw lineTooLong();
     if (bytes[newline - 1] !== RETURN) throw new ProtocolError('a line that does not end with CR LF');
-    if (isMessage) return this.#readMessage(bytes, at, newline + 1);
     this.#readLine(bytes.toString('utf8', at, newline - 1));
     return newline + 1;
   }
 
-  /** Finds the fields of a line. @returns where its newline is; -1: not here */
-  #split(bytes: Buffer, at: number): number {
-    const starts = this.#starts;
-    const ends = this.#ends;
-    let fields = 0;
-    let inside = false;
-    for (let i = at; i < bytes.length; i++) {
-      const byte = bytes[i]!;
-      if (byte !== SPACE && byte !== RETURN && byte !== NEWLINE && byte !== TAB) {
-        // A typed array ignores the fields beyond its end; their number is checked later.
-        if (!inside) starts[fields] = i;
-        inside = true;
-        continue;
-      }
-      if (inside) ends[fields++] = i;
-      inside = false;
-      if (byte !== NEWLINE) continue;
-      this.#fields = fields;
-      return i;
-    }
-    return -1;
-  }
-
-  /** `MSG subject sid [reply] size`, `HMSG subject sid [reply] header-size total-size`; headers and payload follow. */
-  #readMessage(bytes: Buffer, at: number, start: number): number {
-    const fields = this.#fields;
-    const hasHeaders = (bytes[at]! | SPACE) === H_MSG[0];
-    if (!isName(bytes, at, this.#ends[0]!, hasHeaders ? H_MSG : MSG))
-      throw new ProtocolError(`unknown operation ${shown(bytes.toString('latin1', at, this.#ends[0]))}`);
-    const least = hasHeaders ? 5 : 4;
-    if (fields !== least && fields !== least + 1)
-      throw new ProtocolError(`a message with ${fields - 1} arguments`);
-    const size = this.#number(bytes, fields - 1);
-    const headers = hasHeaders ? this.#number(bytes, fields - 2) : 0;
-    if (headers > size) throw new ProtocolError(`headers of ${headers} bytes in a message of ${size}`);
+  /** A line with headers and payload behind it. */
+  #readMessage(bytes: Buffer, at: number): number {
+    const line = this.#line;
+    const start = line.read(bytes, at);
+    if (start < 0) return -1;
+    const { size, headers } = line;
     const end = start + size + END_OF_LINE;
     if (bytes.length < end) {
       this.#expected = end - at;
@@ -190,27 +147,17 @@ export class Parser {
       throw new ProtocolError('a message that is longer than its size says');
     const message = this.#message;
     message.bytes = bytes;
-    message.sid = this.#number(bytes, 2);
+    message.sid = line.sid;
     message.offset = start + headers;
     message.length = size - headers;
     message.headerLength = headers;
-    message.subjectStart = this.#starts[1]!;
-    message.subjectEnd = this.#ends[1]!;
-    const hasReply = fields > least;
-    message.replyStart = hasReply ? this.#starts[3]! : 0;
-    message.replyEnd = hasReply ? this.#ends[3]! : 0;
+    message.subjectStart = at + line.subjectStart;
+    message.subjectEnd = at + line.subjectEnd;
+    const hasReply = line.replyEnd > 0;
+    message.replyStart = hasReply ? at + line.replyStart : 0;
+    message.replyEnd = hasReply ? at + line.replyEnd : 0;
     this.handler.onMessage(message);
     return end;
-  }
-
-  #number(bytes: Buffer, field: number): number {
-    const start = this.#starts[field]!;
-    const end = this.#ends[field]!;
-    const number = numberIn(bytes, start, end);
-    if (number <= MAX_MESSAGE) return number;
-    throw new ProtocolError(
-      `${shown(bytes.toString('latin1', start, end))} is not a number up to ${MAX_MESSAGE}`,
-    );
   }
 
   #readLine(line: string): void {
@@ -221,35 +168,6 @@ export class Parser {
     else if (operation === 'PING') handler.onPing();
     else if (operation === 'PONG') handler.onPong();
     else if (operation === '-ERR') handler.onError(printable(rest.trim().replace(/^'(.*)'$/, '$1')));
-    else if (operation !== '+OK') throw new ProtocolError(`unknown operation ${shown(name)}`);
+    else if (operation !== '+OK') throw new ProtocolError(`unknown operation ${quoted(name)}`);
   }
-}
-
-/** Operations are case-insensitive. @param name in lower case */
-function isName(bytes: Buffer, start: number, end: number, name: Buffer): boolean {
-  for (let i = 0; i < name.length; i++) if ((bytes[start + i]! | SPACE) !== name[i]) return false;
-  return end - start === name.length;
-}
-
-function lineTooLong(): ProtocolError {
-  return new ProtocolError(`a line of more than ${MAX_LINE} bytes`);
-}
-
-function shown(text: string): string {
-  return JSON.stringify(printable(text.slice(0, 20)));
-}
-
-/** @returns NaN: other characters than digits */
-export function numberIn(bytes: Buffer, start: number, end: number): number {
-  let number = 0;
-  for (let i = start; i < end; i++) {
-    const digit = bytes[i]! - ZERO;
-    number = digit >= 0 && digit <= 9 ? number * 10 + digit : Number.NaN;
-  }
-  return number;
-}
-
-/** A server's text for terminals and logs: no control characters, 200 characters at most. */
-export function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

@@ -3,7 +3,8 @@ import { connectLine } from './connect-line.js';
 import type { Login } from './credentials.js';
 import { parseInfo, type ServerInfo } from './info.js';
 import { Liveness } from './liveness.js';
-import { type Message, Parser, ProtocolError } from './protocol.js';
+import { type Message, Parser } from './protocol.js';
+import { ProtocolError } from './protocol-error.js';
 import { ServerError } from './server-error.js';
 import type { Server } from './servers.js';
 

@@ -12,6 +12,7 @@ import { PublishEncoder } from './encoder.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
 import { eachPiece } from './pieces.js';
+import { Run } from './run.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
 
@@ -37,6 +38,8 @@ export class NatsSink implements PacketSink, ClientHandler {
   readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #client: Client;
   readonly #outbox: Outbox;
+  /** Datagrams that are offered to the outbox at once. */
+  readonly #batched = new Run();
   readonly #run: Promise<void>;
   readonly #aborting = new AbortController();
   /** Messages that servers confirmed, of those that connections took. */
@@ -76,21 +79,17 @@ export class NatsSink implements PacketSink, ClientHandler {
   }
 
   write(batch: Batch): void {
-    if (!this.options.waits && !this.#client.connection) this.counts.dropped += batch.datagrams;
-    else if (batch.sizes) batch.each((offset, length) => this.#publish(batch.slab, offset, length, 1));
-    else for (let i = 0; i < batch.count; i++) this.#publishEntry(batch, i);
-  }
-
-  /** Of the datagrams of an entry the last may be shorter. */
-  #publishEntry(batch: Batch, i: number): void {
+    if (!this.options.waits && !this.#client.connection) {
+      this.counts.dropped += batch.datagrams;
+      return;
+    }
+    const largest = this.#largest;
     const { slab } = batch;
-    const offset = batch.offset[i]!;
-    const length = batch.length[i]!;
-    const size = batch.segment[i]! || length;
-    const count = size === 0 ? 1 : Math.floor(length / size);
-    this.#publish(slab, offset, size, count);
-    const rest = length - count * size;
-    if (rest > 0) this.#publish(slab, offset + length - rest, rest, 1);
+    batch.each((offset, length) => {
+      if (length <= largest) this.#publish(slab, offset, length);
+      else this.#publishPieces(slab, offset, length, largest);
+    });
+    this.#offer();
   }
 
   flush(): void {
@@ -152,21 +151,24 @@ export class NatsSink implements PacketSink, ClientHandler {
     return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Publishes contiguous datagrams of one length; too long for the server, they are cut where a stream may be cut. */
-  #publish(slab: Buffer, offset: number, length: number, count: number): void {
-    const { frame } = this.options;
-    const largest = this.#largest;
-    const end = offset + count * length;
-    if (length <= largest) {
-      this.#offer(slab, offset, length, count);
-      return;
-    }
-    const offer = (at: number, size: number) => this.#offer(slab, at, size, 1);
-    if (!eachPiece(slab, offset, end, { frame, largest }, offer)) addError(this.counts, 'EMSGSIZE', count);
+  #publish(slab: Buffer, offset: number, length: number): void {
+    if (this.#batched.add(slab, offset, length)) return;
+    this.#offer();
+    this.#batched.add(slab, offset, length);
   }
 
-  #offer(slab: Buffer, offset: number, length: number, count: number): void {
-    if (!this.#outbox.offer(slab, offset, length, count)) this.counts.dropped += count;
+  /** Publishes a datagram that is too long for the server, cut where a stream may be cut. */
+  #publishPieces(slab: Buffer, offset: number, length: number, largest: number): void {
+    const { frame } = this.options;
+    const publish = (at: number, size: number) => this.#publish(slab, at, size);
+    if (!eachPiece(slab, offset, offset + length, { frame, largest }, publish))
+      addError(this.counts, 'EMSGSIZE');
+  }
+
+  #offer(): void {
+    const run = this.#batched;
+    if (run.count > 0 && !this.#outbox.offer(run)) this.counts.dropped += run.count;
+    run.clear();
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */

@@ -205,7 +205,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) this.#sending.writable = true;
     // TLS may have to send in order to receive, and the reverse.
     if (!this.channel.exact) this.#readable = this.#sending.writable = true;
-    if (events & EPOLLERR && this.#isDeaf) this.#failed();
+    if (events & EPOLLERR && this.#isDeaf()) this.#failed();
     this.#serve();
   }
 
@@ -224,7 +224,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
 
   #receive(): void {
     const { received, receivedAddress } = this.parts;
-    for (let left = QUOTA; left > 0 && this.#readable && this.#reads; ) {
+    for (let left = QUOTA; left > 0 && this.#readable && this.#reads(); ) {
       const count = this.channel.receive(receivedAddress, received.length);
       if (count <= 0) {
         this.#unsuccessful(count);
@@ -233,7 +233,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
       left -= count;
       this.received += count;
       if (count < received.length && this.channel.exact && !this.#hangup) this.#readable = false;
-      if (!this.#discards) this.#handler?.onData(received.subarray(0, count));
+      if (!this.#discards) this.#handler?.onData(this.parts.view(count));
     }
   }
 
@@ -250,13 +250,13 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     }
   }
 
-  get #reads(): boolean {
+  #reads(): boolean {
     if (this.#fd < 0 || this.#ended) return false;
     return this.#discards || (this.#handler !== undefined && !this.#paused);
   }
 
   /** Whether no read will tell of an error. */
-  get #isDeaf(): boolean {
+  #isDeaf(): boolean {
     return this.#ended || this.#closing || (this.#paused && this.#handler !== undefined);
   }
 
@@ -273,13 +273,13 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     if (this.#fd >= 0) {
       // What was received before is delivered first: a read tells the end of it.
       if (error) this.#readable = this.#hangup = true;
-      if (error && this.#isDeaf) this.#shut(error);
+      if (error && this.#isDeaf()) this.#shut(error);
       else if (state === 'ended' && (this.#ended || this.#closing)) this.#shut();
     }
     const sends = this.#fd >= 0 && (due || (drained && this.#handler !== undefined));
-    if ((this.#readable && this.#reads) || (writable && sends)) this.#defer();
+    if ((this.#readable && this.#reads()) || (writable && sends)) this.#defer();
     // As sockets of Node, one that is paused and sends nothing does not keep the process going.
-    const holds = this.#reads || sends;
+    const holds = this.#reads() || sends;
     if (holds === this.#holds) return;
     this.#holds = holds;
     this.parts.loop.hold(holds ? 1 : -1);

@@ -35,6 +35,8 @@ export class StreamParts {
   readonly name = Buffer.alloc(NAME_SPACE);
   readonly nameLength = Buffer.alloc(4);
   readonly #receivedBase: number;
+  #view: Buffer;
+  readonly #viewAddress: number;
   /** The memory whose address was asked for last: many connections send the same. */
   #memory: ArrayBufferLike | undefined;
   #address = 0;
@@ -49,13 +51,23 @@ export class StreamParts {
     readonly tls?: Tls,
   ) {
     this.receivedAddress = libc.address(received);
-    this.#receivedBase = Number(this.receivedAddress) - received.byteOffset;
+    this.#view = received;
+    this.#viewAddress = Number(this.receivedAddress);
+    this.#receivedBase = this.#viewAddress - received.byteOffset;
     this.stagingAddress = Number(libc.address(this.staging));
     this.vectors = new IoVectors(libc, IOV_MAX);
   }
 
+  /** The first bytes of the received ones. The last view is kept: messages of one length are usual. */
+  view(length: number): Buffer {
+    if (this.#view.length !== length) this.#view = this.received.subarray(0, length);
+    return this.#view;
+  }
+
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
-  addressOf({ buffer, byteOffset }: Uint8Array): number {
+  addressOf(bytes: Uint8Array): number {
+    if (bytes === this.#view) return this.#viewAddress;
+    const { buffer, byteOffset } = bytes;
     if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {
       this.#address = Number(this.libc.address(Buffer.from(buffer)));

@@ -1,0 +1,19 @@
+/** Limit on a control line, in bytes. INFO lists the servers of a cluster; others are short (nats-server, max_control_line). */
+export const MAX_LINE = 64 * 1024;
+
+/** The server does not follow the protocol; the connection cannot be used any more. */
+export class ProtocolError extends Error {}
+
+export function lineTooLong(): ProtocolError {
+  return new ProtocolError(`a line of more than ${MAX_LINE} bytes`);
+}
+
+/** The beginning of a server's text, in quotes. */
+export function quoted(text: string): string {
+  return JSON.stringify(printable(text.slice(0, 20)));
+}
+
+/** A server's text for terminals and logs: no control characters, 200 characters at most. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
+}
