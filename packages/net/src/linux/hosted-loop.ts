@@ -7,10 +7,18 @@ const UV_READABLE = 1;
 /** uv_handle_t.handle_queue: after data, loop, type and close_cb. */
 const HANDLE_QUEUE = 32n;
 
+/**
+ * A turn with so many events is followed by another one, with no sleep in between, until one has none. Meanwhile libuv does not watch the
+ * epoll descriptor: that would make each event of each connection an event of two epoll descriptors.
+ */
+const BUSY = 8;
 /** The longest time that setTimeout takes, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
-/** How long the loop keeps Node's from anything else, in milliseconds: once for events, once for jobs. */
-const BUDGET_MS = 2;
+/**
+ * After this time it is the turn of Node's event loop, in milliseconds. Before that a turn may begin, whose events, and whose jobs, may
+ * take as long.
+ */
+const BUDGET_MS = 1;
 
 /**
  * Runs a loop in a thread that has Node's event loop, too. That one sleeps for both: libuv watches the loop's epoll descriptor, which is
@@ -21,6 +29,11 @@ const BUDGET_MS = 2;
  */
 export class HostedLoop {
   readonly #handle: bigint;
+  /** A callback that does nothing: whether the handle is active. */
+  readonly #callback: bigint;
+  /** Whether libuv watches the epoll descriptor; else Node's event loop does not sleep. */
+  #watched = false;
+  #busy = false;
   #held = false;
   #turning = false;
   /** Unreferenced, it waits with Node's event loop, and runs whenever that one wakes up; referenced, it does not let it sleep. */
@@ -34,7 +47,8 @@ export class HostedLoop {
     private readonly uv: Uv,
     private readonly loop: Loop,
   ) {
-    this.#handle = watch(uv, loop.epoll);
+    this.#handle = open(uv, loop.epoll);
+    this.#callback = uv.symbol('uv_is_active');
     uv.unref(this.#handle);
     loop.onChange = () => {
       if (!this.#turning) this.#prepare();
@@ -45,7 +59,11 @@ export class HostedLoop {
     this.#immediate = undefined;
     this.#turning = true;
     try {
-      this.loop.turn(0, BUDGET_MS);
+      const until = performance.now() + BUDGET_MS;
+      do {
+        const events = this.loop.turn(0, BUDGET_MS);
+        this.#busy = events >= BUSY || (this.#busy && events > 0);
+      } while (this.#busy && performance.now() < until);
     } finally {
       this.#turning = false;
       this.#prepare();
@@ -65,9 +83,18 @@ export class HostedLoop {
     if (held !== this.#held) this.uv[held ? 'ref' : 'unref'](this.#handle);
     this.#held = held;
     if (size > 0 || wait === 0) this.#immediate ??= setImmediate(this.#turn);
-    if (wait === 0) this.#immediate?.ref();
+    const sleeps = wait > 0 && !this.#busy;
+    this.#watch(!this.#busy);
+    if (!sleeps) this.#immediate?.ref();
     else this.#immediate?.unref();
     if (wait > 0) this.#setTimer(wait);
+  }
+
+  #watch(on: boolean): void {
+    if (on === this.#watched) return;
+    this.#watched = on;
+    if (on) check(this.uv.poll_start(this.#handle, UV_READABLE, this.#callback), 'uv_poll_start');
+    else check(this.uv.poll_stop(this.#handle), 'uv_poll_stop');
   }
 
   #setTimer(wait: number): void {
@@ -82,14 +109,12 @@ export class HostedLoop {
 /** The memory of handles: they live as long as their thread. */
 const handles: Buffer[] = [];
 
-/** Has libuv wake up when a descriptor is readable; it calls nothing of JavaScript, which would end the process at a thread's end. */
-function watch(uv: Uv, fd: number): bigint {
+/** Opens a handle that polls a descriptor. It calls nothing of JavaScript, which would end the process at a thread's end. */
+function open(uv: Uv, fd: number): bigint {
   const memory = Buffer.alloc(Number(uv.handle_size(UV_POLL)));
   const handle = BigInt(uv.address(memory));
   handles.push(memory);
   check(uv.poll_init(uv.loop, handle, fd), 'uv_poll_init');
-  // A callback that does nothing: whether the handle is active.
-  check(uv.poll_start(handle, UV_READABLE, uv.symbol('uv_is_active')), 'uv_poll_start');
   // At the end of the thread Node's loop must have no handle left. uv_close needs a turn of it; but stopped, the handle is nothing
   // but a member of the loop's list (struct uv__queue has the layout of struct qelem, insque(3)).
   uv.atCleanup(uv.symbol('remque'), handle + HANDLE_QUEUE);

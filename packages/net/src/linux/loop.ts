@@ -16,6 +16,8 @@ const EPOLLET = 0x8000_0000;
 
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
+/** Events between two looks at the clock. */
+const EVENTS_PER_LOOK = 8;
 /** The longest timeout of epoll_wait(2), in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 const EVENT = epollEvent(process.arch);
@@ -61,7 +63,7 @@ export class Loop {
   /** Tells an event of a descriptor from one of an earlier descriptor with the same number. */
   #generation = 0;
   /** Kept in fields: the kernel is given their addresses. */
-  readonly #events = Buffer.alloc(MAX_EVENTS * EVENT.size);
+  readonly #events = new Uint32Array((MAX_EVENTS * EVENT.size) / 4);
   readonly #event = Buffer.alloc(EVENT.size);
   readonly #address: bigint;
   /** Events in the array, and how many of them were passed on. */
@@ -70,7 +72,7 @@ export class Loop {
 
   /** @throws the system's error */
   constructor(private readonly libc: Libc) {
-    this.#address = libc.address(this.#events);
+    this.#address = libc.address(Buffer.from(this.#events.buffer));
     this.epoll = libc.epoll_create1(EPOLL_CLOEXEC);
     if (this.epoll < 0) throw systemError(libc.errno(), 'epoll_create1');
   }
@@ -157,17 +159,20 @@ export class Loop {
 
   /**
    * Waits until something is ready, for `timeout` milliseconds at most (-1: indefinitely), and calls all that is.
+   * @returns the events that the kernel reported
    * @param budget after this time in milliseconds it leaves the rest of the events to the next turn; the same for the jobs
    */
-  turn(timeout: number, budget = Number.POSITIVE_INFINITY): void {
+  turn(timeout: number, budget = Number.POSITIVE_INFINITY): number {
     if (this.#passed === this.#count) this.#receive(timeout);
     const until = end(budget);
     while (this.#passed < this.#count) {
       this.#pass(this.#passed++);
-      if (this.#passed < this.#count && isPast(until)) return;
+      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until))
+        return this.#count;
     }
     if (this.#timers.size > 0) this.#runTimers();
     this.#runJobs(budget);
+    return this.#count;
   }
 
   close(): void {
@@ -211,11 +216,12 @@ export class Loop {
   }
 
   #pass(index: number): void {
-    const at = index * EVENT.size + EVENT.data;
-    const watch = this.#watched.get(this.#events.readUInt32LE(at));
+    const at = (index * EVENT.size) / 4;
+    const data = at + EVENT.data / 4;
+    const watch = this.#watched.get(this.#events[data]!);
     // An earlier call of this turn may have removed it.
-    if (watch?.generation !== this.#events.readUInt32LE(at + 4)) return;
-    watch.handler.onEvents(this.#events.readUInt32LE(index * EVENT.size + EVENT.events));
+    if (watch?.generation !== this.#events[data + 1]) return;
+    watch?.handler.onEvents(this.#events[at + EVENT.events / 4]!);
   }
 
   #runTimers(): void {

@@ -10,6 +10,7 @@ export interface Uv {
   handle_size(type: number): number;
   poll_init(loop: bigint, handle: bigint, fd: number): number;
   poll_start(handle: bigint, events: number, callback: bigint): number;
+  poll_stop(handle: bigint): number;
   ref(handle: bigint): void;
   unref(handle: bigint): void;
   /** Has a function of one pointer called when the thread's environment ends, the last added first (node.h). */
@@ -39,6 +40,7 @@ export function loadUv(): Uv {
     handle_size: call('size_t uv_handle_size(int)'),
     poll_init: call('int uv_poll_init(uintptr_t, uintptr_t, int)'),
     poll_start: call('int uv_poll_start(uintptr_t, int, uintptr_t)'),
+    poll_stop: call('int uv_poll_stop(uintptr_t)'),
     ref: call('void uv_ref(uintptr_t)'),
     unref: call('void uv_unref(uintptr_t)'),
     atCleanup: (callback, argument) => addHook(isolate, callback, argument),
