@@ -359,7 +359,9 @@ t.test('invalid certificates and keys are errors of their contexts', { skip: not
 
 t.test('a server name as it is sent; what is malformed is none', async (t) => {
   for (const [hex, name] of [
-    ['00090000066120622e6363', 'a b.cc'],
+    ['0009000006612d622e6363', 'a-b.cc'],
+    ['00090000066120622e6363', undefined],
+    ['00090000066100622e6363', undefined],
     ['0004000001', undefined],
     ['000400000161', 'a'],
     ['000400000261', undefined],
@@ -369,4 +371,18 @@ t.test('a server name as it is sent; what is malformed is none', async (t) => {
     ['', undefined],
   ] as const)
     t.equal(decodeServerName(Buffer.from(hex, 'hex')), name, hex);
+});
+
+t.test('a server name with a zero byte is refused, and harms nobody', { skip: notLinux }, async (t) => {
+  const authority = await Authority.make(t);
+  const { port, results } = await listen(t, { pairs: [await authority.sign({ dns: ['one.test'] })] });
+  const path = await relay(t, port, (bytes, on) => {
+    const at = bytes.indexOf('one.test');
+    if (at >= 0) bytes[at + 3] = 0;
+    on.write(bytes);
+  });
+  const client = nodeClient(t, path.port, { ca: authority.pem, servername: 'one.test' });
+  await t.rejects(client, { code: /UNRECOGNIZED_NAME/ });
+  await until('it is refused', () => results.length === 1);
+  t.match(results.pop(), { code: 'ERR_SSL_BAD_EXTENSION' });
 });

@@ -19,10 +19,14 @@ export function sentServerName(ssl: Openssl, connection: number): string | undef
   return decodeServerName(scratch.subarray(AT.extension, AT.extension + length));
 }
 
+/** Visible characters of ASCII: Node throws for a name with a zero byte, which OpenSSL refuses later. */
+const NAME = /^[\x21-\x7e]+$/;
+
 /** The name in a server_name extension (RFC 6066, section 3); undefined: it is malformed. */
 export function decodeServerName(extension: Buffer): string | undefined {
   const { length } = extension;
   if (length < 6 || extension.readUInt16BE(0) !== length - 2) return undefined;
   if (extension[2] !== HOST_NAME || extension.readUInt16BE(3) !== length - 5) return undefined;
-  return extension.toString('latin1', 5);
+  const name = extension.toString('latin1', 5);
+  return NAME.test(name) ? name : undefined;
 }

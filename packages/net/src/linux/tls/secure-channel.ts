@@ -59,10 +59,10 @@ export class TlsChannel implements SecureChannel {
     this.#vectors = vectors;
     this.#clearErrors();
     this.connection = ssl.SSL_new(options.context);
-    if (this.connection === 0) throw opensslError(ssl);
-    if (ssl.SSL_set_fd(this.connection, fd) !== 1) {
+    if (this.connection === 0 || ssl.SSL_set_fd(this.connection, fd) !== 1) {
+      const error = opensslError(ssl);
       this.free();
-      throw opensslError(ssl);
+      throw error;
     }
     if (options.server) ssl.SSL_set_accept_state(this.connection);
     else ssl.SSL_set_connect_state(this.connection);
@@ -152,7 +152,7 @@ export class TlsChannel implements SecureChannel {
     this.#failed = FREED;
     const { ssl, connection } = this;
     // A session of a connection that did not end by close_notify would not be resumed (SSL_set_shutdown(3ossl)).
-    ssl.SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    if (connection !== 0) ssl.SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     ssl.SSL_free(connection);
     this.options.released(connection);
   }
