@@ -116,10 +116,10 @@ export class Hop {
     const lines = (this.#line + text).split('\n');
     this.#line = lines.pop()!;
     for (const line of lines) {
-      const [, topic, rest = ''] = /^mproxy-\w+: (\w+): (.*)$/.exec(line) ?? [];
+      const [, topic, rest = ''] = /^mproxy-\w+: ([a-z ]+): (.*)$/.exec(line) ?? [];
       if (topic === 'stats') this.#count(rest);
       else this.#notices += `${line}\n`;
-      if (topic === 'lost') this.losses.push(rest);
+      if (topic === 'lost in all') this.losses.push(rest);
     }
   }
 

@@ -1,15 +1,25 @@
-// Puts the real --help of every command into its page in docs/, between the markers.
+// Puts the real --help of every command into its page in docs/, and the tables of counters, between their markers.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { countersTable, metricsTable } from '../build/manual/counters.js';
 
 const root = new URL('..', import.meta.url);
-for (const name of ['client', 'server', 'forward', 'reverse']) {
-  const page = new URL(`docs/${name}.md`, root);
-  const args = [`bin/mproxy-${name}`, '--help'];
-  const help = execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
-  const block = `<!-- help -->\n\`\`\`\n${help.trimEnd()}\n\`\`\`\n<!-- end -->`;
+
+/** Replaces what a page has between `<!-- NAME -->` and `<!-- end -->`. */
+function put(path, name, text) {
+  const page = new URL(path, root);
+  const between = new RegExp(`<!-- ${name} -->.*?<!-- end -->`, 's');
+  const block = `<!-- ${name} -->\n${text}\n<!-- end -->`;
   writeFileSync(
     page,
-    readFileSync(page, 'utf8').replace(/<!-- help -->.*?<!-- end -->/s, () => block),
+    readFileSync(page, 'utf8').replace(between, () => block),
   );
 }
+
+for (const name of ['client', 'server', 'forward', 'reverse']) {
+  const args = [`bin/mproxy-${name}`, '--help'];
+  const help = execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  put(`docs/${name}.md`, 'help', `\`\`\`\n${help.trimEnd()}\n\`\`\``);
+}
+put('docs/operating.md', 'metrics', metricsTable());
+put('docs/operating.md', 'counters', countersTable());

@@ -7,3 +7,8 @@ install(root);
 say('building');
 run(root, process.execPath, 'node_modules/typescript/bin/tsc', '-b');
 run(root, process.execPath, 'build/manual/main.js');
+// Not where something else follows: npm start, npm run bench.
+if (process.env.npm_lifecycle_event === 'build')
+  say(
+    'built; the commands are bin/mproxy-client, bin/mproxy-server, bin/mproxy-forward and bin/mproxy-reverse',
+  );

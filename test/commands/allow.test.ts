@@ -30,7 +30,7 @@ async function refuses(t: Test, running: Running, arrived: () => boolean): Promi
   t.equal(await running.stop(), 0);
   t.match(
     running.stderr,
-    `lost: 127.0.0.1:0: dropped 2 datagrams: --allow does not name their sender\n`,
+    `lost in all: 127.0.0.1:0: dropped 2 datagrams: --allow does not name their sender\n`,
     'the loss is reported',
   );
 }

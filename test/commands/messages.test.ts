@@ -74,7 +74,7 @@ t.test('a limited broadcast without a route suggests bind', { skip: noNamespaces
   const client = start(t, 'client', ['--path', '-', ...to], { namespace });
   client.child.stdin!.end('lost\n');
   t.equal(await client.exited, 1);
-  t.match(client.stderr, /lost: 255\.255\.255\.255:9920: network unreachable, 1 time; .* bind=IP\n/);
+  t.match(client.stderr, /lost in all: 255\.255\.255\.255:9920: network unreachable, 1 time; .* bind=IP\n/);
 });
 
 t.test('an error of the system without words of ours has its description and its name', async (t) => {

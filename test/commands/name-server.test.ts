@@ -17,6 +17,7 @@ const STARTS: [Name, string[]][] = [
   ['client', ['--path', '-', '--server-addr', 'dead.test:9', '--frame', 'mold']],
   ['client', ['--path', '-', '--server-addr', '127.0.0.1:9,bind=dead.test', '--frame', 'mold']],
   ['server', ['--path', '/dev/null', '--listen-addr', 'dead.test:0']],
+  ['server', ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0', '--status-addr', 'dead.test:0']],
   ['forward', ['--udp-listen-addr', '127.0.0.1:0', '--udp-downstream-addr', 'dead.test:9']],
   ['reverse', ['--multicast-addr', group, '--udp-output-addr', 'dead.test:9']],
 ];

@@ -16,7 +16,7 @@ t.test('a client whose destination refuses counts it, and ends with 0', async (t
   client.child.stdin!.end('two\n');
   t.equal(await client.exited, 0);
   const times = process.env.ENGINE === 'node' ? '(1 time|2 times)' : '2 times';
-  t.match(client.stderr, new RegExp(`\nmproxy-client: lost: ${to}: connection refused, ${times}\n`));
+  t.match(client.stderr, new RegExp(`\nmproxy-client: lost in all: ${to}: connection refused, ${times}\n`));
 });
 
 t.test('the datagram whose send told of a refusal is sent again', async (t) => {
@@ -29,7 +29,7 @@ t.test('the datagram whose send told of a refusal is sent again', async (t) => {
   client.child.stdin!.end('and more\n');
   t.equal(await client.exited, 0);
   t.equal(String(await sink.has(21)), 'to somebody\nand more\n');
-  t.match(client.stderr, /lost: .*connection refused, 1 time/);
+  t.match(client.stderr, /lost in all: .*connection refused, 1 time/);
 });
 
 t.test('a downstream that refuses takes nothing from the others', async (t) => {
@@ -41,7 +41,7 @@ t.test('a downstream that refuses takes nothing from the others', async (t) => {
   await until('all are there', () => sink.datagrams.length === sent.length);
   t.same(sink.datagrams.map(String), sent);
   t.equal(await forward.stop(), 0);
-  t.match(forward.stderr, new RegExp(`lost: 127.0.0.1:${port}: connection refused`));
+  t.match(forward.stderr, new RegExp(`lost in all: 127.0.0.1:${port}: connection refused`));
 });
 
 t.test('a relay counts a datagram that is too big for its downstream, and goes on', async (t) => {
@@ -55,7 +55,7 @@ t.test('a relay counts a datagram that is too big for its downstream, and goes o
   t.ok(sink.datagrams[0]!.equals(largest), 'the largest that IPv4 carries is passed on whole');
   t.equal(String(sink.datagrams[1]), 'after');
   t.equal(await forward.stop(), 0);
-  t.match(forward.stderr, /lost: .*datagram too big, 1 time/);
+  t.match(forward.stderr, /lost in all: .*datagram too big, 1 time/);
 });
 
 t.test('an empty datagram is forwarded by a relay, and nothing to a stream', async (t) => {
@@ -104,7 +104,7 @@ t.test('a downstream that is unreachable is used when it can be', { skip: noName
   });
   t.match(readFileSync(file, 'utf8'), /^(back\n)+$/);
   t.equal(await forward.stop(), 0);
-  t.match(forward.stderr, /lost: 10\.88\.0\.2:9801: (network|host) unreachable/);
+  t.match(forward.stderr, /lost in all: 10\.88\.0\.2:9801: (network|host) unreachable/);
 });
 
 t.test('a client that could not send everything ends with 1', { skip: noNamespaces }, async (t) => {

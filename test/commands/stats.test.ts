@@ -64,5 +64,5 @@ t.test('--quiet says nothing, but what is lost', async (t) => {
   // One refusal is told by the next send.
   client.child.stdin!.end('nor this\n');
   t.equal(await client.exited, 0);
-  t.match(client.stderr, /^mproxy-client: lost: 127\.0\.0\.1:\d+: connection refused, \d times?$/m);
+  t.match(client.stderr, /^mproxy-client: lost in all: 127\.0\.0\.1:\d+: connection refused, \d times?$/m);
 });

@@ -33,7 +33,9 @@ t.test('what fell out of the store in an outage is told with its numbers; the re
   await has(server, 'line 211000\n');
   t.equal(await feed.end(), 0, feed.client.stderr);
   t.equal(await server.exited, 1, server.stderr);
-  const told = /^mproxy-server: lost: .*: messages 10001 to (\d+) \(([\d,]+) in all\)/m.exec(server.stderr);
+  const told = /^mproxy-server: lost in all: .*: messages 10001 to (\d+) \(([\d,]+) in all\)/m.exec(
+    server.stderr,
+  );
   t.ok(told, server.stderr);
   const last = Number(told?.[1]);
   const lost = (last - 10_000).toLocaleString('en');

@@ -19,7 +19,7 @@ t.test(
     const path = join(dir, 'out');
     const program = new Program({});
     program.engine = chooseEngine('node').engine;
-    const sink = new FileSink(program, path, 'raw');
+    const sink = new FileSink(program, path, 'raw', false);
     const slab = Buffer.alloc(LARGE);
     const batch = new Batch();
     batch.lent = true;

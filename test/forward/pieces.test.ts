@@ -93,6 +93,6 @@ for (const how of ['ends', 'is reset'] as const) {
     t.same(sink.datagrams.map(String), ['whole\n', 'half and no m\n', 'half of a line\n', 'again\n']);
     await forward.says('1 broken line');
     t.equal(await forward.stop(), 0);
-    t.match(forward.stderr, /lost: .*1 line cut short by a disconnect/);
+    t.match(forward.stderr, /lost in all: .*1 line cut short by a disconnect/);
   });
 }

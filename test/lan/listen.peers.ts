@@ -126,7 +126,9 @@ for (const address of [
       await server.says(/stats: .*[\d,]+ kernel drops?/);
       t.equal(await server.stop(), 0, server.stderr);
       const told = [
-        ...server.stderr.matchAll(/lost: .*the kernel dropped ([\d,]+) datagrams?: its receive buffer/g),
+        ...server.stderr.matchAll(
+          /lost in all: .*the kernel dropped ([\d,]+) datagrams?: its receive buffer/g,
+        ),
       ];
       const lost = Number(told.at(-1)![1]!.replace(',', ''));
       t.equal(

@@ -38,7 +38,7 @@ for (const [group, iptables] of [
       await forward.says(`${LINES.toLocaleString('en')} datagrams`);
       t.equal(await forward.stop(), 0, 'a relay goes on, and ends well');
 
-      const told = [...forward.stderr.matchAll(/lost: .*not permitted, ([\d,]+) times?\n/g)];
+      const told = [...forward.stderr.matchAll(/lost in all: .*not permitted, ([\d,]+) times?\n/g)];
       const unsent = Number(told.at(-1)?.[1]?.replace(',', '') ?? 0);
       t.ok(unsent > 0, `the sender tells what it could not send: ${forward.stderr.slice(-300)}`);
       for (const [host, receiver] of [

@@ -73,7 +73,7 @@ t.test(
     client.child.stdin!.end('one\n');
     t.equal(await client.exited, 0, client.stderr);
     // A packet with the message, one with the end of session.
-    const line = `lost: ${to}: connection refused (for 127.0.0.1:${port}), 2 times`;
+    const line = `lost in all: ${to}: connection refused (for 127.0.0.1:${port}), 2 times`;
     t.ok(client.stderr.includes(line), client.stderr);
   },
 );

@@ -182,12 +182,12 @@ const rows: Row[] = [
 ];
 
 /** A tracker with a log of what it did. */
-function scene(first = 1, window = 1 << 20, timeout = 1000) {
+function scene(first = 1, window = 1 << 20, timeout = 1000, isFormer = false) {
   const log: string[] = [];
   const asked: string[] = [];
   let now = 1000;
   const tracker = new Tracker({
-    ...{ first, window, budget: 1 << 20, timeout, random: () => 0 },
+    ...{ first, isFormer, window, budget: 1 << 20, timeout, random: () => 0 },
     deliver: (bytes, offset, length, count) => {
       let at = offset;
       for (let i = 0; i < count; i++) {
@@ -238,6 +238,18 @@ t.test('all that is missing is lost when the sender is gone', (t) => {
   tracker.abandon();
   t.equal(log.join(' '), 'a (2-2) c (4-8)');
   t.notOk(tracker.waits);
+  t.end();
+});
+
+t.test('messages before the first may have been delivered by a former run: waited for, and not lost', (t) => {
+  const former = () => scene(1, 1 << 20, 1000, true);
+  const waited = former();
+  for (const text of ['5: e', '7: g', 'wait 500', '4: d', 'wait 1500']) waited.step(text);
+  t.equal(waited.log.join(' '), 'd e (6-6) g');
+  t.equal(waited.tracker.counts.lost, 1);
+  const fresh = former();
+  fresh.step('1: a');
+  t.equal(fresh.log.join(' '), 'a', 'a new session does not wait');
   t.end();
 });
 

@@ -36,7 +36,7 @@ t.test('what an address has', (t) => {
   t.strictSame(parse('nats://t%2Fk@h/a').login, { token: 't/k' });
   t.strictSame(parse('nats://:p@h/a').login, { user: '', password: 'p' });
   t.strictSame(parse('nats://h/a').login, {});
-  t.strictSame(parse('nats://h/a,cert=c,key=k').certificate, { cert: 'c', key: 'k' });
+  t.strictSame(parse('tls+nats://h/a,cert=c,key=k').certificate, { cert: 'c', key: 'k' });
   t.strictSame(parse('nats://h/a,creds=/x/y=z').login, { creds: '/x/y=z' });
   t.equal(parse('NATS://h/a%2Cb').subject, 'a,b');
   t.strictSame(parseNats('nats://h/a', RULE, { frame: 'line', ttl: 3 }).keys, { frame: 'line' });
@@ -60,7 +60,13 @@ t.test('password and token are not shown, in the text and in errors', (t) => {
     'h/a,creds=f',
     'h/%zz',
   ])
-    for (const login of ['u:s3cret@', 's3cret@', 'u:s3cret%zz@'])
+    for (const login of [
+      'u:s3cret@',
+      's3cret@',
+      'u:s3cret%zz@',
+      'u:s3cret@g:1;u:s3cret@',
+      's3cret@g:1;s3cret@',
+    ])
       t.throws(
         () => parse(`nats://${login}${rest}`),
         { code: 'MPROXY_USAGE', message: /^(?!.*s3cret)/ },
@@ -108,6 +114,9 @@ const ERRORS: [string, RegExp][] = [
   ['nats://h/a,frame=x', /frame/],
   ['nats://h/a,cert=f', /cert and key go together/],
   ['nats://h/a,key=f', /cert and key go together/],
+  ['nats://h/a,cert=f,key=f', /cert and key need TLS; write tls\+nats:\/\//],
+  ['nats://u:p@h:1;u:p@i:2/a', /a ; in user, password or token; write them once, before the first host/],
+  ['nats://t@h;t@i/a', /nats:\/\/\*\*\*@i\/a: a ; in user, password or token/],
 ];
 
 t.test('what is no address, and why', (t) => {

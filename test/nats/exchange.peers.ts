@@ -129,3 +129,35 @@ t.test('data of TCP upstreams do not go to a subject that is listened on', { ski
   await until('what was published after it', () => got.includes('last\n') && onSubject.length > 0);
   t.strictSame(onSubject, ['last\n']);
 });
+
+t.test(
+  'an output that feeds its input by another name of the server: ends with the error of the start',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const output = `nats://localhost:${server.port}/loop.b`;
+    const forward = start(t, 'forward', [
+      '--udp-listen-addr',
+      server.url('loop.>'),
+      '--udp-downstream-addr',
+      output,
+    ]);
+    t.equal(await forward.exited, 2, forward.stderr);
+    t.ok(
+      forward.stderr.endsWith(
+        `loop: ${output}: what is sent there comes back in by ${server.url('loop.>')}; use another address or port\n`,
+      ),
+      forward.stderr,
+    );
+    t.notMatch(forward.stderr, /the others go on/);
+    const other = start(t, 'forward', [
+      '--udp-listen-addr',
+      server.url('loop.a'),
+      '--udp-downstream-addr',
+      output,
+    ]);
+    await other.says(/receiving: .*connected to/);
+    await other.says(/sending: .*connected to/);
+    t.equal(await other.stop(), 0, other.stderr);
+  },
+);

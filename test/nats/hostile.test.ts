@@ -1,3 +1,4 @@
+import { JetError, notCovered } from 'mproxy-flow/endpoints/nats/jet-api';
 import t, { type Test } from 'tap';
 import { start } from '../support/command.js';
 import { Random } from '../support/random.js';
@@ -28,6 +29,41 @@ t.test('a greeting that is none: reported, and tried again', async (t) => {
     await ours.says('trying again');
     t.equal(await ours.stop(), 0, name);
   }
+});
+
+t.test('the name of a server: no line and no command of a terminal', async (t) => {
+  const name = '\x1b[31mred\x1b]0;title\x07\r\nmproxy-server: forged\u009b\u2028';
+  const info = INFO.replace('{', `{"server_name":${JSON.stringify(name)},`);
+  const { url } = await hostile(t, (socket) => logIn(socket, () => socket.write('PONG\r\n'), info));
+  const ours = receive(t, url);
+  await ours.says('connected to');
+  t.equal(await ours.stop(), 0);
+  t.match(ours.stderr, /connected to .* \(\?\[31mred\?\]0;title\?\?\?mproxy-server: forged\?\?\)\n/);
+});
+
+t.test(
+  'errors with the text of a server: on one line, and no command for a shell that it wrote',
+  async (t) => {
+    t.equal(new JetError('a\x1b[0m\nb\u2028c é', true).message, 'a?[0m?b?c é');
+    const good = notCovered('S', ["it's", 'b.>'], 'a').message;
+    t.match(good, /add it: nats stream edit S --subjects 'it'\\''s,b\.>,a'$/);
+    for (const subjects of [['\x1b[31mevil'], ['a b; reboot'], Array(17).fill('b')])
+      t.match(notCovered('S', subjects, 'a').message, /not the subject; add it to its subjects$/);
+  },
+);
+
+t.test('two servers that both shut down at once: moves between them become rare', async (t) => {
+  const servers = await Promise.all(
+    [1, 2].map(() =>
+      hostile(t, (socket) => logIn(socket, () => socket.write(INFO.replace('{', '{"ldm":true,')))),
+    ),
+  );
+  const hosts = servers.map(({ url }) => url.slice('nats://'.length, -'/a'.length));
+  const since = performance.now();
+  const ours = receive(t, `nats://${hosts.join(';')}/a`);
+  await ours.says(/(moving to another server.*){3}/s);
+  t.ok(performance.now() - since > 2000, 'after 0.5, 1 and 2 s, less a fifth at random');
+  t.equal(await ours.stop(), 0);
 });
 
 const MESSAGES: [string, string, RegExp][] = [

@@ -12,8 +12,8 @@ export async function hostile(t: Test, serve: (socket: Socket, nth: number) => v
 }
 
 /** Logs a client in, then calls back. */
-export function logIn(socket: Socket, then: () => void): void {
-  socket.write(INFO);
+export function logIn(socket: Socket, then: () => void, info = INFO): void {
+  socket.write(info);
   let text = '';
   const read = (chunk: Buffer) => {
     text += chunk;

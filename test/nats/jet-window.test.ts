@@ -28,8 +28,13 @@ function decode(bytes: Buffer | undefined): string[] {
   });
 }
 
-function windowOf(size: number, count: number, payload = (i: number) => `m${i}`): JetWindow {
-  const window = new JetWindow(new JetEncoder('a', 'S'), size);
+function windowOf(
+  size: number,
+  count: number,
+  payload = (i: number) => `m${i}`,
+  onTooLong: () => void = () => undefined,
+): JetWindow {
+  const window = new JetWindow(new JetEncoder('a', 'S'), size, onTooLong);
   for (let i = 1; i <= count; i++) window.add(Buffer.from(payload(i)), 0, payload(i).length);
   return window;
 }
@@ -56,6 +61,43 @@ t.test('after a rewind what is acknowledged is not sent again', async (t) => {
   t.strictSame(decode(window.take()), ['7:m7']);
   t.equal(window.take(), undefined);
   t.equal(window.resent, 4);
+});
+
+t.test(
+  'messages that are too long for a server: dropped when their turn comes, sent before or not',
+  async (t) => {
+    let dropped = 0;
+    const payload = (i: number) => `m${i}`.padEnd(i === 2 || i === 6 ? 5 : 2);
+    const window = windowOf(3, 7, payload, () => dropped++);
+    t.strictSame(decode(window.take()), ['1:m1', '2:m2   ', '3:m3']);
+    window.done(3);
+    window.longest = 4;
+    window.rewind();
+    t.strictSame(decode(window.take()), ['1:m1']);
+    t.equal(window.take(), undefined);
+    t.strictSame([dropped, window.count], [1, 7], 'the acknowledged one behind it waits for the first');
+    window.done(1);
+    t.strictSame(decode(window.take()), ['4:m4', '5:m5']);
+    t.equal(window.take(), undefined);
+    for (const number of [4, 5]) window.done(number);
+    t.strictSame(decode(window.take()), ['7:m7']);
+    window.done(7);
+    t.strictSame([dropped, window.count, window.outstanding], [2, 0, 0]);
+  },
+);
+
+t.test('slowed down: one message until it is acknowledged, then one more with each', async (t) => {
+  const window = windowOf(4, 9);
+  window.take();
+  window.done(3);
+  window.slowDown();
+  window.rewind();
+  const sent: string[][] = [];
+  for (const number of [1, 2, 4, 5, 6]) {
+    for (let bytes = window.take(); bytes; bytes = window.take()) sent.push(decode(bytes));
+    t.equal(window.done(number), true, `${number} was sent`);
+  }
+  t.strictSame(sent, [['1:m1'], ['2:m2'], ['4:m4', '5:m5', '6:m6'], ['7:m7', '8:m8'], ['9:m9']]);
 });
 
 t.test('memory is released when messages are acknowledged', async (t) => {
@@ -91,7 +133,10 @@ t.test('acknowledgements', async (t) => {
   t.match(read('{"error":{"code":503,"err_code":10077,"description":"full\\u0007"}}'), {
     later: /full\? \(10077\)/,
   });
-  t.match(read('{"error":{"code":400,"err_code":10060,"description":"wrong"}}'), { never: /wrong/ });
+  const refusal = (code: number) => read(`{"error":{"code":400,"err_code":${code},"description":"no"}}`);
+  // Of the message itself: its size. Limits of an account and configurations change.
+  for (const code of [10054, 10097]) t.match(refusal(code), { never: /no/ });
+  for (const code of [10002, 10060]) t.match(refusal(code), { later: /no/ });
   t.match(read('', 'NATS/1.0 503\r\n\r\n'), { later: 'no stream stores the subject, or it has no leader' });
   t.match(read('{"stream":'), { later: /not a JSON object/ });
   t.match(read('[]'), { never: 'stream without a name stored it' });

@@ -57,7 +57,10 @@ t.test(
     await streamOf(t, server, 'S', ['b.*']);
     const plain = await NatsServer.start(t);
     const cases: [url: string, error: RegExp][] = [
-      [`${server.url('a')},stream=N`, /stream N does not exist; create it: nats stream add N --subjects 'a'/],
+      [
+        `${server.url('a')},stream=N`,
+        /stream N does not exist; create it: nats --server 127\.0\.0\.1:\d+ stream add N --subjects 'a' --storage file/,
+      ],
       [
         `${server.url('a')},stream=S`,
         /stream S stores b\.\*, not the subject; add it: nats stream edit S --subjects 'b\.\*,a'/,
@@ -89,10 +92,19 @@ t.test('a full stream: the client waits, and loses nothing', { skip: noServer },
 t.test('a full stream at the end: what it did not take is reported', { skip: noServer }, async (t) => {
   const server = await jetServer(t);
   await streamOf(t, server, 'S', ['a'], { discard: 'new', max_msgs: 10 });
-  const client = publish(t, `${server.url('a')},stream=S`, '--linger', '500ms');
+  const client = publish(t, `${server.url('a')},stream=S`, '--linger', '500ms', '--stats', '1');
   client.child.stdin!.end(lines(0, 30));
-  await client.exited;
-  t.match(client.stderr, /lost: .*dropped 20 datagrams: the stream did not acknowledge them before the end/);
+  t.equal(await client.exited, 1);
+  const bytes = Buffer.byteLength(lines(0, 10));
+  t.match(
+    client.stderr,
+    new RegExp(`stream=S: 10 datagrams ${bytes} B`),
+    'what it did not take is not counted as sent',
+  );
+  t.match(
+    client.stderr,
+    /lost in all: .*dropped 20 datagrams: the stream did not acknowledge them before the end/,
+  );
 });
 
 t.test('a relay drops what does not fit --retain, and counts it', { skip: noServer }, async (t) => {
@@ -108,7 +120,7 @@ t.test('a relay drops what does not fit --retain, and counts it', { skip: noServ
   const port = await forward.port();
   await until('the buffer is full', () => {
     for (let i = 0; i < 10; i++) socket.send(Buffer.alloc(8000), port, '127.0.0.1');
-    return /lost: .*dropped .* datagrams?: the stream did not acknowledge them in time; see --retain/.test(
+    return /lost in all: .*dropped .* datagrams?: the stream did not acknowledge them in time; see --retain/.test(
       forward.stderr,
     );
   });
@@ -118,12 +130,18 @@ t.test('a relay drops what does not fit --retain, and counts it', { skip: noServ
 t.test('a message that the stream refuses for good is reported', { skip: noServer }, async (t) => {
   const server = await jetServer(t);
   const { state } = await streamOf(t, server, 'S', ['a'], { max_msg_size: 200 });
-  const client = publish(t, `${server.url('a')},stream=S`);
+  const client = publish(t, `${server.url('a')},stream=S`, '--stats', '1');
   client.child.stdin!.end(`short\n${'x'.repeat(300)}\nlast\n`);
-  await client.exited;
+  t.equal(await client.exited, 1);
+  t.match(client.stderr, /1 datagram not sent/);
+  t.match(client.stderr, /stream=S: 2 datagrams 11 B/);
   t.match(client.stderr, /a message was refused: .*message size exceeds maximum allowed/);
-  t.match(client.stderr, /lost: .*1 message refused by the destination/);
+  t.match(client.stderr, /lost in all: .*1 message refused by the destination/);
   t.equal((await state()).messages, 2);
+  const session = publish(t, `${server.url('a')},stream=S,frame=mold`);
+  session.child.stdin!.end(`${'x'.repeat(300)}\n`);
+  t.equal(await session.exited, 1, 'a packet of a session likewise');
+  t.match(session.stderr, /lost in all: .*1 message refused by the destination/);
 });
 
 t.test('without JetStream: addresses and flags that contradict it', { skip: noServer }, async (t) => {
@@ -131,7 +149,7 @@ t.test('without JetStream: addresses and flags that contradict it', { skip: noSe
     [['--listen-addr', 'nats://h/a,durable=D'], /durable without a stream/],
     [['--listen-addr', 'nats://h/a,stream=S,queue=Q'], /stream and queue contradict each other/],
     [['--listen-addr', 'nats://h/a,stream=S.T'], /stream=S\.T is not a name/],
-    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: given: no address receives by/],
+    [['--listen-addr', 'nats://h/a', '--from-start'], /--from-start: no address receives by/],
   ];
   for (const [args, error] of cases) {
     const program = start(t, 'server', ['--path', '-', ...args]);

@@ -25,7 +25,41 @@ t.test(
       return ours.stdout.length > 0;
     });
     t.equal(await ours.stop(), 0);
-    t.match(ours.stderr, /lost: .*: was disconnected for .*: messages of that time may be lost/);
+    t.match(ours.stderr, /lost in all: .*: was disconnected for .*: messages of that time may be lost/);
+  },
+);
+
+t.test(
+  'messages that a connection took and a server did not confirm before it was killed are counted; the exit status is 0',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const url = server.url('a');
+    const client = start(t, 'client', [
+      '--path',
+      '-',
+      '--frame',
+      'line',
+      '--server-addr',
+      url,
+      '--stats',
+      '1',
+    ]);
+    await client.says('connected to');
+    await server.hang();
+    client.child.stdin!.write('x\n'.repeat(100));
+    await client.says(/a: 100 datagrams/);
+    await server.kill();
+    await client.says(/up to 100 unconfirmed messages may be lost/);
+    await server.restart();
+    await until('connected again', () => client.stderr.split('connected to').length > 2, 40_000);
+    client.child.stdin!.end();
+    t.equal(await client.exited, 0, client.stderr);
+    t.match(client.stderr, /100 unconfirmed messages\n/, 'in the statistics');
+    t.match(
+      client.stderr,
+      /lost in all: .*: up to 100 messages may be lost: their connection ended before the server confirmed them/,
+    );
   },
 );
 
@@ -48,7 +82,7 @@ t.test(
     const socket = createSocket('udp4');
     t.teardown(() => socket.close());
     socket.send('dropped', await forward.port(), '127.0.0.1');
-    await forward.says(/lost: .*dropped 1 datagram: the server did not keep up, or was not connected/);
+    await forward.says(/lost in all: .*dropped 1 datagram: not connected: connection refused/);
     await server.restart();
     const got = await collect(await peerOf(t, server), '>');
     await until('the first line', () => got.includes('before\n'), 30_000).catch(() => undefined);
@@ -57,6 +91,33 @@ t.test(
     await until('the last line', () => got.includes('after\n'));
     t.notMatch(client.stderr, /lost/);
     t.equal(await forward.stop(), 0);
+  },
+);
+
+t.test(
+  'a server that was used and is away: attempts stay frequent, and are reported rarely',
+  { skip: noServer },
+  async (t) => {
+    const server = await NatsServer.start(t);
+    const ours = receive(t, server.url('a'));
+    await ours.says('connected to');
+    await server.kill();
+    let attempts = 0;
+    // In its place: it counts, and closes.
+    const { createServer } = await import('node:net');
+    const times: number[] = [];
+    const other = createServer((socket) => {
+      attempts++;
+      times.push(performance.now());
+      socket.destroy();
+    });
+    other.listen(server.port, '127.0.0.1');
+    t.teardown(() => other.close());
+    await until('seven attempts', () => attempts >= 7, 60_000);
+    const last = times[6]! - times[5]!;
+    t.ok(last < 6000, `2 s at most, and what the machine adds: ${last} ms`);
+    t.ok((ours.stderr.match(/trying again/g) ?? []).length < 5, ours.stderr);
+    t.equal(await ours.stop(), 0);
   },
 );
 
@@ -89,6 +150,18 @@ t.test(
       await Promise.all(peers.map((peer) => peer.flush()));
       return ['0', '1'].every((line) => String(ours.stdout).split('\n').includes(line));
     });
+  },
+);
+
+t.test(
+  'an output that feeds its input by another server of a cluster: ends with the error of the start',
+  { skip: noServer },
+  async (t) => {
+    const [first, second] = await cluster(t, 2);
+    const [input, output] = [first!.url('a'), second!.url('a')];
+    const forward = start(t, 'forward', ['--udp-listen-addr', input, '--udp-downstream-addr', output]);
+    t.equal(await forward.exited, 2, forward.stderr);
+    t.match(forward.stderr, `loop: ${output}: what is sent there comes back in by ${input}`);
   },
 );
 
@@ -165,7 +238,9 @@ t.test(
     const socket = createSocket('udp4');
     t.teardown(() => socket.close());
     socket.send(Buffer.alloc(1001), await forward.port(), '127.0.0.1');
-    await forward.says(/lost: .*datagram too big, 1 time; the server takes up to 1000 B \(max_payload\)/);
+    await forward.says(
+      /lost in all: .*datagram too big, 1 time; the server takes up to 1000 B \(max_payload\)/,
+    );
     t.equal(await forward.stop(), 0);
   },
 );

@@ -171,10 +171,12 @@ t.test('a run has contiguous datagrams of one slab, and is limited', (t) => {
 
 t.test('INFO: what is used of it, and what is wrong', (t) => {
   const info = parseInfo(
-    '{"server_name":"n","version":"2.9.10","max_payload":1024,"tls_required":true,"nonce":"abc","ldm":true,' +
+    '{"server_id":"i","cluster":"c","server_name":"n","version":"2.9.10","max_payload":1024,"tls_required":true,"nonce":"abc","ldm":true,' +
       '"connect_urls":["10.0.0.1:4222","[2001:db8::1]:1","Host.example:65535","x","h:0","h:65536",7,"a b:1"]}',
   );
   t.strictSame(info, {
+    id: 'i',
+    cluster: 'c',
     name: 'n',
     version: '2.9.10',
     maxPayload: 1024,

@@ -26,7 +26,13 @@ t.test(
     const none = () => undefined;
     const handler = {
       counts: connectionCounts(),
-      ...{ onAttached: none, onLeaving: none, onDenied: none, onDrain: none, onBurstEnd: none },
+      ...{
+        onAttached: none,
+        onLeaving: none,
+        onDenied: () => 'data are lost',
+        onDrain: none,
+        onBurstEnd: none,
+      },
       onDetached: () => requests.abort(),
     };
     const tls = () => {

@@ -83,6 +83,7 @@ t.test('every kind of wrong address is a usage error that names the flag, the va
   const wrong: [text: string, why: RegExp][] = [
     ['', /no port/],
     ['127.0.0.1', /no port/],
+    ['29936', /a port without a host; write HOST:PORT/],
     ['127.0.0.1:', /no port/],
     [':9920', /no host/],
     ['[]:9920', /not an IPv6 address/],
@@ -136,6 +137,9 @@ t.test('every kind of wrong address is a usage error that names the flag, the va
   for (const [text, why] of wrong) usageError(t, () => parseAddress(text, sends), '--server-addr', text, why);
   const wrongHere: [text: string, why: RegExp][] = [
     ['h:1,rcvbuf=0', /2 GiB/],
+    ['tls:127.0.0.1/ais', /no \/\/ after tls:; write tls:\/\/\.\.\./],
+    ['TCP:h:1', /no \/\/ after TCP:; write tcp:/],
+    ['tls:x', /no \/\/ after tls:/],
     ['h:1,rcvbuf=2GiB', /2 GiB/],
     ['h:1,sndbuf=many', /a size like/],
     ['h:1,frame=json', /no such frame.*lines, line, raw/],
@@ -190,7 +194,7 @@ function usageError(t: Test, parse: () => unknown, flag: string, text: string, w
     t.fail(`no error: ${text}`);
   } catch (error) {
     const { code, message, exitStatus } = error as MproxyError;
-    const named = error instanceof MproxyError && message.startsWith(`${flag}: ${text}: `);
+    const named = error instanceof MproxyError && message.startsWith(`${flag}: ${text && `${text}: `}`);
     t.ok(named && code === 'MPROXY_USAGE' && exitStatus === 2 && why.test(message), message);
   }
 }

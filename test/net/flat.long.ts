@@ -132,7 +132,7 @@ function count({ stderr }: Running, pattern: RegExp): number {
 
 /** Everything that the last line about losses counts. */
 function lost({ stderr }: Running): number {
-  const last = stderr.match(/^\S+: lost: .*$/gm)?.at(-1) ?? '';
+  const last = stderr.match(/^\S+: lost in all: .*$/gm)?.at(-1) ?? '';
   return [...last.matchAll(/dropped ([\d,]+) datagram|, ([\d,]+) times?/g)].reduce(
     (sum, [, dropped, failed]) => sum + number(dropped ?? failed),
     0,

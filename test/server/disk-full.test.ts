@@ -79,7 +79,7 @@ t.test('a disk that stays full is a failure, with what was lost', { skip: noMoun
   const whole = readFileSync(file, 'utf8')
     .split(/(?<=\n)/)
     .filter((line) => line.endsWith('\n')).length;
-  const lost = /lost: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1];
+  const lost = /lost in all: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1];
   t.equal(Number(lost), SENT.length - whole, server.stderr);
 });
 
@@ -104,7 +104,9 @@ t.test(
     t.equal(full, feed.text.slice(0, full.length));
     t.equal(await server.stop(), 1);
     const whole = full.split(/(?<=\n)/).filter((line) => line.endsWith('\n')).length;
-    const lost = /lost: [^\n]*out: dropped ([\d,]+) datagrams?/.exec(server.stderr)?.[1]?.replaceAll(',', '');
+    const lost = /lost in all: [^\n]*out: dropped ([\d,]+) datagrams?/
+      .exec(server.stderr)?.[1]
+      ?.replaceAll(',', '');
     t.equal(Number(lost), count - whole, server.stderr);
   },
 );
@@ -206,6 +208,6 @@ t.test('/dev/full is a full disk that can be had everywhere', async (t) => {
   await server.says('writing: /dev/full: no space left on the device; keeping');
   t.ok(server.running);
   t.equal(await server.stop(), 1);
-  t.match(server.stderr, 'lost: /dev/full: dropped 2 datagrams');
+  t.match(server.stderr, 'lost in all: /dev/full: dropped 2 datagrams');
   t.match(server.stderr, /\nmproxy-server: writing: \/dev\/full: [^\n]*\n$/);
 });

@@ -54,6 +54,21 @@ t.test('what a file name cannot have becomes _', async (t) => {
   t.equal(await server.stop(), 0);
 });
 
+t.test('subjects: files named without the login', async (t) => {
+  const dir = t.testdir();
+  // Nothing has to listen there: the files are made at the start.
+  const port = await freeUdpPort();
+  const server = start(t, 'server', [
+    ...['--path', join(dir, 'out')],
+    ...['--listen-addr', `nats://site:s3cret@127.0.0.1:${port}/a.>`],
+    ...['--listen-addr', `nats://t%40ken@127.0.0.1:${port}/b,queue=q`],
+  ]);
+  const names = ['a.>', 'b'].map((subject) => `out.127.0.0.1:${port}_${subject}`);
+  await until('both files', () => readdirSync(dir).length === 2);
+  t.strictSame(readdirSync(dir).sort(), names);
+  t.equal(await server.stop(), 0);
+});
+
 t.test('--merge writes whole datagrams of all listeners to one file', async (t) => {
   const random = new Random();
   t.comment(`SEED=${random.seed}`);

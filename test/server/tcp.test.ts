@@ -91,7 +91,7 @@ t.test(
     for (const [args, error] of [
       [
         ['--listen-addr', '127.0.0.1:0', '--flush-after', '1s'],
-        '--flush-after: given: no stream is split into datagrams',
+        '--flush-after: no stream is split into datagrams',
       ],
       [['--listen-addr', 'tls://127.0.0.1:0'], '--tls-cert: missing'],
     ] as const) {

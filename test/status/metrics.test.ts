@@ -55,6 +55,31 @@ t.test('errors by code, clients by listener, losses by reason, certificates by f
   t.end();
 });
 
+t.test('a time is in seconds, exactly, and all metrics of one name have one help', (t) => {
+  const interrupted = (name: string, interruptedMs: number) => ({ ...source(name, 0), interruptedMs });
+  const text = render({
+    routes: [
+      { source: interrupted('a', 28_772), sinks: [] },
+      { source: interrupted('b', 100), sinks: [] },
+      { source: interrupted('b', 200), sinks: [] },
+    ],
+  });
+  t.equal(sample(text, 'mproxy_nats_interrupted_seconds_total{source="a"}'), 28.772);
+  t.equal(sample(text, 'mproxy_nats_interrupted_seconds_total{source="b"}'), 0.3);
+  t.notMatch(text, /^# HELP .*(milli|kilo)/im, 'no help has another unit than the name');
+  const helps = new Map<string, string>();
+  for (const { metric, help } of Object.values({ ...SOURCE_COUNTERS, ...SINK_COUNTERS })) {
+    for (const counts of [{}, { connections: {}, clients: {} }]) {
+      const found = typeof metric === 'function' ? metric(counts as never) : metric;
+      if (!found) continue;
+      const own = found.help ?? help;
+      t.equal(helps.get(found.name) ?? own, own, found.name);
+      helps.set(found.name, own);
+    }
+  }
+  t.end();
+});
+
 t.test('no two metrics share a family of OpenMetrics, and their names are snake case', (t) => {
   const types = new Map<string, boolean>();
   for (const { metric, gauge = false } of [

@@ -1,54 +1,39 @@
-import { createSocket } from 'node:dgram';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { type Name, start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
 import { freeTcpPort, freeUdpPort, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { newPage, noChromium, open, sendSteadily } from './browser.js';
 import { startShown } from './http.js';
 
 /** With SCREENSHOTS set to a folder, every state is drawn there, to be looked at. */
 const { SCREENSHOTS } = process.env;
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
-const skip = CHROMIUM === undefined && 'chromium is missing';
+const skip = noChromium;
 
-let browser: Browser;
-t.before(async () => {
-  if (CHROMIUM) browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-});
-t.teardown(() => browser?.close());
+/** The rows that have a line with one figure. */
+const ALONE = `[...document.querySelectorAll('.row')].filter((row) => {
+  const tops = [...row.querySelectorAll('.figure')].map((one) => Math.round(one.getBoundingClientRect().top));
+  return tops.some((top) => tops.filter((other) => other === top).length === 1);
+}).map((row) => row.textContent)`;
 
-/** Opens the page; an error that it reports fails the test. */
-async function open(t: Test, url: string): Promise<Page> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-  t.teardown(() => page.close());
-  page.on('console', (message) => {
-    // The browser itself reports connections that fail.
-    if (message.type() === 'error' && !message.text().includes('net::ERR_'))
-      t.fail(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => void t.fail(`page: ${error}`));
-  await page.goto(url);
-  await page.locator('article').first().waitFor();
-  return page;
-}
-
-/** Draws it wide and as on a phone, light and dark, and has axe look at each. */
+/** Draws it wide, narrow and as on a phone, light and dark, and has axe look at each. */
 async function lookAt(t: Test, page: Page, name: string): Promise<void> {
-  const sizes = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
-  for (const [size, viewport] of Object.entries(sizes))
+  for (const width of [1000, 700, 400])
     for (const colorScheme of ['light', 'dark'] as const) {
-      await page.setViewportSize(viewport);
+      await page.setViewportSize({ width, height: 850 });
       await page.emulateMedia({ colorScheme });
-      const file = `${name}-${size}-${colorScheme}.png`;
+      const file = `${name}-${width}-${colorScheme}.png`;
       if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
       const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
       t.equal(await page.evaluate(overflow), 0, `${file}: nothing is beside the screen`);
+      t.strictSame(await page.evaluate(ALONE), [], `${file}: no figure is alone on a line`);
       t.strictSame(await violations(page), [], file);
     }
 }
@@ -60,18 +45,6 @@ async function violations(page: Page): Promise<string[]> {
   return found.violations
     .filter(({ impact }) => ['serious', 'critical'].includes(impact))
     .map(({ id }) => id);
-}
-
-/** Sends a line every few milliseconds until the test ends. */
-function sendSteadily(t: Test, port: number): void {
-  const socket = createSocket('udp4');
-  const timer = setInterval(() => {
-    for (let i = 0; i < 20; i++) socket.send('x'.repeat(200), port, '127.0.0.1');
-  }, 20);
-  t.teardown(() => {
-    clearInterval(timer);
-    socket.close();
-  });
 }
 
 t.test(
@@ -162,6 +135,68 @@ t.test('the page of every program', { skip }, async (t) => {
     t.ok((await page.locator('#events li').count()) > 0 || name === 'client');
     await lookAt(t, page, name);
   }
+});
+
+t.test('a loss is that of its destination alone; names and times are words', { skip }, async (t) => {
+  const [sink, refused] = [await udpSink(t), await freeUdpPort()];
+  const good = `127.0.0.1:${sink.port}`;
+  const to = ['--server-addr', good, '--server-addr', `127.0.0.1:${refused}`];
+  const { program, url } = await startShown(t, 'client', ['--path', '-', ...to]);
+  const page = await open(t, url);
+  await page.getByText('All well').waitFor();
+  t.equal(await page.locator('#verdict.well').count(), 1);
+  const timer = setInterval(() => program.child.stdin!.write('line\n'), 50);
+  t.teardown(() => clearInterval(timer));
+  const rows = page.locator('.row');
+  await rows.nth(2).locator('.loss').first().waitFor({ state: 'attached', timeout: 20_000 });
+  t.equal(await rows.nth(0).locator('.loss').count(), 0, 'the source lost nothing');
+  t.equal(await rows.nth(1).locator('.loss').count(), 0, 'nor did the other destination');
+  t.equal(await rows.nth(0).locator('h3').innerText(), 'stdin');
+  await page.getByText('All counters').click();
+  const all = await page.locator('article').innerText();
+  t.match(all, /^broken lines\n+0$/m);
+  t.match(all, /^last received\n+at \d\d:\d\d:\d\d$/m);
+  t.notMatch(all, /[a-z][A-Z]/, 'no name of the code');
+  await lookAt(t, page, 'destination');
+});
+
+t.test('all problems of a peer; one that is gone keeps its name and figures', { skip }, async (t) => {
+  const down = [`tcp://127.0.0.1:${await freeTcpPort()}`, `tcp://127.0.0.1:${await freeTcpPort()}`] as const;
+  const to = down.flatMap((address) => ['--udp-downstream-addr', address]);
+  const peer = await startShown(t, 'forward', ['--udp-listen-addr', '127.0.0.1:0', ...to]);
+  sendSteadily(t, await peer.program.port());
+  const args = ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0', '--status-peer', peer.url];
+  const { url } = await startShown(t, 'server', args);
+  const page = await open(t, url);
+  const verdict = () => page.locator('#verdict').innerText();
+  const problems = down.map(
+    (address) => `mproxy-forward on ${hostname()}: ${address}: not connected: connection refused, since `,
+  );
+  const all = async () => {
+    const text = await verdict();
+    return /^2 problems\n/.test(text) && problems.every((problem) => text.includes(problem));
+  };
+  await until('both are told', all, 20_000);
+  await lookAt(t, page, 'peer');
+  await peer.program.stop();
+  await page.getByText('These are its last figures').waitFor({ timeout: 15_000 });
+  t.match(
+    await verdict(),
+    /^1 problem\n+mproxy-forward on .*: no contact: connection refused, since [\d:]+$/,
+  );
+  t.equal(await page.locator('article.stale').count(), 1);
+  const received = page.locator('article.stale .figure').nth(2);
+  t.match(await received.innerText(), /^[1-9][\d,]*\s*datagrams$/);
+  await lookAt(t, page, 'peer-gone');
+});
+
+t.test('before the first answer the page does not say that all is well', { skip }, async (t) => {
+  const { url } = await startShown(t, 'server', ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
+  const page = await newPage(t);
+  await page.route('**/events', () => undefined);
+  await page.goto(url);
+  t.equal(await page.locator('#verdict').innerText(), 'Waiting for the program.');
+  t.equal(await page.locator('#verdict.well').count(), 0);
 });
 
 t.test('names are shown as text, never as HTML', { skip }, async (t) => {

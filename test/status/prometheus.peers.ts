@@ -56,7 +56,7 @@ t.test('promtool finds nothing in the metrics of each program', { skip: noTool }
   ];
   for (const [name, args] of programs) {
     const { url } = await startShown(t, name, args);
-    await until('it is open', async () => (await ask(`${url}/healthz`)).status === 200);
+    await until('it is open', async () => (await ask(`${url}/metrics`)).body.includes('mproxy_sent'));
     const { body } = await ask(`${url}/metrics`);
     t.match(body, /^mproxy_sent_datagrams_total\{.*\} \d+$/m, name);
     t.equal(promtool(['check', 'metrics'], body), '', name);

@@ -155,17 +155,17 @@ t.test('a Unix socket, also one that a killed program left; one in use is an err
 });
 
 /** Within the limit on an answer, but much when it is parsed. */
-const HUGE = `{"routes":[${'[],'.repeat(1.3e6)}0]}`;
+const HUGE = `{"problems":[],"routes":[${'{},'.repeat(1.3e6)}0]}`;
 
 t.test('a thread that fails is replaced at the same port, and the data pass', async (t) => {
   let isHuge = true;
-  const peer = createServer((_, response) => response.end(isHuge ? HUGE : '{"routes":[]}'));
+  const peer = createServer((_, response) => response.end(isHuge ? HUGE : '{"problems":[],"routes":[]}'));
   peer.listen(0, '127.0.0.1');
   await once(peer, 'listening');
   t.teardown(() => peer.close());
   const { port } = peer.address() as { port: number };
   const sink = await udpSink(t);
-  const peers = Array.from({ length: 8 }, (_, i) => ['--status-peer', `http://127.0.0.1:${port}/?${i}`]);
+  const peers = Array.from({ length: 3 }, (_, i) => ['--status-peer', `http://127.0.0.1:${port}/?${i}`]);
   const { program, url } = await startShown(t, 'forward', [
     ...[
       '--udp-listen-addr',
@@ -182,13 +182,13 @@ t.test('a thread that fails is replaced at the same port, and the data pass', as
       await ask(`${url}/stats`).catch(() => undefined);
       return /status: its thread ended: .*memory.*; another one starts in/.test(program.stderr);
     },
-    30_000,
+    60_000,
   );
   isHuge = false;
   await udpSend(to, ['line\n']);
   await sink.has(5);
   const served = async () => (await ask(`${url}/healthz`).catch(() => undefined))?.status === 200;
-  await until('the next one serves', served, 30_000);
+  await until('the next one serves', served, 60_000);
   const { body } = await ask(`${url}/metrics`);
   t.equal(sample(body, 'mproxy_received_datagrams_total{source="127.0.0.1:0"}'), 1);
   t.equal(await program.stop(), 0);
@@ -222,7 +222,7 @@ t.test('a peer is shown with its counters, and one that is gone with the reason'
 
 t.test('wrong options are errors that name the flag', async (t) => {
   const cases = [
-    [['--health-idle', '5s'], /--health-idle: given: there is no status to show; use --status-addr\n$/],
+    [['--health-idle', '5s'], /--health-idle: there is no status to show; use --status-addr\n$/],
     [['--status-addr', 'nonsense'], /--status-addr: nonsense: /],
     [['--status-addr', `unix:/${'x'.repeat(107)}`], /--status-addr: unix:\/x*: longer than 107 bytes/],
     [['--status-addr', 'unix:'], /--status-addr: unix:: the path is missing/],

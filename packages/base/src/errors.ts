@@ -57,6 +57,7 @@ export class MproxyError extends Error {
 
 /**
  * An error in the form `what: which address or file: why; what to do`.
+ * @param which empty: the flag as such is wrong, or has an empty value
  * @throws `why` itself, if it is an internal error
  */
 export function failure(
@@ -67,7 +68,8 @@ export function failure(
   advice = '',
 ): MproxyError {
   const cause = why instanceof Error ? { cause: why } : undefined;
-  return new MproxyError(code, `${what}: ${which}: ${reason(why)}${advice && `; ${advice}`}`, cause);
+  const place = which === '' ? what : `${what}: ${which}`;
+  return new MproxyError(code, `${place}: ${reason(why)}${advice && `; ${advice}`}`, cause);
 }
 
 export function usage(what: string, which: string, why: string, advice = ''): MproxyError {
@@ -99,7 +101,7 @@ const TEXTS: Record<string, string> = {
   ENOTDIR: 'not a directory',
   ENOTFOUND: 'the name does not resolve',
   EPERM: 'not permitted',
-  EPIPE: 'closed by the reader',
+  EPIPE: 'closed by the other side',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate; trust it with --tls-ca FILE',
   EROFS: 'read-only file system',
   SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not known; trust it with --tls-ca FILE',

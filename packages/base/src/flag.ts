@@ -91,7 +91,7 @@ export function readFlags<G extends FlagGroups>(
     Object.keys(given).find(
       (name) => given[name] !== undefined && !known.has(name) && !others.includes(name),
     );
-  if (unknown !== undefined) throw usage(unknown, 'given', 'there is no such option');
+  if (unknown !== undefined) throw usage(unknown, '', 'there is no such option');
   for (const late of [undefined, true])
     for (const [key, flag] of all)
       if (flag.late === late)

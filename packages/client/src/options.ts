@@ -25,11 +25,16 @@ export function readOptions(options: ClientOptions) {
     throw usage(NAMES.rate, options.rate!, 'there is no destination', `use ${NAMES.serverAddr}`);
   if (follow && isStdin) throw usage(NAMES.follow, '-', 'stdin cannot be followed', 'give its path');
   if (baud !== undefined && isStdin) throw usage(NAMES.baud, '-', 'stdin keeps its mode', 'give its path');
-  if (fromEnd && !follow) throw usage(NAMES.fromEnd, 'given', `it needs ${NAMES.follow}`);
+  if (fromEnd && !follow) throw usage(NAMES.fromEnd, '', `it needs ${NAMES.follow}`);
   const datagrams = serverAddr.filter(({ type }) => type.carries === 'datagrams');
   const frames = new Set<Frame>(datagrams.map(({ address }) => frameOf(address)));
   if (frames.size > 1)
-    throw usage('frame', [...frames].join(', '), 'one cut serves all destinations', 'use one frame');
+    throw usage(
+      NAMES.serverAddr,
+      datagrams.map(({ address }) => address.text).join(' and '),
+      `the input is cut once, not by ${[...frames].join(' and ')}`,
+      'use one frame for all',
+    );
   const frame = [...frames][0] ?? values.frame ?? 'lines';
   if (frame === 'mold' && datagrams.length === 0 && serverAddr.length > 0)
     throw usage(

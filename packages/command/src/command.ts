@@ -70,7 +70,8 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     show(notice);
   };
   for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
-  const { drawStats, printStats } = await import('./stats.js');
+  const { printStats } = await import('./stats.js');
+  const { drawStats } = await import('./stats-table.js');
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
@@ -106,7 +107,13 @@ async function showStatus(
   if (Object.keys(STATUS).every((name) => !Object.hasOwn(options, name))) return undefined;
   const { openStatus, readStatusOptions } = await import('mproxy-status');
   const values = readStatusOptions(options as StatusOptions);
-  return values && openStatus(values, { program, stopping, onNotice });
+  try {
+    return values && (await openStatus(values, { program, stopping, onNotice }));
+  } catch (error) {
+    // A name whose resolution was cancelled by the stop.
+    if (error !== stopping.reason) throw error;
+    return undefined;
+  }
 }
 
 /** @returns undefined when help or the version was printed */

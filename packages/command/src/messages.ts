@@ -72,9 +72,10 @@ export class Messages {
     this.#table = [];
   }
 
-  /** Draws lines over those drawn before, on a terminal. Skipped while the reader is behind. */
-  drawTable(lines: readonly string[]): void {
+  /** Draws lines, made for a width, over those drawn before, on a terminal. Skipped while the reader is behind. */
+  drawTable(linesOf: (width: number) => readonly string[]): void {
     if (this.#stream.writableLength > 0) return;
+    const lines = linesOf(widthOfTerminal());
     const room = Math.max(1, (process.stderr.rows || 24) - 2);
     const hidden = lines.length - room;
     const shown = hidden > 0 ? [...lines.slice(0, room - 1), `... and ${hidden + 1} more`] : lines;
@@ -120,7 +121,12 @@ export class Messages {
   }
 }
 
-/** A wrapped line could not be drawn over. A terminal that does not know its size says 0. */
+/** A wrapped line could not be drawn over. */
 function fit(text: string): string {
-  return text.slice(0, (process.stderr.columns || 80) - 1);
+  return text.slice(0, widthOfTerminal());
+}
+
+/** The longest line that does not wrap. A terminal that does not know its size says 0. */
+function widthOfTerminal(): number {
+  return (process.stderr.columns || 80) - 1;
 }

@@ -107,7 +107,7 @@ export function checkUses(groups: FlagGroups, options: object, values: AnyValues
   for (const { table, type, role, unused } of sets.toReversed()) {
     const given = used.has(table) ? undefined : firstGiven(table, options);
     const [why, advice = adviceFor(groups, type, role)] = unused;
-    if (given !== undefined) throw usage(given, 'given', why, advice);
+    if (given !== undefined) throw usage(given, '', why, advice);
   }
 }
 

@@ -17,12 +17,14 @@ export interface Metric {
   /** Without `mproxy_` and `_total`. Several counters can be one metric, by their reasons. */
   readonly name: string;
   readonly reason?: string;
+  /** Default: that of the counter. */
+  readonly help?: string;
   /** Of a sink: this label alone names it, without the source. */
   readonly names?: 'sink' | 'listener';
   /** The label that tells the values of a counter with labels apart. */
   readonly label?: string;
-  /** Factor to the unit in the name; default 1. */
-  readonly scale?: number;
+  /** Divides the counter to the unit in the name; default 1. */
+  readonly divisor?: number;
 }
 
 /** A counter: what it counts, and its words. It never decreases, unless it is a gauge. */
@@ -43,6 +45,10 @@ export interface Counter<C, E> {
 export interface LossWords<C, E> {
   /** Its place in the report. */
   readonly order: number;
+  /** The counter is no number of lost datagrams, lines or messages, but a time, or clients. */
+  readonly isOther?: true;
+  /** An event of its own tells each loss: it begins no report but the last. */
+  readonly isTold?: true;
   /** Whether it is a loss with these counts; default yes. */
   readonly applies?: (counts: C) => boolean;
   readonly lost: (count: number, endpoint: E, counts: C, label: string) => string;

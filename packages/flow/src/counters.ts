@@ -17,7 +17,13 @@ const nowAndEver = (words: string, now: number, ever = 0) =>
   `${counted(now, words)} now ${showNumber(ever)} ever`;
 
 const dropped = (count: number) => `dropped ${counted(count, 'datagram(s)')}`;
-const droppedBecause = (reason: string) => ({ name: 'received_dropped_datagrams', reason });
+const droppedBecause = (reason: string): Metric => {
+  return { name: 'received_dropped_datagrams', reason, help: 'Datagrams dropped, by reason.' };
+};
+const REFUSED_SENDERS: Metric = {
+  name: 'refused_senders',
+  help: 'Connections to a TCP listener that were refused.',
+};
 const ofClients =
   (name: string) =>
   ({ clients }: SinkCounts): Metric | undefined =>
@@ -53,7 +59,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
   },
   refused: {
     help: 'Datagrams, or connections to a TCP listener, that were refused.',
-    metric: ({ connections }) => (connections ? { name: 'refused_senders' } : droppedBecause('not_allowed')),
+    metric: ({ connections }) => (connections ? REFUSED_SENDERS : droppedBecause('not_allowed')),
     stats: (count, { connections }) => ifAny(`refused ${connections ? 'connection' : 'datagram'}(s)`)(count),
     // The listener reports refused connections.
     loss: { order: 1, applies: isUdp, lost: dropped, reason: `${ALLOW_NAME} does not name their sender` },
@@ -80,11 +86,13 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     },
   },
   interruptedMs: {
-    help: 'Milliseconds without a connection, in which messages may be lost.',
-    metric: { name: 'nats_interrupted_seconds', scale: 0.001 },
+    help: 'Time without a connection, in which messages may be lost.',
+    metric: { name: 'nats_interrupted_seconds', divisor: 1000 },
     stats: (ms) => (ms > 0 ? `interrupted ${showDuration(ms)}` : undefined),
     loss: {
       order: 4,
+      isOther: true,
+      isTold: true,
       lost: (ms) => `was disconnected for ${showDuration(ms)}`,
       reason: 'messages of that time may be lost',
     },
@@ -95,7 +103,7 @@ export const SOURCE_COUNTERS: Counters<SourceCounts, Source> = {
     stats: ifAny('duplicate(s)'),
   },
   lost: {
-    help: 'Messages that were removed before they were received.',
+    help: 'Messages that the stream removed before they were received.',
     metric: { name: 'nats_lost_messages' },
     stats: ifAny('message(s) lost'),
     loss: {
@@ -163,7 +171,11 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     help: 'Clients disconnected after --client-timeout.',
     metric: ofClients('timed_out_clients'),
     stats: ifAny('timed-out client(s)'),
-    loss: { order: 2, lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing` },
+    loss: {
+      order: 2,
+      isOther: true,
+      lost: (count) => `disconnected ${counted(count, 'client(s)')} that took nothing`,
+    },
   },
   split: {
     help: 'Messages that were split because they are larger than a datagram.',
@@ -179,7 +191,12 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     help: 'Datagrams dropped because the sink or one of its clients did not take them.',
     metric: { name: 'sent_dropped_datagrams', reason: 'not_taken' },
     stats: ifAny('dropped datagram(s)'),
-    loss: { order: 1, lost: dropped, reason: ({ dropReason }) => dropReason },
+    loss: {
+      order: 1,
+      lost: dropped,
+      reason: ({ dropReason }) => dropReason,
+      remedy: ({ dropAdvice }) => dropAdvice,
+    },
   },
   acknowledged: {
     help: 'Messages that the destination acknowledged.',
@@ -202,8 +219,18 @@ export const SINK_COUNTERS: Counters<SinkCounts, Sink> = {
     stats: ifAny('refused message(s)'),
     loss: { order: 2, lost: always('message(s) refused by the destination') },
   },
+  unconfirmed: {
+    help: 'Messages that were unconfirmed when their connection ended.',
+    metric: ofSink('nats_unconfirmed_messages'),
+    stats: ifAny('unconfirmed message(s)'),
+    loss: {
+      order: 4,
+      lost: (count) => `up to ${counted(count, 'message(s)')} may be lost`,
+      reason: 'their connection ended before the server confirmed them',
+    },
+  },
   errors: {
-    help: 'Errors by name.',
+    help: 'Errors of sending or writing, by name, as ENOSPC or ECONNREFUSED.',
     metric: { name: 'send_errors', names: 'sink', label: 'code' },
     stats: (count, _counts, code) => `${code} ${count}`,
     loss: {

@@ -60,13 +60,22 @@ export interface SinkCounts {
   duplicates?: number;
   /** Messages that the destination refused for good. */
   refusedMessages?: number;
+  /** Messages that a connection took, and that its end left unconfirmed: they may be lost. */
+  unconfirmed?: number;
   mold?: MoldSent;
 }
 
+/** An endpoint of a route. */
+export interface Named {
+  name: string;
+  /** Why it is not connected; undefined: it is, or makes no connection. */
+  disconnected?: string | undefined;
+}
+
 export interface RouteStats {
-  source: SourceCounts & { name: string };
+  source: SourceCounts & Named;
   /** `shared`: other routes send to the sink, too; its counts are those of all of them. */
-  sinks: (SinkCounts & { name: string; shared?: true })[];
+  sinks: (SinkCounts & Named & { shared?: true })[];
 }
 
 export interface Stats {
@@ -87,6 +96,9 @@ function add(sum: Record<string, number>, more: Record<string, number>): void {
   for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count;
 }
 
+/** Counts that only some sinks have. */
+const OPTIONAL = ['refusedMessages', 'unconfirmed'] as const;
+
 /** Adds what a socket, or another sink, sent. */
 export function addCounts(
   sum: SinkCounts,
@@ -96,13 +108,18 @@ export function addCounts(
     dropped,
     errors,
     returned,
-  }: Pick<SinkCounts, 'datagrams' | 'bytes' | 'dropped' | 'errors' | 'returned'>,
+    ...others
+  }: Pick<SinkCounts, 'datagrams' | 'bytes' | 'dropped' | 'errors' | 'returned' | (typeof OPTIONAL)[number]>,
 ): void {
   sum.datagrams += datagrams;
   sum.bytes += bytes;
   sum.dropped += dropped;
   add(sum.errors, errors);
   add(sum.returned, returned);
+  for (const name of OPTIONAL) {
+    const count = others[name];
+    if (count !== undefined) sum[name] = (sum[name] ?? 0) + count;
+  }
 }
 
 /** Counts lost datagrams by the name of their error. */
@@ -110,14 +127,15 @@ export function addError({ errors }: SinkCounts, name: string, count = 1): void 
   errors[name] = (errors[name] ?? 0) + count;
 }
 
-/** Datagrams that the kernel did not take; ECONNREFUSED and `returned` concern datagrams that it took. */
+/** Datagrams that the kernel, or a stream, did not take; ECONNREFUSED and `returned` concern datagrams that it took. */
 export function unsent({
   dropped,
   errors,
   returned,
-}: Pick<SinkCounts, 'dropped' | 'errors' | 'returned'>): number {
+  refusedMessages = 0,
+}: Pick<SinkCounts, 'dropped' | 'errors' | 'returned' | 'refusedMessages'>): number {
   const { ECONNREFUSED: _refused, ...counts } = errors;
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const returnedLater = Object.entries(returned).filter(([key]) => !key.startsWith('ECONNREFUSED '));
-  return dropped + all - returnedLater.reduce((sum, [, count]) => sum + count, 0);
+  return dropped + refusedMessages + all - returnedLater.reduce((sum, [, count]) => sum + count, 0);
 }

@@ -89,6 +89,8 @@ export type Lost = {
   /** Of a counter with labels: the name of an error. */
   label: string | undefined;
   count: number;
+  /** Lost datagrams, lines and messages: the count, or 0 where that is a time, or of clients. */
+  amount: number;
   lost: string;
   reason: string | undefined;
   remedy: string | undefined;
@@ -115,7 +117,7 @@ export const LOST: EventDefinition<{ losses: Lost[] }> = {
   type: 'lost',
   kind: 'loss',
   text: ({ losses }) =>
-    `lost: ${losses.map((one) => fill('{endpoint}: {lost}[: {reason}][; {remedy}]', one)).join('; ')}`,
+    `lost in all: ${losses.map((one) => fill('{endpoint}: {lost}[: {reason}][; {remedy}]', one)).join('; ')}`,
 };
 
 const text = ({ omitted, ...fields }: Omitted) =>

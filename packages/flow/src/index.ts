@@ -7,7 +7,14 @@ export {
   keysOf,
   type Uses,
 } from './addresses.js';
-export { type RouteStats, type SinkCounts, type SourceCounts, type Stats, unsent } from './counts.js';
+export {
+  type Named,
+  type RouteStats,
+  type SinkCounts,
+  type SourceCounts,
+  type Stats,
+  unsent,
+} from './counts.js';
 export type {
   AnyAddress,
   Endpoint,

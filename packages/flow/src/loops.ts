@@ -1,4 +1,4 @@
-import { failure, MproxyError } from 'mproxy-base';
+import { failure, type MproxyError } from 'mproxy-base';
 import { ENGINE_NAME, type Engine } from 'mproxy-net';
 import type { Target } from './endpoint.js';
 
@@ -10,12 +10,20 @@ export function forbidLoops(inputs: readonly Target[], outputs: readonly Target[
   for (const input of inputs) {
     for (const output of outputs) {
       if (!output.opener.feeds?.(output, input)) continue;
-      throw new MproxyError(
-        'MPROXY_LOOP',
-        `loop: ${output.address.text}: what is sent there comes back in by ${input.address.text}; use another address or port`,
-      );
+      throw loopError(output.address.text, input.address.text);
     }
   }
+}
+
+/** @returns MPROXY_LOOP, naming both */
+export function loopError(output: string, input: string): MproxyError {
+  return failure(
+    'MPROXY_LOOP',
+    'loop',
+    output,
+    `what is sent there comes back in by ${input}`,
+    'use another address or port',
+  );
 }
 
 /**

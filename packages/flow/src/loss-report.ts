@@ -22,10 +22,15 @@ function lossesAmong<C, E>(counters: Counters<C, E>): Kinds<C, E> {
     .sort((one, other) => one.order - other.order);
 }
 
-/** Reports what sources and sinks lost, soon after it happened and at the end. */
+/** Counters whose losses events of their own tell. */
+const TOLD = new Set(
+  Object.entries(SOURCE_COUNTERS).flatMap(([path, { loss }]) => (loss?.isTold ? [path] : [])),
+);
+
+/** Reports what sources and sinks lost since the start, soon after it became more; at the end, unless the last report said it. */
 export class LossReport {
-  readonly #timer = setInterval(() => this.#report(REPORT_MS), CHECK_MS);
-  #reported = { total: 0, at: Number.NEGATIVE_INFINITY };
+  readonly #timer = setInterval(() => this.#check(), CHECK_MS);
+  #reported = { all: 0, untold: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(
     private readonly sources: () => Source[],
@@ -44,20 +49,30 @@ export class LossReport {
     clearInterval(this.#timer);
   }
 
-  /** The last report, of everything that was lost. */
+  /** The last report. */
   finish(): void {
-    this.#report(0);
+    const losses = this.losses();
+    if (countOf(losses) !== this.#reported.all) this.#report(losses);
   }
 
-  #report(period: number): void {
-    const now = performance.now();
-    const all = this.losses();
-    const total = all.reduce((sum, { count }) => sum + count, 0);
-    const isKnown = period > 0 && total === this.#reported.total;
-    if (total === 0 || isKnown || now - this.#reported.at < period) return;
-    this.#reported = { total, at: now };
-    this.emit(all);
+  #check(): void {
+    if (performance.now() - this.#reported.at < REPORT_MS) return;
+    const losses = this.losses();
+    if (countOf(untold(losses)) !== this.#reported.untold) this.#report(losses);
   }
+
+  #report(losses: Lost[]): void {
+    this.#reported = { all: countOf(losses), untold: countOf(untold(losses)), at: performance.now() };
+    this.emit(losses);
+  }
+}
+
+function untold(losses: readonly Lost[]): Lost[] {
+  return losses.filter(({ counter }) => !TOLD.has(counter));
+}
+
+function countOf(losses: readonly Lost[]): number {
+  return losses.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** All losses of these endpoints since they were opened, in the order of the report. */
@@ -68,7 +83,7 @@ function losses<C extends object, E extends { name: string; counts: C }>(
   const found: Lost[] = [];
   for (const endpoint of endpoints) {
     const { name, counts } = endpoint;
-    for (const { counter, applies, lost, reason, remedy } of kinds) {
+    for (const { counter, applies, isOther, lost, reason, remedy } of kinds) {
       if (applies?.(counts) === false) continue;
       for (const [count, label] of valuesOf(counts, counter)) {
         if (count === 0) continue;
@@ -77,6 +92,7 @@ function losses<C extends object, E extends { name: string; counts: C }>(
           counter,
           label: label || undefined,
           count,
+          amount: isOther ? 0 : count,
           lost: lost(count, endpoint, counts, label),
           reason: typeof reason === 'function' ? reason(endpoint) : reason,
           remedy: remedy?.(endpoint, label),

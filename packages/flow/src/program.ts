@@ -95,8 +95,13 @@ export class Program {
   }
 
   /** Records a failure that does not end the program now; `done` rejects with the first. */
-  fail(code: ErrorCode, what: string, which: string, why: unknown): void {
-    this.#failure ??= failure(code, what, which, why);
+  fail(code: ErrorCode, what: string, which: string, why: unknown): MproxyError {
+    return this.failBy(failure(code, what, which, why));
+  }
+
+  failBy(error: MproxyError): MproxyError {
+    this.#failure ??= error;
+    return error;
   }
 
   /** Registers a sink: it is closed at the end, after all routes. */
@@ -138,7 +143,7 @@ export class Program {
   #routeFailed(error: unknown): void {
     this.#running--;
     if (!(error instanceof MproxyError)) this.#broken(error);
-    else if (this.#running > 0) {
+    else if (this.#running > 0 && error !== this.#failure) {
       error.reported = true;
       this.emit(events.ROUTE_FAILED, { reason: error.message });
     }
@@ -170,7 +175,7 @@ export class Program {
     const found = new Map<Sink, RouteStats['sinks'][number]>();
     const sinkStats = (sink: Sink) => {
       const known = found.get(sink);
-      const stats = known ?? { name: sink.name, ...sink.counts };
+      const stats = known ?? { name: sink.name, disconnected: sink.disconnected, ...sink.counts };
       if (known) known.shared = true;
       else found.set(sink, stats);
       return stats;

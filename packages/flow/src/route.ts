@@ -1,7 +1,7 @@
 import type { Batch } from 'mproxy-framing';
 import type { Deliver } from 'mproxy-net';
 import type { RouteStats } from './counts.js';
-import type { Sink } from './sink.js';
+import { type Sink, storedBy } from './sink.js';
 import type { Source } from './source.js';
 
 /** Delays batches between a source and its sinks until they are due. */
@@ -35,7 +35,7 @@ export class Route {
     for (const sink of others) sink.begin?.();
     const deliver: Deliver = (batch) => this.#deliver(batch, others);
     const pacer = this.options.pace?.(deliver);
-    const stored = () => all(others.map((sink) => sink.stored?.()));
+    const stored = () => storedBy(others);
     await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver, stored);
     this.#flush(others);
   }
@@ -47,7 +47,8 @@ export class Route {
   /** @param sinkStats of each sink */
   stats(sinkStats: (sink: Sink) => RouteStats['sinks'][number]): RouteStats {
     const { source, sinks } = this;
-    return { source: { name: source.name, ...source.counts }, sinks: sinks.map(sinkStats) };
+    const { name, disconnected, counts } = source;
+    return { source: { name, disconnected, ...counts }, sinks: sinks.map(sinkStats) };
   }
 
   /** The hot path: all datagrams that no receiving thread writes itself. */
@@ -70,8 +71,4 @@ export class Route {
     this.#flushing = false;
     for (const sink of sinks) sink.flush();
   }
-}
-
-function all(waits: (Promise<void> | undefined)[]): Promise<void> | undefined {
-  return waits.some((wait) => wait !== undefined) ? Promise.all(waits).then(() => undefined) : undefined;
 }

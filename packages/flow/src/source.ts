@@ -7,10 +7,14 @@ export interface Source {
   /** Its name for the user: the address as typed, or the file. */
   readonly name: string;
   readonly counts: SourceCounts;
+  /** Why it is not connected; undefined: it is, or makes no connection. */
+  readonly disconnected?: string | undefined;
   /** How to avoid its drops in the kernel. */
   readonly advice?: string | undefined;
   /** The messages of `frame=mold` that were lost. */
   readonly lost?: string;
+  /** How to lose fewer of them, where more retransmission would not help. */
+  readonly lossAdvice?: string | undefined;
   /**
    * Takes over sinks that its own thread can write to; the route delivers to the others.
    * @param areShared whether other sources have them, too

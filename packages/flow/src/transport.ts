@@ -25,6 +25,13 @@ export interface PacketSource extends Source {
    * the transport, which redelivers what it can by itself.
    */
   readonly local?: SocketAddress | undefined;
+  /**
+   * How it goes on where a former run of the program ended. `again`: packets that this run had received and not stored come
+   * again, in the order of their arrival. Undefined: there was no such run.
+   */
+  readonly resumed?: { again: boolean } | undefined;
+  /** Without `local`: what can be done about packets that the transport lost. */
+  readonly lossAdvice?: string;
 }
 
 /** Sends a packet to a requester. */

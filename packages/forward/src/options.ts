@@ -28,13 +28,13 @@ export function readOptions(options: ForwardOptions) {
   if (once && upstreams.length === 0 && !receives)
     throw usage(
       NAMES.once,
-      'given',
+      '',
       'there is nothing that could end',
       `use ${NAMES.tcpConnectAddr}, or frame=mold`,
     );
   if (once && upstreams.length > 0 && receives) {
     const why = 'upstreams and sessions of frame=mold do not end together';
-    throw usage(NAMES.once, 'given', why, 'use a command for each');
+    throw usage(NAMES.once, '', why, 'use a command for each');
   }
   if (greeting !== undefined && greetingFile !== undefined)
     throw usage(NAMES.greetingFile, greetingFile, `${NAMES.greeting} is given, too`, 'use one of them');

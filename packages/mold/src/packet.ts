@@ -97,6 +97,17 @@ export function checkPacket(bytes: Buffer, offset: number, length: number): void
   if (at < end) throw ERRORS.trailing;
 }
 
+/** Whether this is a downstream packet, or one without messages. */
+export function isPacket(bytes: Buffer, offset: number, length: number): boolean {
+  try {
+    checkPacket(bytes, offset, length);
+    return true;
+  } catch (error) {
+    if (!(error instanceof MoldError)) throw error;
+    return false;
+  }
+}
+
 /** The offset of the message that follows this many messages after `at`. */
 export function skipMessages(bytes: Buffer, at: number, messages: number): number {
   let to = at;

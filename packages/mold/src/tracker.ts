@@ -32,6 +32,8 @@ const WEIGHT = 1 / 8;
 export interface TrackerOptions {
   /** The first sequence number to deliver. */
   first: number;
+  /** Whether the messages before the first that comes may have been delivered earlier: given up, they are not lost. Default: no. */
+  isFormer?: boolean;
   /** Maximum bytes of packets held while earlier messages are missing; may change. */
   window: number;
   /** Maximum bytes outstanding: room in the receive buffer for answers; may change. */
@@ -258,6 +260,7 @@ export class Tracker {
   }
 
   #lose(first: number, count: number): void {
+    if (this.options.isFormer && first === this.options.first) return;
     this.counts.lost += count;
     this.options.lost(first, count);
   }

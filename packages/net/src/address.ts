@@ -102,6 +102,10 @@ function parseParts(hostPort: string, text: string, rule: AddressRule) {
   const { scheme, rest } = splitScheme(hostPort);
   if (scheme !== undefined && !rule.schemes?.includes(scheme))
     throw error(`${scheme}:// cannot be used here`);
+  const [, word = ''] = /^([a-z][a-z0-9+.-]*):(?!\d+$)/i.exec(rest) ?? [];
+  if (scheme === undefined && rule.schemes?.includes(word.toLowerCase()))
+    throw error(`no // after ${word}:`, `write ${word.toLowerCase()}://...`);
+  if (/^\d+$/.test(rest)) throw error('a port without a host');
   const [, bracketed, zone, plain, digits] =
     /^(?:\[([^\]%]*)(?:%([^\]]*))?\]|([^[\]]*)):([^:]*)$/s.exec(rest) ?? [];
   if (digits === undefined) throw error(rest.includes(':') ? 'not an address' : 'no port');

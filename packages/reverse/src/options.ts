@@ -34,7 +34,7 @@ export function readOptions(options: ReverseOptions) {
   if (allow.length > 0 && ![...udpListenAddr, ...tcpListenAddr, ...tcpOutputAddr].some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'there is no listener', `use ${NAMES.tcpOutputAddr}`);
   if (values.once && !(readsGroup && isMold(group)) && !udpListenAddr.some(isMold))
-    throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
+    throw usage(NAMES.once, '', 'nothing that is received has an end', 'use frame=mold');
   const uses: Uses = [
     ...[...udpListenAddr, ...tcpListenAddr].map((from) => [from, 'source'] as const),
     ...[...udpOutputAddr, ...tcpOutputAddr].map((to) => [to, 'sink'] as const),

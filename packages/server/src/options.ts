@@ -42,13 +42,19 @@ export function readOptions(options: ServerOptions) {
   const teeFrame = values.frame ?? 'lines';
   const written = path === '-' && values.tee ? [...frames, teeFrame] : frames;
   if (isOne && new Set(written).size > 1) {
-    const names = [...new Set(written)].join(', ');
-    throw usage('frame', names, `${path} is written by one frame`, 'use one for all');
+    const addresses = listenAddr.map(({ address }) => address.text).join(' and ');
+    const names = [...new Set(written)].join(' and ');
+    throw usage(
+      NAMES.listenAddr,
+      addresses,
+      `${path} is written by one frame, not by ${names}`,
+      'use one for all',
+    );
   }
   if (allow.length > 0 && !listenAddr.some(isListener))
     throw usage(NAMES.allow, String(options.allow), 'no address is listened on by this host');
   if (once && !listenAddr.some(isMold))
-    throw usage(NAMES.once, 'given', 'nothing that is received has an end', 'use frame=mold');
+    throw usage(NAMES.once, '', 'nothing that is received has an end', 'use frame=mold');
   if ((rotateSize ?? rotateEvery) !== undefined && path === '-')
     throw usage(NAMES.path, path, 'stdout cannot be rotated', 'give a file');
   if (fileMode !== undefined && path === '-')
@@ -68,10 +74,11 @@ export function readOptions(options: ServerOptions) {
 /** Keys that tell apart receivers of one group. */
 const NAMING_KEYS = /^(interface|source)=/;
 
-/** The part of an address that names its file; characters that the file system rejects become `_`. */
+/** The part of an address that names its file, without a login; characters that the file system rejects become `_`. */
 function fileName(text: string): string {
-  const [hostPort = '', ...keys] = text.split(',');
-  const name = [splitScheme(hostPort).rest, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
+  const [address = '', ...keys] = text.split(',');
+  const place = splitScheme(address).rest.replace(/^[^/]*@/, '');
+  const name = [place, ...keys.filter((key) => NAMING_KEYS.test(key))].join(',');
   const forbidden = process.platform === 'win32' ? /[/\0<>:"\\|?*]/g : /[/\0]/g;
   return name.replace(forbidden, '_');
 }

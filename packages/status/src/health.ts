@@ -1,5 +1,5 @@
 import { showDuration } from 'mproxy-base';
-import type { Certificate, Lost, Notice, SinkCounts, SourceCounts } from 'mproxy-flow';
+import type { Certificate, Lost, Named, Notice, RouteStats } from 'mproxy-flow';
 import type { Snapshot, State } from './messages.js';
 
 /** How long a loss is shown as a problem after it happened, in milliseconds. */
@@ -23,8 +23,10 @@ export interface Problem {
 /** What is wrong with a program: its health for `/healthz`, and everything that the page shows as a problem. */
 export class Health {
   #problems = new Map<string, Problem>();
-  /** Of each route: the datagrams of its source, and when they were last more. */
-  readonly #received: { name: string; datagrams: number; at: number }[] = [];
+  /** Of each route: the datagrams of its source, when they were last more, and whether it can receive. */
+  readonly #received: { name: string; datagrams: number; at: number; connected: boolean }[] = [];
+  /** Endpoints that are not connected, by name. */
+  #disconnected = new Map<string, string>();
   readonly #losses = new Map<string, { count: number; since: number; at: number }>();
   /** Reported by events; they last until the program ends, or another event ends them. */
   readonly #reported = new Map<string, string>();
@@ -38,16 +40,19 @@ export class Health {
 
   /** What is wrong, for one line; undefined: nothing. Without the problems of peers and losses. */
   get unhealthy(): string | undefined {
-    return this.#failing ?? this.#silent(Date.now())[0]?.text;
+    const [disconnected] = this.#disconnected.values();
+    return this.#failing ?? disconnected ?? this.#silent(Date.now())[0]?.text;
   }
 
-  /** What is wrong besides silent inputs. */
+  /** What is wrong with the program as a whole. */
   get #failing(): string | undefined {
     return this.state === 'running' ? this.#routeFailed : this.state;
   }
 
   get problems(): Problem[] {
-    return [...this.#problems.values()];
+    const failing = this.#failing;
+    const isNew = failing !== undefined && !this.#problems.has(failing);
+    return [...(isNew ? [{ text: failing, since: Date.now() }] : []), ...this.#problems.values()];
   }
 
   /** When the last problem ended, in milliseconds since 1970; undefined while there are problems. */
@@ -74,29 +79,25 @@ export class Health {
   look({ stats: { routes }, losses, certificates }: Snapshot): void {
     const now = Date.now();
     for (const [i, { source }] of routes.entries()) this.#note(i, source, now);
-    const silent = this.#silent(now);
+    this.#disconnected = disconnected(routes);
     const failing = this.#failing;
-    const found = [
-      ...(failing === undefined ? [] : [failing]),
-      ...routes.flatMap(({ source, sinks }) => [...disconnected(source), ...sinks.flatMap(disconnected)]),
-      ...this.#reported.values(),
+    const found: (readonly [key: string, text: string])[] = [
+      ...(failing === undefined ? [] : [[failing, failing] as const]),
+      ...[...this.#disconnected].map(([name, text]) => [`disconnected ${name}`, text] as const),
+      ...this.#reported,
       ...certificates.flatMap((certificate) => ending(certificate, now)),
     ];
     const old = this.#problems;
-    const problems = found.map((text): [string, Problem] => [
-      text,
-      { text, since: old.get(text)?.since ?? now },
-    ]);
-    this.#problems = new Map([
-      ...problems,
-      ...silent.map((one): [string, Problem] => [`silent ${one.name}`, one]),
-    ]);
+    this.#problems = new Map(found.map(([key, text]) => [key, { text, since: old.get(key)?.since ?? now }]));
+    for (const { name, ...silent } of this.#silent(now)) this.#problems.set(`silent ${name}`, silent);
     for (const lost of losses) this.#noteLoss(lost, now);
     if (this.#problems.size > 0) this.#wellSince = now;
   }
 
-  #note(route: number, { name, datagrams }: SourceCounts & { name: string }, now: number): void {
-    if (this.#received[route]?.datagrams !== datagrams) this.#received[route] = { name, datagrams, at: now };
+  #note(route: number, { name, datagrams, disconnected }: RouteStats['source'], now: number): void {
+    const before = this.#received[route];
+    const at = before?.datagrams === datagrams ? before.at : now;
+    this.#received[route] = { name, datagrams, at, connected: disconnected === undefined };
   }
 
   #noteLoss({ endpoint, counter, label = '', count, lost, reason }: Lost, now: number): void {
@@ -114,7 +115,7 @@ export class Health {
   #silent(now: number): (Problem & { name: string })[] {
     if (this.idleMs === 0) return [];
     return this.#received
-      .filter(({ at }) => now - at > this.idleMs)
+      .filter(({ at, connected }) => connected && now - at > this.idleMs)
       .map(({ name, at }) => {
         const silence = showDuration(1000 * Math.floor((now - at) / 1000));
         return { name, text: `${name}: nothing received for ${silence}`, since: at };
@@ -122,15 +123,19 @@ export class Health {
   }
 }
 
-/** Endpoints that connect, and are not connected. Listening sources alone have a sender timeout. */
-function disconnected(endpoint: (SourceCounts | SinkCounts) & { name: string }): string[] {
-  const { name, connections, timedOut } = endpoint;
-  const listens = 'empty' in endpoint && timedOut !== undefined;
-  return !listens && connections?.now === 0 ? [`${name}: not connected`] : [];
+/** Endpoints that are not connected, by name, with the reason. */
+function disconnected(routes: readonly RouteStats[]): Map<string, string> {
+  const endpoints = routes.flatMap(({ source, sinks }): Named[] => [source, ...sinks]);
+  return new Map(
+    endpoints.flatMap(({ name, disconnected: why }) =>
+      why === undefined ? [] : [[name, `${name}: not connected: ${why}`]],
+    ),
+  );
 }
 
-function ending({ file, notAfter }: Certificate, now: number): string[] {
+function ending({ file, notAfter }: Certificate, now: number): [key: string, text: string][] {
   const days = Math.floor((notAfter - now) / DAY_MS);
   if (days >= CERTIFICATE_DAYS) return [];
-  return [days < 0 ? `certificate: ${file}: has ended` : `certificate: ${file}: ends in ${days} days`];
+  const key = `certificate: ${file}`;
+  return [[key, days < 0 ? `${key}: has ended` : `${key}: ends in ${days} days`]];
 }

@@ -12,9 +12,6 @@ export const CONTENT_TYPES: Record<MetricsFormat, string> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** The help of a metric that has several counters. */
-const DROPPED = 'Datagrams dropped, by reason.';
-
 type Labels = Record<string, string>;
 
 /** Metrics that are no counters of a source or sink. */
@@ -76,6 +73,7 @@ function exportedOf<C>(counters: Record<string, Counter<C, never>>): Exported<C>
 interface Family {
   type: 'counter' | 'gauge';
   help: string;
+  divisor: number;
   /** The labels of each sample as written, and its value. */
   labels: string[];
   values: number[];
@@ -101,13 +99,13 @@ class Families {
       if (value === undefined) continue;
       const found = typeof metric === 'function' ? metric(counts) : metric;
       if (!found) continue;
-      const { name, reason, label: key, scale = 1 } = found;
+      const { name, reason, label: key, divisor } = found;
       const labels = reason ? `${labelsOf(found)},${label('reason', reason)}` : labelsOf(found);
-      const family = this.#family(name, reason ? DROPPED : help, gauge ? 'gauge' : 'counter');
-      if (typeof value === 'number') addSample(family, labels, value * scale, isNew);
+      const family = this.#family(name, found.help ?? help, gauge ? 'gauge' : 'counter', divisor);
+      if (typeof value === 'number') addSample(family, labels, value, isNew);
       else if (key)
         for (const [of, one] of Object.entries(value))
-          addSample(family, `${labels},${label(key, of)}`, one * scale, isNew);
+          addSample(family, `${labels},${label(key, of)}`, one, isNew);
     }
   }
 
@@ -118,10 +116,10 @@ class Families {
     addSample(this.#family(name, help, type), written.join(','), value, true);
   }
 
-  #family(name: string, help: string, type: Family['type']): Family {
+  #family(name: string, help: string, type: Family['type'], divisor = 1): Family {
     const known = this.#families.get(name);
     if (known) return known;
-    const family: Family = { type, help, labels: [], values: [] };
+    const family: Family = { type, help, divisor, labels: [], values: [] };
     this.#families.set(name, family);
     return family;
   }
@@ -129,14 +127,17 @@ class Families {
   render(): string {
     const open = this.format === 'openmetrics';
     const lines: string[] = [];
-    for (const [name, { type, help, labels, values }] of this.#families) {
+    for (const [name, { type, help, divisor, labels, values }] of this.#families) {
       if (values.length === 0) continue;
       const full = name.startsWith('process_') ? name : `mproxy_${name}`;
       const sample = type === 'counter' ? `${full}_total` : full;
       const family = open ? full : sample;
       lines.push(`# HELP ${family} ${escapeHelp(help)}`, `# TYPE ${family} ${type}`);
-      for (const [i, value] of values.entries())
+      for (const [i, sum] of values.entries()) {
+        // A quotient is the nearest number: 28772 / 1000 is 28.772, which a product with 0.001 is not.
+        const value = sum / divisor;
         lines.push(labels[i] === '' ? `${sample} ${value}` : `${sample}{${labels[i]}} ${value}`);
+      }
     }
     if (open) lines.push('# EOF');
     return `${lines.join('\n')}\n`;

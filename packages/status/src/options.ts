@@ -26,7 +26,7 @@ export function readStatusOptions(options: StatusOptions): StatusValues | undefi
   if (statusAddr === undefined) {
     const given = firstGiven(STATUS, options);
     if (given === undefined) return undefined;
-    throw usage(given, 'given', 'there is no status to show', `use ${STATUS_NAMES.statusAddr}`);
+    throw usage(given, '', 'there is no status to show', `use ${STATUS_NAMES.statusAddr}`);
   }
   return {
     ...values,

@@ -64,7 +64,8 @@ export class Status {
     this.#health.notice(notice);
     const { kind, event, text, fields } = notice;
     const level = levelOf(kind);
-    const shown = JSON.stringify({ time: new Date().toISOString(), level, event, text, fields });
+    const { program } = this.data;
+    const shown = JSON.stringify({ time: new Date().toISOString(), level, program, event, text, fields });
     this.#events.push(shown);
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
     this.stream.send('notice', shown);
@@ -107,17 +108,21 @@ export class Status {
   #stats() {
     const { program } = this.data;
     const { state, stats, losses, certificates } = this.#snapshot;
-    const { unhealthy, problems, wellSince } = this.#health;
+    const { unhealthy, wellSince } = this.#health;
+    const peers = this.#peers.look();
+    const own = this.#health.problems.map(({ text, since }) => ({ text, since: new Date(since) }));
+    const problems = [...own, ...this.#peers.problems];
+    const isWell = wellSince !== undefined && problems.length === 0;
     return {
       ...{ program, version: VERSION, host: hostname(), started: STARTED, time: new Date(), state },
       healthy: unhealthy === undefined,
       ...(unhealthy !== undefined && { reason: unhealthy }),
-      ...(wellSince !== undefined && { wellSince: new Date(wellSince) }),
-      problems: problems.map(({ text, since }) => ({ text, since: new Date(since) })),
+      ...(isWell && { wellSince: new Date(Math.max(wellSince, this.#peers.wellSince)) }),
+      problems,
       routes: stats.routes.map((route, i) => this.#route(route, i)),
       losses,
       certificates: certificates.map(({ file, notAfter }) => ({ file, notAfter: new Date(notAfter) })),
-      peers: this.#peers.look(),
+      peers,
     };
   }
 

@@ -36,6 +36,8 @@ export class OutputQueue {
   #inFlight: Range[] = [];
   #writing = false;
   #aborted = false;
+  /** Bytes that the reader took since the start. */
+  #taken = 0;
   readonly #progress = new Progress();
 
   constructor(
@@ -84,6 +86,12 @@ export class OutputQueue {
     return this.#progress.until(() => this.queued <= bytes || this.gone || this.#aborted);
   }
 
+  /** Resolves when what is queued now was taken; undefined when nothing is. Never when the reader is gone. */
+  passed(): Promise<void> | undefined {
+    const end = this.#taken + this.queued;
+    return this.#progress.until(() => this.#taken >= end);
+  }
+
   /** Ends all waits for the reader, now and later. */
   abortPending(): void {
     this.#aborted = true;
@@ -113,6 +121,7 @@ export class OutputQueue {
     for (const { lease, length } of this.#inFlight) {
       lease?.done();
       this.queued -= length;
+      this.#taken += length;
     }
     this.#inFlight = [];
     this.progressAt = performance.now();

@@ -35,7 +35,7 @@ export function checkRotation({ rotateSize, rotateEvery, keep, gzip }: Record<st
   if (!unused || rotateSize !== undefined || rotateEvery !== undefined) return;
   const name = (key: keyof typeof ROTATION) => flagName(key, ROTATION[key]);
   const advice = `give ${name('rotateSize')} or ${name('rotateEvery')}`;
-  throw usage(name(unused), 'given', 'nothing is rotated', advice);
+  throw usage(name(unused), '', 'nothing is rotated', advice);
 }
 
 function rotateEvery() {

@@ -21,7 +21,7 @@ export function isRegular(path: string): boolean {
 
 /**
  * Opens a file, device, FIFO, terminal, or `-` (stdout) for appending. Only a file rotates.
- * @param waits whether sources wait for a slow reader of stdout, a FIFO or a terminal
+ * @param waits whether sources wait for a slow reader of stdout, a FIFO or a terminal, and for a file that cannot be written
  * @param mode of created files, 0 to 0o777; default 0666 less the umask
  * @throws MPROXY_FILE
  */
@@ -40,7 +40,7 @@ export function openPathSink(
       throw new Error('only a file can be rotated');
     if (stat?.isFIFO() || (stat?.isCharacterDevice() && isTerminal(path)))
       return openStreamSink(program, path, frame, waits);
-    return program.sink(new FileSink(program, path, frame, rotation, mode));
+    return program.sink(new FileSink(program, path, frame, waits, rotation, mode));
   } catch (error) {
     throw failure('MPROXY_FILE', 'opening', path, error);
   }

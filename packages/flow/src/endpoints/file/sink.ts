@@ -10,7 +10,7 @@ import {
   type Take,
   toStream,
 } from 'mproxy-framing';
-import { type HandedOver, ThreadFile } from 'mproxy-net';
+import { type HandedOver, Progress, ThreadFile } from 'mproxy-net';
 import { addError, type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
@@ -23,6 +23,8 @@ import { Rotator } from './rotation/rotator.js';
 
 /** Bytes kept in memory while the file cannot be written; beyond this, whole datagrams are dropped. */
 const MEMORY_LIMIT = 64 * 1024 * 1024;
+/** Kept bytes at which a source that can wait does so, while the file cannot be written. */
+const WAIT_AT = 1024 * 1024;
 /** Gathered bytes that trigger a write. */
 const GATHER_LIMIT = 1024 * 1024;
 /** Buffers that one writev(2) takes (IOV_MAX). */
@@ -54,11 +56,15 @@ export class FileSink implements Sink {
   #retry: NodeJS.Timeout | undefined;
   /** Code of the error that blocks writing. */
   #errorCode: string | undefined;
+  #aborted = false;
+  readonly #progress = new Progress();
 
   constructor(
     private readonly program: Program,
     readonly name: string,
     private readonly frame: Frame,
+    /** Whether the source waits while the file cannot be written, instead of losing what exceeds the memory limit. */
+    private readonly waits: boolean,
     rotation?: Rotation,
     mode?: number,
   ) {
@@ -113,11 +119,22 @@ export class FileSink implements Sink {
     if (this.#retry === undefined) this.#writeOut();
   }
 
-  room(): undefined {
-    return undefined;
+  room(): Promise<void> | undefined {
+    return this.waits ? this.#progress.until(() => !this.#isFull || this.#aborted) : undefined;
   }
 
-  abortPending(): void {}
+  get #isFull(): boolean {
+    return this.#errorCode !== undefined && this.#backlog.memory >= WAIT_AT;
+  }
+
+  stored(): Promise<void> | undefined {
+    return this.#progress.until(() => this.#backlog.empty);
+  }
+
+  abortPending(): void {
+    this.#aborted = true;
+    this.#progress.advance();
+  }
 
   async close(): Promise<void> {
     this.#writeOut();
@@ -169,6 +186,7 @@ export class FileSink implements Sink {
     }
     if (this.#errorCode !== undefined) this.program.emit(WRITE_RESUMED, { file: this.name });
     this.#errorCode = undefined;
+    this.#progress.advance();
     if (this.#due && this.#threads.waiting) this.#rotate();
     this.#threads.allWritten();
   }

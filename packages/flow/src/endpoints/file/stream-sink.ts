@@ -73,6 +73,10 @@ export class StreamSink implements Sink {
     return this.waits ? this.#queue.drained(WAIT_AT) : undefined;
   }
 
+  stored(): Promise<void> | undefined {
+    return this.#queue.passed();
+  }
+
   abortPending(): void {
     this.#queue.abortPending();
   }

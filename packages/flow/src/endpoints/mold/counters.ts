@@ -20,7 +20,13 @@ export interface MoldSent {
   unsent: number;
 }
 
-export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: string }> = {
+/** What a source of `frame=mold` says of its losses; see `Source`. */
+interface LossWords {
+  readonly lost?: string;
+  readonly lossAdvice?: string | undefined;
+}
+
+export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, LossWords> = {
   'mold.gaps': {
     help: 'Gaps in the numbers of received messages.',
     metric: { name: 'mold_gaps' },
@@ -48,7 +54,8 @@ export const MOLD_RECEIVED: Counters<{ mold?: MoldReceived }, { readonly lost?: 
     loss: {
       order: 4,
       lost: (_count, { lost = '' }) => lost,
-      remedy: () =>
+      remedy: ({ lossAdvice }) =>
+        lossAdvice ??
         `the sender can keep more (${MOLD_FLAG_NAMES.retain}), this side wait longer (${MOLD_FLAG_NAMES.repairTimeout})`,
     },
   },

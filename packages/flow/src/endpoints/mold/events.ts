@@ -5,6 +5,11 @@ export const SESSION_SENT = info(
   'session_sent',
   'session {session}: {messages:message(s)} sent, {answers:packet(s)} sent again',
 );
+/** Packets that receivers cannot request again. */
+export const SESSION_CUT = loss(
+  'session_cut',
+  'session {session}: {messages:message(s)}, but {unsent:packet(s)} of them were not sent',
+);
 
 export const SESSION_RECEIVED = info(
   'session_received',

@@ -11,6 +11,7 @@ import {
 } from 'mproxy-mold';
 import type { Address } from 'mproxy-net';
 import type { NoticeLimit } from '../../notices.js';
+import type { PacketSource } from '../../transport.js';
 import { SESSION_RECEIVED, SESSIONS_REFUSED } from './events.js';
 import { Session, type SessionOwner } from './session.js';
 
@@ -56,6 +57,8 @@ export interface SessionTableOptions extends Pick<MoldReceiving, 'fromStart' | '
   notices: NoticeLimit;
   /** Destination of requests (undefined: the session's sender), and bytes that may be outstanding. */
   requests: () => { to: SocketAddress | undefined; room: number };
+  /** How the source of the packets goes on where a former run ended. */
+  resumed?: () => PacketSource['resumed'];
   deliver: TrackerOptions['deliver'];
 }
 
@@ -121,14 +124,25 @@ export class SessionTable {
 
   #create(id: string, from: SocketAddress | undefined, bytes: Buffer, offset: number): Session {
     const { owner, name: source, notices, fromStart, requests } = this.options;
-    const first = fromStart ? 1 : Math.max(1, sequenceOf(bytes, offset));
+    const resumed = this.options.resumed?.();
+    const present = Math.max(1, sequenceOf(bytes, offset));
+    // A former run stored what came before; of packets that come again, earlier messages may follow later ones.
+    const isFormer = resumed?.again === true;
+    const first = isFormer || (fromStart && !resumed) ? 1 : present;
     const to = requests().to ?? from;
-    const session = new Session(owner, id, from, to, (lost) => this.#track(first, to !== undefined, lost));
+    const session = new Session(owner, id, from, to, (lost) =>
+      this.#track({ first, isFormer, requests: to !== undefined, lost }),
+    );
     this.#sessions.set(keyOf(id, from), session);
     if (!this.named.has(id)) this.named.set(id, session);
     this.events.add(session);
     const state = countOf(bytes, offset) === END_OF_SESSION ? 'has ended' : undefined;
-    notices.emit(SESSION_RECEIVED, { source, session: session.name, first, state });
+    notices.emit(SESSION_RECEIVED, {
+      source,
+      session: session.name,
+      first: isFormer ? present : first,
+      state,
+    });
     return session;
   }
 
@@ -155,13 +169,12 @@ export class SessionTable {
     this.options.notices.emit(SESSIONS_REFUSED, { source: this.options.name, limit: MAX_SESSIONS });
   }
 
-  #track(first: number, asks: boolean, lost: TrackerOptions['lost']): Tracker {
+  #track(options: Pick<TrackerOptions, 'first' | 'isFormer' | 'requests' | 'lost'>): Tracker {
     const sessions = this.#sessions;
     const { repairTimeout: timeout, requests, deliver } = this.options;
     const { room } = requests();
     return new Tracker({
-      first,
-      requests: asks,
+      ...options,
       get window() {
         return Math.max(MIN_WINDOW, WINDOW / sessions.size);
       },
@@ -171,7 +184,6 @@ export class SessionTable {
       timeout,
       random: Math.random,
       deliver,
-      lost,
     });
   }
 }

@@ -7,10 +7,10 @@ import { addCounts, type SinkCounts, sinkCounts, unsent } from '../../counts.js'
 import type { AnyValues, Target } from '../../endpoint.js';
 import type { Program } from '../../program.js';
 import type { Pace } from '../../route.js';
-import type { Sink } from '../../sink.js';
+import { type Sink, storedBy } from '../../sink.js';
 import type { PacketOpener, PacketSink } from '../../transport.js';
 import { RunningClock } from './clock.js';
-import { SESSION_OPENED, SESSION_SENT } from './events.js';
+import { SESSION_CUT, SESSION_OPENED, SESSION_SENT } from './events.js';
 import { MOLD_FLAG_NAMES } from './flags.js';
 import { takeMemory } from './memory.js';
 import { RepairServer } from './repair-server.js';
@@ -119,8 +119,21 @@ export class MoldSink implements Sink {
   }
 
   get dropReason(): string {
-    const unanswered = this.#sinks.find(({ replies }) => !replies);
-    return unanswered?.dropReason ?? 'the network took less than came in; receivers will ask for it';
+    return this.#unanswered?.dropReason ?? 'the network took less than came in; receivers will ask for it';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.#unanswered?.dropAdvice;
+  }
+
+  /** Of its destinations, the first that is not connected. */
+  get disconnected(): string | undefined {
+    return this.#sinks.find(({ disconnected }) => disconnected !== undefined)?.disconnected;
+  }
+
+  /** A sink whose receivers cannot ask for what it drops. */
+  get #unanswered(): PacketSink | undefined {
+    return this.#sinks.find(({ replies }) => !replies);
   }
 
   errorAdvice(code: string): string | undefined {
@@ -183,6 +196,10 @@ export class MoldSink implements Sink {
     this.#catchUp = undefined;
   }
 
+  stored(): Promise<void> | undefined {
+    return storedBy(this.#sinks);
+  }
+
   abortPending(): void {
     this.#aborted.abort();
     for (const sink of this.#sinks) sink.abortPending();
@@ -197,7 +214,12 @@ export class MoldSink implements Sink {
     this.#repairServer.stop();
     await Promise.all(this.#sinks.map((sink) => sink.close()));
     const { messages, answers } = this.counts.mold!;
-    this.program.emit(SESSION_SENT, { session: this.options.session.trim(), messages, answers });
+    const session = this.options.session.trim();
+    // Where receivers can request them, they may have got what was not sent at first.
+    const unanswered = this.#sinks.filter(({ replies }) => !replies);
+    const lost = unanswered.reduce((sum, { counts }) => sum + unsent(counts), 0);
+    if (lost > 0) this.program.emit(SESSION_CUT, { session, messages, unsent: lost });
+    else this.program.emit(SESSION_SENT, { session, messages, answers });
   }
 
   async #linger(end: Buffer): Promise<void> {

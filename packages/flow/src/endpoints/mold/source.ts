@@ -1,6 +1,6 @@
 import { type SocketAddress, showAddress, showDuration } from 'mproxy-base';
 import { type Batch, MAX_DATAGRAM } from 'mproxy-framing';
-import { checkPacket, countOf, HEARTBEAT, MoldError, sequenceOf, sessionOf } from 'mproxy-mold';
+import { countOf, HEARTBEAT, isPacket, sequenceOf, sessionOf } from 'mproxy-mold';
 import type { Deliver } from 'mproxy-net';
 import type { SourceCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
@@ -16,6 +16,7 @@ import { RepairClient } from './repair-client.js';
 import type { Session, SessionOwner } from './session.js';
 import type { MoldReceiving } from './session-table.js';
 import { type SessionEvents, SessionTable } from './session-table.js';
+import { Stored } from './stored.js';
 
 /** A sender without packets for this long is gone, ms; it sends a heartbeat every second. */
 const SILENCE_MS = 5000;
@@ -39,6 +40,7 @@ export class MoldSource implements Source, SessionOwner {
   #running = false;
   #ended = false;
   #malformed = 0;
+  readonly #stored: Stored;
 
   constructor(
     private readonly program: Program,
@@ -55,19 +57,28 @@ export class MoldSource implements Source, SessionOwner {
       {
         ...{ name, owner: this, fromStart, repairTimeout, notices: this.#notices },
         requests: () => this.#repairClient,
+        resumed: () => packets.resumed,
         deliver: (bytes, offset, length, count) => this.#messages.add(bytes, offset, length, count),
       },
       events,
     );
+    this.#stored = new Stored(this.#sessions, () => this.#messages.pass());
     this.#repairClient = new RepairClient(this.#sessions, this.#clock, {
       onMessage: (bytes, from) => this.#onAnswer(bytes, from),
       ended: (session) => this.#end(session),
-      passed: () => this.#messages.pass(),
+      passed: () => {
+        this.#messages.pass();
+        this.#stored.advance();
+      },
     });
   }
 
   get name(): string {
     return this.packets.name;
+  }
+
+  get disconnected(): string | undefined {
+    return this.packets.disconnected;
   }
 
   get advice(): string | undefined {
@@ -82,6 +93,10 @@ export class MoldSource implements Source, SessionOwner {
     return this.#sessions.lost;
   }
 
+  get lossAdvice(): string | undefined {
+    return this.options.requestAddr ? undefined : this.packets.lossAdvice;
+  }
+
   takeOver(sinks: readonly Sink[]): Sink[] {
     this.#sessions.named = this.events.named(sinks);
     return [];
@@ -93,7 +108,10 @@ export class MoldSource implements Source, SessionOwner {
     this.#running = true;
     const check = setInterval(() => this.#checkSilence(), CHECK_MS);
     try {
-      const run = this.packets.run((batch) => this.#onBatch(batch), stored);
+      const run = this.packets.run(
+        (batch) => this.#onBatch(batch),
+        () => this.#stored.by(stored),
+      );
       if (this.#stopping.signal.aborted) this.packets.stop();
       await run;
     } finally {
@@ -144,6 +162,7 @@ export class MoldSource implements Source, SessionOwner {
         this.#onPacket(batch.slab, at, Math.min(step, end - at), from, now);
     }
     this.#repairClient.ask(now);
+    this.#stored.advance();
     if (this.waits) return this.#messages.pass();
     this.#messages.passSoon();
     return undefined;
@@ -151,6 +170,7 @@ export class MoldSource implements Source, SessionOwner {
 
   #askAndPass(now: number): void {
     this.#repairClient.ask(now);
+    this.#stored.advance();
     this.#messages.passSoon();
   }
 
@@ -222,13 +242,8 @@ export class MoldSource implements Source, SessionOwner {
   }
 
   #isPacket(bytes: Buffer, offset: number, length: number): boolean {
-    try {
-      checkPacket(bytes, offset, length);
-      // Other transports carry larger messages than UDP, but packets are no larger.
-      if (length <= MAX_DATAGRAM) return true;
-    } catch (error) {
-      if (!(error instanceof MoldError)) throw error;
-    }
+    // Other transports carry larger messages than UDP, but packets are no larger.
+    if (length <= MAX_DATAGRAM && isPacket(bytes, offset, length)) return true;
     this.#malformed++;
     return false;
   }
@@ -247,6 +262,7 @@ export class MoldSource implements Source, SessionOwner {
       const silence = now - session.heardAt;
       if (session.over || silence < Math.max(SILENCE_MS, this.options.repairTimeout)) continue;
       session.tracker.abandon();
+      this.#stored.advance();
       if (session.tracker.ended) {
         this.#end(session);
         continue;

@@ -18,7 +18,7 @@ const IDENTITY = {
   creds: text({ value: 'FILE', help: 'credentials: JWT and seed, or a seed alone' }),
   cert: text({
     value: 'FILE',
-    help: 'client certificate; default --tls-cert, unless that is for listeners',
+    help: 'client certificate (tls+nats); default --tls-cert, unless for listeners',
   }),
   key: text({ value: 'FILE', help: 'its private key' }),
 };
@@ -110,6 +110,12 @@ export function parseNats(given: string, rule: AddressRule, defaults: Keys = {})
     );
   const shownText = shown(parts);
   const error = (why: string, advice = `write ${SYNTAX}`) => usage(rule.flag, shownText, why, advice);
+  // Of a list with a login for each server the first ones would become part of the last password.
+  if (parts.userInfo?.includes(';'))
+    throw error(
+      'a ; in user, password or token',
+      'write them once, before the first host, and %3B for a ; in them',
+    );
   if (!parts.hosts) throw error('no host');
   const subject = decoded(parts.subject);
   if (subject === undefined)
@@ -125,6 +131,8 @@ export function parseNats(given: string, rule: AddressRule, defaults: Keys = {})
   if (queue !== undefined && subjectError(queue, false) !== undefined)
     throw error(`${JSON.stringify(queue)} is not the name of a queue group`, '');
   if ((cert === undefined) !== (key === undefined)) throw error('cert and key go together', '');
+  if (cert !== undefined && parts.scheme !== TLS_SCHEME)
+    throw error('cert and key need TLS', `write ${TLS_SCHEME}://`);
   for (const [what, name] of Object.entries({ stream, durable }))
     if (name !== undefined && !NAME.test(name)) throw error(`${what}=${name} is not a name`, NAME_ADVICE);
   if (stream === undefined && (durable !== undefined || own.window !== undefined))
@@ -163,10 +171,10 @@ function hasAtSign({ subject, pairs }: Parts, { ownKeys = {} }: AddressRule): bo
   return subject.includes('@') || pairs.some((pair) => pair.includes('@') && !isOwn(pair));
 }
 
-/** An address as it is shown: without password and token. */
+/** An address as it is shown: without password and token. A colon behind an @ is that of a port, and a token before it. */
 function shown({ scheme, userInfo, hosts, subject, pairs }: Parts): string {
-  const colon = userInfo?.indexOf(':') ?? -1;
-  const user = userInfo === undefined ? '' : `${colon < 0 ? '***' : `${userInfo.slice(0, colon)}:***`}@`;
+  const [, name] = /^([^:@]*):/.exec(userInfo ?? '') ?? [];
+  const user = userInfo === undefined ? '' : `${name === undefined ? '***' : `${name}:***`}@`;
   return `${scheme}://${user}${hosts}/${[subject, ...pairs].join(',')}`;
 }
 

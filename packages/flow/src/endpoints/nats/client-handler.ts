@@ -1,4 +1,5 @@
 import type { ServerConnection } from './server-connection.js';
+import type { ServerError } from './server-error.js';
 
 /** The connections of a client: now, and since the start. */
 export function connectionCounts() {
@@ -15,8 +16,8 @@ export interface ClientHandler {
   onLeaving(): void;
   /** @param confirmed the server has handled everything that it was sent */
   onDetached(confirmed: boolean): void;
-  /** What the login may not do was tried. */
-  onDenied(): void;
+  /** What the login may not do was tried. @returns what follows of that until it may, for the user */
+  onDenied(error: ServerError): string;
   onDrain(): void;
   onBurstEnd(): void;
 }

@@ -5,7 +5,7 @@ import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { ClientHandler } from './client-handler.js';
 import { PERMISSION_DENIED, SERVER_CONNECTED, SERVER_FAILED, SERVER_LEAVING } from './events.js';
-import type { ServerAddress } from './info.js';
+import type { ServerAddress, ServerInfo } from './info.js';
 import type { Message } from './protocol.js';
 import {
   ServerConnection,
@@ -19,6 +19,10 @@ import { type Subscription, Subscriptions } from './subscriptions.js';
 /** A connection that lived this long is replaced without a delay, but for this much at random, in milliseconds. */
 const STABLE_MS = 2000;
 const SPREAD_MS = 100;
+/** Limit on the delay between attempts where a server was used before: what is published meanwhile is lost. */
+const MAX_RETRY_MS = 2000;
+/** How often the same reason of such failures is reported, in milliseconds. */
+const REPEAT_MS = 30_000;
 /** Limit on the end of a connection to a server that is about to stop, in milliseconds. */
 const LEAVE_MS = 2000;
 /** Limit on taking what the server sent before the end, in milliseconds. */
@@ -32,6 +36,8 @@ export interface ClientOptions extends ServerConnectionOptions {
   name: string;
   action: Action;
   servers: readonly ServerAddress[];
+  /** Called with each server before data pass. @throws MPROXY_LOOP: data would come back */
+  admit?: (info: ServerInfo) => void;
 }
 
 /** A client of a set of servers: always connected to one of them, or trying to be. */
@@ -40,10 +46,14 @@ export class Client implements ServerConnectionHandler {
   readonly #servers: Servers;
   readonly #subscriptions = new Subscriptions();
   #current: ServerConnection | undefined;
+  /** Why there is no connection. */
+  disconnected: string | undefined = 'connecting';
   /** The first subscriptions were accepted: refusals are reported from then on, and do not end the client. */
   #wasAccepted = false;
   #refused: ServerError | undefined;
   readonly #backoff = new Backoff();
+  readonly #retries = new Backoff(MAX_RETRY_MS);
+  #reported = { reason: '', at: Number.NEGATIVE_INFINITY };
   readonly #closing = new AbortController();
 
   constructor(
@@ -65,12 +75,13 @@ export class Client implements ServerConnectionHandler {
     return () => this.#subscriptions.remove(sid, this.#current);
   }
 
-  /** Connects again and again until it is closed. @throws ServerError: refused at the start */
+  /** Connects again and again until it is closed. @throws ServerError: refused at the start; MPROXY_LOOP */
   async run(): Promise<void> {
     let next: ServerConnection | undefined;
     while (!this.#closing.signal.aborted) {
       next ??= await this.#connect();
       if (!next) break;
+      this.#admit(next);
       next = await this.#use(next);
     }
     next?.close();
@@ -105,9 +116,19 @@ export class Client implements ServerConnectionHandler {
           last = server;
         }
       }
-      await this.#wait(why, this.#backoff.next());
+      await this.#wait(why, (this.#wasAccepted ? this.#retries : this.#backoff).next());
     }
     return undefined;
+  }
+
+  #admit(connection: ServerConnection): void {
+    try {
+      this.options.admit?.(connection.info);
+    } catch (error) {
+      connection.close();
+      this.close();
+      throw error;
+    }
   }
 
   /** Uses a connection to its end, or until there is a better one. @returns that one */
@@ -115,7 +136,11 @@ export class Client implements ServerConnectionHandler {
     const { signal } = this.#closing;
     const since = performance.now();
     this.#attach(connection);
+    const isNew = () => performance.now() - since < STABLE_MS;
     if ((await Promise.race([connection.closed, connection.lameDuck])) === 'lame duck') {
+      // Where all servers shut down, each of them would be moved from at once.
+      if (isNew())
+        await Promise.race([connection.closed, wait(this.#backoff.next(), undefined, { ref: false })]);
       const next = await this.#another(connection);
       if (next) {
         await this.#leave(connection);
@@ -123,17 +148,19 @@ export class Client implements ServerConnectionHandler {
       }
     }
     const why = await connection.closed;
+    if (!signal.aborted) this.disconnected = reason(why);
     this.#detach(false);
     if (signal.aborted) return undefined;
-    const isStable = performance.now() - since >= STABLE_MS;
     const next = this.#backoff.next();
-    await this.#wait(why, isStable ? Math.random() * SPREAD_MS : next);
+    await this.#wait(why, isNew() ? next : Math.round(Math.random() * SPREAD_MS));
     return undefined;
   }
 
   #attach(connection: ServerConnection): void {
     this.#current = connection;
+    this.disconnected = undefined;
     this.#backoff.connected();
+    this.#retries.connected();
     this.onInfo(connection.info, connection.server);
     this.#subscriptions.beginAll(connection);
     const { counts } = this.handler;
@@ -148,6 +175,7 @@ export class Client implements ServerConnectionHandler {
   /** The server accepted the subscriptions. */
   #accepted({ connection: { peer }, server, info }: ServerConnection): void {
     this.#wasAccepted = true;
+    this.#reported.reason = '';
     const { action, name: address } = this.options;
     const at = showAddress(peer ?? { address: server.host, port: server.port });
     // A server without a name has its identity for one, 56 letters and digits.
@@ -202,9 +230,17 @@ export class Client implements ServerConnectionHandler {
 
   async #wait(why: unknown, retryMs: number): Promise<void> {
     const { signal } = this.#closing;
-    const { action, name: address } = this.options;
-    this.notices.emit(SERVER_FAILED, { action, address, reason: reason(why), retryMs });
+    this.disconnected = reason(why);
+    this.#reportFailure(this.disconnected, retryMs);
     await wait(retryMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  #reportFailure(reason: string, retryMs: number): void {
+    const { action, name: address } = this.options;
+    const now = performance.now();
+    if (this.#wasAccepted && reason === this.#reported.reason && now - this.#reported.at < REPEAT_MS) return;
+    this.#reported = { reason, at: now };
+    this.notices.emit(SERVER_FAILED, { action, address, reason, retryMs });
   }
 
   /** @internal called by a connection */
@@ -225,8 +261,9 @@ export class Client implements ServerConnectionHandler {
   /** @internal called by a connection */
   onError(error: ServerError): void {
     const { action, name: address } = this.options;
-    this.handler.onDenied();
-    if (this.#wasAccepted) this.notices.emit(PERMISSION_DENIED, { action, address, reason: error.message });
+    const effect = this.handler.onDenied(error);
+    if (this.#wasAccepted)
+      this.notices.emit(PERMISSION_DENIED, { action, address, reason: error.message, effect });
     else this.#refuse(error);
   }
 

@@ -49,6 +49,14 @@ export class PublishEncoder {
     return at;
   }
 
+  /** An encoded message that begins here: the size of its payload, and where it ends. */
+  messageAt(bytes: Buffer, at: number): { size: number; end: number } {
+    let size = 0;
+    let i = at + this.#nameLength;
+    for (; bytes[i] !== END_OF_LINE[0]; i++) size = size * 10 + bytes[i]! - ZERO;
+    return { size, end: i + size + 2 * END_OF_LINE.length };
+  }
+
   #setSize(size: number): void {
     this.#size = size;
     const digits = digitsOf(size);

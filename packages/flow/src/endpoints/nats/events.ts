@@ -18,14 +18,20 @@ export const SERVER_LEAVING = info(
 );
 export const PERMISSION_DENIED = loss(
   'permission_denied',
-  '{action}: {address}: {reason}; data are lost until the login has this permission',
+  '{action}: {address}: {reason}; until the login has this permission {effect}',
   'denied permission(s)',
 );
+
+export const SENDING_REFUSED = loss('sending_refused', 'sending: {address}: {reason}');
 
 export const SUBSCRIPTION_INTERRUPTED = loss(
   'subscription_interrupted',
   'receiving: {address}: disconnected for {gapMs:duration}: messages may be lost',
   'interruption(s)',
+);
+export const PACKETS_WRITTEN = info(
+  'packets_written',
+  'receiving: {address}: the first message is a MoldUDP64 packet: packets are written as they are; frame=mold writes their messages',
 );
 export const MESSAGES_UNCONFIRMED = loss(
   'messages_unconfirmed',
@@ -50,7 +56,7 @@ export const ACKNOWLEDGEMENT_LATE = info(
 );
 export const PUBLISH_REFUSED = info(
   'publish_refused',
-  'sending: {address}: {reason}; sending again in {retryMs:duration}',
+  'sending: {address}: {reason}; sending again in {retryMs:duration}; the stream may already have later messages, out of order',
   'refusal(s)',
 );
 export const MESSAGE_REFUSED = loss(
@@ -63,6 +69,16 @@ export const STREAM_LOST = loss(
   'receiving: {address}: messages {first:number} to {last:number} of stream {stream} are lost: the stream removed them before they were received; check its limits',
   'range(s) of removed messages',
 );
+export const STREAM_REMOVED = loss(
+  'stream_removed',
+  'receiving: {address}: messages {first:number} to {last:number} of stream {stream} may be lost: the stream removed them, and they were not received here; check its limits',
+  'range(s) of messages that may be lost',
+);
+export const STREAM_SKIPPED = info(
+  'stream_skipped',
+  'receiving: {address}: {messages:stored message(s)} of stream {stream} skipped; --from-start delivers them',
+  'start(s) after stored messages',
+);
 export const STREAM_REPLACED = loss(
   'stream_replaced',
   'receiving: {address}: stream {stream} was created again, or its last messages were removed: continuing at message {next:number}',
@@ -70,7 +86,7 @@ export const STREAM_REPLACED = loss(
 );
 export const CONSUMER_RENEWED = info(
   'consumer_renewed',
-  'receiving: {address}: {reason}: continuing at message {next:number} of stream {stream}',
+  'receiving: {address}: {reason}: opening the consumer of stream {stream} again',
   'resumption(s)',
 );
 export const CONSUMER_CREATED = info(
@@ -80,6 +96,6 @@ export const CONSUMER_CREATED = info(
 );
 export const CONSUMER_RESUMED = info(
   'consumer_resumed',
-  'receiving: {address}: resuming after message {floor:number} of stream {stream} in {waitMs:duration}; {pending:message(s)} may arrive twice',
+  'receiving: {address}: resuming after message {floor:number} of stream {stream}[ in {waitMs:duration}][; {pending:message(s)} may arrive twice][; --from-start is for a new durable consumer, and {durable} exists]',
   'resumption(s)',
 );

@@ -1,4 +1,4 @@
-import { ProtocolError } from './protocol-error.js';
+import { ProtocolError, printable } from './protocol-error.js';
 
 /** Servers that one INFO may name; the others are ignored. */
 const MAX_URLS = 256;
@@ -13,6 +13,9 @@ export interface ServerAddress {
 
 /** What a server says of itself. */
 export interface ServerInfo {
+  /** Its identity, new with each start, and the name of its cluster; empty: unknown, or none. */
+  id: string;
+  cluster: string;
   name: string;
   version: string;
   /** The largest message that it accepts, in bytes. */
@@ -37,8 +40,10 @@ export function parseInfo(json: string): ServerInfo {
   if (!Number.isSafeInteger(maxPayload) || (maxPayload as number) <= 0)
     throw new ProtocolError('INFO with a max_payload that is not a size');
   return {
-    name: text('server_name').slice(0, 100),
-    version: text('version').slice(0, 100),
+    id: text('server_id'),
+    cluster: text('cluster'),
+    name: printable(text('server_name')),
+    version: printable(text('version')),
     maxPayload: maxPayload as number,
     tlsRequired: flag('tls_required') || flag('tls_verify'),
     tlsAvailable: flag('tls_available'),

@@ -6,6 +6,8 @@ import { printable } from './protocol-error.js';
 
 const ZERO = 0x30;
 const END = 0x7d;
+/** Refusals of the message itself: it is too large for the stream, or its headers are (nats-server, errors.json). */
+const TOO_LARGE = [10_054, 10_097];
 
 /** What a stream answered to a message. `later`: it can be sent again; `never`: it is refused for good. */
 export type Answer = 'stored' | 'duplicate' | { later: string } | { never: string };
@@ -60,8 +62,8 @@ export class AckReader {
       if (fields.has('error')) {
         const error = fields.object('error');
         const why = describeError(error);
-        // 503: a full stream or disk may have room later. 400: so it is with this message.
-        return error.count('code') === 400 ? { never: why } : { later: why };
+        // A full stream or account may have room later, and a configuration may change.
+        return TOO_LARGE.includes(error.count('err_code')) ? { never: why } : { later: why };
       }
       const stream = printable(fields.text('stream'));
       if (stream !== this.stream) return { never: `stream ${stream || 'without a name'} stored it` };

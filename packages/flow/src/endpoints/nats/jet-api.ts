@@ -1,15 +1,19 @@
-import { printable } from './protocol-error.js';
+import { plain, printable } from './protocol-error.js';
 import { NoResponders, type Requests } from './requests.js';
+import { subjectError } from './subject.js';
 
 /** Limit on an answer of the API, in milliseconds. */
 const TIMEOUT_MS = 5000;
 /** Errors of the API that another attempt cannot mend (nats-server, errors.json). */
 const JETSTREAM_OFF = [10_039, 10_076];
 const STREAM_NOT_FOUND = 10_059;
+/** Limit on the subjects of a stream that a command lists. */
+const MAX_SUBJECTS = 16;
 
 /** What the JetStream API answered instead of a result. */
 export class JetError extends Error {
   /**
+   * @param message made plain
    * @param isFinal whether another attempt has the same result, until the server's configuration changes
    * @param apiCode the API's number of the error; 0: the error is ours
    */
@@ -18,7 +22,7 @@ export class JetError extends Error {
     readonly isFinal: boolean,
     readonly apiCode = 0,
   ) {
-    super(message);
+    super(plain(message));
   }
 }
 
@@ -40,6 +44,10 @@ export class Fields {
   texts(name: string): string[] {
     const value = this.fields[name];
     return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  }
+
+  flag(name: string): boolean {
+    return this.fields[name] === true;
   }
 
   has(name: string): boolean {
@@ -70,12 +78,19 @@ export interface StreamInfo {
   subjects: string[];
   /** The first message that it still has, or will have. */
   first: number;
+  /** How many messages it has, and how many it removed after the first. */
+  messages: number;
+  deleted: number;
+  /** Whether it removes what was acknowledged: all that it has is to be received. */
+  isWorkQueue: boolean;
   /** The last message that it ever had; 0: none. */
   last: number;
   /** When it was created, as the server writes it. */
   created: string;
   /** How long it knows identities of messages, in milliseconds. */
   duplicateWindowMs: number;
+  /** Whether it acknowledges what it stores. */
+  acknowledges: boolean;
 }
 
 /** A request of the JetStream API (NATS ADR-2). @throws JetError; without an answer, Error */
@@ -107,26 +122,37 @@ export function describeError(error: Fields): string {
 export async function streamInfo(requests: Requests, stream: string, subject: string): Promise<StreamInfo> {
   const answer = await callApi(requests, `STREAM.INFO.${stream}`).catch((error) => {
     if (!(error instanceof JetError && error.apiCode === STREAM_NOT_FOUND)) throw error;
-    const command = `nats stream add ${stream} --subjects '${subject}' --storage file --defaults`;
-    throw new JetError(`stream ${stream} does not exist; create it: ${command}`, true);
+    const command = `nats --server ${requests.server} stream add ${stream} --subjects ${quoted(subject)}`;
+    const advice = `create it: ${command} --storage file --defaults`;
+    throw new JetError(`stream ${stream} does not exist; ${advice}`, true);
   });
   const config = answer.object('config');
   const state = answer.object('state');
   return {
     subjects: config.texts('subjects'),
-    first: state.count('first_seq'),
+    first: Math.max(state.count('first_seq'), 1),
+    messages: state.count('messages'),
+    deleted: state.count('num_deleted'),
+    isWorkQueue: config.text('retention') === 'workqueue',
     last: state.count('last_seq'),
     created: answer.text('created'),
     duplicateWindowMs: config.count('duplicate_window') / 1e6,
+    acknowledges: !config.flag('no_ack'),
   };
 }
 
-/** A stream without the subject. The command replaces all its subjects. */
+/** A stream without the subject. The command replaces all its subjects; it is left out where the server's have other characters. */
 export function notCovered(stream: string, subjects: readonly string[], subject: string): JetError {
-  const all = [...subjects, subject].join(',');
-  const takes = subjects.length > 0 ? subjects.join(', ') : 'what another stream stores';
-  const command = `nats stream edit ${stream} --subjects '${all}'`;
-  return new JetError(`stream ${stream} stores ${takes}, not the subject; add it: ${command}`, true);
+  const takes = subjects.length > 0 ? printable(subjects.join(', ')) : 'what another stream stores';
+  const areGood = subjects.length <= MAX_SUBJECTS && subjects.every((one) => !subjectError(one, true));
+  const command = `nats stream edit ${stream} --subjects ${quoted([...subjects, subject].join(','))}`;
+  const advice = areGood ? `add it: ${command}` : 'add it to its subjects';
+  return new JetError(`stream ${stream} stores ${takes}, not the subject; ${advice}`, true);
+}
+
+/** A word of a shell's command (POSIX, Shell Command Language, 2.2.2). */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function jetStreamOff(): JetError {

@@ -26,9 +26,13 @@ export interface Durable extends Consumer {
   isNew: boolean;
   /** All messages of the stream up to this one are acknowledged. */
   floor: number;
+  /** The last message of the stream that was sent, and the number of the last delivery. */
+  delivered: number;
+  number: number;
   /** Messages that were sent and are not acknowledged. */
   pending: number;
-  /** How long until all of these are sent again, in milliseconds. */
+  /** After what time such a message is sent again, and how long until all of these are, in milliseconds. */
+  ackWaitMs: number;
   waitMs: number;
 }
 
@@ -66,14 +70,15 @@ export interface DurableUse {
  * @throws JetError: there is one that messages cannot be requested from, or for another subject; as `callApi`
  */
 export async function openDurable(requests: Requests, use: DurableUse): Promise<Durable> {
-  const { stream, subject, durable, first } = use;
+  const { stream, subject, durable, first, info } = use;
   const found = await callApi(requests, `CONSUMER.INFO.${stream}.${durable}`).catch((error) => {
     if (error instanceof JetError && error.apiCode === CONSUMER_NOT_FOUND) return undefined;
     throw error;
   });
   if (found) return checked(found, use);
   const config = {
-    ...from(first, subject),
+    // A work queue accepts no other way.
+    ...(info.isWorkQueue ? { ...ALL, filter_subject: subject } : from(first, subject)),
     durable_name: durable,
     ack_policy: 'explicit',
     ack_wait: ACK_WAIT_NS,
@@ -83,6 +88,8 @@ export async function openDurable(requests: Requests, use: DurableUse): Promise<
   const created = await callApi(requests, `CONSUMER.DURABLE.CREATE.${stream}.${durable}`, body);
   return { ...checked(created, use), isNew: true };
 }
+
+const ALL = { deliver_policy: 'all', replay_policy: 'instant' };
 
 function from(first: number, subject: string) {
   return {
@@ -102,22 +109,21 @@ function checked(answer: Fields, { subject, durable: name, info }: DurableUse): 
   if (config.text('ack_policy') !== 'explicit') throw wrong('does not use explicit acknowledgement');
   if (filter !== subject && !readsAll)
     throw wrong(`reads ${filter || 'all subjects of the stream'}, not this subject alone`);
+  const delivered = answer.object('delivered');
+  const number = delivered.count('consumer_seq');
+  const ackWaitMs = config.count('ack_wait') / 1e6;
   return {
     name,
     acknowledges: true,
     // -1: no limit.
     maxPending: config.count('max_ack_pending') || MAX_ACK_PENDING,
     isNew: false,
-    floor: answer.object('ack_floor').count('stream_seq'),
+    // Of one that has sent nothing yet, the floor is not that of the stream.
+    floor: (number > 0 ? answer.object('ack_floor') : delivered).count('stream_seq'),
+    delivered: delivered.count('stream_seq'),
+    number,
     pending: answer.count('num_ack_pending'),
-    waitMs: config.count('ack_wait') / 1e6 + ACK_SLACK_MS,
+    ackWaitMs,
+    waitMs: ackWaitMs + ACK_SLACK_MS,
   };
-}
-
-/** Messages of the stream that it had after a number, and has no more; undefined: none. */
-export function removedAfter(
-  last: number,
-  { first }: StreamInfo,
-): { first: number; last: number } | undefined {
-  return first > last + 1 ? { first: last + 1, last: first - 1 } : undefined;
 }

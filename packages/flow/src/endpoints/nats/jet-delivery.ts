@@ -13,6 +13,8 @@ export class Delivery {
   sequence = 0;
   /** Among what the consumer sent, from 1. */
   number = 0;
+  /** Whether it was not sent before. */
+  isFirst = false;
   readonly #dots: number[] = [];
 
   /** Reads the reply subject of a message. @returns false: a consumer did not send it */
@@ -24,6 +26,7 @@ export class Delivery {
     const isLong = dots.length >= MIN_LONG_DOTS;
     if (!isLong && dots.length !== DOTS) return false;
     const at = isLong ? 6 : 4;
+    this.isFirst = numberIn(bytes, dots[at - 1]! + 1, dots[at]!) === 1;
     this.sequence = numberIn(bytes, dots[at]! + 1, dots[at + 1]!);
     this.number = numberIn(bytes, dots[at + 1]! + 1, dots[at + 2]!);
     return this.sequence > 0 && this.number > 0;

@@ -10,6 +10,8 @@ const BATCH = 4096;
 /** Bytes of one request: at least this, more where the largest message needs it. */
 const MIN_BYTES = 1024 * 1024;
 const REQUEST_MS = 30_000;
+/** After so long a request is sent even if nothing is read, in milliseconds: well below INACTIVE_NS of jet-consumer.ts. */
+const KEEP_MS = 20_000;
 /** How often the server says that a request waits for messages, and without such a sign of life what it does not hold, in milliseconds. */
 const HEARTBEAT_MS = 5000;
 const SILENCE_MS = 2.5 * HEARTBEAT_MS;
@@ -26,6 +28,7 @@ export class Pull {
   /** Messages that were requested and have not come. */
   #wanted = 0;
   #heardAt = performance.now();
+  #requestedAt = 0;
 
   /**
    * @param onMessage takes what is no status of a request
@@ -48,10 +51,14 @@ export class Pull {
 
   /** Sends the next request, if it is time. */
   request(): void {
-    if (this.#wanted > BATCH / 2) return;
-    this.#wanted += BATCH;
+    if (this.#wanted <= BATCH / 2) this.#send(BATCH);
+  }
+
+  #send(batch: number): void {
+    this.#wanted += batch;
+    this.#requestedAt = performance.now();
     const body = {
-      batch: BATCH,
+      batch,
       max_bytes: Math.max(MIN_BYTES, 2 * this.connection.info.maxPayload),
       expires: REQUEST_MS * NS_PER_MS,
       idle_heartbeat: HEARTBEAT_MS * NS_PER_MS,
@@ -64,8 +71,12 @@ export class Pull {
 
   /** Called every second. @param isHeld nothing is read at present */
   check(isHeld: boolean): void {
-    if (isHeld) this.#heardAt = performance.now();
-    else if (performance.now() - this.#heardAt > SILENCE_MS) this.onEnd('no heartbeat of the consumer');
+    const now = performance.now();
+    if (isHeld) {
+      this.#heardAt = now;
+      // Requests keep an ordered consumer from being removed: the next ordinary one waits for messages to be read.
+      if (now - this.#requestedAt > KEEP_MS) this.#send(1);
+    } else if (now - this.#heardAt > SILENCE_MS) this.onEnd('no heartbeat of the consumer');
   }
 
   /** Takes no more messages. */

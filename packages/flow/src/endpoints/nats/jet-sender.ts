@@ -22,6 +22,9 @@ export interface JetSending {
 
 /** What became of the messages that were sent. */
 interface JetCounts {
+  /** Those that were acknowledged, and the bytes of their payloads. */
+  datagrams: number;
+  bytes: number;
   acknowledged: number;
   resent: number;
   duplicates: number;
@@ -51,10 +54,11 @@ export class JetSender {
     private readonly client: Client,
     private readonly options: JetSending,
     private readonly counts: JetCounts,
+    onTooLong: () => void,
   ) {
     const { subject, stream, window } = options;
     this.#encoder = new JetEncoder(subject, stream);
-    this.window = new JetWindow(this.#encoder, window);
+    this.window = new JetWindow(this.#encoder, window, onTooLong);
     this.#acks = new AckReader(stream, this.#encoder.inbox);
     client.subscribe({
       subject: `${this.#encoder.inbox}*`,
@@ -63,14 +67,15 @@ export class JetSender {
     this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
   }
 
-  /** Bytes of the headers of a message. */
-  get headers(): number {
-    return this.#encoder.headers;
+  /** The longest payload that a server takes with the headers of a message, in bytes; not positive: it takes none. */
+  longestFor(maxPayload: number): number {
+    return maxPayload - this.#encoder.headers;
   }
 
   /** Sends by a connection from now on. @returns how many messages, sent before without an acknowledgement, are sent again */
   attach(connection: ServerConnection): number {
     this.#ready = connection;
+    this.window.longest = this.longestFor(connection.info.maxPayload);
     this.#lastAck = performance.now();
     const messages = this.window.rewind();
     this.send();
@@ -103,12 +108,12 @@ export class JetSender {
       if (wasIdle) this.#lastAck = performance.now();
       this.#isGiven = !this.#ready.connection.write([bytes]);
     }
+    if (!this.#isGiven) this.window.trim();
     this.counts.resent = this.window.resent;
   }
 
   /** All answers that had arrived are handled. */
   onBurstEnd(): void {
-    if (!this.#isGiven) this.window.trim();
     this.send();
   }
 
@@ -126,7 +131,8 @@ export class JetSender {
       this.#wait(answer.later);
       return;
     }
-    if (!this.window.done(this.#acks.number(message))) return;
+    const number = this.#acks.number(message);
+    if (!this.window.done(number)) return;
     if (typeof answer === 'object') {
       counts.refusedMessages++;
       this.client.notices.emit(MESSAGE_REFUSED, { address: this.options.name, reason: answer.never });
@@ -134,16 +140,19 @@ export class JetSender {
     }
     this.#backoff.delivered();
     counts.acknowledged++;
+    counts.datagrams++;
+    counts.bytes += this.window.lengthOf(number);
     if (answer === 'duplicate') counts.duplicates++;
   }
 
-  /** The stream cannot take messages now: after a delay all that it did not acknowledge are sent again, in order. */
+  /** The stream cannot take messages now: after a delay all that it did not acknowledge are sent again, the oldest alone first. */
   #wait(reason: string): void {
     if (this.#retry) return;
     const retryMs = this.#backoff.next();
     this.client.notices.emit(PUBLISH_REFUSED, { address: this.options.name, reason, retryMs });
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.window.slowDown();
       this.window.rewind();
       this.send();
     }, retryMs);

@@ -7,15 +7,14 @@ import type { Sink } from '../../sink.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
+import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_RESENT } from './events.js';
 import { MAX_PAYLOAD } from './info.js';
-import { JetError } from './jet-api.js';
 import { JetSender, type JetSending } from './jet-sender.js';
 import { JetStream } from './jet-stream.js';
 import { eachPiece } from './pieces.js';
 import { Requests } from './requests.js';
 import type { ServerConnection } from './server-connection.js';
-import { ServerError } from './server-error.js';
 
 export interface JetSinkOptions extends Omit<ClientOptions, 'action'>, JetSending {
   /** Limit on the memory of messages that are not acknowledged, in bytes. */
@@ -39,8 +38,11 @@ export class JetSink implements Sink, ClientHandler {
   readonly #sender: JetSender;
   readonly #run: Promise<void>;
   #aborted = false;
+  #isRefused = false;
   readonly #progress = new Progress();
   #maxPayload = MAX_PAYLOAD;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
 
   constructor(
     private readonly program: Program,
@@ -50,7 +52,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     const requests = new Requests(this.#client);
     this.#stream = new JetStream(this.#client, requests, { stream, subject, name, action: 'sending' });
-    this.#sender = new JetSender(this.#client, options, this.counts);
+    this.#sender = new JetSender(this.#client, options, this.counts, () => this.#tooLong());
     this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
@@ -58,14 +60,25 @@ export class JetSink implements Sink, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#stream.unusable;
+  }
+
   get dropReason(): string {
+    if (this.#isRefused) return NOT_SENT;
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
-      ? `the stream did not acknowledge them before the end; see ${MOLD_FLAG_NAMES.linger}`
-      : `the stream did not acknowledge them in time; see ${MOLD_FLAG_NAMES.retain}`;
+      ? 'the stream did not acknowledge them before the end'
+      : 'the stream did not acknowledge them in time';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.#isRefused
+      ? undefined
+      : `see ${this.options.waits ? MOLD_FLAG_NAMES.linger : MOLD_FLAG_NAMES.retain}`;
   }
 
   errorAdvice(code: string): string | undefined {
-    if (code === 'EACCES') return 'the login may not publish to the subject';
     return code === 'EMSGSIZE'
       ? `the server takes up to ${showMemory(this.#maxPayload)} (max_payload), headers included`
       : undefined;
@@ -103,9 +116,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#sender.close();
     this.#client.close();
     await this.#run;
-    const { counts } = this;
-    counts.dropped += window.count;
-    counts.datagrams -= window.count;
+    this.#drop(window.count);
   }
 
   onAttached(connection: ServerConnection): void {
@@ -123,8 +134,8 @@ export class JetSink implements Sink, ClientHandler {
     this.#stream.requests.abort();
   }
 
-  onDenied(): void {
-    addError(this.counts, 'EACCES');
+  onDenied(): string {
+    return 'messages wait';
   }
 
   onDrain(): void {
@@ -153,7 +164,7 @@ export class JetSink implements Sink, ClientHandler {
 
   #publish(slab: Buffer, offset: number, length: number): void {
     const { frame } = this.options;
-    const largest = this.#maxPayload - this.#sender.headers;
+    const largest = this.#sender.longestFor(this.#maxPayload);
     if (length <= largest) {
       this.#add(slab, offset, length);
       return;
@@ -163,22 +174,29 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   #add(slab: Buffer, offset: number, length: number): void {
-    const { counts } = this;
     const { window } = this.#sender;
     if (!this.options.waits && window.bytes + length > this.options.retain) {
-      counts.dropped++;
+      this.#drop(1);
       return;
     }
     window.add(slab, offset, length);
-    counts.datagrams++;
-    counts.bytes += length;
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
+  }
+
+  /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */
+  #tooLong(): void {
+    addError(this.counts, 'EMSGSIZE');
+    this.#progress.advance();
   }
 
   /** The server refused the login, or has no such stream, at the start: there is nothing to send to. */
   #failed(error: unknown): void {
-    if (!(error instanceof ServerError || error instanceof JetError)) throw error;
+    this.#isRefused = true;
     this.abortPending();
-    this.program.fail('MPROXY_SEND', 'sending', this.name, error);
-    void this.program.end();
+    endSending(this.program, this.name, error);
   }
 }

@@ -20,6 +20,8 @@ export interface StreamUse {
 export class JetStream {
   /** Its state as it was last seen. */
   info: StreamInfo | undefined;
+  /** Why it cannot be used by the present connection. */
+  unusable: string | undefined;
   readonly #backoff = new Backoff();
 
   constructor(
@@ -45,6 +47,7 @@ export class JetStream {
         await prepare?.(info);
         if (!isThere()) return false;
         this.info = info;
+        this.unusable = undefined;
         this.#backoff.delivered();
         return true;
       } catch (error) {
@@ -52,14 +55,10 @@ export class JetStream {
         if (!isThere()) return false;
         if (error instanceof JetError && error.isFinal && !this.info) throw error;
         const { action, name: address, stream } = this.use;
+        const why = reason(error);
+        this.unusable = `stream ${stream}: ${why}`;
         const retryMs = this.#backoff.next();
-        this.client.notices.emit(STREAM_UNUSABLE, {
-          action,
-          address,
-          stream,
-          reason: reason(error),
-          retryMs,
-        });
+        this.client.notices.emit(STREAM_UNUSABLE, { action, address, stream, reason: why, retryMs });
         await Promise.race([connection.closed, wait(retryMs, undefined, { ref: false })]);
       }
     }
@@ -71,6 +70,11 @@ export class JetStream {
     const { stream, subject, action } = this.use;
     const info = await streamInfo(this.requests, stream, subject);
     const { subjects } = info;
+    if (action === 'sending' && !info.acknowledges)
+      throw new JetError(
+        `stream ${stream} acknowledges nothing (no_ack), and whether it stores a message would stay unknown; create it without`,
+        true,
+      );
     // A stream that copies another one has its subjects: the server checks the filter.
     const isCopy = action === 'receiving' && subjects.length === 0;
     if (isCopy || subjects.some((pattern) => matches(pattern, subject))) return info;

@@ -24,6 +24,10 @@ export class JetWindow {
   bytes = 0;
   /** Messages that were sent again. */
   resent = 0;
+  /** The longest payload that is sent, in bytes; a message with a longer one is dropped when its turn comes. */
+  longest = Number.POSITIVE_INFINITY;
+  /** Of those that may be sent at a time, how many are: all, but after {@link slowDown}. */
+  #pace: number;
   /** The oldest that is not acknowledged, the next to send, the last that was ever sent, and the next to be added. */
   #oldest = 1;
   #next = 1;
@@ -34,11 +38,16 @@ export class JetWindow {
   /** By number modulo the window: whether a message is acknowledged before an older one. */
   readonly #done: Uint8Array;
 
-  /** @param size in messages */
+  /**
+   * @param size in messages
+   * @param onTooLong called for each message that is dropped
+   */
   constructor(
     private readonly encoder: JetEncoder,
     private readonly size: number,
+    private readonly onTooLong: () => void,
   ) {
+    this.#pace = size;
     this.#done = new Uint8Array(size);
   }
 
@@ -77,19 +86,57 @@ export class JetWindow {
 
   /** The next bytes to send, of whole messages; undefined: nothing is to be sent, or the window is full. */
   take(): Buffer | undefined {
-    while (this.#next <= this.#sent && this.#done[this.#next % this.size]) this.#next++;
-    const limit = Math.min(this.#end, this.#oldest + this.size);
+    const block = this.#skip();
+    if (!block) return undefined;
     const first = this.#next;
-    if (first >= limit) return undefined;
-    const block = this.#blocks.find((one) => first < one.first + one.count)!;
-    const last = Math.min(limit, block.first + block.count);
+    const last = Math.min(this.#limit, block.first + block.count);
     let next = first + 1;
-    while (next < last && !(next <= this.#sent && this.#done[next % this.size])) next++;
+    while (next < last && !this.#isDone(next) && !this.#isTooLong(block, next)) next++;
     this.resent += Math.max(0, Math.min(next, this.#sent + 1) - first);
     this.#next = next;
     this.#sent = Math.max(this.#sent, next - 1);
-    const start = first === block.first ? 0 : block.ends[first - block.first - 1]!;
-    return block.bytes.subarray(start, block.ends[next - 1 - block.first]);
+    return block.bytes.subarray(startIn(block, first), block.ends[next - 1 - block.first]);
+  }
+
+  /** Goes on to the next message that is to be sent. @returns its block; undefined: there is none */
+  #skip(): Block | undefined {
+    for (; this.#next < this.#limit; this.#next++) {
+      const number = this.#next;
+      if (this.#isDone(number)) continue;
+      const block = this.#blockOf(number);
+      if (!this.#isTooLong(block, number)) return block;
+      this.#sent = Math.max(this.#sent, number);
+      this.#release(number);
+      this.#next = Math.max(number, this.#oldest - 1);
+      this.onTooLong();
+    }
+    return undefined;
+  }
+
+  /** The first number that may not be sent yet. */
+  get #limit(): number {
+    return Math.min(this.#end, this.#oldest + this.#pace);
+  }
+
+  #isDone(number: number): boolean {
+    return number <= this.#sent && this.#done[number % this.size] === 1;
+  }
+
+  #isTooLong(block: Block, number: number): boolean {
+    return this.#length(block, number) > this.longest;
+  }
+
+  #blockOf(number: number): Block {
+    return this.#blocks.find((one) => number < one.first + one.count)!;
+  }
+
+  /** Bytes of the payload of a message, until {@link trim} after it is {@link done}. */
+  lengthOf(number: number): number {
+    return this.#length(this.#blockOf(number), number);
+  }
+
+  #length(block: Block, number: number): number {
+    return block.ends[number - block.first]! - startIn(block, number) - this.encoder.space(0);
   }
 
   /** All that are sent and not acknowledged are to be sent again. @returns how many those are at most */
@@ -98,13 +145,26 @@ export class JetWindow {
     return this.outstanding;
   }
 
+  /**
+   * One message at a time is sent from now on, and one more after each that is done: of several, a stream that is full would
+   * store those that find room again, and they would stand before older ones.
+   */
+  slowDown(): void {
+    this.#pace = 1;
+  }
+
   /** A message needs to be kept no more. @returns false: its number is not that of one that is waited for */
   done(number: number): boolean {
     if (!(number >= this.#oldest && number <= this.#sent) || this.#done[number % this.size]) return false;
-    this.#done[number % this.size] = 1;
-    for (; this.#done[this.#oldest % this.size]; this.#oldest++) this.#done[this.#oldest % this.size] = 0;
+    if (this.#pace < this.size) this.#pace++;
+    this.#release(number);
     this.#next = Math.max(this.#next, this.#oldest);
     return true;
+  }
+
+  #release(number: number): void {
+    this.#done[number % this.size] = 1;
+    for (; this.#done[this.#oldest % this.size]; this.#oldest++) this.#done[this.#oldest % this.size] = 0;
   }
 
   /** Releases the memory of what is acknowledged; only while no connection reads it. */
@@ -136,4 +196,8 @@ export class JetWindow {
 
 function endOf({ ends, count }: Block): number {
   return count === 0 ? 0 : ends[count - 1]!;
+}
+
+function startIn({ ends, first }: Block, number: number): number {
+  return number === first ? 0 : ends[number - first - 1]!;
 }

@@ -110,6 +110,35 @@ export class Outbox {
     return messages;
   }
 
+  /** Forgets the messages with a longer payload, in bytes; only while it is detached. @returns how many those were */
+  discardLonger(longest: number): number {
+    const { messages } = this;
+    if (this.longest > longest)
+      for (const block of this.#blocks.splice(0)) {
+        this.#keepShort(block, longest);
+        if (block.messages > 0) this.#blocks.push(block);
+        else this.#recycle(block);
+      }
+    this.longest = Math.min(this.longest, longest);
+    this.#progress.advance();
+    return messages - this.messages;
+  }
+
+  #keepShort(block: Block, longest: number): void {
+    const { bytes, used } = block;
+    block.used = 0;
+    for (let at = 0; at < used; ) {
+      const { size, end } = this.encoder.messageAt(bytes, at);
+      if (size > longest) {
+        block.messages--;
+        block.payload -= size;
+        this.messages--;
+      } else block.used += bytes.copy(bytes, block.used, at, end);
+      at = end;
+    }
+    this.#bytes -= used - block.used;
+  }
+
   /** Resolves when at most this many bytes wait, or after {@link abort}; undefined when it is so already. */
   room(bytes: number): Promise<void> | undefined {
     return this.#progress.until(() => this.#bytes <= bytes || this.#aborted);

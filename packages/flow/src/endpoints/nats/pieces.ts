@@ -3,7 +3,8 @@ import { delimiterOf, type Frame } from 'mproxy-framing';
 /**
  * Cuts bytes of a stream that are too long for one message, behind a delimiter where there is one.
  * @param frame of the stream; undefined: the bytes are datagrams
- * @returns false: bytes of this frame cannot be cut, and nothing was visited
+ * @param largest a server may take less than the headers of a message: then it is not positive
+ * @returns false: they cannot be cut, and nothing was visited
  */
 export function eachPiece(
   slab: Buffer,
@@ -12,7 +13,7 @@ export function eachPiece(
   { frame, largest }: { frame: Frame | undefined; largest: number },
   visit: (offset: number, length: number) => void,
 ): boolean {
-  if (frame === undefined || frame === 'octet-counted') return false;
+  if (frame === undefined || frame === 'octet-counted' || largest < 1) return false;
   const delimiter = delimiterOf(frame);
   for (let at = offset; at < end; ) {
     const most = Math.min(at + largest, end);

@@ -13,6 +13,11 @@ export function quoted(text: string): string {
   return JSON.stringify(printable(text.slice(0, 20)));
 }
 
+/** A text that has parts of a server's, on one line: without characters that terminals obey (Unicode, general category C). */
+export function plain(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+}
+
 /** A server's text for terminals and logs: no control characters, 200 characters at most. */
 export function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { showDuration } from 'mproxy-base';
+import { showAddress, showDuration } from 'mproxy-base';
 import type { Client } from './client.js';
 import { encodePublish, type PublishOptions, statusOf } from './encoder.js';
 import type { Message } from './protocol.js';
@@ -32,6 +32,12 @@ export class Requests {
 
   constructor(private readonly client: Client) {
     client.subscribe({ subject: `${this.#inbox}.*`, onMessage: (message) => this.#answered(message) });
+  }
+
+  /** HOST:PORT that requests go to; empty: not connected. */
+  get server(): string {
+    const { connection } = this.client;
+    return connection ? showAddress({ address: connection.server.host, port: connection.server.port }) : '';
   }
 
   /**

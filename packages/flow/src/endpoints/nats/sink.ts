@@ -9,12 +9,12 @@ import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
+import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
 import { Outbox } from './outbox.js';
 import { eachPiece } from './pieces.js';
 import { Run } from './run.js';
 import type { ServerConnection } from './server-connection.js';
-import { ServerError } from './server-error.js';
 
 /** Bytes queued at which a stream source waits. */
 const WAIT_AT = 256 * 1024;
@@ -35,16 +35,21 @@ export interface NatsSinkOptions extends Omit<ClientOptions, 'action'> {
 
 /** A subject that datagrams are published to, each as a message. */
 export class NatsSink implements PacketSink, ClientHandler {
-  readonly counts = { ...sinkCounts(), ...connectionCounts() };
+  readonly counts = { ...sinkCounts(), ...connectionCounts(), unconfirmed: 0 };
   readonly #client: Client;
   readonly #outbox: Outbox;
   /** Datagrams that are offered to the outbox at once. */
   readonly #batched = new Run();
   readonly #run: Promise<void>;
   readonly #aborting = new AbortController();
+  /** The connection, or the last one. */
+  #server: ServerConnection | undefined;
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
+  /** What {@link disconnected} was when the last messages were dropped. */
+  #droppedAs: string | undefined;
+  #isRefused = false;
   #timer: NodeJS.Timeout;
 
   constructor(
@@ -58,17 +63,29 @@ export class NatsSink implements PacketSink, ClientHandler {
     });
     this.#client = new Client(program, { ...options, action: 'sending' }, this);
     this.#timer = setInterval(() => void this.#confirm(), CONFIRM_MS).unref();
-    this.#run = this.#client.run().catch((error) => this.#refused(error));
+    this.#run = this.#client.run().catch((error) => this.#failed(error));
   }
 
   get name(): string {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected;
+  }
+
   get dropReason(): string {
+    if (this.#isRefused) return NOT_SENT;
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
-      ? `the server did not accept them before the end; see ${MOLD_FLAG_NAMES.linger}`
-      : `the server did not keep up, or was not connected; see ${TCP_NAMES.clientBuffer}`;
+      ? 'the server did not accept them before the end'
+      : 'the server did not keep up';
+  }
+
+  get dropAdvice(): string | undefined {
+    if (this.#isRefused) return undefined;
+    if (this.options.waits) return `see ${MOLD_FLAG_NAMES.linger}`;
+    return this.#droppedAs === undefined ? `see ${TCP_NAMES.clientBuffer}` : undefined;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -80,7 +97,7 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   write(batch: Batch): void {
     if (!this.options.waits && !this.#client.connection) {
-      this.counts.dropped += batch.datagrams;
+      this.#drop(batch.datagrams);
       return;
     }
     const largest = this.#largest;
@@ -117,11 +134,13 @@ export class NatsSink implements PacketSink, ClientHandler {
     this.#reportUnconfirmed(0);
     this.#client.close();
     await this.#run;
-    this.counts.dropped += this.#outbox.discard();
+    this.#drop(this.#outbox.discard());
   }
 
   onAttached(connection: ServerConnection): void {
-    if (this.#outbox.longest > this.#largest) addError(this.counts, 'EMSGSIZE', this.#outbox.discard());
+    this.#server = connection;
+    const tooLong = this.#outbox.discardLonger(this.#largest);
+    if (tooLong > 0) addError(this.counts, 'EMSGSIZE', tooLong);
     this.#outbox.attach(connection.connection);
   }
 
@@ -133,11 +152,12 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);
-    if (!this.options.waits) this.counts.dropped += this.#outbox.discard();
+    if (!this.options.waits) this.#drop(this.#outbox.discard());
   }
 
-  onDenied(): void {
+  onDenied(): string {
     addError(this.counts, 'EACCES');
+    return 'data are lost';
   }
 
   onDrain(): void {
@@ -146,9 +166,9 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   onBurstEnd(): void {}
 
-  /** The largest message that the server takes, in bytes. */
+  /** The largest message that the server takes, or the last one took, in bytes. */
   get #largest(): number {
-    return this.#client.connection?.info.maxPayload ?? Number.POSITIVE_INFINITY;
+    return this.#server?.info.maxPayload ?? Number.POSITIVE_INFINITY;
   }
 
   #publish(slab: Buffer, offset: number, length: number): void {
@@ -167,8 +187,13 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   #offer(): void {
     const run = this.#batched;
-    if (run.count > 0 && !this.#outbox.offer(run)) this.counts.dropped += run.count;
+    if (run.count > 0 && !this.#outbox.offer(run)) this.#drop(run.count);
     run.clear();
+  }
+
+  #drop(messages: number): void {
+    if (messages > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += messages;
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */
@@ -195,15 +220,15 @@ export class NatsSink implements PacketSink, ClientHandler {
     const unconfirmed = this.#outbox.taken - this.#confirmed;
     this.#confirmed = this.#outbox.taken;
     if (unconfirmed === 0 && given === 0) return;
+    this.counts.unconfirmed += unconfirmed;
     const again = given > 0 ? given : undefined;
     this.#client.notices.emit(MESSAGES_UNCONFIRMED, { address: this.name, unconfirmed, again });
   }
 
   /** The server refused the login at the start: there is no server to send to. */
-  #refused(error: unknown): void {
-    if (!(error instanceof ServerError)) throw error;
+  #failed(error: unknown): void {
+    this.#isRefused = true;
     this.abortPending();
-    this.program.fail('MPROXY_SEND', 'sending', this.name, error);
-    void this.program.end();
+    endSending(this.program, this.name, error);
   }
 }

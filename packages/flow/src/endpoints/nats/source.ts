@@ -1,6 +1,7 @@
 import { failure } from 'mproxy-base';
 import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
+import { isPacket } from 'mproxy-mold/packet';
 import type { Deliver } from 'mproxy-net';
 import { sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
@@ -9,7 +10,8 @@ import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import { JetError } from './jet-api.js';
-import { JetReader, type JetReading } from './jet-reader.js';
+import type { JetReading } from './jet-opener.js';
+import { JetReader } from './jet-reader.js';
 import type { Message } from './protocol.js';
 import type { ServerConnection } from './server-connection.js';
 import { ServerError } from './server-error.js';
@@ -20,9 +22,11 @@ export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
   /** Called every second while messages arrive that lack a final newline. */
-  unterminated: () => void;
+  unterminated: (() => void) | undefined;
+  /** Called if the first message is a packet of `frame=mold`; undefined: packets are to pass unchanged. */
+  onPackets: (() => void) | undefined;
   /** A stream to read the subject from; undefined: what is published now. */
-  reading?: JetReading | undefined;
+  reading?: Pick<JetReading, 'stream' | 'durable' | 'fromStart'> | undefined;
 }
 
 /** A subscription: each message is a datagram. */
@@ -46,6 +50,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   /** Deliveries whose sinks have no room yet. */
   #waiting = 0;
   #sawUnterminated = false;
+  #isFirst = true;
   #stopped = false;
   readonly #reader: JetReader | undefined;
   /** Why the stream cannot be read. */
@@ -66,6 +71,17 @@ export class NatsSource implements PacketSource, ClientHandler {
     return this.options.name;
   }
 
+  get disconnected(): string | undefined {
+    return this.#client.disconnected ?? this.#reader?.unusable;
+  }
+
+  /** Nothing can be requested over a subject. */
+  get lossAdvice(): string {
+    return this.#reader
+      ? 'the stream can keep more; see its limits, and the losses that the senders report'
+      : 'a subject keeps nothing: use a stream (stream=NAME)';
+  }
+
   async run(deliver: Deliver, stored: () => Promise<void> | undefined): Promise<void> {
     this.#deliver = deliver;
     this.#stored = stored;
@@ -74,6 +90,8 @@ export class NatsSource implements PacketSource, ClientHandler {
       await this.#client.run();
       if (this.#failed) throw this.#failed;
     } catch (error) {
+      // It never received.
+      this.#lostAt = undefined;
       if (!(error instanceof ServerError || error instanceof JetError)) throw error;
       throw failure('MPROXY_UPSTREAM', 'receiving', this.name, error);
     } finally {
@@ -81,6 +99,10 @@ export class NatsSource implements PacketSource, ClientHandler {
       this.#checkNewlines();
       this.#endGap();
     }
+  }
+
+  get resumed(): PacketSource['resumed'] {
+    return this.#reader?.resumed;
   }
 
   stop(): void {
@@ -115,7 +137,10 @@ export class NatsSource implements PacketSource, ClientHandler {
 
   onLeaving(): void {}
 
-  onDenied(): void {}
+  onDenied({ message }: ServerError): string {
+    if (!this.#reader) return 'data are lost';
+    return message.includes('$JS.ACK.') ? 'messages are received again' : 'nothing is received';
+  }
 
   onDrain(): void {}
 
@@ -132,12 +157,12 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#batch.large = false;
   }
 
-  /** @returns how long there was no connection, in milliseconds */
+  /** @returns how long there was no connection, in whole milliseconds */
   #endGap(): number | undefined {
     if (this.#lostAt === undefined) return undefined;
-    const gapMs = performance.now() - this.#lostAt;
+    const gapMs = Math.ceil(performance.now() - this.#lostAt);
     this.#lostAt = undefined;
-    this.counts.interruptedMs += Math.ceil(gapMs);
+    this.counts.interruptedMs += gapMs;
     return gapMs;
   }
 
@@ -145,6 +170,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   onMessage(message: Message): void {
     const { bytes, offset, length } = message;
     if (length === 0) this.counts.empty++;
+    if (this.#isFirst) this.#onFirst(message);
     if (bytes !== this.#slab) {
       this.#passBurst();
       this.#slab = bytes;
@@ -158,6 +184,11 @@ export class NatsSource implements PacketSource, ClientHandler {
     }
     if (offset !== this.#end) bytes.copyWithin(this.#end, offset, offset + length);
     this.#end += length;
+  }
+
+  #onFirst({ bytes, offset, length }: Message): void {
+    this.#isFirst = false;
+    if (this.options.onPackets && isPacket(bytes, offset, length)) this.options.onPackets();
   }
 
   #endRun(): void {
@@ -187,7 +218,7 @@ export class NatsSource implements PacketSource, ClientHandler {
   };
 
   #checkNewlines(): void {
-    if (this.#sawUnterminated) this.options.unterminated();
+    if (this.#sawUnterminated) this.options.unterminated?.();
     this.#sawUnterminated = false;
   }
 }

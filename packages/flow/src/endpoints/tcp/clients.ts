@@ -30,7 +30,8 @@ export interface ClientsOptions extends FanoutSettings {
  * is on the event loop in any case.
  */
 export class ClientsSink implements Sink {
-  readonly dropReason = `clients did not keep up; see ${TCP_NAMES.clientBuffer}`;
+  readonly dropReason = 'clients did not keep up';
+  readonly dropAdvice = `see ${TCP_NAMES.clientBuffer}`;
   readonly #counts = sinkCounts();
   readonly #listener: Listener;
   readonly #notices: NoticeLimit;

@@ -19,6 +19,8 @@ export class ResendQueue {
   /** Datagrams in the queue. */
   datagrams = 0;
   #bytes = 0;
+  /** Bytes that connections took since the start. */
+  #taken = 0;
   readonly #chunks: Chunk[] = [];
   #connection: Connection | undefined;
   #held = false;
@@ -77,6 +79,12 @@ export class ResendQueue {
     return this.#progress.until(() => this.#bytes <= bytes || this.#aborted);
   }
 
+  /** Resolves when a connection took what is queued now; undefined when nothing is. Not after {@link abort}. */
+  passed(): Promise<void> | undefined {
+    const end = this.#taken + this.#bytes;
+    return this.#progress.until(() => this.#taken >= end);
+  }
+
   /** Ends all waits for room, now and later. */
   abort(): void {
     this.#aborted = true;
@@ -103,6 +111,7 @@ export class ResendQueue {
     }
     this.#given = 0;
     this.#bytes -= bytes;
+    this.#taken += bytes;
     this.datagrams -= datagrams;
     this.sent(datagrams, bytes);
     this.#progress.advance();

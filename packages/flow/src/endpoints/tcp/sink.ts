@@ -52,6 +52,9 @@ export class TcpSink implements Sink {
   readonly #notices: NoticeLimit;
   readonly #closing = new AbortController();
   readonly #run: Promise<void>;
+  disconnected: string | undefined = 'connecting';
+  /** What {@link disconnected} was when the last datagrams were dropped. */
+  #droppedAs: string | undefined;
   #aborted = false;
   /** Shortens the end of the connection. */
   #endSoon: () => void = () => undefined;
@@ -72,9 +75,14 @@ export class TcpSink implements Sink {
   }
 
   get dropReason(): string {
+    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
     return this.options.waits
       ? `the connection did not take them before the end (${MOLD_FLAG_NAMES.linger})`
-      : `the connection did not keep up; see ${TCP_NAMES.clientBuffer}`;
+      : 'the connection did not keep up';
+  }
+
+  get dropAdvice(): string | undefined {
+    return this.options.waits ? undefined : `see ${TCP_NAMES.clientBuffer}`;
   }
 
   get name(): string {
@@ -93,6 +101,10 @@ export class TcpSink implements Sink {
     return this.options.waits && !this.#aborted ? this.#queue.drained(WAIT_AT) : undefined;
   }
 
+  stored(): Promise<void> | undefined {
+    return this.#queue.passed();
+  }
+
   abortPending(): void {
     this.#aborted = true;
     this.#queue.abort();
@@ -106,11 +118,16 @@ export class TcpSink implements Sink {
     clearTimeout(timer);
     this.#closing.abort();
     await this.#run;
-    this.counts.dropped += this.#queue.datagrams;
+    this.#drop(this.#queue.datagrams);
   }
 
   #enqueue(chunk: Buffer, datagrams: number, lease?: Lease): void {
-    if (!this.#queue.offer(chunk, datagrams, lease)) this.counts.dropped += datagrams;
+    if (!this.#queue.offer(chunk, datagrams, lease)) this.#drop(datagrams);
+  }
+
+  #drop(datagrams: number): void {
+    if (datagrams > 0) this.#droppedAs = this.disconnected;
+    this.counts.dropped += datagrams;
   }
 
   async #connections(): Promise<void> {
@@ -119,6 +136,7 @@ export class TcpSink implements Sink {
     while (!signal.aborted) {
       const { reason: why, unconfirmed } = await this.#connection(backoff);
       if (signal.aborted) return;
+      this.disconnected = why;
       const retryMs = backoff.next();
       const destination = this.name;
       if (unconfirmed === 0) this.#notices.emit(DESTINATION_FAILED, { destination, reason: why, retryMs });
@@ -137,6 +155,7 @@ export class TcpSink implements Sink {
       const secured = tls && { ...tls, untilAccepted: true };
       const connection = await connectTcp(streams, this.address, secured, signal);
       backoff.connected();
+      this.disconnected = undefined;
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
       this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(connection) });

@@ -38,6 +38,7 @@ export class TcpConnectSource implements Source {
   readonly #stopping = new AbortController();
   readonly #notices: NoticeLimit;
   #connected: Connection | undefined;
+  disconnected: string | undefined = 'connecting';
 
   constructor(
     private readonly program: Program,
@@ -57,8 +58,10 @@ export class TcpConnectSource implements Source {
       const ended = await this.#connection(deliver, backoff);
       if (this.#stopping.signal.aborted) return;
       if (this.options.once) return this.#endOnce(ended);
+      const why = reason(ended ?? 'ended');
+      this.disconnected = why;
       const retryMs = backoff.next();
-      this.#notices.emit(UPSTREAM_FAILED, { upstream: this.name, reason: reason(ended ?? 'ended'), retryMs });
+      this.#notices.emit(UPSTREAM_FAILED, { upstream: this.name, reason: why, retryMs });
       await wait(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }
@@ -80,6 +83,7 @@ export class TcpConnectSource implements Source {
       const connection = await connectTcp(streams, this.address, tls, this.#stopping.signal);
       this.#connected = connection;
       backoff.connected();
+      this.disconnected = undefined;
       if (counts.connections.ever++ > 0) counts.reconnects++;
       counts.connections.now++;
       this.#notices.emit(UPSTREAM_CONNECTED, { upstream: this.name, peer: peerOf(connection) });

@@ -76,6 +76,7 @@ export async function openSocketSink(
 }
 
 export class UdpSink implements Sink {
+  readonly dropReason = 'the network took less than came in';
   /** Counts of closed senders, which a changed address replaced. */
   readonly #past = sinkCounts();
   readonly #pastReplies = sinkCounts();
@@ -112,9 +113,8 @@ export class UdpSink implements Sink {
     return sum;
   }
 
-  get dropReason(): string {
-    const advice = bufferAdvice(this.address.keys.sndbuf ?? SEND_BUFFER, this.sender.sendBuffer, 'wmem_max');
-    return `the network took less than came in; ${advice}`;
+  get dropAdvice(): string {
+    return bufferAdvice(this.address.keys.sndbuf ?? SEND_BUFFER, this.sender.sendBuffer, 'wmem_max');
   }
 
   errorAdvice(code: string): string | undefined {

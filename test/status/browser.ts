@@ -1,0 +1,46 @@
+import { createSocket } from 'node:dgram';
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import t, { type Test } from 'tap';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
+/** Why no page can be opened here; false where it can. For `skip`. */
+export const noChromium: string | false = CHROMIUM === undefined && 'chromium is missing';
+
+/** One for all tests of a file. */
+let browser: Browser | undefined;
+t.teardown(() => browser?.close());
+
+/** An empty page, which the end of the test closes. */
+export async function newPage(t: Test): Promise<Page> {
+  browser ??= await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  t.teardown(() => page.close());
+  return page;
+}
+
+/** Opens the page; an error that it reports fails the test. */
+export async function open(t: Test, url: string): Promise<Page> {
+  const page = await newPage(t);
+  page.on('console', (message) => {
+    // The browser itself reports connections that fail.
+    if (message.type() === 'error' && !message.text().includes('net::ERR_'))
+      t.fail(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => void t.fail(`page: ${error}`));
+  await page.goto(url);
+  await page.locator('article').first().waitFor();
+  return page;
+}
+
+/** Sends a line every few milliseconds until the test ends. */
+export function sendSteadily(t: Test, port: number): void {
+  const socket = createSocket('udp4');
+  const timer = setInterval(() => {
+    for (let i = 0; i < 20; i++) socket.send('x'.repeat(200), port, '127.0.0.1');
+  }, 20);
+  t.teardown(() => {
+    clearInterval(timer);
+    socket.close();
+  });
+}
