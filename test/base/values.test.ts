@@ -218,7 +218,7 @@ t.test('the networks that may connect', (t) => {
   ])
     t.throws(
       () => readAllow(['127.0.0.1', cidr]),
-      { ...usage, message: `--allow: ${cidr}: not a network like 192.168.0.0/16 or fd00::/8` },
+      { ...usage, message: `--allow: ${cidr && `${cidr}: `}not a network like 192.168.0.0/16 or fd00::/8` },
       cidr,
     );
   t.end();
