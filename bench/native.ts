@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-const PROGRAMS = ['load', 'count', 'readers', 'probe', 'meter'] as const;
+const PROGRAMS = ['load', 'count', 'readers', 'probe', 'meter', 'echo-load'] as const;
 const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout'] as const;
 export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number];
 

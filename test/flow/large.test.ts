@@ -1,9 +1,9 @@
 import type { Program, SinkCounts } from 'mproxy-flow';
 import { MoldSink } from 'mproxy-flow/endpoints/mold/sink';
 import { openUdpSink } from 'mproxy-flow/endpoints/udp/sink';
-import { Coalescer } from 'mproxy-flow/stream/coalescer';
 import { Splitter } from 'mproxy-flow/stream/splitter';
 import { Batch, type Frame, MAX_DATAGRAM } from 'mproxy-framing';
+import { Coalescer } from 'mproxy-framing/coalescer';
 import { parseAddress } from 'mproxy-net/address';
 import t from 'tap';
 import { ENGINES } from '../net/engines.js';

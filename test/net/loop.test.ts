@@ -1,8 +1,11 @@
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { loadLibc } from 'mproxy-net/linux/libc';
-import { Loop } from 'mproxy-net/linux/loop';
+import { EPOLLIN, EPOLLOUT, Loop } from 'mproxy-net/linux/loop';
+import { Timer } from 'mproxy-net/linux/timer-wheel';
 import t, { type Test } from 'tap';
 
+/** What an event counter counts up by (eventfd(2)). */
+const COUNT = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 const skip = process.platform !== 'linux' && 'epoll is of Linux';
 
 /** A loop, and descriptors that are readable from the start: event counters (eventfd(2)). */
@@ -89,3 +92,91 @@ t.test('what cannot be watched is refused with the error of the system', { skip 
   const { loop } = open(t, 0);
   t.throws(() => loop.add(99_999, () => undefined), { code: 'EBADF', syscall: 'epoll_ctl' });
 });
+
+t.test('an edge is told once, with what it is; a later one again', { skip }, async (t) => {
+  const { loop, fds } = open(t, 1);
+  const events: number[] = [];
+  loop.addEdge(fds[0]!, { onEvents: (mask) => events.push(mask) });
+  loop.turn(-1);
+  loop.turn(0);
+  t.strictSame(events, [EPOLLIN | EPOLLOUT], 'what it is when it is added');
+  writeSync(fds[0]!, COUNT);
+  loop.turn(-1);
+  loop.turn(0);
+  t.equal(events.length, 2);
+});
+
+t.test('after an exception of one that was called, the next turn calls the others', { skip }, async (t) => {
+  const { loop, fds } = open(t, 5);
+  let called = 0;
+  const fail = (what: string) => {
+    called++;
+    throw new Error(what);
+  };
+  for (const fd of fds) loop.addEdge(fd, { onEvents: () => fail('event') });
+  for (let i = 0; i < 3; i++) loop.defer({ run: () => fail('job') });
+  for (let i = 0; i < 2; i++) loop.setTimer(new Timer(() => fail('timer')), 0);
+  for (const _ of fds) t.throws(() => loop.turn(-1), { message: 'event' });
+  t.equal(called, 5, 'each once');
+  for (let i = 0; i < 2; i++) t.throws(() => loop.turn(2), { message: 'timer' });
+  for (let i = 0; i < 3; i++) t.throws(() => loop.turn(-1), { message: 'job' });
+  t.equal(loop.busy, false);
+  loop.turn(0);
+  t.equal(called, 10);
+});
+
+t.test(
+  'a job that is deferred by a job waits for the next turn, which does not wait',
+  { skip },
+  async (t) => {
+    const { loop } = open(t, 0);
+    let runs = 0;
+    const job = {
+      run: () => {
+        if (++runs < 3) loop.defer(job);
+      },
+    };
+    loop.defer(job);
+    for (let turn = 1; turn <= 3; turn++) {
+      t.equal(loop.wait, 0);
+      loop.turn(-1);
+      t.equal(runs, turn);
+    }
+    t.equal(loop.wait, Number.POSITIVE_INFINITY);
+  },
+);
+
+t.test('a turn waits for the next timer, and no longer', { skip }, async (t) => {
+  const { loop } = open(t, 0);
+  const order: string[] = [];
+  const [first, second, never] = ['first', 'second', 'never'].map(
+    (name) => new Timer(() => order.push(name)),
+  );
+  const begin = performance.now();
+  loop.setTimer(second!, 30);
+  loop.setTimer(never!, 20);
+  loop.setTimer(first!, 10);
+  loop.clearTimer(never!);
+  while (order.length < 2) loop.turn(-1);
+  const took = performance.now() - begin;
+  t.strictSame(order, ['first', 'second']);
+  t.ok(took >= 30 && took < 5000, `${took} ms`);
+});
+
+t.test(
+  'a turn whose time is up leaves the rest to the next, but never all of the jobs',
+  { skip },
+  async (t) => {
+    const { loop, fds } = open(t, 20);
+    let called = 0;
+    for (const fd of fds) loop.addEdge(fd, { onEvents: () => called++ });
+    for (let i = 0; i < 2; i++) loop.defer({ run: () => called++ });
+    // It looks at the clock after 8 events, and after each job.
+    for (const count of [8, 16, 21, 22]) {
+      t.ok(loop.busy);
+      loop.turn(0, 0);
+      t.equal(called, count);
+    }
+    t.notOk(loop.busy);
+  },
+);

@@ -49,7 +49,7 @@ t.test('linux: two threads that read refusals count each once', { skip: onLinux 
   const port = await freeUdpPort();
   const relay = await openSender(t, engine, port, { waits: false });
   const { receiver } = await open(t, engine);
-  const run = receiver.run(undefined, { sockets: [relay.target!], files: [] });
+  const run = receiver.run(undefined, { sockets: [relay.target!], files: [], clients: [] });
   const feeding = udpSend(
     receiver.local.port,
     numbers(0).flatMap((number) => Array(20).fill(number)),

@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { ListenOptions, TlsClient, TlsServer } from 'mproxy-net';
+import { StreamConnection } from 'mproxy-net/linux/streams/connection';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
@@ -56,6 +57,9 @@ for (const { name, streams } of ENGINES) {
       const der = new X509Certificate(two.cert).raw;
       t.strictSame(connection.tls, { ...facts, peerCertificate: der });
       t.strictSame(logs[0]!.connection.tls, { ...facts, peerCertificate: undefined });
+      if (name === 'linux')
+        for (const end of [connection, logs[0]!.connection])
+          t.type(end, StreamConnection, 'not the other engine');
     });
 
     t.test('a session is resumed, and said to be', async (t) => {
@@ -216,6 +220,37 @@ for (const { name, streams } of ENGINES) {
       }
     });
 
+    const onNode = (why: string) => ({ skip: name === 'node' && why });
+
+    // A reset would discard the alert.
+    t.test('a refused client that sends already reads why', onNode('node:tls resets'), async (t) => {
+      const errors: Error[] = [];
+      const { listener, port } = await open(
+        t,
+        { clientCa: authority.pem },
+        { onHandshakeError: (error) => errors.push(error) },
+      );
+      const socket = connectTls({ host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' });
+      socket.write(Buffer.alloc(100_000));
+      const failed = once(socket, 'error');
+      await until('it is refused', () => errors.length === 1);
+      t.match(errors[0], { code: 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' });
+      t.match((await failed)[0], { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' });
+      await until('it is closed', () => listener.connections === 0);
+    });
+
+    t.test('an end without close_notify is a reset', onNode('node:tls cannot tell'), async (t) => {
+      const { logs, port } = await open(t);
+      const raw = connect(port, '127.0.0.1');
+      const socket = connectTls({ socket: raw, ca: authority.pem, servername: 'one.test' });
+      socket.on('error', () => undefined);
+      socket.write('cut');
+      await until('it arrives', () => logs[0]?.text === 'cut');
+      raw.destroy();
+      await logs[0]!.has('close');
+      t.strictSame([logs[0]!.code, logs[0]!.events], ['ECONNRESET', ['close']]);
+    });
+
     t.test('invalid credentials open nothing', async (t) => {
       const { port, sockets } = await nodeServer(t);
       const credentials = { ca: authority.pem, pair: { cert: 'none', key: 'none' } };
@@ -248,6 +283,7 @@ for (const { name, streams } of ENGINES) {
       const log = await secured!;
       await until('it arrives', () => log.text === 'secret');
       t.equal(log.connection.tls?.version, 'TLSv1.3');
+      if (name === 'linux') t.type(log.connection, StreamConnection, 'not the other engine');
       log.connection.write([Buffer.from('safe')]);
       t.equal(String((await once(peer, 'data'))[0]), 'safe');
       for (let i = 0; i < 20; i++) await turn();

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { StreamConnection } from 'mproxy-net/linux/streams/connection';
 import t from 'tap';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
@@ -25,6 +26,9 @@ for (const { name, streams } of ENGINES) {
       t.strictSame(connection.local, logs[0]!.connection.peer);
       t.equal(connection.received, 4);
       t.equal(connection.tls, undefined);
+      if (name === 'linux')
+        for (const end of [connection, logs[0]!.connection])
+          t.type(end, StreamConnection, 'not the other engine');
       connection.close();
       await log.has('close');
       t.equal(log.error, undefined);

@@ -28,7 +28,7 @@ function receive(t: Test, fd: number) {
     return undefined;
   };
   const socket = { fd, ignored: [], roomy: false, tellsSenders: false };
-  const assignment = new Assignment(socket, { sockets: [], files: [] }, deliver);
+  const assignment = new Assignment(socket, { sockets: [], files: [], clients: [] }, deliver);
   threads().expect();
   threads().start(assignment);
   t.teardown(async () => {

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Test } from 'tap';
+import { Authority, pairFlags } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
 import { until } from '../support/wait.js';
@@ -31,10 +33,11 @@ class Checker {
     socket.on('data', (chunk) => this.#take(chunk));
   }
 
-  static async connect(t: Test, port: number): Promise<Checker> {
-    const socket = connect(port, '127.0.0.1');
+  static async connect(t: Test, port: number, tls = false): Promise<Checker> {
+    const to = { port, host: '127.0.0.1' };
+    const socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
     t.teardown(() => socket.destroy());
-    await once(socket, 'connect');
+    await once(socket, tls ? 'secureConnect' : 'connect');
     return new Checker(socket);
   }
 
@@ -77,14 +80,16 @@ async function pour(t: Test, group: Group, records: number, fast: Checker[], rat
 }
 
 /** Five clients stop reading while records pass; the others have all of them before the five read again. */
-export async function slowClients(t: Test, records: number, rate: string): Promise<void> {
+export async function slowClients(t: Test, records: number, rate: string, tls = false): Promise<void> {
   const group = await loopbackGroup();
+  const pair = tls ? await (await Authority.make(t)).sign({ dns: ['feed.test'] }) : undefined;
+  const output = pair ? ['tls://127.0.0.1:0', ...pairFlags(pair)] : ['127.0.0.1:0'];
   const reverse = start(t, 'reverse', [
-    ...['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0', '--stats', '0.5'],
+    ...['--multicast-addr', group.address, '--stats', '0.5', '--tcp-output-addr', ...output],
   ]);
   const port = await reverse.port();
   const connectAll = (count: number) =>
-    Promise.all(Array.from({ length: count }, () => Checker.connect(t, port)));
+    Promise.all(Array.from({ length: count }, () => Checker.connect(t, port, tls)));
   const slow = await connectAll(SLOW);
   const fast = await connectAll(FAST);
   await reverse.says(`${SLOW + FAST} clients now`);

@@ -15,6 +15,9 @@ export interface Pair {
 export interface Names {
   dns?: string[];
   ips?: string[];
+  /** When it is valid; by default from now on for a year. */
+  from?: Date;
+  until?: Date;
 }
 
 const COMMON = { keyType: 'ec', algorithm: 'sha256' } as const;
@@ -53,12 +56,18 @@ export class Authority {
     return this.cert;
   }
 
+  get privateKey(): string {
+    return this.key;
+  }
+
   /** Signs a certificate for these names. */
-  async sign({ dns = [], ips = [] }: Names): Promise<Pair> {
+  async sign({ dns = [], ips = [], from, until }: Names): Promise<Pair> {
     const { cert, key } = this;
     const pem = await generate([{ name: 'commonName', value: dns[0] ?? ips[0] ?? 'nobody' }], {
       ...COMMON,
       ca: { cert, key },
+      ...(from && { notBeforeDate: from }),
+      ...(until && { notAfterDate: until }),
       extensions: [
         { name: 'basicConstraints', cA: false },
         {

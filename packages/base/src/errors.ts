@@ -114,6 +114,8 @@ const TEXTS: Record<string, string> = {
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it speaks no version of TLS from 1.2 on',
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the authority of the certificate that it was shown',
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it refuses the certificate that it was shown',
+  // As OpenSSL 3.5 names it, in Node 24.
+  'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE': 'it refuses the certificate that it was shown',
   ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'it has no certificate for the name; see --tls-servername',
 };
 

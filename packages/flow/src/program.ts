@@ -4,7 +4,7 @@ import type { RouteStats, Stats } from './counts.js';
 import type { EventDefinition, Fields, Lost, Notice } from './events.js';
 import * as events from './events.js';
 import { LossReport } from './loss-report.js';
-import { type Pace, Route } from './route.js';
+import { Route, type RouteOptions } from './route.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 
@@ -28,12 +28,6 @@ export interface Certificate {
   file: string;
   /** When its validity ends, in milliseconds since 1970. */
   notAfter: number;
-}
-
-export interface RouteOptions {
-  pace?: Pace | undefined;
-  /** Stop it after the others, whose output it receives. */
-  last?: boolean;
 }
 
 /** A running program: what its sources and sinks share, and its life from opening to the end. */
@@ -130,10 +124,10 @@ export class Program {
   }
 
   /** Runs a route from now on. */
-  route(source: Source, sinks: Sink[], { pace, last = false }: RouteOptions = {}): Promise<void> {
-    const route = new Route(source, sinks, pace);
+  route(source: Source, sinks: Sink[], options: RouteOptions = {}): Promise<void> {
+    const route = new Route(source, sinks, options);
     this.#routes.push(route);
-    if (last) this.#last.add(route);
+    if (options.last) this.#last.add(route);
     const run = route.run();
     this.#running++;
     run.then(

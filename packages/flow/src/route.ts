@@ -7,6 +7,14 @@ import type { Source } from './source.js';
 /** Delays batches between a source and its sinks until they are due. */
 export type Pace = (deliver: Deliver) => { send: Deliver };
 
+export interface RouteOptions {
+  pace?: Pace | undefined;
+  /** Stop it after the others, whose output it receives. */
+  last?: boolean;
+  /** Whether other routes have the same sinks. */
+  shared?: boolean;
+}
+
 /** One source with its sinks. It has its own counters and its own end. */
 export class Route {
   #flushing = false;
@@ -14,7 +22,7 @@ export class Route {
   constructor(
     readonly source: Source,
     readonly sinks: readonly Sink[],
-    private readonly pace?: Pace,
+    private readonly options: RouteOptions = {},
   ) {}
 
   /** Moves data until the source ends. The sinks stay open: another route may share them. */
@@ -22,10 +30,11 @@ export class Route {
     const ends = this.sinks.map(({ ended }) => ended);
     if (ends.length > 0 && ends.every((ended) => ended !== undefined))
       void Promise.all(ends).then(() => this.source.stop());
-    const taken = this.source.takeOver?.(this.sinks) ?? [];
+    const taken = this.source.takeOver?.(this.sinks, this.options.shared ?? false) ?? [];
     const others = this.sinks.filter((sink) => !taken.includes(sink));
+    for (const sink of others) sink.begin?.();
     const deliver: Deliver = (batch) => this.#deliver(batch, others);
-    const pacer = this.pace?.(deliver);
+    const pacer = this.options.pace?.(deliver);
     const stored = () => storedBy(others);
     await this.source.run(pacer ? (batch) => pacer.send(batch) : deliver, stored);
     this.#flush(others);

@@ -19,8 +19,13 @@ export interface Sink {
   readonly ended?: Promise<void>;
   /** How sources of its type recognise what it sends (`ignore`): of UDP, its sockets as `OwnSender`. */
   readonly own?: readonly unknown[];
-  /** How a receiver's thread writes to it directly; undefined where it needs the event loop. */
-  inThread?(): Partial<ThreadSinks> | undefined;
+  /**
+   * How a receiver's thread writes to it directly; undefined where it needs the event loop.
+   * @param isShared whether other sources have it, too
+   */
+  inThread?(isShared: boolean): Partial<ThreadSinks> | undefined;
+  /** A route that delivers to it on the event loop begins. */
+  begin?(): void;
   /** Takes a batch; never throws, never blocks on a peer. The batch is lent for the call. */
   write(batch: Batch): void;
   /** Called at the end of a burst: writes the gathered data. */

@@ -15,8 +15,11 @@ export interface Source {
   readonly lost?: string;
   /** How to lose fewer of them, where more retransmission would not help. */
   readonly lossAdvice?: string | undefined;
-  /** Takes over sinks that its own thread can write to; the route delivers to the others. */
-  takeOver?(sinks: readonly Sink[]): Sink[];
+  /**
+   * Takes over sinks that its own thread can write to; the route delivers to the others.
+   * @param areShared whether other sources have them, too
+   */
+  takeOver?(sinks: readonly Sink[], areShared: boolean): Sink[];
   /**
    * Delivers until the source ends or is stopped, then what it still holds; rejects when it fails.
    * @param stored undefined when the sinks stored what was delivered, else resolves when they have

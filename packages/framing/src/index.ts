@@ -1,4 +1,5 @@
 export * from './batch.js';
+export * from './coalescer.js';
 export * from './cutter.js';
 export * from './cutters.js';
 export * from './frame.js';

@@ -1,4 +1,4 @@
-import { showAddress, throwInternal } from 'mproxy-base';
+import { type SocketAddress, showAddress, throwInternal } from 'mproxy-base';
 import { type Address, lacksZone, zoneNeeded } from './address.js';
 import { familyOf, lookUp, resolveBind, zoneOf } from './resolve.js';
 import type { Connection, Streams, TlsClient } from './streams.js';
@@ -35,6 +35,11 @@ export async function connectTcp(
 
 /** The remote address of a connection. */
 export function peerOf({ peer }: Connection): string {
+  return peerName(peer);
+}
+
+/** An address of a peer, for users. */
+export function peerName(peer: SocketAddress | undefined): string {
   return peer ? showAddress(peer) : 'an unknown address';
 }
 

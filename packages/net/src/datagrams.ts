@@ -1,5 +1,6 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
+import type { ThreadClients } from './fanout/thread-clients.js';
 import type { NetInterface } from './interfaces.js';
 import type { Streams } from './streams.js';
 
@@ -101,6 +102,8 @@ export interface HandedOver {
 export interface ThreadSinks {
   sockets: SocketTarget[];
   files: { target: FileTarget; handOver: (piece: HandedOver) => void }[];
+  /** Clients of TCP listeners. They live in the thread's loop, and stay there when the receiver has ended, until they are closed. */
+  clients: ThreadClients[];
 }
 
 export interface ReceiveCounts {

@@ -13,6 +13,15 @@ export interface Streams {
    * @throws the system's error (connect(2)), that of TLS, ETIMEDOUT, or the signal's reason
    */
   connect(options: ConnectOptions): Promise<Connection>;
+  /** A timer of the thread's sockets, which is not set yet. It does not keep the process going. */
+  timer(onDue: () => void): StreamTimer;
+}
+
+/** A timer that can be set again and again, at little cost. */
+export interface StreamTimer {
+  /** Calls back once after this time, in milliseconds; a time that was set before is replaced. */
+  set(ms: number): void;
+  clear(): void;
 }
 
 /** Where a listener listens: an address, a Unix socket (unix(7)), or a socket that listens already (systemd.socket(5)). */
@@ -28,6 +37,8 @@ export interface ListenOptions {
   /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
   keepAlive?: number;
   tls?: TlsServer;
+  /** Accepts nothing before {@link StreamListener.accept}, on an engine that has it. Default: false. */
+  held?: boolean;
   /**
    * Called for each accepted connection before its TLS handshake.
    * @param peer undefined: a Unix socket, or a peer that has left already
@@ -43,6 +54,9 @@ export interface ListenOptions {
   onAcceptError?(error: Error): void;
 }
 
+/** Takes a connected descriptor. @param peer undefined: a Unix socket, or a peer that has left already */
+export type TakeDescriptor = (fd: number, peer: SocketAddress | undefined) => void;
+
 export interface StreamListener {
   /** The bound address, with the port that the system picked; undefined: a Unix socket. */
   readonly local: SocketAddress | undefined;
@@ -53,6 +67,12 @@ export interface StreamListener {
    * @throws if `clientCa` is given where there was none, or missing where there was one
    */
   secure(tls: Omit<TlsServer, 'alpn'>): void;
+  /**
+   * Begins to accept, with {@link ListenOptions.held}; undefined: the engine accepts at once.
+   * @param take if given, takes the descriptors of admitted connections, instead of `onConnection`: non-blocking, nothing was read, no
+   * TLS handshake has begun. They are its own, and not among {@link connections}
+   */
+  accept?(take?: TakeDescriptor): void;
   /** Accepts no more connections. Those accepted go on. */
   close(): void;
   /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */
@@ -171,6 +191,12 @@ export interface Connection {
    * there is room, so that one connection cannot occupy it
    */
   write(bytes: readonly Uint8Array[]): boolean;
+  /**
+   * Sends of these bytes what is taken at once; none while {@link writing}. They are not borrowed: what is left stays the caller's, who
+   * can give it to {@link write}. So received bytes go on to another connection without a copy.
+   * @returns how many are taken, from the first on
+   */
+  offer(bytes: Uint8Array): number;
   /** Whether bytes of {@link write} are not taken yet. */
   readonly writing: boolean;
   /** Sends what was written, then ends this direction: FIN, with TLS close_notify first. Receiving goes on. */

@@ -78,8 +78,9 @@ class Reverse {
       ...(this.#values.hasInputs ? [] : this.#tee()),
     ];
     const values = { ...this.#values, allow: [] };
-    for (const source of (await openSources(this.program, groups, { payload, values })).flat())
-      this.program.route(source, sinks, { last: true });
+    const sources = (await openSources(this.program, groups, { payload, values })).flat();
+    for (const source of sources)
+      this.program.route(source, sinks, { last: true, shared: sources.length > 1 });
   }
 
   async #openInputs(

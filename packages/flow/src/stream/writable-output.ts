@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Output, OutputQueue } from './output-queue.js';
+import type { Output, OutputQueue } from 'mproxy-net';
 
 /** A stream of Node as the output of a queue, which learns from it what was taken, and that the reader is gone. */
 export function writableOutput(stream: Writable, queue: () => OutputQueue): Output {

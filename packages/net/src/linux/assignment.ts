@@ -1,4 +1,5 @@
 import type { Deliver, HandedOver, ThreadSinks } from '../datagrams.js';
+import type { ThreadClients } from '../fanout/thread-clients.js';
 import type { ReceiverTask } from './commands.js';
 import { SharedCounts } from './counts.js';
 
@@ -16,6 +17,7 @@ export class Assignment {
   readonly counts = new SharedCounts();
   readonly task: ReceiverTask;
   readonly handOver: ((piece: HandedOver) => void)[];
+  readonly clients: readonly ThreadClients[];
   /** Resolves when everything received is delivered, and the descriptor can be closed. */
   readonly ended: Promise<void>;
   /** Undefined before a thread has it, and between two. */
@@ -34,9 +36,11 @@ export class Assignment {
       ...socket,
       sockets: sinks.sockets,
       files: sinks.files.map(({ target }) => target),
+      clients: sinks.clients.map(({ task }) => task),
       delivers: deliver !== undefined,
       counts: this.counts.buffer,
     };
+    this.clients = sinks.clients;
     this.handOver = sinks.files.map(({ handOver }) => handOver);
     this.ended = new Promise((resolve, reject) => {
       this.resolve = resolve;

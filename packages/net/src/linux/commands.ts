@@ -1,4 +1,5 @@
 import type { FileTarget, HandedOver, Network, OwnSender, SocketTarget } from '../datagrams.js';
+import type { ClientsEvent, ClientsOrder, ClientsTask } from '../fanout/thread-clients.js';
 
 /** What a receiving thread and the event loop say to each other. */
 
@@ -12,6 +13,7 @@ export interface ReceiverTask {
   tellsSenders: boolean;
   sockets: SocketTarget[];
   files: FileTarget[];
+  clients: ClientsTask[];
   /** Whether a sink is on the event loop. */
   delivers: boolean;
   counts: SharedArrayBuffer;
@@ -42,13 +44,16 @@ export type Command =
   /** Let go of the socket now. */
   | { what: 'release'; slot: number }
   /** The descriptor became that of another socket. */
-  | { what: 'replaced'; slot: number };
+  | { what: 'replaced'; slot: number }
+  /** `number`: of {@link ClientsTask}. */
+  | { what: 'clients'; number: number; order: ClientsOrder };
 
 export type Report =
   /** The thread takes commands. */
   | { what: 'ready' }
   /** The event loop's end of the ring was empty, and is not any more. */
   | { what: 'more' }
+  | { what: 'clients'; number: number; event: ClientsEvent }
   | { what: 'handover'; slot: number; file: number; piece: HandedOver }
   /** The thread let go of the socket; it had written this many of its entries to the ring. */
   | { what: 'ended'; slot: number; entries: number; failure?: { errno: number; call: string } };

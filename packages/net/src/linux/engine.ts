@@ -1,12 +1,11 @@
 import { endianness } from 'node:os';
 import type { Engine } from '../datagrams.js';
-import { nodeStreams } from '../node/streams.js';
 import { loadLibc } from './libc.js';
 import { populate } from './memory.js';
 import { openReceiver } from './receiver.js';
 import { openRequestSocket } from './request-socket.js';
 import { openSender } from './sender.js';
-import { unacknowledged } from './socket.js';
+import { hostedStreams } from './streams/hosted.js';
 import { makeRaw } from './termios.js';
 
 /** The engine for Linux: batched system calls through an FFI. @throws when this machine cannot load it */
@@ -26,7 +25,9 @@ export function linuxEngine(): Engine {
     openRequestSocket: async (options) => openRequestSocket(libc, options),
     redirect: (from, to) => void libc.dup2(from, to),
     makeRaw: (fd, baud) => makeRaw(libc, fd, baud),
-    streams: nodeStreams((fd) => unacknowledged(libc, fd)),
+    get streams() {
+      return hostedStreams(libc);
+    },
     populate: (memory) => populate(libc, memory),
   };
 }

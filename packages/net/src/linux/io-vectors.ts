@@ -8,14 +8,19 @@ const BUFFERS = BATCH_CAPACITY * 128 * 2;
 /** An array of struct iovec for writev(2). */
 export class IoVectors {
   /** Kept in a field: the kernel is given its address. */
-  readonly #iovs = Buffer.alloc(BUFFERS * IOVEC.size);
-  readonly #words = new Uint32Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 4);
-  readonly #address: bigint;
+  readonly #iovs: Buffer;
+  readonly #words: Uint32Array;
+  readonly address: bigint;
   #count = 0;
   #bytes = 0;
 
-  constructor(libc: Libc) {
-    this.#address = libc.address(this.#iovs);
+  constructor(
+    libc: Libc,
+    readonly capacity = BUFFERS,
+  ) {
+    this.#iovs = Buffer.alloc(capacity * IOVEC.size);
+    this.#words = new Uint32Array(this.#iovs.buffer, this.#iovs.byteOffset, this.#iovs.length / 4);
+    this.address = libc.address(this.#iovs);
   }
 
   get count(): number {
@@ -34,7 +39,7 @@ export class IoVectors {
 
   add(address: number, length: number): void {
     if (length === 0) return;
-    if (this.#count === BUFFERS) throw new RangeError('more datagrams in a batch than UDP_GRO puts together');
+    if (this.#count === this.capacity) throw new RangeError(`more than ${this.capacity} buffers`);
     const at = (this.#count++ * IOVEC.size) >> 2;
     this.#words[at] = address;
     this.#words[at + 1] = address / 2 ** 32;
@@ -43,7 +48,7 @@ export class IoVectors {
   }
 
   addressOf(index: number): bigint {
-    return this.#address + BigInt(index * IOVEC.size);
+    return this.address + BigInt(index * IOVEC.size);
   }
 
   /** Bytes in `count` buffers from an index on. */

@@ -6,11 +6,16 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer, length: number): number;
   connect(fd: number, address: Buffer, length: number): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: Buffer, length: Buffer, flags: number): number;
+  getpeername(fd: number, address: Buffer, length: Buffer): number;
   getsockname(fd: number, address: Buffer, length: Buffer): number;
   setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
+  recv(fd: number, bytes: bigint, length: number, flags: number): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
+  send(fd: number, bytes: number, length: number, flags: number): number;
   sendto(
     fd: number,
     bytes: Buffer,
@@ -46,11 +51,16 @@ const PROTOTYPES = {
   socket: 'int socket(int, int, int)',
   bind: 'int bind(int, void *, unsigned int)',
   connect: 'int connect(int, void *, unsigned int)',
+  listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, void *, void *, int)',
+  getpeername: 'int getpeername(int, void *, void *)',
   getsockname: 'int getsockname(int, void *, void *)',
   setsockopt: 'int setsockopt(int, int, int, void *, unsigned int)',
   getsockopt: 'int getsockopt(int, int, int, void *, void *)',
+  recv: 'int64_t recv(int, uintptr_t, size_t, int)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, void *)',
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  send: 'int64_t send(int, uintptr_t, size_t, int)',
   sendto: 'int64_t sendto(int, void *, size_t, int, void *, unsigned int)',
   writev: 'int64_t writev(int, uintptr_t, int)',
   madvise: 'int madvise(uintptr_t, size_t, int)',

@@ -1,49 +1,104 @@
 import { ERRNO, systemError } from './errno.js';
 import { epollEvent } from './layout.js';
 import type { Libc } from './libc.js';
+import { type Timer, TimerWheel } from './timer-wheel.js';
 
 // <linux/eventpoll.h>
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
-const EPOLLIN = 1;
+export const EPOLLIN = 1;
+export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+const EPOLLET = 0x8000_0000;
 
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
+/** Events between two looks at the clock. */
+const EVENTS_PER_LOOK = 8;
+/** The longest timeout of epoll_wait(2), in milliseconds. */
+const MAX_WAIT = 2 ** 31 - 1;
 const EVENT = epollEvent(process.arch);
 
 interface Watch {
   generation: number;
-  onReadable: () => void;
+  /** What it is registered for. */
+  events: number;
+  handler: EdgeHandler;
+}
+
+/** Takes what the kernel tells of a descriptor: a mask of EPOLLIN and its like. */
+export interface EdgeHandler {
+  onEvents(events: number): void;
+}
+
+/** Something to be done in a later part of a turn. */
+export interface Job {
+  run(): void;
 }
 
 /**
- * Waits for any number of descriptors, level-triggered (epoll(7)). It knows nothing of what they are. Each turn
- * calls what is readable once, so that none starves another.
+ * Waits for any number of descriptors (epoll(7)), level-triggered or edge-triggered, for timers, and for jobs that were left for
+ * later. It knows nothing of what they are. Each turn calls what is ready once, so that none starves another.
+ *
+ * Exceptions of what it calls pass through; the next turn goes on where the failed one stopped, as an edge is told once.
+ *
+ * A thread runs it by calling {@link turn} again and again: in a loop of its own, which blocks, or from Node's event loop
+ * (hosted-loop.ts).
  */
 export class Loop {
-  readonly #epoll: number;
+  readonly epoll: number;
+  /** Called when a descriptor, a timer or a job was added or removed. */
+  onChange: () => void = () => undefined;
+  /** What may call back by itself: the thread goes on for as long as there is any. See {@link hold}. */
+  holders = 0;
   readonly #watched = new Map<number, Watch>();
+  readonly #timers = new TimerWheel(performance.now());
+  #jobs: Job[] = [];
+  /** Jobs of this turn, and how many of them were done. */
+  #running: Job[] = [];
+  #done = 0;
   /** Tells an event of a descriptor from one of an earlier descriptor with the same number. */
   #generation = 0;
   /** Kept in fields: the kernel is given their addresses. */
-  readonly #events = Buffer.alloc(MAX_EVENTS * EVENT.size);
+  readonly #events = new Uint32Array((MAX_EVENTS * EVENT.size) / 4);
   readonly #event = Buffer.alloc(EVENT.size);
   readonly #address: bigint;
+  /** Events in the array, and how many of them were passed on. */
+  #count = 0;
+  #passed = 0;
 
   /** @throws the system's error */
   constructor(private readonly libc: Libc) {
-    this.#address = libc.address(this.#events);
-    this.#epoll = libc.epoll_create1(EPOLL_CLOEXEC);
-    if (this.#epoll < 0) throw systemError(libc.errno(), 'epoll_create1');
+    this.#address = libc.address(Buffer.from(this.#events.buffer));
+    this.epoll = libc.epoll_create1(EPOLL_CLOEXEC);
+    if (this.epoll < 0) throw systemError(libc.errno(), 'epoll_create1');
+  }
+
+  /** Descriptors that are watched. */
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** Whether the next turn has something to do at once. */
+  get busy(): boolean {
+    return this.#jobs.length > 0 || this.#done < this.#running.length || this.#passed < this.#count;
   }
 
   /** Calls `onReadable` in each turn in which the descriptor is readable. @throws the system's error */
   add(fd: number, onReadable: () => void): void {
-    if (this.#watched.has(fd)) throw new RangeError(`descriptor ${fd} is watched already`);
-    this.#generation = (this.#generation + 1) >>> 0;
-    this.#register(fd, this.#generation);
-    this.#watched.set(fd, { generation: this.#generation, onReadable });
+    this.#watch(fd, EPOLLIN, { onEvents: onReadable });
+  }
+
+  /**
+   * Calls the handler each time that the descriptor became readable or writable, was ended by its peer, or failed: once, so that the
+   * called one must go on until EAGAIN, or remember that it did not. What it is when it is added counts, too.
+   * @throws the system's error
+   */
+  addEdge(fd: number, handler: EdgeHandler): void {
+    this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, handler);
   }
 
   /**
@@ -52,46 +107,155 @@ export class Loop {
    */
   renew(fd: number): void {
     const watch = this.#watched.get(fd);
-    if (watch) this.#register(fd, watch.generation);
+    if (watch) this.#register(fd, watch);
   }
 
   /** Before the descriptor is closed. Nothing is called for it from now on, not even in this turn. */
   remove(fd: number): void {
-    if (!this.#watched.delete(fd)) return;
-    if (this.libc.epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fd, null) === 0) return;
+    if (!this.forget(fd)) return;
+    if (this.libc.epoll_ctl(this.epoll, EPOLL_CTL_DEL, fd, null) === 0) return;
     const errno = this.libc.errno();
     // It was made another open file, and not registered again.
     if (errno !== ERRNO.ENOENT) throw systemError(errno, 'epoll_ctl');
   }
 
-  /** Waits for a readable descriptor, for `timeout` milliseconds at most (-1: indefinitely), and calls all. */
-  turn(timeout: number): void {
-    const count = this.libc.epoll_wait(this.#epoll, this.#address, MAX_EVENTS, timeout);
-    if (count < 0) {
-      const errno = this.libc.errno();
-      if (errno === ERRNO.EINTR) return;
-      throw systemError(errno, 'epoll_wait');
+  /**
+   * As {@link remove}, for a descriptor that is closed at once and has no duplicate: the kernel then removes it by itself.
+   * @returns whether it was watched
+   */
+  forget(fd: number): boolean {
+    const watched = this.#watched.delete(fd);
+    if (watched) this.onChange();
+    return watched;
+  }
+
+  /** Runs a job in the last part of this turn, or of the next one. */
+  defer(job: Job): void {
+    this.#jobs.push(job);
+    this.onChange();
+  }
+
+  /** Says that something began (1) or ceased (-1) to wait for what only the loop tells. */
+  hold(change: 1 | -1): void {
+    this.holders += change;
+    this.onChange();
+  }
+
+  /** Calls a timer's `onDue` after a time in milliseconds, once. A timer that was set already is set to this time. */
+  setTimer(timer: Timer, ms: number): void {
+    this.#timers.set(timer, performance.now() + ms);
+    this.onChange();
+  }
+
+  clearTimer(timer: Timer): void {
+    this.#timers.clear(timer);
+  }
+
+  /** How long a turn may wait, in milliseconds, apart from descriptors; infinite: as long as it likes. */
+  get wait(): number {
+    if (this.busy) return 0;
+    return this.#timers.size === 0 ? Number.POSITIVE_INFINITY : this.#timers.wait(performance.now());
+  }
+
+  /**
+   * Waits until something is ready, for `timeout` milliseconds at most (-1: indefinitely), and calls all that is.
+   * @returns the events that the kernel reported
+   * @param budget after this time in milliseconds it leaves the rest of the events to the next turn; the same for the jobs
+   */
+  turn(timeout: number, budget = Number.POSITIVE_INFINITY): number {
+    if (this.#passed === this.#count) this.#receive(timeout);
+    const until = end(budget);
+    while (this.#passed < this.#count) {
+      this.#pass(this.#passed++);
+      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until))
+        return this.#count;
     }
-    for (let i = 0; i < count; i++) {
-      const at = i * EVENT.size + EVENT.data;
-      const watch = this.#watched.get(this.#events.readUInt32LE(at));
-      // An earlier call of this turn may have removed it.
-      if (watch?.generation === this.#events.readUInt32LE(at + 4)) watch.onReadable();
-    }
+    if (this.#timers.size > 0) this.#runTimers();
+    this.#runJobs(budget);
+    return this.#count;
   }
 
   close(): void {
     // Not by Node, which warns of descriptors that it did not open in this thread (trackUnmanagedFds).
-    this.libc.close(this.#epoll);
+    this.libc.close(this.epoll);
   }
 
-  #register(fd: number, generation: number): void {
-    this.#event.writeUInt32LE(EPOLLIN, EVENT.events);
+  #watch(fd: number, events: number, handler: EdgeHandler): void {
+    if (this.#watched.has(fd)) throw new RangeError(`descriptor ${fd} is watched already`);
+    this.#generation = (this.#generation + 1) >>> 0;
+    const watch = { generation: this.#generation, events, handler };
+    this.#register(fd, watch);
+    this.#watched.set(fd, watch);
+    this.onChange();
+  }
+
+  #register(fd: number, { generation, events }: Watch): void {
+    this.#event.writeUInt32LE(events, EVENT.events);
     this.#event.writeUInt32LE(fd, EVENT.data);
     this.#event.writeUInt32LE(generation, EVENT.data + 4);
-    if (this.libc.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, this.#event) === 0) return;
+    if (this.libc.epoll_ctl(this.epoll, EPOLL_CTL_ADD, fd, this.#event) === 0) return;
     const errno = this.libc.errno();
     // Registered already, if it is the same open file.
     if (errno !== ERRNO.EEXIST) throw systemError(errno, 'epoll_ctl');
   }
+
+  /** Fills the array of events. */
+  #receive(timeout: number): void {
+    const wait = Math.ceil(this.wait);
+    const limit = timeout < 0 ? wait : Math.min(timeout, wait);
+    const ms = limit === Number.POSITIVE_INFINITY ? -1 : Math.min(limit, MAX_WAIT);
+    this.#passed = 0;
+    this.#count = 0;
+    const count = this.libc.epoll_wait(this.epoll, this.#address, MAX_EVENTS, ms);
+    if (count >= 0) {
+      this.#count = count;
+      return;
+    }
+    const errno = this.libc.errno();
+    if (errno !== ERRNO.EINTR) throw systemError(errno, 'epoll_wait');
+  }
+
+  #pass(index: number): void {
+    const at = (index * EVENT.size) / 4;
+    const data = at + EVENT.data / 4;
+    const watch = this.#watched.get(this.#events[data]!);
+    // An earlier call of this turn may have removed it.
+    if (watch?.generation !== this.#events[data + 1]) return;
+    watch?.handler.onEvents(this.#events[at + EVENT.events / 4]!);
+  }
+
+  #runTimers(): void {
+    const now = performance.now();
+    for (let timer = this.#timers.take(now); timer; timer = this.#timers.take(now)) timer.onDue();
+  }
+
+  /** Runs the jobs that wait now; those that they defer wait for the next turn. */
+  #runJobs(budget: number): void {
+    if (this.#done === this.#running.length) {
+      const { length } = this.#jobs;
+      if (length === 0) return;
+      const free = this.#running;
+      this.#running = this.#jobs;
+      free.length = 0;
+      this.#jobs = free;
+      this.#done = 0;
+    }
+    const until = end(budget);
+    while (this.#done < this.#running.length) {
+      this.#running[this.#done++]!.run();
+      if (isPast(until)) return;
+    }
+    this.#running.length = 0;
+    this.#done = 0;
+  }
+}
+
+/** When a time that begins now ends. */
+function end(ms: number): number {
+  return ms === Number.POSITIVE_INFINITY ? ms : performance.now() + ms;
+}
+
+/** Whether a time is past. The clock is not read for an infinite one. */
+function isPast(time: number): boolean {
+  return time !== Number.POSITIVE_INFINITY && performance.now() >= time;
 }

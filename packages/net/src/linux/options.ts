@@ -6,13 +6,22 @@ import type { Libc } from './libc.js';
 const OPTIONS = {
   // <asm-generic/socket.h>, socket(7)
   SO_REUSEADDR: [1, 2],
+  SO_ERROR: [1, 4],
   SO_BROADCAST: [1, 6],
   SO_SNDBUF: [1, 7],
   SO_RCVBUF: [1, 8],
+  SO_KEEPALIVE: [1, 9],
+  SO_LINGER: [1, 13],
   SO_SNDTIMEO: [1, 21],
+  SO_ACCEPTCONN: [1, 30],
   SO_SNDBUFFORCE: [1, 32],
   SO_RCVBUFFORCE: [1, 33],
   SO_MEMINFO: [1, 55],
+  // <linux/tcp.h>, tcp(7)
+  TCP_NODELAY: [6, 1],
+  TCP_KEEPIDLE: [6, 4],
+  TCP_KEEPINTVL: [6, 5],
+  TCP_KEEPCNT: [6, 6],
   // <linux/in.h>, ip(7)
   IP_TOS: [0, 1],
   IP_RECVERR: [0, 11],

@@ -21,6 +21,8 @@ import { receivingThreads } from './threads.js';
 /** A receive buffer of this size, in bytes, holds the datagrams that arrive during a pause of the thread. */
 const LARGE_BUFFER = 1024 * 1024;
 
+const NO_SINKS: ThreadSinks = { sockets: [], files: [], clients: [] };
+
 /** @throws the system's error */
 export function openReceiver(libc: Libc, options: ReceiverOptions): Receiver {
   return new LinuxReceiver(libc, openBound(libc, options), options);
@@ -114,7 +116,7 @@ class LinuxReceiver implements Receiver {
     return this.#dropped;
   }
 
-  async run(deliver: Deliver | undefined, sinks: ThreadSinks = { sockets: [], files: [] }): Promise<void> {
+  async run(deliver: Deliver | undefined, sinks: ThreadSinks = NO_SINKS): Promise<void> {
     if (this.#stopped) return;
     const { tellsSenders = false, allow } = this.options;
     const roomy = this.receiveBuffer >= LARGE_BUFFER;

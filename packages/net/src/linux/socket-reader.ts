@@ -1,5 +1,7 @@
 import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
 import type { HandedOver } from '../datagrams.js';
+import type { Fanout } from '../fanout/fanout.js';
+import type { ClientsTask } from '../fanout/thread-clients.js';
 import type { BatchReceiver } from './batch-receiver.js';
 import { BatchSender } from './batch-sender.js';
 import type { ReceiverTask } from './commands.js';
@@ -23,7 +25,7 @@ const LARGE = 64 * 1024;
 /**
  * Pause between receives, in milliseconds, to save system calls: for files (SPEC 3: 50 ms) and for MoldUDP64
  * packets, which receivers reorder anyway. The latter is longer, as the event loop must be woken. A relay of
- * plain datagrams does not pause.
+ * plain datagrams does not pause, to UDP or to clients of a TCP listener.
  */
 const PAUSE_MS = { file: 0.1, mold: 1 };
 
@@ -35,6 +37,8 @@ export interface ThreadParts {
   /** Allocated by the first that writes to a file. */
   vectors: () => IoVectors;
   ring: RingWriter;
+  /** Only in a thread with a loop. */
+  openFanout: (task: ClientsTask) => Fanout;
   /** Whether the thread serves one socket alone: a send may then block while the buffer of a destination is full. */
   single: boolean;
 }
@@ -51,6 +55,7 @@ export class SocketReader {
   readonly #filter: SenderFilter;
   readonly #senders: BatchSender[];
   readonly #writers: FileWriter[];
+  readonly #fanouts: Fanout[];
   #failures = 0;
   /** Since the stop: when that was, and the bytes that the kernel held then and that were not received since. */
   #drain: { start: number; held: number } | undefined;
@@ -62,10 +67,10 @@ export class SocketReader {
     handOver: (file: number, piece: HandedOver) => void,
   ) {
     const { libc, vectors, single } = parts;
-    const { ignored, allow, roomy, tellsSenders, sockets, files, delivers, counts } = task;
+    const { ignored, allow, roomy, tellsSenders, sockets, files, clients, delivers, counts } = task;
     this.#counts = new SharedCounts(counts);
     this.#filter = new SenderFilter(ignored, allow);
-    const pauses = roomy && sockets.length === 0 && (!delivers || tellsSenders);
+    const pauses = roomy && sockets.length + clients.length === 0 && (!delivers || tellsSenders);
     this.maxPause = pauses ? PAUSE_MS[tellsSenders ? 'mold' : 'file'] : 0;
     this.#senders = sockets.map(({ fd, counts: shared, waits, name }) => {
       const counts = new SharedCounts(shared);
@@ -81,11 +86,12 @@ export class SocketReader {
     this.#writers = files.map(
       (file, i) => new FileWriter(libc, file, (piece) => handOver(i, piece), vectors()),
     );
+    this.#fanouts = clients.map(parts.openFanout);
   }
 
   /** Whether its only sink is the event loop. */
   get onlyDelivers(): boolean {
-    return this.#senders.length === 0 && this.#writers.length === 0;
+    return this.#senders.length + this.#writers.length + this.#fanouts.length === 0;
   }
 
   /** How long the next receive may wait after the last batch, in milliseconds. */
@@ -168,6 +174,10 @@ export class SocketReader {
     const { batch, ring, receiver } = this.parts;
     for (const sender of this.#senders) sender.send(batch);
     for (const writer of this.#writers) writer.write(batch);
+    for (const fanout of this.#fanouts) {
+      fanout.write(batch);
+      fanout.flush();
+    }
     if (!this.task.delivers) return;
     const names = this.task.tellsSenders ? receiver : undefined;
     this.entries += ring.write(batch, this.slot, names);

@@ -2,6 +2,7 @@ import { closeSync, writeSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { Batch } from 'mproxy-framing';
 import { startWorker } from '#native';
+import type { ThreadClients } from '../fanout/thread-clients.js';
 import type { Assignment, ServingThread } from './assignment.js';
 import { type Command, POSTED, QUIT, type Report, SINGLE, type ThreadData } from './commands.js';
 import { systemError } from './errno.js';
@@ -30,6 +31,8 @@ export interface ThreadEvents {
   ready(): void;
   /** The thread let go of a receiver, because of an error if given. Everything that it received is delivered. */
   letGo(assignment: Assignment, error?: unknown): void;
+  /** All clients of a listener were closed. */
+  clientsClosed(): void;
   /** The thread ended, because of an error if given. */
   exited(error?: unknown): void;
 }
@@ -54,6 +57,8 @@ export class ReceivingThread implements ServingThread {
   readonly #slots: (Served | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #served = new Map<Assignment, Served>();
+  /** By their number; they outlive their receiver. */
+  readonly #clients = new Map<number, ThreadClients>();
   #more: NodeJS.Immediate | undefined;
   #quits = false;
 
@@ -108,6 +113,11 @@ export class ReceivingThread implements ServingThread {
     return this.#served.size;
   }
 
+  /** Whether it serves neither receivers nor clients. */
+  get idle(): boolean {
+    return this.size === 0 && this.#clients.size === 0;
+  }
+
   /** Whether a receiver can join the others. */
   get joinable(): boolean {
     return !this.#single && !this.#quits && this.size < MAX_OWNERS;
@@ -121,6 +131,7 @@ export class ReceivingThread implements ServingThread {
     assignment.thread = this;
     this.#worker.ref();
     this.#post({ what: 'add', slot, task: assignment.task });
+    for (const clients of assignment.clients) this.#serve(clients);
     if (assignment.stopped) this.stop(assignment);
   }
 
@@ -153,6 +164,12 @@ export class ReceivingThread implements ServingThread {
     for (const assignment of this.assignments) this.wake(assignment);
   }
 
+  #serve(clients: ThreadClients): void {
+    const { number } = clients.task;
+    this.#clients.set(number, clients);
+    clients.serve((order) => this.#post({ what: 'clients', number, order }));
+  }
+
   #command(what: 'stop' | 'release' | 'replaced', assignment: Assignment): void {
     const served = this.#served.get(assignment);
     if (served) this.#post({ what, slot: served.slot });
@@ -173,6 +190,7 @@ export class ReceivingThread implements ServingThread {
   #take(report: Report): void {
     if (report.what === 'ready') this.#ready();
     else if (report.what === 'more') this.#drain();
+    else if (report.what === 'clients') this.#takeEvent(report);
     else {
       const served = this.#slots[report.slot]!;
       if (report.what === 'handover') served.assignment.handOver[report.file]!(report.piece);
@@ -180,9 +198,21 @@ export class ReceivingThread implements ServingThread {
     }
   }
 
+  #takeEvent({ number, event }: Extract<Report, { what: 'clients' }>): void {
+    this.#clients.get(number)?.take(event);
+    if (event.what !== 'closed') return;
+    this.#clients.delete(number);
+    this.#unrefIdle();
+    this.events.clientsClosed();
+  }
+
+  #unrefIdle(): void {
+    if (this.idle) this.#worker.unref();
+  }
+
   #ready(): void {
     // Not before: a worker refers to itself once more when it is online.
-    if (this.size === 0) this.#worker.unref();
+    this.#unrefIdle();
     this.events.ready();
   }
 
@@ -217,7 +247,7 @@ export class ReceivingThread implements ServingThread {
     this.#freeSlots.push(slot);
     this.#served.delete(assignment);
     assignment.thread = undefined;
-    if (this.size === 0) this.#worker.unref();
+    this.#unrefIdle();
     this.events.letGo(assignment, failure && systemError(failure.errno, failure.call));
   }
 
@@ -229,6 +259,8 @@ export class ReceivingThread implements ServingThread {
       assignment.thread = undefined;
       this.events.letGo(assignment, error);
     }
+    for (const clients of this.#clients.values()) clients.lost('its receiving thread ended');
+    this.#clients.clear();
   }
 }
 

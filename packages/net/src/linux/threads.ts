@@ -18,7 +18,7 @@ interface Move {
 
 /**
  * The receiving threads of this process: one for all sockets, and one for each hot socket. A socket without others
- * has a thread that blocks in it.
+ * has a thread that blocks in it, unless it has clients of TCP listeners: their connections need a loop.
  */
 export class Threads {
   readonly #threads = new Set<ReceivingThread>();
@@ -63,8 +63,8 @@ export class Threads {
     const starting = this.#starting;
     this.#starting = [];
     this.#expected -= starting.length;
-    const idle = [...this.#threads].every(({ size }) => size === 0);
-    const single = idle && starting.length === 1 && this.#expected === 0;
+    const idle = [...this.#threads].every((thread) => thread.idle);
+    const single = idle && starting.length === 1 && this.#expected === 0 && starting[0]!.clients.length === 0;
     for (const assignment of starting) {
       try {
         const thread = this.#shared();
@@ -84,6 +84,7 @@ export class Threads {
     const thread: ReceivingThread = new ReceivingThread(this.libc, {
       ready: () => this.#ready(thread),
       letGo: (assignment, error) => this.#letGo(assignment, error),
+      clientsClosed: () => this.#quitIdle(),
       exited: (error) => this.#exited(thread, error),
     });
     this.#threads.add(thread);
@@ -94,7 +95,7 @@ export class Threads {
   /** Ends the shared thread when no receiver is left that could join it. */
   #quitIdle(): void {
     if (this.#expected > 0) return;
-    for (const thread of this.#threads) if (thread.joinable && thread.size === 0) thread.quit();
+    for (const thread of this.#threads) if (thread.joinable && thread.idle) thread.quit();
   }
 
   /** Moves the hottest socket of a shared thread to a thread of its own, if there are processors for both. */
@@ -117,7 +118,8 @@ export class Threads {
         const { entries } = assignment.counts;
         const received = entries - (last.get(assignment) ?? 0);
         this.#seen.set(assignment, entries);
-        if (received <= most || from.single || from.size === 1) continue;
+        // Clients stay in the loop that they are in.
+        if (received <= most || from.single || from.size === 1 || assignment.clients.length > 0) continue;
         most = received;
         hottest = { assignment, from };
       }

@@ -17,6 +17,7 @@ import { Loop } from './loop.js';
 import { Ring } from './ring.js';
 import { RingWriter } from './ring-writer.js';
 import { MSG_DONTWAIT, SocketReader, type ThreadParts } from './socket-reader.js';
+import type { ThreadFanouts } from './thread-fanouts.js';
 
 /**
  * A receiving thread: delivers from its sockets directly to their sinks. It never enters an event loop: with one
@@ -39,6 +40,9 @@ const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, (
   report({ what: 'more' }),
 );
 let vectors: IoVectors | undefined;
+/** Opened with the first clients; in a thread with a loop. */
+let fanouts: ThreadFanouts | undefined;
+let openFanouts: ((report: ConstructorParameters<typeof ThreadFanouts>[2]) => ThreadFanouts) | undefined;
 const single = loop === undefined;
 const parts: ThreadParts = {
   libc,
@@ -48,6 +52,10 @@ const parts: ThreadParts = {
   vectors: () => {
     vectors ??= new IoVectors(libc);
     return vectors;
+  },
+  openFanout: (task) => {
+    fanouts ??= openFanouts!((number, event) => report({ what: 'clients', number, event }));
+    return fanouts.open(task);
   },
   single,
 };
@@ -66,8 +74,15 @@ let obeyed = 0;
 /** The shortest pause that the sockets received from in this turn allow, in milliseconds. */
 let pause = 0;
 
-if (loop) serveMany(loop);
+if (loop) void loadFanouts(loop).then(serveMany);
 else serveOne();
+
+/** Streams and TLS are for threads with a loop alone: one that blocks in its socket starts without them. */
+async function loadFanouts(loop: Loop): Promise<Loop> {
+  const { ThreadFanouts } = await import('./thread-fanouts.js');
+  openFanouts = (report) => new ThreadFanouts(libc, loop, report);
+  return loop;
+}
 
 function serveOne(): void {
   obeyCommands();
@@ -95,6 +110,7 @@ function serveMany(loop: Loop): void {
     const pauses = urgent === 0 && stopping.size === 0 && pause < Number.POSITIVE_INFINITY;
     if (pauses && pause > 0) wait(pause);
   }
+  fanouts?.abort();
   loop.close();
 }
 
@@ -133,6 +149,10 @@ function obeyCommands(): void {
 }
 
 function obey(command: Command): void {
+  if (command.what === 'clients') {
+    fanouts!.obey(command.number, command.order);
+    return;
+  }
   const reader = readers.get(command.slot);
   if (command.what === 'add') add(command.slot, command.task);
   // It may have failed meanwhile.

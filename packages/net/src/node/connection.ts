@@ -110,6 +110,13 @@ export class NodeConnection implements Connection {
     return false;
   }
 
+  offer(bytes: Uint8Array): number {
+    if (this.writing || bytes.length === 0) return 0;
+    // Node keeps what the kernel does not take.
+    this.write([Buffer.from(bytes)]);
+    return this.stream.destroyed || this.stream.writableEnded ? 0 : bytes.length;
+  }
+
   get writing(): boolean {
     return this.stream.writableLength > 0;
   }

@@ -1,7 +1,7 @@
-import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { connect as connectSocket, isIP, Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls, TLSSocket } from 'node:tls';
-import type { Connection, ConnectOptions, Streams, TlsClient } from '../streams.js';
+import type { Connection, ConnectOptions, Streams, StreamTimer, TlsClient } from '../streams.js';
 import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
 import { NodeStreamListener } from './stream-listener.js';
 import { clientContext } from './tls-contexts.js';
@@ -11,8 +11,13 @@ const KEEPALIVE_MS = 30_000;
 /** How long a server's session ticket is awaited, in milliseconds. */
 const ACCEPT_MS = 300;
 
+export interface NodeStreams extends Streams {
+  /** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
+  secure(fd: number, tls: TlsClient, options: Waiting): Promise<Connection>;
+}
+
 /** Stream sockets on node:net and node:tls. */
-export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
+export function nodeStreams(unacknowledged?: Unacknowledged): NodeStreams {
   const engine = { unacknowledged, secure };
   const connection = (raw: Socket, stream: Socket) => new NodeConnection(raw, stream, engine);
 
@@ -44,7 +49,24 @@ export function nodeStreams(unacknowledged?: Unacknowledged): Streams {
       await ready(raw, options);
       return new NodeConnection(raw, raw, engine, receiveBuffer);
     },
+    secure: (fd, tls, options) => secure(new Socket({ fd, allowHalfOpen: true }), tls, options),
+    timer: (onDue) => new NodeTimer(onDue),
   };
+}
+
+class NodeTimer implements StreamTimer {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly onDue: () => void) {}
+
+  set(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.onDue, ms).unref();
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 type Waiting = Pick<ConnectOptions, 'timeout' | 'signal'>;

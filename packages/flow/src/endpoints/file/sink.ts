@@ -10,11 +10,10 @@ import {
   type Take,
   toStream,
 } from 'mproxy-framing';
-import { type HandedOver, ThreadFile } from 'mproxy-net';
+import { type HandedOver, Progress, ThreadFile } from 'mproxy-net';
 import { addError, type SinkCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
-import { Progress } from '../../stream/progress.js';
 import { AppendFile } from './append.js';
 import { Backlog } from './backlog.js';
 import { FILE_REOPENED, REOPEN_FAILED, WRITE_FAILED, WRITE_RESUMED } from './events.js';

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Progress } from '../../stream/progress.js';
+import { Progress } from 'mproxy-net';
 import type { SessionTable } from './session-table.js';
 
 /** Tells when what came is stored. Messages that wait for missing ones before them are not delivered, let alone stored. */

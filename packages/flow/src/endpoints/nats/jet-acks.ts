@@ -1,4 +1,4 @@
-import { Progress } from '../../stream/progress.js';
+import { Progress } from 'mproxy-net';
 import type { Client } from './client.js';
 
 /** Messages of a durable consumer, from their receipt until they are acknowledged: when the sinks have stored them. */

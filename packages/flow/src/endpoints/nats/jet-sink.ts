@@ -1,9 +1,9 @@
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
+import { Progress } from 'mproxy-net';
 import { addError, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
-import { Progress } from '../../stream/progress.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientOptions } from './client.js';
 import { type ClientHandler, connectionCounts } from './client-handler.js';

@@ -1,5 +1,5 @@
 import type { Connection } from 'mproxy-net';
-import { Progress } from '../../stream/progress.js';
+import { Progress } from 'mproxy-net';
 import type { PublishEncoder } from './encoder.js';
 import type { Run } from './run.js';
 

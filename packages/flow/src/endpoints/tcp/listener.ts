@@ -9,6 +9,7 @@ import {
   listenFailure,
   peerOf,
   type StreamListener,
+  type TakeDescriptor,
   type TlsIdentities,
 } from 'mproxy-net';
 import { ADDRESS_SKIPPED } from '../../events.js';
@@ -24,6 +25,10 @@ export interface ListenerOptions {
   /** Limit on connections, those in a TLS handshake included, and the flag that sets it. */
   most: number;
   mostFlag: string;
+  /** Whether it accepts nothing before {@link Listener.accept}, where the engine can. */
+  held?: true;
+  /** Connections whose descriptors were given away, and that are not closed. */
+  given?: () => number;
   /** For events that peers cause. */
   notices: NoticeLimit;
   /** Called when a connection is refused. */
@@ -71,6 +76,16 @@ export class Listener {
     );
   }
 
+  /** Whether it can give descriptors away: with `held`, on some engines. */
+  get gives(): boolean {
+    return this.#listeners.every(({ accept }) => accept !== undefined);
+  }
+
+  /** Begins to accept. @param take if given, takes the descriptors of admitted connections; only if it {@link gives} them */
+  accept(take?: TakeDescriptor): void {
+    for (const listener of this.#listeners) listener.accept?.(take);
+  }
+
   /** Uses the current certificates for new connections. */
   reload(): void {
     const { identities } = this.options;
@@ -87,9 +102,9 @@ export class Listener {
   }
 
   #listen(at: SocketAddress & { ipv6Only: boolean }): Promise<StreamListener> {
-    const { identities, notices, accepted } = this.options;
+    const { identities, held = false, notices, accepted } = this.options;
     return this.program.engine.streams.listen({
-      at,
+      ...{ at, held },
       ...(identities && { tls: identities.tls }),
       admit: (peer, scarce) => this.#admit(peer?.address, scarce),
       onConnection: (connection) => accepted(connection, peerOf(connection)),
@@ -111,10 +126,10 @@ export class Listener {
 
   /** What refuses a connection, and why; undefined: it is admitted. */
   #refusal(peer: string | undefined, scarce: number | undefined): { by: string; reason: string } | undefined {
-    const { allow, most, mostFlag } = this.options;
+    const { allow, most, mostFlag, given } = this.options;
     if (allow && !(peer && allow.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')))
       return { by: ALLOW_NAME, reason: `${ALLOW_NAME} does not name it` };
-    const size = this.#listeners.reduce((sum, { connections }) => sum + connections, 0);
+    const size = this.#listeners.reduce((sum, { connections }) => sum + connections, given?.() ?? 0);
     if (size >= most) return { by: mostFlag, reason: `there are ${size} already (${mostFlag})` };
     if (scarce === undefined) return undefined;
     return {

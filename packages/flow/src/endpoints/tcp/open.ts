@@ -80,7 +80,7 @@ export const listeners: Opener<Address> = {
     const sinks: ClientsSink[] = [];
     for (const { address, answers } of targets) {
       const sink = new ClientsSink(program, address, {
-        ...{ frame: frameOf(address), clientBuffer, clientTimeout, maxClients },
+        ...{ frame: frameOf(address), buffer: clientBuffer, timeout: clientTimeout, maxClients },
         ...{ allow: blockList(allow), identities: identitiesOf(program, address, values) },
       });
       sinks.push(program.sink(sink));

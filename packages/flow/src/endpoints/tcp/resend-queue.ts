@@ -1,6 +1,6 @@
+import type { Lease } from 'mproxy-framing';
 import type { Connection } from 'mproxy-net';
-import type { Lease } from '../../stream/coalescer.js';
-import { Progress } from '../../stream/progress.js';
+import { Progress } from 'mproxy-net';
 
 /** Bytes handed to the connection at once: what a broken connection may have taken twice. */
 const WINDOW = 64 * 1024;

@@ -1,12 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { reason, throwInternal } from 'mproxy-base';
-import type { Batch, Frame } from 'mproxy-framing';
+import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
 import { type Address, Backoff, type Connection, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
 import { sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
-import { Coalescer, type Lease } from '../../stream/coalescer.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import {
   DESTINATION_BROKEN,

@@ -29,7 +29,7 @@ const REPEAT_MS = 60_000;
 /** A receiving UDP socket: on an address of this host, or on a group. */
 export class UdpSource implements Source {
   readonly #counts = sourceCounts();
-  readonly #threadSinks: ThreadSinks = { sockets: [], files: [] };
+  readonly #threadSinks: ThreadSinks = { sockets: [], files: [], clients: [] };
   #delivers = true;
   /** Empty datagrams at the last check, and the time of the last flood. */
   #empty = 0;
@@ -60,13 +60,14 @@ export class UdpSource implements Source {
     return bufferAdvice(this.address.keys.rcvbuf ?? RECEIVE_BUFFER, this.receiver.receiveBuffer);
   }
 
-  takeOver(sinks: readonly Sink[]): Sink[] {
+  takeOver(sinks: readonly Sink[], areShared: boolean): Sink[] {
     if (!this.receiver.threaded) return [];
     const taken = sinks.filter((sink) => {
-      const { sockets = [], files = [] } = sink.inThread?.() ?? {};
+      const { sockets = [], files = [], clients = [] } = sink.inThread?.(areShared) ?? {};
       this.#threadSinks.sockets.push(...sockets);
       this.#threadSinks.files.push(...files);
-      return sockets.length + files.length > 0;
+      this.#threadSinks.clients.push(...clients);
+      return sockets.length + files.length + clients.length > 0;
     });
     this.#delivers = taken.length < sinks.length;
     return taken;

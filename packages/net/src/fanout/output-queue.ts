@@ -1,5 +1,5 @@
-import type { Lease } from './coalescer.js';
-import { Progress } from './progress.js';
+import type { Lease } from 'mproxy-framing';
+import { Progress } from '../progress.js';
 
 /** Bytes handed to the output at once: few, to see a slow reader's progress (see `progressAt`). */
 const WINDOW = 128 * 1024;

@@ -1,5 +1,6 @@
-import type { Batch, Frame } from 'mproxy-framing';
-import { ADDED_NEWLINE, encoded, toStream } from 'mproxy-framing';
+import type { Batch } from './batch.js';
+import type { Frame } from './frame.js';
+import { ADDED_NEWLINE, encoded, toStream } from './join.js';
 
 /** Bytes at which a burst is passed on even if more is there. */
 const FLUSH_BYTES = 64 * 1024;
@@ -75,10 +76,15 @@ export class Coalescer {
     if (this.#block.used - this.#start >= FLUSH_BYTES) this.flush();
   }
 
+  /** Whether a burst is pending. */
+  get pending(): boolean {
+    return this.#block.used > this.#start;
+  }
+
   /** Passes on the pending burst. */
   flush(): void {
     const block = this.#block;
-    if (block.used === this.#start) return;
+    if (!this.pending) return;
     const chunk = block.bytes.subarray(this.#start, block.used);
     const datagrams = this.#datagrams;
     this.#start = block.used;

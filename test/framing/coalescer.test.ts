@@ -1,5 +1,5 @@
-import { Coalescer, type Lease } from 'mproxy-flow/stream/coalescer';
 import { Batch } from 'mproxy-framing';
+import { Coalescer, type Lease } from 'mproxy-framing/coalescer';
 import t from 'tap';
 
 /** A chunk that was passed on, with its text at that time. */

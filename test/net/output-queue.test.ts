@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
-import { Coalescer, type Lease } from 'mproxy-flow/stream/coalescer';
-import { OutputQueue } from 'mproxy-flow/stream/output-queue';
 import { writableOutput } from 'mproxy-flow/stream/writable-output';
 import { Batch } from 'mproxy-framing';
+import { Coalescer, type Lease } from 'mproxy-framing/coalescer';
+import { OutputQueue } from 'mproxy-net/fanout/output-queue';
 import t from 'tap';
 import { Clock } from '../support/clock.js';
 import { until } from '../support/wait.js';

@@ -1,0 +1,206 @@
+import { reason, showDuration } from 'mproxy-base';
+import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
+import type { Connection, Streams, StreamTimer } from '../streams.js';
+import type { ClientCounts } from './client-counts.js';
+import { OutputQueue } from './output-queue.js';
+
+/** Limit on the wait at close for clients to take their queued data, in milliseconds. */
+const CLOSE_MS = 1000;
+/** With more clients, a write to each costs more than a short delay: bursts are gathered for GATHER_MS. */
+const MANY_CLIENTS = 16;
+const GATHER_MS = 2;
+
+/** Plain data, which is passed to threads. */
+export interface FanoutSettings {
+  frame: Frame;
+  /** Limit on the memory of a client's queue, in bytes. */
+  buffer: number;
+  /** Milliseconds without progress after which a client is disconnected; 0: never. */
+  timeout: number;
+}
+
+/** Clients are known by a number that their listener gave them. */
+export interface FanoutEvents {
+  /** It gets all datagrams from now on. */
+  joined(client: number): void;
+  /** @param reason why its connection failed, or was closed */
+  left(client: number, reason?: string): void;
+}
+
+/** Sends a batch from where it lies, in threads that can. */
+export interface Prepared {
+  bytes: number;
+  datagrams: number;
+  /** @returns whether it can be sent */
+  prepare(batch: Batch, frame: Frame): boolean;
+}
+
+interface Client {
+  connection: Connection;
+  queue: OutputQueue;
+  /** See {@link Fanout.add}. */
+  sendPrepared: () => number;
+  /** Bytes of the current batch that were sent from where it lies; 0 between two. */
+  ahead: number;
+}
+
+/**
+ * Sends every datagram to every client, in any thread that has stream sockets. Clients that have taken all before it are sent a batch from
+ * where it lies, if that is possible. For the others it is copied, once for all of them. A chunk that does not fit a client's queue is
+ * dropped for that client alone, always by whole datagrams.
+ */
+export class Fanout {
+  readonly #clients = new Map<number, Client>();
+  readonly #coalescer: Coalescer;
+  readonly #idleTimer: StreamTimer;
+  readonly #gatherTimer: StreamTimer;
+  readonly #closeTimer: StreamTimer;
+  #gathering = false;
+  /** Bytes of the current batch in the chunks before the next one. */
+  #at = 0;
+  #onClosed: (() => void) | undefined;
+
+  constructor(
+    private readonly settings: FanoutSettings,
+    private readonly counts: ClientCounts,
+    private readonly events: FanoutEvents,
+    timer: Streams['timer'],
+    private readonly prepared?: Prepared,
+  ) {
+    this.#coalescer = new Coalescer(settings.frame, (...chunk) => this.#pass(...chunk));
+    this.#idleTimer = timer(() => this.#disconnectIdle());
+    this.#gatherTimer = timer(() => this.#flushGathered());
+    this.#closeTimer = timer(() => this.#closeAll());
+    this.#watchIdle();
+  }
+
+  /** @param sendPrepared sends what is prepared at once, or a part of it. @returns the number of bytes sent */
+  add(client: number, connection: Connection, sendPrepared = () => 0): void {
+    this.#coalescer.flush();
+    const queue = new OutputQueue(connection, this.settings.buffer);
+    this.#clients.set(client, { connection, queue, sendPrepared, ahead: 0 });
+    this.counts.joined();
+    this.events.joined(client);
+    connection.start({
+      onData: () => undefined,
+      onEnd: () => undefined,
+      onDrain: () => {
+        queue.taken();
+        if (this.#onClosed) endTaken(connection, queue);
+      },
+      onClose: (error) => {
+        queue.abandon();
+        this.#clients.delete(client);
+        this.counts.left();
+        this.events.left(client, error && reason(error));
+        if (this.#clients.size === 0) this.#closed();
+      },
+    });
+  }
+
+  write(batch: Batch): void {
+    if (this.#clients.size > 0 && !this.#sendPrepared(batch)) this.#coalescer.add(batch);
+  }
+
+  /** The end of a burst. */
+  flush(): void {
+    if (this.#clients.size <= MANY_CLIENTS) this.#coalescer.flush();
+    else if (!this.#gathering) {
+      this.#gathering = true;
+      this.#gatherTimer.set(GATHER_MS);
+    }
+  }
+
+  /** Ends when all clients have taken what is queued for them, and closes those that did not after {@link CLOSE_MS}. Called once. */
+  close(onClosed: () => void): void {
+    this.#coalescer.flush();
+    this.#idleTimer.clear();
+    this.#onClosed = onClosed;
+    this.#closeTimer.set(CLOSE_MS);
+    for (const { connection, queue } of this.#clients.values()) endTaken(connection, queue);
+    if (this.#clients.size === 0) this.#closed();
+  }
+
+  /** Closes all connections at once. */
+  abort(error: Error): void {
+    for (const { connection } of this.#clients.values()) connection.close(error);
+  }
+
+  #flushGathered(): void {
+    this.#gathering = false;
+    this.#coalescer.flush();
+  }
+
+  #pass(chunk: Buffer, datagrams: number, lease: Lease): void {
+    if (this.#gathering) this.#gatherTimer.clear();
+    this.#gathering = false;
+    let taken = 0;
+    for (const { queue, ahead } of this.#clients.values()) {
+      const sent = ahead - this.#at;
+      if (sent >= chunk.length || queue.offer(sent > 0 ? chunk.subarray(sent) : chunk, lease)) taken++;
+    }
+    this.#at += chunk.length;
+    this.counts.passed(datagrams, chunk.length, taken, this.#clients.size - taken);
+  }
+
+  /** @returns whether that was all there is to do */
+  #sendPrepared(batch: Batch): boolean {
+    const { prepared } = this;
+    if (!prepared || this.#clients.size > MANY_CLIENTS || this.#coalescer.pending) return false;
+    if (!prepared.prepare(batch, this.settings.frame)) return false;
+    const { bytes, datagrams } = prepared;
+    let behind = false;
+    for (const client of this.#clients.values()) {
+      client.ahead = client.queue.queued > 0 ? 0 : client.sendPrepared();
+      if (client.ahead < bytes) behind = true;
+    }
+    if (behind) this.#queueRest(batch);
+    else this.counts.passed(datagrams, bytes, this.#clients.size, 0);
+    for (const client of this.#clients.values()) client.ahead = 0;
+    return true;
+  }
+
+  /** Queues what was not sent of a batch. */
+  #queueRest(batch: Batch): void {
+    this.#at = 0;
+    this.#coalescer.add(batch);
+    this.#coalescer.flush();
+  }
+
+  #watchIdle(): void {
+    const { timeout } = this.settings;
+    if (timeout > 0) this.#idleTimer.set(Math.min(timeout / 4, 1000));
+  }
+
+  #disconnectIdle(): void {
+    const { timeout } = this.settings;
+    const now = performance.now();
+    for (const { connection, queue } of this.#clients.values()) {
+      if (queue.queued === 0 || now - queue.progressAt < timeout) continue;
+      this.counts.timedOut();
+      queue.abandon();
+      connection.close(new Error(`took nothing for ${showDuration(timeout)}: disconnected`));
+    }
+    this.#watchIdle();
+  }
+
+  #closeAll(): void {
+    for (const { connection } of this.#clients.values()) connection.close();
+    this.#closed();
+  }
+
+  #closed(): void {
+    const onClosed = this.#onClosed;
+    if (!onClosed) return;
+    this.#onClosed = undefined;
+    this.#closeTimer.clear();
+    onClosed();
+  }
+}
+
+/** Ends a connection that has taken everything. */
+function endTaken(connection: Connection, { queued }: OutputQueue): void {
+  if (queued > 0) return;
+  connection.end();
+  connection.close();
+}

@@ -1,0 +1,51 @@
+import { nodeStreams } from '../../node/streams.js';
+import type { Streams } from '../../streams.js';
+import { HostedLoop } from '../hosted-loop.js';
+import type { Libc } from '../libc.js';
+import { Loop } from '../loop.js';
+import { unacknowledged } from '../socket.js';
+import { TicketKeys } from '../tls/ticket-keys.js';
+import { Tls } from '../tls/tls.js';
+import { loadUv, type Uv } from '../uv.js';
+import { StreamParts } from './parts.js';
+import { linuxStreams } from './streams.js';
+import { upgrade } from './upgrade.js';
+
+let hosted: Streams | undefined;
+
+/** Stream sockets in a thread with Node's event loop: one loop for all of them, opened when it is needed. */
+export function hostedStreams(libc: Libc): Streams {
+  hosted ??= open(libc);
+  return hosted;
+}
+
+function open(libc: Libc): Streams {
+  const node = nodeStreams((fd) => unacknowledged(libc, fd));
+  let uv: Uv;
+  try {
+    uv = loadUv();
+  } catch {
+    // Node was built without the symbols of libuv.
+    return node;
+  }
+  const loop = new Loop(libc);
+  new HostedLoop(uv, loop);
+  const tls = openTls(libc);
+  const parts: StreamParts = new StreamParts(
+    libc,
+    loop,
+    tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
+    undefined,
+    tls,
+  );
+  return linuxStreams(parts, node);
+}
+
+function openTls(libc: Libc): Tls | undefined {
+  try {
+    return new Tls(libc, new TicketKeys());
+  } catch {
+    // Node was built without the symbols of OpenSSL 3: node:tls is used.
+    return undefined;
+  }
+}

@@ -1,0 +1,98 @@
+import type { SocketAddress } from 'mproxy-base';
+import type { Connection, ConnectOptions, TlsClient } from '../../streams.js';
+import { systemError } from '../errno.js';
+import { IoVectors } from '../io-vectors.js';
+import { decodeSocketAddress, NAME_SPACE } from '../layout.js';
+import type { Libc } from '../libc.js';
+import type { Loop } from '../loop.js';
+import { interfaceName } from '../socket.js';
+import type { Tls } from '../tls/tls.js';
+
+/** Bytes of one receive call. */
+const RECEIVED = 64 * 1024;
+/** Up to so many bytes are copied to be sent. */
+const STAGED = 8 * 1024;
+/** Buffers per writev(2) (<limits.h>). */
+const IOV_MAX = 1024;
+
+const AF_UNIX = 1;
+
+/** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
+export type Upgrade = (
+  fd: number,
+  tls: TlsClient,
+  options: Pick<ConnectOptions, 'timeout' | 'signal'>,
+) => Promise<Connection>;
+
+/** What the stream sockets of a thread share. Its memory is in use during a call, and no longer. */
+export class StreamParts {
+  readonly receivedAddress: bigint;
+  /** Kept in fields: the kernel is given their addresses. */
+  readonly staging = Buffer.allocUnsafeSlow(STAGED);
+  readonly stagingAddress: number;
+  readonly vectors: IoVectors;
+  /** A socket address, and its length, as the kernel writes them. */
+  readonly name = Buffer.alloc(NAME_SPACE);
+  readonly nameLength = Buffer.alloc(4);
+  readonly #receivedBase: number;
+  #view: Buffer;
+  readonly #viewAddress: number;
+  /** The memory whose address was asked for last: many connections send the same. */
+  #memory: ArrayBufferLike | undefined;
+  #address = 0;
+
+  /** @param received what all connections receive into */
+  constructor(
+    readonly libc: Libc,
+    readonly loop: Loop,
+    readonly upgrade?: Upgrade,
+    readonly received = Buffer.allocUnsafeSlow(RECEIVED),
+    /** Undefined: there is no TLS on the loop of this thread. */
+    readonly tls?: Tls,
+  ) {
+    this.receivedAddress = libc.address(received);
+    this.#view = received;
+    this.#viewAddress = Number(this.receivedAddress);
+    this.#receivedBase = this.#viewAddress - received.byteOffset;
+    this.stagingAddress = Number(libc.address(this.staging));
+    this.vectors = new IoVectors(libc, IOV_MAX);
+  }
+
+  /** The first bytes of the received ones. The last view is kept: messages of one length are usual. */
+  view(length: number): Buffer {
+    if (this.#view.length !== length) this.#view = this.received.subarray(0, length);
+    return this.#view;
+  }
+
+  /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
+  addressOf(bytes: Uint8Array): number {
+    if (bytes === this.#view) return this.#viewAddress;
+    const { buffer, byteOffset } = bytes;
+    if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
+    if (buffer !== this.#memory) {
+      this.#address = Number(this.libc.address(Buffer.from(buffer)));
+      this.#memory = buffer;
+    }
+    return this.#address + byteOffset;
+  }
+
+  /** The local address of a socket. */
+  localOf(fd: number): SocketAddress | undefined {
+    this.nameLength.writeUInt32LE(NAME_SPACE);
+    if (this.libc.getsockname(fd, this.name, this.nameLength) !== 0)
+      throw systemError(this.libc.errno(), 'getsockname');
+    return this.decodeName();
+  }
+
+  /** The peer of a socket; undefined also if it has left already. */
+  peerOf(fd: number): SocketAddress | undefined {
+    this.nameLength.writeUInt32LE(NAME_SPACE);
+    return this.libc.getpeername(fd, this.name, this.nameLength) === 0 ? this.decodeName() : undefined;
+  }
+
+  /** The address in {@link name}; undefined: that of a Unix socket. */
+  decodeName(): SocketAddress | undefined {
+    if (this.name.readUInt16LE(0) === AF_UNIX) return undefined;
+    return decodeSocketAddress(this.name, 0, (index) => interfaceName(this.libc, index));
+  }
+}

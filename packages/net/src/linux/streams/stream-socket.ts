@@ -1,0 +1,51 @@
+import type { SocketAddress } from 'mproxy-base';
+import { ERRNO, systemError } from '../errno.js';
+import type { Libc } from '../libc.js';
+import { setOption } from '../options.js';
+import { endpointBytes } from '../socket.js';
+
+// <sys/socket.h>, unix(7)
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+/** sizeof sun_path. */
+const PATH_SIZE = 108;
+
+/** Keepalive probes after the first one, as libuv sends them: so many, a second apart; then the peer is lost. */
+const PROBES = 10;
+
+type Address = SocketAddress | { path: string };
+
+/** @throws the system's error */
+export function openStreamSocket(libc: Libc, address: Address): number {
+  const family = 'path' in address ? AF_UNIX : address.address.includes(':') ? AF_INET6 : AF_INET;
+  const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw systemError(libc.errno(), 'socket');
+  return fd;
+}
+
+/** An address as the kernel takes it. @throws ENAMETOOLONG for a path, ENODEV for a zone */
+export function addressName(libc: Libc, address: Address): Buffer {
+  if (!('path' in address)) return endpointBytes(libc, address.address, address.port);
+  const path = Buffer.from(address.path);
+  // A name in the abstract namespace begins with a zero byte; a path ends with one.
+  const isAbstract = path[0] === 0;
+  if (path.length + (isAbstract ? 0 : 1) > PATH_SIZE)
+    throw systemError(ERRNO.ENAMETOOLONG, 'bind or connect');
+  const bytes = Buffer.alloc(2 + path.length + (isAbstract ? 0 : 1));
+  bytes.writeUInt16LE(AF_UNIX);
+  path.copy(bytes, 2);
+  return bytes;
+}
+
+/** Sends small writes at once, and probes an idle peer after this time in milliseconds. Accepted sockets inherit it. */
+export function tuneTcp(libc: Libc, fd: number, keepAlive: number): void {
+  setOption(libc, fd, 'TCP_NODELAY', 1);
+  setOption(libc, fd, 'SO_KEEPALIVE', 1);
+  setOption(libc, fd, 'TCP_KEEPIDLE', Math.max(1, Math.floor(keepAlive / 1000)));
+  setOption(libc, fd, 'TCP_KEEPINTVL', 1);
+  setOption(libc, fd, 'TCP_KEEPCNT', PROBES);
+}

@@ -1,0 +1,122 @@
+import { reason } from 'mproxy-base';
+import { ClientCounts } from '../fanout/client-counts.js';
+import { Fanout } from '../fanout/fanout.js';
+import type { ClientsEvent, ClientsOrder, ClientsTask } from '../fanout/thread-clients.js';
+import type { TlsServer } from '../streams.js';
+import { BatchVectors } from './batch-vectors.js';
+import type { Libc } from './libc.js';
+import type { Loop } from './loop.js';
+import { type Closable, StreamConnection } from './streams/connection.js';
+import { StreamParts } from './streams/parts.js';
+import { PlainChannel } from './streams/plain-channel.js';
+import { Securing } from './streams/securing.js';
+import { LoopTimer } from './streams/streams.js';
+import type { ServerContext } from './tls/server-context.js';
+import { TicketKeys } from './tls/ticket-keys.js';
+import { Tls } from './tls/tls.js';
+
+/** Accepted connections have these on the event loop. */
+const NO_FACTS = { peer: undefined, local: undefined };
+
+/** The clients of one listener. */
+interface Clients {
+  fanout: Fanout;
+  report: (event: ClientsEvent) => void;
+  /** All of them, those in a handshake included. */
+  connections: Set<Closable>;
+  security: ServerContext | undefined;
+}
+
+/** The fan-outs of a receiving thread, to clients in its loop. */
+export class ThreadFanouts {
+  readonly #clients = new Map<number, Clients>();
+  readonly #parts: StreamParts;
+  /** Used during a call only. */
+  readonly #prepared: BatchVectors;
+  #tls: Tls | undefined;
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly loop: Loop,
+    private readonly report: (number: number, event: ClientsEvent) => void,
+  ) {
+    this.#parts = new StreamParts(libc, loop);
+    this.#prepared = new BatchVectors(libc);
+  }
+
+  open({ number, settings, counts, tls }: ClientsTask): Fanout {
+    const report = (event: ClientsEvent) => this.report(number, event);
+    const fanout = new Fanout(
+      settings,
+      new ClientCounts(counts),
+      {
+        joined: (client) => report({ what: 'joined', client }),
+        left: (client, reason) => report({ what: 'left', client, reason }),
+      },
+      (onDue) => new LoopTimer(this.loop, onDue),
+      // A record that TLS has begun must be given to it again (see Channel.send), which a client that is behind could not promise.
+      tls ? undefined : this.#prepared,
+    );
+    const security = tls && this.#secure(tls);
+    this.#clients.set(number, { fanout, report, connections: new Set(), security });
+    report({ what: 'opened' });
+    return fanout;
+  }
+
+  obey(number: number, order: ClientsOrder): void {
+    const clients = this.#clients.get(number)!;
+    if (order.what === 'take') this.#take(clients, order.client, order.fd);
+    else if (order.what === 'secure') {
+      clients.security?.free();
+      clients.security = this.#secure(order.tls);
+    } else
+      clients.fanout.close(() => {
+        for (const connection of [...clients.connections]) connection.close();
+        clients.report({ what: 'closed' });
+      });
+  }
+
+  /** The thread ends: nothing is served any more. */
+  abort(): void {
+    for (const { fanout } of this.#clients.values()) fanout.abort(new Error('the receiving thread ended'));
+  }
+
+  #secure(tls: TlsServer): ServerContext {
+    // All clients of a listener are in one thread: no other resumes their sessions.
+    this.#tls ??= new Tls(this.libc, new TicketKeys());
+    return this.#tls.server(tls);
+  }
+
+  #take(clients: Clients, client: number, fd: number): void {
+    const { security, connections, report } = clients;
+    try {
+      if (security) this.#handshake(clients, security, client, fd);
+      else {
+        const channel = new PlainChannel(this.libc, fd);
+        const connection = new StreamConnection(this.#parts, fd, channel, NO_FACTS, connections);
+        clients.fanout.add(client, connection, () => connection.offerVectors(this.#prepared.vectors));
+      }
+    } catch (error) {
+      this.libc.close(fd);
+      report({ what: 'refused', client, reason: reason(error) });
+    }
+  }
+
+  #handshake(
+    { fanout, report, connections }: Clients,
+    security: ServerContext,
+    client: number,
+    fd: number,
+  ): void {
+    const channel = security.accept(fd);
+    try {
+      new Securing(this.#parts, fd, channel, NO_FACTS, connections, {
+        onConnection: (connection) => fanout.add(client, connection),
+        onHandshakeError: (error) => report({ what: 'refused', client, reason: reason(error) }),
+      });
+    } catch (error) {
+      channel.free();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import type { TlsFacts } from '../../streams.js';
+import { ERRNO } from '../errno.js';
+import type { Libc } from '../libc.js';
+import type { SecureChannel } from '../streams/channel.js';
+import { isVerification, opensslError, truncated, verificationError } from './errors.js';
+import { factsOf } from './facts.js';
+import type { Openssl } from './openssl.js';
+import { RecordVectors } from './record-vectors.js';
+
+// <openssl/ssl.h>, <sys/socket.h>
+const SSL_ERROR_SSL = 1;
+const SSL_ERROR_WANT_READ = 2;
+const SSL_ERROR_WANT_WRITE = 3;
+const SSL_ERROR_SYSCALL = 5;
+const SSL_ERROR_ZERO_RETURN = 6;
+const SSL_SENT_SHUTDOWN = 1;
+const SSL_RECEIVED_SHUTDOWN = 2;
+const SHUT_WR = 1;
+const UNEXPECTED_EOF = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
+
+const FREED = -ERRNO.EBADF;
+
+/** Shared by all channels of the thread: what is in it is sent, or not, before a call returns. */
+let vectors: RecordVectors | undefined;
+
+export interface TlsChannelOptions {
+  /** SSL_CTX * */
+  context: number;
+  /** Whether this side is the server. */
+  server: boolean;
+  /** The name that the client sends. */
+  serverName?: string | undefined;
+  /** The channel is freed. */
+  released(connection: number): void;
+}
+
+/** TLS on a non-blocking descriptor, by OpenSSL. */
+export class TlsChannel implements SecureChannel {
+  /** SSL * */
+  readonly connection: number;
+  error: Error | undefined;
+  /** Whether the server has sent a session: with TLS 1.3 it has accepted the client then. */
+  hasSession = false;
+  #facts: TlsFacts | undefined;
+  /** -EPROTO or -ECONNRESET, or -EBADF once it is freed: OpenSSL must not be called any more (SSL_get_error(3ossl)). */
+  #failed = 0;
+  /** The last receive found nothing more: what OpenSSL holds is a part of a record. */
+  #drained = false;
+  readonly #vectors: RecordVectors;
+
+  /** @throws the error of OpenSSL */
+  constructor(
+    private readonly ssl: Openssl,
+    private readonly libc: Libc,
+    private readonly fd: number,
+    private readonly options: TlsChannelOptions,
+  ) {
+    vectors ??= new RecordVectors(ssl);
+    this.#vectors = vectors;
+    this.#clearErrors();
+    this.connection = ssl.SSL_new(options.context);
+    if (this.connection === 0 || ssl.SSL_set_fd(this.connection, fd) !== 1) {
+      const error = opensslError(ssl);
+      this.free();
+      throw error;
+    }
+    if (options.server) ssl.SSL_set_accept_state(this.connection);
+    else ssl.SSL_set_connect_state(this.connection);
+  }
+
+  get facts(): TlsFacts {
+    if (!this.#facts) throw new Error('the TLS handshake is not finished');
+    return this.#facts;
+  }
+
+  handshake(): number {
+    if (this.#failed) return this.#failed;
+    const { ssl, connection, options } = this;
+    this.#clearErrors();
+    const result = ssl.SSL_do_handshake(connection);
+    if (result !== 1) return this.#failure(result) || this.#truncated();
+    ssl.rethrow();
+    this.#facts = factsOf(ssl, connection, options.server ? undefined : { serverName: options.serverName });
+    return 0;
+  }
+
+  accepted(): number {
+    if (this.#failed) return this.#failed;
+    if (this.hasSession || this.options.server || this.facts.version === 'TLSv1.2') return 0;
+    const { ssl } = this;
+    this.#clearErrors();
+    const result = ssl.SSL_peek(this.connection, ssl.scratchAddress, 1);
+    const failure = result > 0 ? 0 : this.#failure(result) || this.#truncated();
+    return this.hasSession && failure === -ERRNO.EAGAIN ? 0 : failure;
+  }
+
+  receive(address: bigint, length: number): number {
+    if (this.#failed) return this.#failed;
+    const { ssl, connection } = this;
+    const from = Number(address);
+    let received = 0;
+    // A record at a time. The descriptor is read again only if a part of the next record came with this one.
+    do {
+      this.#clearErrors();
+      const result = ssl.SSL_read(connection, from + received, length - received);
+      this.#drained = result <= 0;
+      if (result <= 0) {
+        const failure = this.#failure(result);
+        return received || failure;
+      }
+      received += result;
+    } while (received < length && ssl.SSL_has_pending(connection) === 1);
+    return received;
+  }
+
+  send(address: bigint, count: number): number {
+    if (this.#failed) return this.#failed;
+    const { ssl, connection } = this;
+    const vectors = this.#vectors;
+    vectors.load(address, count);
+    let sent = 0;
+    while (vectors.next()) {
+      this.#clearErrors();
+      const result = ssl.SSL_write(connection, vectors.address, vectors.length);
+      if (result <= 0) {
+        const failure = this.#failure(result);
+        return sent || failure || -ERRNO.EPIPE;
+      }
+      sent += result;
+      vectors.take(result);
+    }
+    return sent;
+  }
+
+  finish(): number {
+    if (this.#failed) return this.#failed;
+    // There is no close_notify before the handshake is finished.
+    if (this.#facts) {
+      this.#clearErrors();
+      const result = this.ssl.SSL_shutdown(this.connection);
+      if (result < 0) return this.#failure(result);
+    }
+    return this.libc.shutdown(this.fd, SHUT_WR) === 0 ? 0 : -this.libc.errno();
+  }
+
+  get pending(): boolean {
+    return !this.#drained && !this.#failed && this.ssl.SSL_has_pending(this.connection) === 1;
+  }
+
+  free(): void {
+    if (this.#failed === FREED) return;
+    this.#failed = FREED;
+    const { ssl, connection } = this;
+    // A session of a connection that did not end by close_notify would not be resumed (SSL_set_shutdown(3ossl)).
+    if (connection !== 0) ssl.SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    ssl.SSL_free(connection);
+    this.options.released(connection);
+  }
+
+  /** What a result that is not positive means. @returns 0: the peer has ended by close_notify */
+  #failure(result: number): number {
+    const { ssl } = this;
+    const errno = ssl.errno();
+    const kind = ssl.SSL_get_error(this.connection, result);
+    ssl.rethrow();
+    if (kind === SSL_ERROR_WANT_READ || kind === SSL_ERROR_WANT_WRITE) return -ERRNO.EAGAIN;
+    if (kind === SSL_ERROR_ZERO_RETURN) return 0;
+    if (kind === SSL_ERROR_SYSCALL && errno !== 0) return -errno;
+    const error = opensslError(ssl);
+    if (kind !== SSL_ERROR_SSL || error.code === UNEXPECTED_EOF) return this.#truncated();
+    this.error = isVerification(error) ? verificationError(ssl, this.connection) : error;
+    this.#failed = -ERRNO.EPROTO;
+    return this.#failed;
+  }
+
+  #truncated(): number {
+    this.error = truncated();
+    this.#failed = -ERRNO.ECONNRESET;
+    return this.#failed;
+  }
+
+  /** SSL_get_error looks at the queue of the thread, in which an earlier error may be left. */
+  #clearErrors(): void {
+    if (this.ssl.ERR_peek_error() !== 0) this.ssl.ERR_clear_error();
+  }
+}

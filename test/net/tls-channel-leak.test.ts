@@ -1,0 +1,56 @@
+import { ERRNO } from 'mproxy-net/linux/errno';
+import t from 'tap';
+import { notLinux, parts } from './tls-channels.js';
+import { COUNTED, Contexts, closePair, connectedPair, counting, credentials } from './tls-pairs.js';
+
+t.test('handshakes leave nothing behind', { skip: notLinux }, async (t) => {
+  const { ssl, open } = counting(parts().ssl);
+  const { tls, trust } = await credentials(t);
+  const contexts = new Contexts({ ...parts(), ssl }, tls, trust);
+  const resumed = contexts.connectAgain(500);
+  t.equal(resumed, 499, 'all but the first were resumed');
+  t.equal(open.get('SSL_new'), 0);
+  contexts.free();
+  t.strictSame(
+    [...open.values()],
+    COUNTED.map(() => 0),
+  );
+});
+
+t.test('failures and replaced contexts leave nothing behind', { skip: notLinux }, async (t) => {
+  const { ssl, open } = counting(parts().ssl);
+  const { authority, tls, trust } = await credentials(t);
+  const broken = { ...tls, pairs: [...tls.pairs, { cert: authority.pem, key: tls.pairs[0]!.key }] };
+  t.throws(() => new Contexts({ ...parts(), ssl }, broken, trust), /key values mismatch/);
+  const contexts = new Contexts({ ...parts(), ssl }, tls, { ...trust, serverName: 'three.test' });
+  const fds = connectedPair();
+  t.throws(() => contexts.connect(fds), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+  closePair(fds);
+  const other = connectedPair();
+  const open3 = () => ({ server: contexts.server.accept(other[0]), again: contexts.server.accept(other[0]) });
+  const { server, again } = open3();
+  contexts.free();
+  server.free();
+  t.ok(open.get('SSL_CTX_new')! > 0, 'a channel keeps its context');
+  again.free();
+  closePair(other);
+  t.equal(open.get('BIO_new_mem_buf'), 0);
+  t.equal(open.get('PEM_read_bio_X509'), 0);
+  t.equal(open.get('PEM_read_bio_PrivateKey'), 0);
+});
+
+t.test('a freed channel does nothing', { skip: notLinux }, async (t) => {
+  const { tls, trust } = await credentials(t);
+  const contexts = new Contexts(parts(), tls, trust);
+  const fds = connectedPair();
+  const { server, client } = contexts.connect(fds);
+  server.free();
+  const memory = Buffer.allocUnsafeSlow(128);
+  const address = parts().libc.address(memory);
+  const calls = [server.handshake(), server.receive(address, 128), server.send(address, 0), server.finish()];
+  t.strictSame(calls, Array(4).fill(-ERRNO.EBADF));
+  t.equal(server.pending, false);
+  client.free();
+  contexts.free();
+  closePair(fds);
+});
