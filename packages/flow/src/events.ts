@@ -102,6 +102,10 @@ type Omitted = {
 };
 
 export const ENGINE_CHOSEN = info('engine_chosen', 'engine: {engine}[, as linux does not load: {instead}]');
+export const STREAMS_INSTEAD = info(
+  'streams_instead',
+  "streams: TCP or TLS of Node, not the engine's own: {reason}",
+);
 export const LISTENING = info(
   'listening',
   'listening: {transport} {local}[ on interface {interface}][ ({note})]',

@@ -1,5 +1,5 @@
 import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
-import { chooseEngine, ENGINE, ENGINE_NAME, type Engine, type EngineName } from 'mproxy-net';
+import { chooseEngine, ENGINE, ENGINE_NAME, type Engine, type EngineName, type Streams } from 'mproxy-net';
 import type { RouteStats, Stats } from './counts.js';
 import type { EventDefinition, Fields, Lost, Notice } from './events.js';
 import * as events from './events.js';
@@ -109,6 +109,15 @@ export class Program {
     this.#sinks.push(sink);
     if (this.#ended) void this.#close([sink]);
     return sink;
+  }
+
+  /** The stream sockets of the engine. */
+  get streams(): Streams {
+    const { streams } = this.engine;
+    const { instead } = streams;
+    if (instead !== undefined && this.options.stats)
+      this.shared('streams', () => this.emit(events.STREAMS_INSTEAD, { reason: instead }));
+    return streams;
   }
 
   /** What a program has once, made by its first user. */

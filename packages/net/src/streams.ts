@@ -6,6 +6,8 @@ import type { SocketAddress } from 'mproxy-base';
  * except `onAbort` listeners of a signal. An exception of a callback is a mistake of the program: it is never caught here.
  */
 export interface Streams {
+  /** Why Node's own sockets or TLS serve instead of those of the engine; undefined: they do not. */
+  readonly instead?: string;
   /** @throws the system's error (bind(2), listen(2)) */
   listen(options: ListenOptions): Promise<StreamListener>;
   /**

@@ -78,7 +78,7 @@ function clientOptions(program: Program, address: NatsAddress, action: Action, v
   if (tls) secure();
   const admit = program.shared('loops of nats', () => new Loops(program)).check(address, action);
   return {
-    streams: program.engine.streams,
+    streams: program.streams,
     login,
     name: text,
     servers,

@@ -122,7 +122,7 @@ export class ClientsSink implements Sink {
 
   /** The clients on the event loop. */
   get #onLoop(): Fanout {
-    const { streams } = this.program.engine;
+    const { streams } = this.program;
     const timer = streams.timer.bind(streams);
     this.#fanout ??= new Fanout(this.options, this.#loopCounts, this.#events, timer);
     return this.#fanout;

@@ -103,7 +103,7 @@ export class Listener {
 
   #listen(at: SocketAddress & { ipv6Only: boolean }): Promise<StreamListener> {
     const { identities, held = false, notices, accepted } = this.options;
-    return this.program.engine.streams.listen({
+    return this.program.streams.listen({
       ...{ at, held },
       ...(identities && { tls: identities.tls }),
       admit: (peer, scarce) => this.#admit(peer?.address, scarce),

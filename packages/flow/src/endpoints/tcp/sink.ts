@@ -151,7 +151,7 @@ export class TcpSink implements Sink {
     const { signal } = this.#closing;
     const { tls } = this.options;
     try {
-      const { streams } = this.program.engine;
+      const { streams } = this.program;
       const secured = tls && { ...tls, untilAccepted: true };
       const connection = await connectTcp(streams, this.address, secured, signal);
       backoff.connected();

@@ -79,7 +79,7 @@ export class TcpConnectSource implements Source {
     const { idleTimeout, greeting, tls } = options;
     const stream = new FramedStream({ ...options, counts, lent: 'borrowed', deliver });
     try {
-      const { streams } = this.program.engine;
+      const { streams } = this.program;
       const connection = await connectTcp(streams, this.address, tls, this.#stopping.signal);
       this.#connected = connection;
       backoff.connected();

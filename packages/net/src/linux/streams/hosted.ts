@@ -1,3 +1,4 @@
+import { reason } from 'mproxy-base';
 import { nodeStreams } from '../../node/streams.js';
 import type { Streams } from '../../streams.js';
 import { HostedLoop } from '../hosted-loop.js';
@@ -24,13 +25,13 @@ function open(libc: Libc): Streams {
   let uv: Uv;
   try {
     uv = loadUv();
-  } catch {
+  } catch (error) {
     // Node was built without the symbols of libuv.
-    return node;
+    return { ...node, instead: reason(error) };
   }
   const loop = new Loop(libc);
   new HostedLoop(uv, loop);
-  const tls = openTls(libc);
+  const { tls, instead } = openTls(libc);
   const parts: StreamParts = new StreamParts(
     libc,
     loop,
@@ -38,14 +39,14 @@ function open(libc: Libc): Streams {
     undefined,
     tls,
   );
-  return linuxStreams(parts, node);
+  return { ...linuxStreams(parts, node), ...(instead !== undefined && { instead }) };
 }
 
-function openTls(libc: Libc): Tls | undefined {
+/** With the reason why node:tls serves where Node was built without the symbols of OpenSSL 3. */
+function openTls(libc: Libc): { tls?: Tls; instead?: string } {
   try {
-    return new Tls(libc, new TicketKeys());
-  } catch {
-    // Node was built without the symbols of OpenSSL 3: node:tls is used.
-    return undefined;
+    return { tls: new Tls(libc, new TicketKeys()) };
+  } catch (error) {
+    return { instead: reason(error) };
   }
 }
