@@ -33,6 +33,15 @@ t.test('a client gets everything from the moment it connected', async (t) => {
   t.equal(String(await early.has(13)), 'first\nsecond\n');
 });
 
+t.test('a client that connected before everything has started gets what is sent from then on', async (t) => {
+  const { group, reverse, port } = await startOutput(t);
+  // The thread that receives the group may still be starting.
+  const client = await tcpClient(t, port);
+  await reverse.says('listening: group');
+  await groupSend(group, ['first\n']);
+  t.equal(String(await client.has(6)), 'first\n');
+});
+
 t.test('a client that closed its sending half goes on receiving', async (t) => {
   const { group, reverse, port } = await startOutput(t);
   const half = await tcpClient(t, port);

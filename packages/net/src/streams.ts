@@ -3,7 +3,7 @@ import type { SocketAddress } from 'mproxy-base';
 /**
  * The interface to stream sockets: TCP, TLS on TCP, and Unix sockets. It is completion-shaped: an engine delivers received
  * bytes and takes bytes to send, and reports what became of them. No callback is called from inside a call of the interface,
- * except `onAbort` listeners of a signal. An exception of a callback is a mistake of the program: it is never caught here.
+ * except `onAbort` listeners of a signal, and where it says so. An exception of a callback is a mistake of the program: it is never caught here.
  */
 export interface Streams {
   /** Why Node's own sockets or TLS serve instead of those of the engine; undefined: they do not. */
@@ -72,7 +72,8 @@ export interface StreamListener {
   /**
    * Begins to accept, with {@link ListenOptions.held}; undefined: the engine accepts at once.
    * @param take if given, takes the descriptors of admitted connections, instead of `onConnection`: non-blocking, nothing was read, no
-   * TLS handshake has begun. They are its own, and not among {@link connections}
+   * TLS handshake has begun. They are its own, and not among {@link connections}. Those that wait already are admitted and given in
+   * this call
    */
   accept?(take?: TakeDescriptor): void;
   /** Accepts no more connections. Those accepted go on. */

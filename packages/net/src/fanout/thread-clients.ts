@@ -33,7 +33,7 @@ export interface ClientsTask {
 }
 
 export interface ThreadClientsEvents extends FanoutEvents {
-  /** The thread takes descriptors from now on; before, it needs some itself. */
+  /** The thread takes descriptors from now on; before, it needs some itself. Those that wait are given in this call. */
   opened(): void;
   /** Its TLS handshake failed: it did not join. */
   refused(client: number, reason: string): void;
@@ -47,6 +47,8 @@ let last = 0;
  */
 export class ThreadClients {
   readonly task: ClientsTask;
+  /** Whether the thread takes descriptors; it has got those of connections that were waiting to be accepted. */
+  isOpen = false;
   readonly #counts = new ClientCounts();
   /** Those that the thread has, and has not reported as left or refused. */
   readonly #clients = new Map<number, { fd: number; joined: boolean }>();
@@ -102,7 +104,7 @@ export class ThreadClients {
 
   /** Takes an event of the thread. */
   take(event: ClientsEvent): void {
-    if (event.what === 'opened') this.events.opened();
+    if (event.what === 'opened') this.#opened();
     else if (event.what === 'closed') this.#closed();
     else if (event.what === 'joined') this.#joined(event.client);
     else if (this.#clients.delete(event.client)) {
@@ -119,6 +121,11 @@ export class ThreadClients {
     this.#counts.left(this.#counts.read().clients.now);
     for (const client of [...this.#clients.keys()]) this.#left(client, reason);
     this.#closed();
+  }
+
+  #opened(): void {
+    this.isOpen = true;
+    this.events.opened();
   }
 
   #joined(client: number): void {

@@ -45,6 +45,8 @@ export type Command =
   | { what: 'release'; slot: number }
   /** The descriptor became that of another socket. */
   | { what: 'replaced'; slot: number }
+  /** Receive: the clients that were there first have been given. Only where the task has clients; before it, nothing is received. */
+  | { what: 'begin'; slot: number }
   /** `number`: of {@link ClientsTask}. */
   | { what: 'clients'; number: number; order: ClientsOrder };
 

@@ -44,6 +44,8 @@ interface Served {
   delivered: number;
   entries: number;
   failure?: { errno: number; call: string } | undefined;
+  /** Whether the clients of its thread were there when it began to receive. */
+  begun?: boolean;
 }
 
 /** The event loop's side of a receiving thread. */
@@ -200,10 +202,21 @@ export class ReceivingThread implements ServingThread {
 
   #takeEvent({ number, event }: Extract<Report, { what: 'clients' }>): void {
     this.#clients.get(number)?.take(event);
+    if (event.what === 'opened') this.#begin();
     if (event.what !== 'closed') return;
     this.#clients.delete(number);
     this.#unrefIdle();
     this.events.clientsClosed();
+  }
+
+  /** Lets receivers begin whose clients are all open. */
+  #begin(): void {
+    for (const served of this.#served.values()) {
+      const { clients } = served.assignment;
+      if (served.begun || clients.length === 0 || !clients.every(({ isOpen }) => isOpen)) continue;
+      served.begun = true;
+      this.#post({ what: 'begin', slot: served.slot });
+    }
   }
 
   #unrefIdle(): void {

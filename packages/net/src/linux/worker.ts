@@ -159,6 +159,7 @@ function obey(command: Command): void {
   else if (!reader) return;
   else if (command.what === 'stop') stop(reader);
   else if (command.what === 'release') end(reader);
+  else if (command.what === 'begin') begin(reader);
   else watch(reader, () => loop?.renew(reader.task.fd));
 }
 
@@ -168,7 +169,11 @@ function add(slot: number, task: ReceiverTask): void {
   const reader = new SocketReader(parts, slot, task, handOver);
   readers.set(slot, reader);
   count(reader, 1);
-  watch(reader, () => loop?.add(task.fd, () => receive(reader, MSG_DONTWAIT)));
+  if (task.clients.length === 0) begin(reader);
+}
+
+function begin(reader: SocketReader): void {
+  if (!reader.stopping) watch(reader, () => loop?.add(reader.task.fd, () => receive(reader, MSG_DONTWAIT)));
 }
 
 /** Registers a socket with the loop. A failure ends its receiver alone. */

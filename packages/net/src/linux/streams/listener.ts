@@ -79,7 +79,9 @@ export class Listener implements StreamListener, EdgeHandler, Job {
 
   accept(take?: TakeDescriptor): void {
     this.#take = take;
-    if (this.#fd >= 0) this.parts.loop.addEdge(this.#fd, this);
+    if (this.#fd < 0) return;
+    this.parts.loop.addEdge(this.#fd, this);
+    if (take) this.#accept();
   }
 
   get connections(): number {
