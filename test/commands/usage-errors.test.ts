@@ -164,6 +164,13 @@ const CASES: Record<string, Case[]> = {
       '127.0.0.1:9701',
     ],
   ],
+  'a name that is none of a host': [
+    [
+      'forward',
+      '--tcp-connect-addr tls://127.0.0.1:1 --udp-downstream-addr 127.0.0.1:9 --tls-servername .example',
+      '--tls-servername',
+    ],
+  ],
   'flags that contradict each other': [
     ['client', '--path - --follow --tee', '--follow'],
     ['client', '--path x --from-end --tee', '--from-end'],

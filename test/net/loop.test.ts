@@ -180,3 +180,10 @@ t.test(
     t.notOk(loop.busy);
   },
 );
+
+t.test('a timer of no finite time is an error', { skip }, async (t) => {
+  const { loop } = open(t, 1);
+  const timer = new Timer(() => t.fail('due'));
+  for (const ms of [Number.POSITIVE_INFINITY, Number.NaN, 2 ** 31])
+    t.throws(() => loop.setTimer(timer, ms), RangeError);
+});

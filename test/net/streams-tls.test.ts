@@ -96,6 +96,42 @@ for (const { name, streams } of ENGINES) {
       connection.close();
     });
 
+    t.test('a name that is none of a host is refused: to OpenSSL it could be that of many', async (t) => {
+      const { port } = await open(t);
+      for (const serverName of ['.test', 'one.test\0.example'])
+        await t.rejects(
+          streams.connect({ to: at(port), tls: client({ serverName }) }),
+          JSON.stringify(serverName),
+        );
+    });
+
+    t.test('many small buffers, and one more while the first are blocked, arrive in order', async (t) => {
+      const { logs, port } = await open(t);
+      const connection = await streams.connect({ to: at(port), tls: client() });
+      t.teardown(() => connection.close());
+      const log = new Log(connection).start();
+      await until('it is accepted', () => logs.length === 1);
+      const [{ connection: reader }] = logs as [Log];
+      reader.pause();
+      const piece = Array.from({ length: 4096 }, (_, i) => Buffer.from([i & 255, i >> 8]));
+      let written = 0;
+      let room = true;
+      for (; room; written += 2 * piece.length) {
+        room = connection.write(piece);
+        await turn();
+      }
+      connection.write([Buffer.from('.')]);
+      connection.end();
+      reader.resume();
+      await logs[0]!.has('end');
+      t.equal(logs[0]!.bytes, written + 1);
+      const got = Buffer.concat(logs[0]!.chunks);
+      const sent = Buffer.concat(piece);
+      t.ok(got.subarray(0, sent.length).equals(sent));
+      t.ok(got.subarray(-sent.length - 1, -1).equals(sent));
+      t.equal(log.error, undefined);
+    });
+
     t.test('a client without a certificate is refused where one is needed', async (t) => {
       const errors: Error[] = [];
       const { logs, port } = await open(

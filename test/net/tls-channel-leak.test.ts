@@ -39,6 +39,19 @@ t.test('failures and replaced contexts leave nothing behind', { skip: notLinux }
   t.equal(open.get('PEM_read_bio_PrivateKey'), 0);
 });
 
+t.test('a context that is freed twice takes nothing of another', { skip: notLinux }, async (t) => {
+  const { tls, trust } = await credentials(t);
+  // The allocator gives the address of a freed one to the next.
+  for (let round = 0; round < 20; round++) {
+    const first = new Contexts(parts(), tls, trust);
+    first.free();
+    const next = new Contexts(parts(), tls, trust);
+    first.server.free();
+    t.equal(next.connectAgain(1), 0);
+    next.free();
+  }
+});
+
 t.test('a freed channel does nothing', { skip: notLinux }, async (t) => {
   const { tls, trust } = await credentials(t);
   const contexts = new Contexts(parts(), tls, trust);

@@ -144,9 +144,13 @@ function make<const D extends Definition, Given, V>(
   } as unknown as Made<D, Given, V>;
 }
 
-export function text<const D extends Definition & { value: string }>(definition: D) {
+export function text<const D extends Definition & { value: string }>(
+  definition: D,
+  check?: (name: string, given: string) => void,
+) {
   return make(definition, {}, (name, given: string) => {
     if (given === '') throw usage(name, '', 'needs a value');
+    check?.(name, given);
     return given;
   });
 }

@@ -3,7 +3,10 @@ import { flagNames, text, texts, toggle, usage } from 'mproxy-base';
 /** Flags of TLS connections: whom they trust. */
 export const TLS_TRUST = {
   tlsCa: text({ value: 'FILE', help: "trust these authorities instead of the system's" }),
-  tlsServername: text({ value: 'NAME', help: "ask for and verify this name instead of the host's" }),
+  tlsServername: text(
+    { value: 'NAME', help: "ask for and verify this name instead of the host's" },
+    checkServerName,
+  ),
   tlsInsecure: toggle({ help: 'do not verify the other side' }),
 };
 
@@ -25,6 +28,11 @@ export const TLS_SERVER = {
 
 /** The flags as the user writes them, for messages; those of both tables have one name. */
 export const TLS_NAMES = flagNames({ TLS_CLIENT, TLS_SERVER });
+
+/** @throws MPROXY_USAGE for what a certificate would not be compared with as a whole (X509_check_host(3)) */
+function checkServerName(flag: string, name: string): void {
+  if (name.startsWith('.') || name.includes('\0')) throw usage(flag, name, 'not the name of a host');
+}
 
 /** Checks the certificates of TLS listeners: each needs its key. @throws MPROXY_USAGE */
 export function checkPairs({ tlsCert = [], tlsKey = [] }: { tlsCert?: string[]; tlsKey?: string[] }): void {

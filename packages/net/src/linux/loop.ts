@@ -141,8 +141,12 @@ export class Loop {
     this.onChange();
   }
 
-  /** Calls a timer's `onDue` after a time in milliseconds, once. A timer that was set already is set to this time. */
+  /**
+   * Calls a timer's `onDue` after a time in milliseconds, once. A timer that was set already is set to this time.
+   * @throws RangeError if the time is longer than 2^31 - 1 ms, 24.8 days, or no number
+   */
   setTimer(timer: Timer, ms: number): void {
+    if (!(ms <= MAX_WAIT)) throw new RangeError(`a timer of ${ms} ms: the limit is ${MAX_WAIT} ms`);
     this.#timers.set(timer, performance.now() + ms);
     this.onChange();
   }

@@ -81,15 +81,15 @@ export class ReceivingThread implements ServingThread {
     running.add(this);
     this.#worker.on('message', (report: Report) => this.#take(report));
     let failure: unknown;
+    // What it reported before is still to come; the exit comes after that.
     this.#worker.once('error', (error) => {
       failure = error;
-      this.#failAll(error);
     });
     this.#worker.once('exit', () => {
       running.delete(this);
       this.#quits = true;
       closeSync(this.#eventfd);
-      this.#failAll(new Error('a receiving thread ended early'));
+      this.#failAll(failure ?? new Error('a receiving thread ended early'));
       events.exited(failure);
     });
     // The ring is empty: this asks to be woken.

@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY, Batch } from 'mproxy-framing';
 import { BatchReceiver } from './batch-receiver.js';
 import {
   type Command,
@@ -66,6 +66,8 @@ const stopping = new Set<SocketReader>();
 const backlogged = new Set<SocketReader>();
 /** How soon these are sent again, in milliseconds. */
 const RETRY_MS = 1;
+/** Batches that a socket with a full buffer receives in a turn. With one, the TLS handshakes of a turn would make the kernel drop. */
+const MAX_BATCHES = 32;
 /** Readers whose data must not be delayed, and those with sinks that do not read the ring. */
 let urgent = 0;
 let direct = 0;
@@ -127,7 +129,8 @@ function wait(ms: number): void {
 }
 
 function receive(reader: SocketReader, flags: number): void {
-  reader.receive(flags);
+  for (let left = MAX_BATCHES; left > 0 && reader.failed === undefined; left--)
+    if (reader.receive(flags) < BATCH_CAPACITY) break;
   if (reader.failed !== undefined) end(reader);
   pause = Math.min(pause, reader.pause);
   if (!single && reader.backlogged) backlogged.add(reader);

@@ -31,7 +31,8 @@ export class Output {
    */
   send(channel: Channel, parts: StreamParts): number {
     const { vectors, stagingAddress } = parts;
-    const stages = this.left <= parts.staging.length;
+    // TLS must be given again what it could not send, or more (SSL_write(3)): more buffers than vectors are never staged.
+    const stages = this.left <= parts.staging.length && this.#bytes.length - this.#first <= vectors.capacity;
     vectors.clear();
     if (stages) this.#stage(parts);
     else this.#collect(parts);

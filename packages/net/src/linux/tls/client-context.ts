@@ -106,6 +106,9 @@ export class ClientContext {
       const [ip] = name.split('%');
       check(ssl.X509_VERIFY_PARAM_set1_ip_asc(parameters, ip!) === 1);
     } else {
+      // To OpenSSL a name that begins with a dot is that of all below it, and a zero byte ends it (X509_check_host(3)).
+      if (sni.startsWith('.') || sni.includes('\0'))
+        throw new Error(`${JSON.stringify(name)} is not the name of a host`);
       check(ssl.X509_VERIFY_PARAM_set1_host(parameters, sni, 0) === 1);
       check(ssl.SSL_set_host_name(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, sni) === 1);
     }

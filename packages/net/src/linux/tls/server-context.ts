@@ -96,7 +96,9 @@ export class ServerContext {
   }
 
   #release(): void {
-    if (!this.#freed || this.#channels > 0 || !contexts.delete(this.#number)) return;
+    // The address of one that was freed may be that of another by now.
+    if (!this.#freed || this.#channels > 0 || contexts.get(this.#number) !== this) return;
+    contexts.delete(this.#number);
     for (const context of this.#contexts) context.free();
   }
 
