@@ -1,8 +1,10 @@
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import t from 'tap';
+import { Authority, pairFlags } from '../support/certificates.js';
 import { type Running, start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
-import { inParts, type TcpClient, tcpClient } from '../support/net.js';
+import { inParts, TcpClient, tcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const SIZE = 50_000;
@@ -96,3 +98,37 @@ t.test('what a client has not taken at the end of a stop is counted as dropped',
   t.equal(reverse.stderr.match(/client: \S+ left/g)?.length, 2);
   t.match(lastStats(reverse), '0 clients now');
 });
+
+t.test(
+  'at a stop, TLS clients get what is queued, and those in their handshake or refused are closed',
+  async (t) => {
+    const group = await loopbackGroup();
+    const pair = await (await Authority.make(t)).sign({ dns: ['feed.test'] });
+    const args = ['--multicast-addr', group.address, '--tcp-output-addr', 'tls://127.0.0.1:0'];
+    const reverse = start(t, 'reverse', [...args, ...pairFlags(pair), '--stats', '0.1']);
+    const port = await reverse.port();
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    const client = new TcpClient(socket);
+    t.teardown(() => socket.destroy());
+    await reverse.says('1 client now 1 ever');
+    socket.pause();
+    await groupSend(
+      group,
+      Array.from({ length: 10 }, () => Buffer.alloc(SIZE, 'x')),
+    );
+    await reverse.says('10 datagrams 500.0 kB, 1 client now');
+    const [silent, refused] = [await tcpClient(t, port), await tcpClient(t, port)];
+    refused.socket.write('GET / HTTP/1.1\r\n\r\n');
+    await until('it is turned away', () => refused.closed || refused.socket.readableEnded);
+    const stopped = reverse.stop();
+    await stopsListening(port);
+    socket.write('thanks');
+    socket.resume();
+    t.equal(await stopped, 0);
+    await until('it is closed', () => client.closed);
+    t.equal(client.length, 10 * SIZE);
+    await until('the others are closed', () => silent.closed || silent.socket.readableEnded);
+    t.notMatch(reverse.stderr, 'lost');
+    t.match(lastStats(reverse), '0 clients now 1 ever');
+  },
+);
