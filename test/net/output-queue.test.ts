@@ -208,6 +208,22 @@ t.test('chunks that lie one behind the other are one range, written in order', a
   t.equal(lease.written, 2);
 });
 
+t.test('it tells how many datagrams were not taken whole', async (t) => {
+  const reader = new Reader();
+  const outlet = queueTo(reader, 1024 * 1024);
+  const bytes = Buffer.alloc(100);
+  const lease = new CountingLease();
+  outlet.offer(bytes.subarray(0, 50), lease, 5);
+  for (let at = 50; at < 100; at += 10) outlet.offer(bytes.subarray(at, at + 10), lease, 1);
+  t.equal(outlet.datagrams, 10, 'those that are being written, and those that wait');
+  await until('it is handed some', () => reader.waits);
+  reader.take();
+  await until('it is handed the others', () => reader.waits);
+  t.equal(outlet.datagrams, 5);
+  await reader.takeAll(outlet);
+  t.equal(outlet.datagrams, 0);
+});
+
 t.test('a hundred readers that take nothing hold small datagrams within the limit, once', async (t) => {
   const limit = 8 * 1024 * 1024;
   const outlets = Array.from({ length: 100 }, () => queueTo(new Reader(), limit));

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
-import { command, type Running, startProgram } from '../support/command.js';
+import { command, type Running, start, startProgram } from '../support/command.js';
 import { groupSend, groupSink, loopbackGroup } from '../support/group.js';
 import { until } from '../support/wait.js';
 
@@ -16,6 +17,20 @@ function startLimited(t: Test, args: string[]): Running {
   const script = `ulimit -n ${LIMIT}; exec "$@"`;
   const program = command('reverse', [...args, '--stats', '0.1']);
   return startProgram(t, 'sh', ['-c', script, 'sh', ...program]);
+}
+
+/** The sockets that a process has open. */
+function sockets(pid: number): number {
+  const directory = `/proc/${pid}/fd`;
+  return readdirSync(directory).filter((fd) => {
+    try {
+      return readlinkSync(`${directory}/${fd}`).startsWith('socket:');
+    } catch (error) {
+      // It was closed meanwhile.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
+  }).length;
 }
 
 /** A connection, with what it brought and whether the other side closed it. */
@@ -150,6 +165,35 @@ t.test(
     });
     await groupSend(group, ['late\n']);
     await until('it gets the next datagram', () => late.bytes === 'late\n');
+    t.equal(await reverse.stop(), 0, reverse.stderr);
+  },
+);
+
+t.test(
+  '--max-clients limits those too whose TLS handshake failed, until they are closed',
+  { skip },
+  async (t) => {
+    const group = await loopbackGroup();
+    const pair = await (await Authority.make(t)).sign({ dns: ['feed.test'] });
+    const args = ['--multicast-addr', group.address, '--tcp-output-addr', 'tls://127.0.0.1:0'];
+    const reverse = start(t, 'reverse', [...args, ...pairFlags(pair), '--max-clients', '5']);
+    const port = await reverse.port();
+    await reverse.says('listening: group');
+    const open = () => sockets(reverse.child.pid!);
+    const before = open();
+    let most = 0;
+    for (let i = 0; i < CONNECTS; i++) {
+      // It leaves its own half open: the program has to close it.
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      t.teardown(() => socket.destroy());
+      const peer = new Peer(socket);
+      socket.write('GET / HTTP/1.1\r\n\r\n');
+      await until('it is turned away', () => peer.closed || socket.readableEnded);
+      most = Math.max(most, open() - before);
+    }
+    t.ok(most <= 5, `${most} sockets at once`);
+    t.match(reverse.stderr, /TLS handshake failed: it does not speak TLS/);
+    await until('they are closed', () => open() === before);
     t.equal(await reverse.stop(), 0, reverse.stderr);
   },
 );

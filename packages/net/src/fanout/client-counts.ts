@@ -21,6 +21,11 @@ export class ClientCounts {
     this.#values[DROPPED]! += dropped * datagrams;
   }
 
+  /** Counts what a queue had taken, and its client had not. */
+  dropped(datagrams: number): void {
+    this.#values[DROPPED]! += datagrams;
+  }
+
   joined(): void {
     this.#values[NOW]!++;
     this.#values[EVER]!++;

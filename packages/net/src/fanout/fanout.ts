@@ -4,7 +4,7 @@ import type { Connection, Streams, StreamTimer } from '../streams.js';
 import type { ClientCounts } from './client-counts.js';
 import { OutputQueue } from './output-queue.js';
 
-/** Limit on the wait at close for clients to take their queued data, in milliseconds. */
+/** Limit on the wait at close for clients to take their queued data and to close in return, in milliseconds. */
 const CLOSE_MS = 1000;
 /** With more clients, a write to each costs more than a short delay: bursts are gathered for GATHER_MS. */
 const MANY_CLIENTS = 16;
@@ -59,6 +59,8 @@ export class Fanout {
   /** Bytes of the current batch in the chunks before the next one. */
   #at = 0;
   #onClosed: (() => void) | undefined;
+  /** When the wait at close ends; by `performance.now()`. */
+  #closeAt = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly settings: FanoutSettings,
@@ -70,7 +72,7 @@ export class Fanout {
     this.#coalescer = new Coalescer(settings.frame, (...chunk) => this.#pass(...chunk));
     this.#idleTimer = timer(() => this.#disconnectIdle());
     this.#gatherTimer = timer(() => this.#flushGathered());
-    this.#closeTimer = timer(() => this.#closeAll());
+    this.#closeTimer = timer(() => this.#disconnectBehind());
     this.#watchIdle();
   }
 
@@ -78,7 +80,8 @@ export class Fanout {
   add(client: number, connection: Connection, sendPrepared = () => 0): void {
     this.#coalescer.flush();
     const queue = new OutputQueue(connection, this.settings.buffer);
-    this.#clients.set(client, { connection, queue, sendPrepared, ahead: 0 });
+    const entry = { connection, queue, sendPrepared, ahead: 0 };
+    this.#clients.set(client, entry);
     this.counts.joined();
     this.events.joined(client);
     connection.start({
@@ -86,7 +89,7 @@ export class Fanout {
       onEnd: () => undefined,
       onDrain: () => {
         queue.taken();
-        if (this.#onClosed) endTaken(connection, queue);
+        if (this.#onClosed) this.#endTaken(entry);
       },
       onClose: (error) => {
         queue.abandon();
@@ -96,6 +99,8 @@ export class Fanout {
         if (this.#clients.size === 0) this.#closed();
       },
     });
+    // Its TLS handshake was finished after the stop.
+    if (this.#onClosed) this.#endTaken(entry);
   }
 
   write(batch: Batch): void {
@@ -111,13 +116,18 @@ export class Fanout {
     }
   }
 
-  /** Ends when all clients have taken what is queued for them, and closes those that did not after {@link CLOSE_MS}. Called once. */
+  /**
+   * Ends each connection when what is queued for it was taken, and closes it when its peer has ended, too; at the latest after
+   * {@link CLOSE_MS}. What is queued then is counted as dropped. Called once.
+   * @param onClosed called when all are closed
+   */
   close(onClosed: () => void): void {
     this.#coalescer.flush();
     this.#idleTimer.clear();
     this.#onClosed = onClosed;
+    this.#closeAt = performance.now() + CLOSE_MS;
     this.#closeTimer.set(CLOSE_MS);
-    for (const { connection, queue } of this.#clients.values()) endTaken(connection, queue);
+    for (const client of this.#clients.values()) this.#endTaken(client);
     if (this.#clients.size === 0) this.#closed();
   }
 
@@ -137,7 +147,8 @@ export class Fanout {
     let taken = 0;
     for (const { queue, ahead } of this.#clients.values()) {
       const sent = ahead - this.#at;
-      if (sent >= chunk.length || queue.offer(sent > 0 ? chunk.subarray(sent) : chunk, lease)) taken++;
+      if (sent >= chunk.length || queue.offer(sent > 0 ? chunk.subarray(sent) : chunk, lease, datagrams))
+        taken++;
     }
     this.#at += chunk.length;
     this.counts.passed(datagrams, chunk.length, taken, this.#clients.size - taken);
@@ -184,9 +195,20 @@ export class Fanout {
     this.#watchIdle();
   }
 
-  #closeAll(): void {
-    for (const { connection } of this.#clients.values()) connection.close();
-    this.#closed();
+  /** Ends a connection that has taken everything. Closed at once, it would be reset by what its peer still sends (see linger). */
+  #endTaken({ connection, queue }: Client): void {
+    if (queue.queued === 0) connection.linger(Math.max(0, this.#closeAt - performance.now()));
+  }
+
+  /** Closes the connections that have not taken everything; the others have the same limit. */
+  #disconnectBehind(): void {
+    for (const { connection, queue } of this.#clients.values()) {
+      if (queue.queued === 0) continue;
+      this.counts.dropped(queue.datagrams);
+      connection.close(
+        new Error(`had not taken everything ${showDuration(CLOSE_MS)} after the stop: disconnected`),
+      );
+    }
   }
 
   #closed(): void {
@@ -196,11 +218,4 @@ export class Fanout {
     this.#closeTimer.clear();
     onClosed();
   }
-}
-
-/** Ends a connection that has taken everything. */
-function endTaken(connection: Connection, { queued }: OutputQueue): void {
-  if (queued > 0) return;
-  connection.end();
-  connection.close();
 }

@@ -11,6 +11,8 @@ interface Range {
   first: Buffer;
   /** Bytes from the start of `first`; chunks that directly follow it extend the range. */
   length: number;
+  /** Datagrams that end in it. */
+  datagrams: number;
   lease: Lease | undefined;
 }
 
@@ -46,6 +48,11 @@ export class OutputQueue {
     private readonly limit: number,
   ) {}
 
+  /** Datagrams that the reader may not have taken whole: all those of what was handed to the output last, and of what waits. */
+  get datagrams(): number {
+    return [...this.#inFlight, ...this.#ranges].reduce((sum, { datagrams }) => sum + datagrams, 0);
+  }
+
   /** The output took what it was given. */
   taken(): void {
     this.#remove();
@@ -64,18 +71,21 @@ export class OutputQueue {
   /**
    * Takes a whole chunk.
    * @param lease held until the output took the chunk, abandoned if the reader is gone first
+   * @param datagrams that end in it, for {@link datagrams}
    * @returns false when the queue is full or the reader is gone
    */
-  offer(chunk: Buffer, lease?: Lease): boolean {
+  offer(chunk: Buffer, lease?: Lease, datagrams = 0): boolean {
     const last = this.#ranges.at(-1);
     const extended = last !== undefined && follows(last, chunk, lease) ? last : undefined;
     if (this.gone || (this.queued > 0 && this.#memory(chunk.length, extended) > this.limit)) return false;
     if (this.queued === 0) this.progressAt = performance.now();
     this.queued += chunk.length;
-    if (extended) extended.length += chunk.length;
-    else {
+    if (extended) {
+      extended.length += chunk.length;
+      extended.datagrams += datagrams;
+    } else {
       lease?.hold();
-      this.#ranges.push({ first: chunk, length: chunk.length, lease });
+      this.#ranges.push({ first: chunk, length: chunk.length, datagrams, lease });
     }
     this.#pump();
     return true;

@@ -17,9 +17,11 @@ export type ClientsEvent =
   /** It takes descriptors. */
   | { what: 'opened' }
   | { what: 'joined'; client: number }
-  | { what: 'left'; client: number; reason?: string | undefined }
-  /** Its TLS handshake failed. */
+  /** Its TLS handshake failed; its descriptor is still open. */
   | { what: 'refused'; client: number; reason: string }
+  /** Its descriptor is closed, whether it joined or not; the last event of each. */
+  | { what: 'left'; client: number; reason?: string | undefined }
+  /** All of them are closed, after the order. */
   | { what: 'closed' };
 
 /** What a thread needs to serve the clients of a listener. */
@@ -39,6 +41,12 @@ export interface ThreadClientsEvents extends FanoutEvents {
   refused(client: number, reason: string): void;
 }
 
+/** A client whose descriptor the thread has. */
+interface Given {
+  fd: number;
+  state: 'given' | 'joined' | 'refused';
+}
+
 let last = 0;
 
 /**
@@ -50,8 +58,7 @@ export class ThreadClients {
   /** Whether the thread takes descriptors; it has got those of connections that were waiting to be accepted. */
   isOpen = false;
   readonly #counts = new ClientCounts();
-  /** Those that the thread has, and has not reported as left or refused. */
-  readonly #clients = new Map<number, { fd: number; joined: boolean }>();
+  readonly #clients = new Map<number, Given>();
   /** Undefined before there is a thread. */
   #order: ((order: ClientsOrder) => void) | undefined;
   #closed!: () => void;
@@ -68,7 +75,7 @@ export class ThreadClients {
     this.task = { number: ++last, settings, counts: this.#counts.buffer, tls };
   }
 
-  /** Clients that have not left, those in a handshake included. */
+  /** Clients whose descriptors are open: those in a handshake included, and those refused that are still told why. */
   get size(): number {
     return this.#clients.size;
   }
@@ -79,7 +86,7 @@ export class ThreadClients {
 
   /** Gives a non-blocking descriptor to the thread. */
   add(client: number, fd: number): void {
-    this.#clients.set(client, { fd, joined: false });
+    this.#clients.set(client, { fd, state: 'given' });
     this.#order?.({ what: 'take', client, fd });
   }
 
@@ -107,19 +114,17 @@ export class ThreadClients {
     if (event.what === 'opened') this.#opened();
     else if (event.what === 'closed') this.#closed();
     else if (event.what === 'joined') this.#joined(event.client);
-    else if (this.#clients.delete(event.client)) {
-      if (event.what === 'refused') this.events.refused(event.client, event.reason);
-      else this.events.left(event.client, event.reason);
-    }
+    else if (event.what === 'refused') this.#refused(event.client, event.reason);
+    else this.#left(event.client, event.reason);
   }
 
   /** The thread ended, or never was. A thread that fails closes no descriptors. */
   lost(reason: string): void {
     this.#order = (order) => {
-      if (order.what === 'take') this.#left(order.client, reason);
+      if (order.what === 'take') this.#lost(order.client, reason);
     };
     this.#counts.left(this.#counts.read().clients.now);
-    for (const client of [...this.#clients.keys()]) this.#left(client, reason);
+    for (const client of [...this.#clients.keys()]) this.#lost(client, reason);
     this.#closed();
   }
 
@@ -129,15 +134,25 @@ export class ThreadClients {
   }
 
   #joined(client: number): void {
-    this.#clients.get(client)!.joined = true;
+    this.#clients.get(client)!.state = 'joined';
     this.events.joined(client);
   }
 
-  #left(client: number, reason: string): void {
-    const { fd, joined } = this.#clients.get(client)!;
-    closeSync(fd);
+  #refused(client: number, reason: string): void {
+    this.#clients.get(client)!.state = 'refused';
+    this.events.refused(client, reason);
+  }
+
+  #left(client: number, reason?: string): void {
+    const { state } = this.#clients.get(client)!;
     this.#clients.delete(client);
-    if (joined) this.events.left(client, reason);
-    else this.events.refused(client, reason);
+    if (state === 'joined') this.events.left(client, reason);
+  }
+
+  #lost(client: number, reason: string): void {
+    const { fd, state } = this.#clients.get(client)!;
+    closeSync(fd);
+    if (state === 'given') this.#refused(client, reason);
+    this.#left(client, reason);
   }
 }

@@ -22,9 +22,13 @@ const NO_FACTS = { peer: undefined, local: undefined };
 interface Clients {
   fanout: Fanout;
   report: (event: ClientsEvent) => void;
-  /** All of them, those in a handshake included. */
+  /** All of them, those in a handshake and those refused included. */
   connections: Set<Closable>;
   security: ServerContext | undefined;
+  /** Descriptors taken that are not closed. */
+  taken: number;
+  /** No other is taken, and what is open is being closed. */
+  closing: boolean;
 }
 
 /** The fan-outs of a receiving thread, to clients in its loop. */
@@ -46,21 +50,21 @@ export class ThreadFanouts {
 
   open({ number, settings, counts, tls }: ClientsTask): Fanout {
     const report = (event: ClientsEvent) => this.report(number, event);
-    const fanout = new Fanout(
-      settings,
-      new ClientCounts(counts),
-      {
-        joined: (client) => report({ what: 'joined', client }),
-        left: (client, reason) => report({ what: 'left', client, reason }),
-      },
-      (onDue) => new LoopTimer(this.loop, onDue),
-      // A record that TLS has begun must be given to it again (see Channel.send), which a client that is behind could not promise.
-      tls ? undefined : this.#prepared,
-    );
-    const security = tls && this.#secure(tls);
-    this.#clients.set(number, { fanout, report, connections: new Set(), security });
+    const events = {
+      joined: (client: number) => report({ what: 'joined', client }),
+      left: (client: number, reason?: string) => left(clients, client, reason),
+    };
+    const timer = (onDue: () => void) => new LoopTimer(this.loop, onDue);
+    // A record that TLS has begun must be given to it again (see Channel.send), which a client that is behind could not promise.
+    const prepared = tls ? undefined : this.#prepared;
+    const clients: Clients = {
+      fanout: new Fanout(settings, new ClientCounts(counts), events, timer, prepared),
+      ...{ report, connections: new Set(), taken: 0, closing: false },
+      security: tls && this.#secure(tls),
+    };
+    this.#clients.set(number, clients);
     report({ what: 'opened' });
-    return fanout;
+    return clients.fanout;
   }
 
   obey(number: number, order: ClientsOrder): void {
@@ -69,11 +73,7 @@ export class ThreadFanouts {
     else if (order.what === 'secure') {
       clients.security?.free();
       clients.security = this.#secure(order.tls);
-    } else
-      clients.fanout.close(() => {
-        for (const connection of [...clients.connections]) connection.close();
-        clients.report({ what: 'closed' });
-      });
+    } else clients.fanout.close(() => closeRest(clients));
   }
 
   /** The thread ends: nothing is served any more. */
@@ -89,6 +89,7 @@ export class ThreadFanouts {
 
   #take(clients: Clients, client: number, fd: number): void {
     const { security, connections, report } = clients;
+    clients.taken++;
     try {
       if (security) this.#handshake(clients, security, client, fd);
       else {
@@ -99,24 +100,35 @@ export class ThreadFanouts {
     } catch (error) {
       this.libc.close(fd);
       report({ what: 'refused', client, reason: reason(error) });
+      left(clients, client);
     }
   }
 
-  #handshake(
-    { fanout, report, connections }: Clients,
-    security: ServerContext,
-    client: number,
-    fd: number,
-  ): void {
+  #handshake(clients: Clients, security: ServerContext, client: number, fd: number): void {
+    const { fanout, report, connections } = clients;
     const channel = security.accept(fd);
     try {
       new Securing(this.#parts, fd, channel, NO_FACTS, connections, {
         onConnection: (connection) => fanout.add(client, connection),
         onHandshakeError: (error) => report({ what: 'refused', client, reason: reason(error) }),
+        onClosed: () => left(clients, client),
       });
     } catch (error) {
       channel.free();
       throw error;
     }
   }
+}
+
+/** Closes those that are not clients of the fan-out, which has none any more: those in a handshake, and those refused. */
+function closeRest(clients: Clients): void {
+  clients.closing = true;
+  for (const connection of [...clients.connections]) connection.close();
+  if (clients.taken === 0) clients.report({ what: 'closed' });
+}
+
+/** A descriptor is closed. */
+function left(clients: Clients, client: number, reason?: string): void {
+  clients.report({ what: 'left', client, reason });
+  if (--clients.taken === 0 && clients.closing) clients.report({ what: 'closed' });
 }

@@ -8,10 +8,16 @@ import { PlainChannel } from './plain-channel.js';
 
 /** Limit on a TLS handshake, in milliseconds. */
 const HANDSHAKE_MS = 10_000;
-/** How long a refused peer has for reading why, in milliseconds. */
-const REFUSED_MS = 1000;
+/**
+ * How long a refused peer has for reading why, in milliseconds: a round trip across the earth, in which the alert arrives, and so does all
+ * that was sent before it. The peer counts as a connection meanwhile, so no longer.
+ */
+const REFUSED_MS = 300;
 
-const IGNORING = { onData: () => undefined, onEnd: () => undefined, onClose: () => undefined };
+export interface SecuringOptions extends Pick<ListenOptions, 'onConnection' | 'onHandshakeError'> {
+  /** The descriptor of what did not become a connection is closed; after `onHandshakeError`, if that is called. Called once, last. */
+  onClosed?(): void;
+}
 
 /** An accepted connection in its TLS handshake. It is among the connections of its listener, or what it becomes is. */
 export class Securing implements Closable, HandshakeOutcome {
@@ -24,7 +30,7 @@ export class Securing implements Closable, HandshakeOutcome {
     private readonly channel: SecureChannel,
     private readonly facts: ConnectionFacts,
     private readonly siblings: Set<Closable>,
-    private readonly options: Pick<ListenOptions, 'onConnection' | 'onHandshakeError'>,
+    private readonly options: SecuringOptions,
   ) {
     this.#handshake = new Handshake(parts, fd, channel, { timeout: HANDSHAKE_MS }, this);
     siblings.add(this);
@@ -44,11 +50,16 @@ export class Securing implements Closable, HandshakeOutcome {
   onError(error: unknown): void {
     this.siblings.delete(this);
     this.channel.free();
-    if (error === undefined) this.parts.libc.close(this.fd);
+    if (error === undefined) this.#close();
     else {
-      this.#refuse();
       this.options.onHandshakeError?.(error as Error, this.facts.peer);
+      this.#refuse();
     }
+  }
+
+  #close(): void {
+    this.parts.libc.close(this.fd);
+    this.options.onClosed?.();
   }
 
   #connection(): StreamConnection | undefined {
@@ -64,14 +75,15 @@ export class Securing implements Closable, HandshakeOutcome {
 
   /** Closed with unread bytes, it would be reset, which discards the alert that tells the peer why (RFC 9293, section 3.6.1). */
   #refuse(): void {
-    const { parts, fd, facts } = this;
+    const { parts, fd, facts, options } = this;
+    const onClose = () => options.onClosed?.();
     try {
       const refused = new StreamConnection(parts, fd, new PlainChannel(parts.libc, fd), facts, this.siblings);
-      refused.start(IGNORING);
+      refused.start({ onData: () => undefined, onEnd: () => undefined, onClose });
       refused.linger(REFUSED_MS);
     } catch (error) {
       throwInternal(error);
-      parts.libc.close(fd);
+      this.#close();
     }
   }
 }
