@@ -9,7 +9,7 @@ import { interfaceName } from '../socket.js';
 import type { Tls } from '../tls/tls.js';
 
 /** Bytes of one receive call. */
-const RECEIVED = 64 * 1024;
+const RECEIVED = 256 * 1024;
 /** Up to so many bytes are copied to be sent. */
 const STAGED = 8 * 1024;
 /** Buffers per writev(2) (<limits.h>). */
