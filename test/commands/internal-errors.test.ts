@@ -86,12 +86,16 @@ t.test('a mistake while certificates are read again', async (t) => {
 const skip = (process.platform !== 'linux' || process.env.ENGINE === 'node') && 'no threads';
 
 t.test('a mistake in a receiving thread', { skip }, async (t) => {
-  // A thread loads no module first: its error is put in where it arrives.
+  // A thread loads no module first: its error is put in where it arrives, and its end after it.
   const code = `import { Worker } from 'node:worker_threads';
     const { once } = Worker.prototype;
     const error = new TypeError('a mistake of ours');
     Worker.prototype.once = function (event, listener) {
-      if (event === 'error') setTimeout(() => listener(error), 100);
+      if (event === 'error')
+        setTimeout(() => {
+          listener(error);
+          this.emit('exit', 1);
+        }, 100);
       return once.call(this, event, listener);
     };`;
   const server = startWith(t, code, 'server', ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0']);
