@@ -6,6 +6,8 @@ import { OutputQueue } from './output-queue.js';
 
 /** Limit on the wait at close for clients to take their queued data and to close in return, in milliseconds. */
 const CLOSE_MS = 1000;
+/** The same for those that never sent anything. */
+const SILENT_MS = 300;
 /** With more clients, a write to each costs more than a short delay: bursts are gathered for GATHER_MS. */
 const MANY_CLIENTS = 16;
 const GATHER_MS = 2;
@@ -195,9 +197,19 @@ export class Fanout {
     this.#watchIdle();
   }
 
-  /** Ends a connection that has taken everything. Closed at once, it would be reset by what its peer still sends (see linger). */
+  /**
+   * Ends a connection that has taken everything. Closed while its peer has not acknowledged all of it, it would be reset by what that
+   * one still sends (see linger), and one that has sent something probably goes on.
+   */
   #endTaken({ connection, queue }: Client): void {
-    if (queue.queued === 0) connection.linger(Math.max(0, this.#closeAt - performance.now()));
+    if (queue.queued > 0) return;
+    if (connection.unacknowledged() === 0) {
+      connection.end();
+      connection.close();
+    } else {
+      const left = Math.max(0, this.#closeAt - performance.now());
+      connection.linger(connection.received > 0 ? left : Math.min(left, SILENT_MS));
+    }
   }
 
   /** Closes the connections that have not taken everything; the others have the same limit. */
