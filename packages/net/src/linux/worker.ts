@@ -66,7 +66,7 @@ const stopping = new Set<SocketReader>();
 const backlogged = new Set<SocketReader>();
 /** How soon these are sent again, in milliseconds. */
 const RETRY_MS = 1;
-/** Batches that a socket with a full buffer receives in a turn. With one, the TLS handshakes of a turn would make the kernel drop. */
+/** Batches that a socket receives in a turn, at most, beside clients: the TLS handshakes of a turn may take as long as these. */
 const MAX_BATCHES = 32;
 /** Readers whose data must not be delayed, and those with sinks that do not read the ring. */
 let urgent = 0;
@@ -129,7 +129,7 @@ function wait(ms: number): void {
 }
 
 function receive(reader: SocketReader, flags: number): void {
-  for (let left = MAX_BATCHES; left > 0 && reader.failed === undefined; left--)
+  for (let left = fanouts ? MAX_BATCHES : 1; left > 0 && reader.failed === undefined; left--)
     if (reader.receive(flags) < BATCH_CAPACITY) break;
   if (reader.failed !== undefined) end(reader);
   pause = Math.min(pause, reader.pause);
