@@ -1,22 +1,16 @@
-import type { Openssl } from './openssl.js';
+import { bytesOf, type Openssl } from './openssl.js';
 
 const SERVER_NAME = 0;
 const HOST_NAME = 0;
-/** Where {@link Openssl.scratch} has a pointer, a length behind it, and the extension. */
-const AT = { pointer: 0, length: 8, extension: 16 };
 /** server_name_list with one name of 255 bytes, the longest. */
 const LONGEST = 2 + 3 + 255;
 
 /** The server name that a ClientHello asks for, in the client hello callback. Undefined: none, or OpenSSL will refuse it. */
 export function sentServerName(ssl: Openssl, connection: number): string | undefined {
-  const { scratch, scratchAddress } = ssl;
-  const pointer = scratchAddress + AT.pointer;
-  if (!ssl.SSL_client_hello_get0_ext(connection, SERVER_NAME, pointer, scratchAddress + AT.length))
-    return undefined;
-  const length = scratch.readUInt32LE(AT.length);
-  if (length > LONGEST) return undefined;
-  ssl.memcpy(scratchAddress + AT.extension, scratch.readBigUInt64LE(AT.pointer), length);
-  return decodeServerName(scratch.subarray(AT.extension, AT.extension + length));
+  const extension = bytesOf(ssl, LONGEST, (pointer, length) =>
+    ssl.SSL_client_hello_get0_ext(connection, SERVER_NAME, pointer, length),
+  );
+  return extension && decodeServerName(extension);
 }
 
 /** Visible characters of ASCII: Node throws for a name with a zero byte, which OpenSSL refuses later. */

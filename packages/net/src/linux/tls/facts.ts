@@ -1,10 +1,10 @@
 import type { TlsFacts } from '../../streams.js';
-import type { Openssl } from './openssl.js';
+import { bytesOf, type Openssl } from './openssl.js';
 
 const TLSEXT_NAMETYPE_HOST_NAME = 0;
 const X509_V_OK = 0;
-/** Where {@link Openssl.scratch} has a pointer, a length behind it, and the text that they are about. */
-const AT = { pointer: 0, length: 8, text: 16 };
+/** RFC 7301, section 3.1. */
+const LONGEST_PROTOCOL = 255;
 
 /** What a finished handshake agreed upon. @param sent the server name that this side sent, if it is the client */
 export function factsOf(
@@ -24,12 +24,10 @@ export function factsOf(
 }
 
 function alpnOf(ssl: Openssl, connection: number): string | undefined {
-  const { scratch, scratchAddress } = ssl;
-  ssl.SSL_get0_alpn_selected(connection, scratchAddress + AT.pointer, scratchAddress + AT.length);
-  const length = scratch.readUInt32LE(AT.length);
-  if (length === 0) return undefined;
-  ssl.memcpy(scratchAddress + AT.text, scratch.readBigUInt64LE(AT.pointer), length);
-  return scratch.toString('latin1', AT.text, AT.text + length);
+  const name = bytesOf(ssl, LONGEST_PROTOCOL, (pointer, length) =>
+    ssl.SSL_get0_alpn_selected(connection, pointer, length),
+  );
+  return name?.toString('latin1') || undefined;
 }
 
 function verifiedCertificate(ssl: Openssl, connection: number): Buffer | undefined {
@@ -37,7 +35,7 @@ function verifiedCertificate(ssl: Openssl, connection: number): Buffer | undefin
   if (certificate === 0 || ssl.SSL_get_verify_result(connection) !== X509_V_OK) return undefined;
   const der = Buffer.allocUnsafeSlow(ssl.i2d_X509(certificate, null));
   // i2d_X509 advances the pointer that it is given.
-  ssl.scratch.writeBigUInt64LE(BigInt(ssl.address(der)), AT.pointer);
+  ssl.scratch.writeBigUInt64LE(BigInt(ssl.address(der)));
   ssl.i2d_X509(certificate, ssl.scratch);
   return der;
 }

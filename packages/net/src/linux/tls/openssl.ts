@@ -122,6 +122,26 @@ export function stableCopy(bytes: Uint8Array): Buffer {
   return memory;
 }
 
+/** Where {@link Openssl.scratch} has a pointer, a length behind it, and the bytes that they are about. */
+const OUT = { pointer: 0, length: 8, bytes: 16 };
+
+/**
+ * What a function returns by a pointer and a length that it is given the addresses of.
+ * @returns a part of {@link Openssl.scratch}, empty if it returned nothing; undefined: it is longer than the limit
+ */
+export function bytesOf(
+  { scratch, scratchAddress, memcpy }: Openssl,
+  limit: number,
+  call: (pointer: number, length: number) => unknown,
+): Buffer | undefined {
+  scratch.fill(0, OUT.length, OUT.bytes);
+  call(scratchAddress + OUT.pointer, scratchAddress + OUT.length);
+  const length = scratch.readUInt32LE(OUT.length);
+  if (length > limit) return undefined;
+  if (length > 0) memcpy(scratchAddress + OUT.bytes, scratch.readBigUInt64LE(OUT.pointer), length);
+  return scratch.subarray(OUT.bytes, OUT.bytes + length);
+}
+
 let loaded: Openssl | undefined;
 
 /** Loads the interface once per thread. @throws where this Node does not export OpenSSL 3, or koffi is missing */
