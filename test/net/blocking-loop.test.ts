@@ -22,7 +22,7 @@ t.test('connections in a loop that blocks, without a turn of the event loop of N
   t.teardown(() => loop.close());
   const all = Buffer.alloc(64 * 1024 + 2 * CANARY, 0xaa);
   const memory = all.subarray(CANARY, -CANARY);
-  const parts = new StreamParts(libc, loop, undefined, memory);
+  const parts = new StreamParts(libc, loop, undefined, undefined, memory);
   const closed: string[] = [];
   const failures: unknown[] = [];
   let returned = 0;
@@ -93,7 +93,7 @@ t.test('TLS in a loop that blocks', { skip }, async (t) => {
   const loop = new Loop(libc);
   t.teardown(() => loop.close());
   const tls = new Tls(libc, new TicketKeys());
-  const parts = new StreamParts(libc, loop, undefined, undefined, tls);
+  const parts = new StreamParts(libc, loop, tls);
   const events: string[] = [];
   const onError = (error: unknown) => events.push(String(error));
   const handler = (name: string, connection: Connection): ConnectionHandler => ({

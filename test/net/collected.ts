@@ -22,7 +22,7 @@ const around = Buffer.alloc(MEMORY + 2 * CANARY, 0xaa);
 const libc = loadLibc();
 const loop = new Loop(libc);
 new HostedLoop(loadUv(), loop);
-const parts = new StreamParts(libc, loop, undefined, around.subarray(CANARY, -CANARY));
+const parts = new StreamParts(libc, loop, undefined, undefined, around.subarray(CANARY, -CANARY));
 const streams = linuxStreams(parts, undefined as unknown as Streams);
 
 const problems: string[] = [];

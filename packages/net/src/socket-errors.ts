@@ -7,6 +7,11 @@ export function isMissing(error: unknown): boolean {
   return code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'EINVAL';
 }
 
+/** The error of a limit in time. */
+export function timedOut(text: string): Error {
+  return Object.assign(new Error(text), { code: 'ETIMEDOUT' });
+}
+
 /** The command that shows which process uses a port. */
 function portOwnerCommand(port: number): string {
   if (process.platform === 'linux') return `ss -lnp sport = :${port}`;

@@ -1,10 +1,7 @@
 import { ADDED_NEWLINE, type Batch, type Frame, toStream } from 'mproxy-framing';
 import type { Prepared } from '../fanout/fanout.js';
-import { IoVectors } from './io-vectors.js';
+import { IOV_MAX, IoVectors } from './io-vectors.js';
 import type { Libc } from './libc.js';
-
-/** Buffers per writev(2) (<limits.h>). */
-const IOV_MAX = 1024;
 
 /** A batch as a stream, where it lies: buffers for writev(2), the same for any number of connections. */
 export class BatchVectors implements Prepared {

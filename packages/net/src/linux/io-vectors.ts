@@ -2,6 +2,8 @@ import { BATCH_CAPACITY } from 'mproxy-framing';
 import { IOVEC } from './layout.js';
 import type { Libc } from './libc.js';
 
+/** Buffers per writev(2) (<limits.h>). */
+export const IOV_MAX = 1024;
 /** Buffers of a full batch: UDP_GRO puts up to 128 datagrams in an entry, and each gets a newline. */
 const BUFFERS = BATCH_CAPACITY * 128 * 2;
 

@@ -47,8 +47,9 @@ export const NAME_SIZE = 28;
 export const NAME_SPACE = 32;
 
 // <sys/socket.h>, <asm-generic/socket.h>, <linux/udp.h>
+export const AF_UNIX = 1;
 export const AF_INET = 2;
-const AF_INET6 = 10;
+export const AF_INET6 = 10;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -63,6 +64,17 @@ export function encodeAddress(address: string, port: number, zone = 0): Buffer {
     ipv6Bytes(address).copy(bytes, 8);
     bytes.writeUInt32LE(zone, 24);
   }
+  return bytes;
+}
+
+/** sizeof sun_path, unix(7). */
+export const PATH_SIZE = 108;
+
+/** Encodes a struct sockaddr_un. A name in the abstract namespace begins with a zero byte; after a path there is one. */
+export function encodeUnixName(path: Buffer): Buffer {
+  const bytes = Buffer.alloc(2 + path.length + (path[0] === 0 ? 0 : 1));
+  bytes.writeUInt16LE(AF_UNIX);
+  path.copy(bytes, 2);
   return bytes;
 }
 

@@ -1,5 +1,5 @@
 import type { SocketAddress } from 'mproxy-base';
-import { decodeSocketAddress, NAME_SIZE } from './layout.js';
+import { AF_INET, decodeSocketAddress, NAME_SIZE } from './layout.js';
 
 /** Senders to cache; limited, as source addresses can be forged. */
 const SLOTS_BITS = 10;
@@ -7,7 +7,6 @@ const SLOTS = 1 << SLOTS_BITS;
 /** Slots per hash: this many colliding senders still cost no allocation per datagram. */
 const WAYS = 4;
 const WORDS = NAME_SIZE / 4;
-const AF_INET = 2;
 
 /**
  * Decodes socket addresses, one object per cached address. A hash table, so that datagrams of many senders in

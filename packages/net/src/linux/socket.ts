@@ -1,11 +1,9 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { NetInterface } from '../interfaces.js';
 import { ERRNO, systemError } from './errno.js';
-import { addressBytes, decodeAddress, encodeAddress, NAME_SIZE } from './layout.js';
+import { AF_INET, AF_INET6, addressBytes, decodeAddress, encodeAddress, NAME_SIZE } from './layout.js';
 import type { Libc } from './libc.js';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 

@@ -1,13 +1,11 @@
 import { systemError } from './errno.js';
+import { AF_UNIX, encodeUnixName, PATH_SIZE } from './layout.js';
 import type { Libc } from './libc.js';
 
-const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-/** sizeof sun_path, unix(7). */
-const PATH_SIZE = 108;
 
 /**
  * Sends datagrams to a UNIX socket, which Node does not support.
@@ -18,9 +16,7 @@ export function unixSender(libc: Libc, path: string): (text: string) => void {
   const name = Buffer.from(path);
   if (name.length >= PATH_SIZE) throw new Error('its path is too long');
   if (path.startsWith('@')) name[0] = 0;
-  const address = Buffer.alloc(2 + name.length + (path.startsWith('@') ? 0 : 1));
-  address.writeUInt16LE(AF_UNIX);
-  name.copy(address, 2);
+  const address = encodeUnixName(name);
   const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw systemError(libc.errno(), 'socket');
   return (text) => {

@@ -42,7 +42,8 @@ const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, (
 let vectors: IoVectors | undefined;
 /** Opened with the first clients; in a thread with a loop. */
 let fanouts: ThreadFanouts | undefined;
-let openFanouts: ((report: ConstructorParameters<typeof ThreadFanouts>[2]) => ThreadFanouts) | undefined;
+/** Loaded before anything is served. */
+let Fanouts: typeof ThreadFanouts;
 const single = loop === undefined;
 const parts: ThreadParts = {
   libc,
@@ -54,7 +55,7 @@ const parts: ThreadParts = {
     return vectors;
   },
   openFanout: (task) => {
-    fanouts ??= openFanouts!((number, event) => report({ what: 'clients', number, event }));
+    fanouts ??= new Fanouts(libc, loop!, (number, event) => report({ what: 'clients', number, event }));
     return fanouts.open(task);
   },
   single,
@@ -76,14 +77,12 @@ let obeyed = 0;
 /** The shortest pause that the sockets received from in this turn allow, in milliseconds. */
 let pause = 0;
 
-if (loop) void loadFanouts(loop).then(serveMany);
+if (loop) void loadFanouts().then(() => serveMany(loop));
 else serveOne();
 
 /** Streams and TLS are for threads with a loop alone: one that blocks in its socket starts without them. */
-async function loadFanouts(loop: Loop): Promise<Loop> {
-  const { ThreadFanouts } = await import('./thread-fanouts.js');
-  openFanouts = (report) => new ThreadFanouts(libc, loop, report);
-  return loop;
+async function loadFanouts(): Promise<void> {
+  ({ ThreadFanouts: Fanouts } = await import('./thread-fanouts.js'));
 }
 
 function serveOne(): void {

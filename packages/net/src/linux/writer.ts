@@ -2,11 +2,9 @@ import type { Batch } from 'mproxy-framing';
 import type { FileTarget, HandedOver } from '../datagrams.js';
 import { SharedCounts } from './counts.js';
 import { FileLock, next } from './file-lock.js';
-import { IoVectors } from './io-vectors.js';
+import { IOV_MAX, IoVectors } from './io-vectors.js';
 import type { Libc } from './libc.js';
 
-/** Buffers per writev(2) (<limits.h>). */
-const IOV_MAX = 1024;
 const NEWLINE = 0x0a;
 
 /**

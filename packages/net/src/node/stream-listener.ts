@@ -2,12 +2,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServerSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../descriptors.js';
+import { BACKLOG, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
 import { firstPair, serverOptions } from './tls-contexts.js';
-
-const BACKLOG = 1024;
-const KEEPALIVE_MS = 60_000;
 
 /** Makes a connection of an accepted socket, and of the TLS socket on it. */
 type Connect = (raw: Socket, stream: Socket) => Connection;
@@ -69,7 +67,7 @@ export class NodeStreamListener implements StreamListener {
   }
 
   #create(): Server {
-    const { keepAlive = KEEPALIVE_MS, tls, onConnection } = this.options;
+    const { keepAlive = KEEPALIVE_MS.accepted, tls, onConnection } = this.options;
     const options = {
       ...{ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAlive },
       pauseOnConnect: !tls,

@@ -1,15 +1,12 @@
 import { connect as connectSocket, isIP, Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls, TLSSocket } from 'node:tls';
+import { timedOut } from '../socket-errors.js';
+import { ACCEPT_MS, CONNECT_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ConnectOptions, Streams, StreamTimer, TlsClient } from '../streams.js';
 import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
 import { NodeStreamListener } from './stream-listener.js';
 import { clientContext } from './tls-contexts.js';
-
-const CONNECT_MS = 10_000;
-const KEEPALIVE_MS = 30_000;
-/** How long a server's session ticket is awaited, in milliseconds. */
-const ACCEPT_MS = 300;
 
 export interface NodeStreams extends Streams {
   /** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
@@ -34,7 +31,7 @@ export function nodeStreams(unacknowledged?: Unacknowledged): NodeStreams {
 
   return {
     listen: (options) => new NodeStreamListener(options, connection).open(),
-    async connect({ to, bind, keepAlive = KEEPALIVE_MS, tls, ...options }) {
+    async connect({ to, bind, keepAlive = KEEPALIVE_MS.connected, tls, ...options }) {
       // Invalid credentials are found before anything is opened.
       if (tls) clientContext(tls.credentials);
       const receiveBuffer = tls ? undefined : new ReceiveBuffer();
@@ -91,7 +88,7 @@ async function ready(
   { timeout = CONNECT_MS, signal }: Waiting,
   untilAccepted = false,
 ): Promise<void> {
-  const late = () => stream.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
+  const late = () => stream.destroy(timedOut('timed out'));
   const aborted = () => stream.destroy();
   const timer = setTimeout(late, timeout);
   signal?.addEventListener('abort', aborted);

@@ -1,10 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
+import { HANDSHAKE_MS } from '../stream-defaults.js';
 import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
 
 const MIN_VERSION = 'TLSv1.2';
-/** Limit on a TLS handshake of a listener, in milliseconds. */
-const HANDSHAKE_MS = 10_000;
 
 interface Identity {
   certificate: X509Certificate;

@@ -1,4 +1,6 @@
 import { throwInternal } from 'mproxy-base';
+import { timedOut } from '../../socket-errors.js';
+import { CONNECT_MS, KEEPALIVE_MS } from '../../stream-defaults.js';
 import type { ConnectOptions } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
@@ -9,9 +11,6 @@ import { StreamConnection } from './connection.js';
 import type { StreamParts } from './parts.js';
 import { PlainChannel } from './plain-channel.js';
 import { addressName, openStreamSocket, tuneTcp } from './stream-socket.js';
-
-const CONNECT_MS = 10_000;
-const KEEPALIVE_MS = 30_000;
 
 /** What became of an attempt to connect; one of the two is called once, in a turn of the loop. */
 export interface Outcome {
@@ -25,7 +24,7 @@ export class Connector implements EdgeHandler, Job {
   #fd = -1;
   #over = false;
   #error: unknown;
-  readonly #timer = new Timer(() => this.#fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })));
+  readonly #timer = new Timer(() => this.#fail(timedOut('timed out')));
 
   constructor(
     private readonly parts: StreamParts,
@@ -58,7 +57,7 @@ export class Connector implements EdgeHandler, Job {
     this.outcome.onError(this.#error);
   }
 
-  #begin({ to, bind, keepAlive = KEEPALIVE_MS }: Omit<ConnectOptions, 'tls' | 'signal'>): void {
+  #begin({ to, bind, keepAlive = KEEPALIVE_MS.connected }: Omit<ConnectOptions, 'tls' | 'signal'>): void {
     const { libc, loop } = this.parts;
     const name = addressName(libc, to);
     const fd = openStreamSocket(libc, to);

@@ -1,11 +1,10 @@
+import { timedOut } from '../../socket-errors.js';
+import { ACCEPT_MS } from '../../stream-defaults.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { EdgeHandler, Job } from '../loop.js';
 import { Timer } from '../timer-wheel.js';
 import type { SecureChannel } from './channel.js';
 import type { StreamParts } from './parts.js';
-
-/** How long a server's session ticket is awaited, in milliseconds. */
-const ACCEPT_MS = 300;
 
 /** What became of a handshake; one of the two is called once, in a turn of the loop. Descriptor and channel are the called one's then. */
 export interface HandshakeOutcome {
@@ -13,7 +12,7 @@ export interface HandshakeOutcome {
   onError(error: unknown): void;
 }
 
-export interface HandshakeOptions {
+interface HandshakeOptions {
   /** Limit in milliseconds. */
   timeout: number;
   /** A client's: see TlsClient. */
@@ -82,7 +81,7 @@ export class Handshake implements EdgeHandler, Job {
   #due(): void {
     // A server that sends no ticket.
     if (this.#secured) this.#succeed();
-    else this.#fail(Object.assign(new Error('the TLS handshake timed out'), { code: 'ETIMEDOUT' }));
+    else this.#fail(timedOut('the TLS handshake timed out'));
   }
 
   #succeed(): void {

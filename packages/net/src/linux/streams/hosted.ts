@@ -35,9 +35,8 @@ function open(libc: Libc): Streams {
   const parts: StreamParts = new StreamParts(
     libc,
     loop,
-    tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
-    undefined,
     tls,
+    tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
   );
   return { ...linuxStreams(parts, node), ...(instead !== undefined && { instead }) };
 }

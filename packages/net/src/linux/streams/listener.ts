@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
+import { BACKLOG, KEEPALIVE_MS } from '../../stream-defaults.js';
 import type {
   ListenAddress,
   ListenOptions,
@@ -20,8 +21,6 @@ import { PlainChannel } from './plain-channel.js';
 import { Securing } from './securing.js';
 import { addressName, openStreamSocket, SOCK_CLOEXEC, SOCK_NONBLOCK, tuneTcp } from './stream-socket.js';
 
-const BACKLOG = 1024;
-const KEEPALIVE_MS = 60_000;
 /** Connections accepted before it is others' turn. */
 const QUOTA = 64;
 /** When it tries again after accept(2) failed, in milliseconds: no event tells that descriptors or memory are there again. */
@@ -196,7 +195,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
 /** @throws the system's error */
 function openListening(parts: StreamParts, options: ListenOptions): number {
   const { libc } = parts;
-  const { at, backlog = BACKLOG, keepAlive = KEEPALIVE_MS } = options;
+  const { at, backlog = BACKLOG, keepAlive = KEEPALIVE_MS.accepted } = options;
   if ('fd' in at) return inherit(parts, at.fd, keepAlive);
   const fd = openStreamSocket(libc, at);
   try {

@@ -1,8 +1,8 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { Connection, ConnectOptions, TlsClient } from '../../streams.js';
 import { systemError } from '../errno.js';
-import { IoVectors } from '../io-vectors.js';
-import { decodeSocketAddress, NAME_SPACE } from '../layout.js';
+import { IOV_MAX, IoVectors } from '../io-vectors.js';
+import { AF_UNIX, decodeSocketAddress, NAME_SPACE } from '../layout.js';
 import type { Libc } from '../libc.js';
 import type { Loop } from '../loop.js';
 import { interfaceName } from '../socket.js';
@@ -12,10 +12,6 @@ import type { Tls } from '../tls/tls.js';
 const RECEIVED = 256 * 1024;
 /** Up to so many bytes are copied to be sent. */
 const STAGED = 8 * 1024;
-/** Buffers per writev(2) (<limits.h>). */
-const IOV_MAX = 1024;
-
-const AF_UNIX = 1;
 
 /** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
 export type Upgrade = (
@@ -45,10 +41,10 @@ export class StreamParts {
   constructor(
     readonly libc: Libc,
     readonly loop: Loop,
-    readonly upgrade?: Upgrade,
-    readonly received = Buffer.allocUnsafeSlow(RECEIVED),
     /** Undefined: there is no TLS on the loop of this thread. */
     readonly tls?: Tls,
+    readonly upgrade?: Upgrade,
+    readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
     this.receivedAddress = libc.address(received);
     this.#view = received;

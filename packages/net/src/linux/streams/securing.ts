@@ -1,4 +1,5 @@
 import { throwInternal } from 'mproxy-base';
+import { HANDSHAKE_MS } from '../../stream-defaults.js';
 import type { ListenOptions } from '../../streams.js';
 import type { SecureChannel } from './channel.js';
 import { type Closable, type ConnectionFacts, StreamConnection } from './connection.js';
@@ -6,8 +7,6 @@ import { Handshake, type HandshakeOutcome } from './handshake.js';
 import type { StreamParts } from './parts.js';
 import { PlainChannel } from './plain-channel.js';
 
-/** Limit on a TLS handshake, in milliseconds. */
-const HANDSHAKE_MS = 10_000;
 /**
  * How long a refused peer has for reading why, in milliseconds: a round trip across the earth, in which the alert arrives, and so does all
  * that was sent before it. The peer counts as a connection meanwhile, so no longer.

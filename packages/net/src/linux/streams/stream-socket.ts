@@ -1,18 +1,14 @@
 import type { SocketAddress } from 'mproxy-base';
 import { ERRNO, systemError } from '../errno.js';
+import { AF_INET, AF_INET6, AF_UNIX, encodeUnixName, PATH_SIZE } from '../layout.js';
 import type { Libc } from '../libc.js';
 import { setOption } from '../options.js';
 import { endpointBytes } from '../socket.js';
 
-// <sys/socket.h>, unix(7)
-const AF_UNIX = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
+// <sys/socket.h>
 const SOCK_STREAM = 1;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
-/** sizeof sun_path. */
-const PATH_SIZE = 108;
 
 /** Keepalive probes after the first one, as libuv sends them: so many, a second apart; then the peer is lost. */
 const PROBES = 10;
@@ -31,14 +27,9 @@ export function openStreamSocket(libc: Libc, address: Address): number {
 export function addressName(libc: Libc, address: Address): Buffer {
   if (!('path' in address)) return endpointBytes(libc, address.address, address.port);
   const path = Buffer.from(address.path);
-  // A name in the abstract namespace begins with a zero byte; a path ends with one.
-  const isAbstract = path[0] === 0;
-  if (path.length + (isAbstract ? 0 : 1) > PATH_SIZE)
-    throw systemError(ERRNO.ENAMETOOLONG, 'bind or connect');
-  const bytes = Buffer.alloc(2 + path.length + (isAbstract ? 0 : 1));
-  bytes.writeUInt16LE(AF_UNIX);
-  path.copy(bytes, 2);
-  return bytes;
+  const name = encodeUnixName(path);
+  if (name.length - 2 > PATH_SIZE) throw systemError(ERRNO.ENAMETOOLONG, 'bind or connect');
+  return name;
 }
 
 /** Sends small writes at once, and probes an idle peer after this time in milliseconds. Accepted sockets inherit it. */

@@ -1,6 +1,8 @@
+import { CONNECT_MS } from '../../stream-defaults.js';
 import type { Connection, ConnectOptions, Streams, StreamTimer, TlsClient } from '../../streams.js';
 import type { Loop } from '../loop.js';
 import { Timer } from '../timer-wheel.js';
+import { cancellable } from './cancellable.js';
 import { Connector } from './connector.js';
 import { Listener } from './listener.js';
 import type { StreamParts } from './parts.js';
@@ -24,8 +26,6 @@ export function linuxStreams(parts: StreamParts, other: Streams): Streams {
   };
 }
 
-const CONNECT_MS = 10_000;
-
 async function connectSecurely(
   parts: StreamParts,
   { timeout = CONNECT_MS, ...options }: ConnectOptions,
@@ -40,22 +40,10 @@ async function connectSecurely(
 }
 
 function connect(parts: StreamParts, { signal, ...options }: ConnectOptions): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const aborted = () => connector.cancel(signal?.reason);
-    const over = () => signal?.removeEventListener('abort', aborted);
-    const connector = new Connector(parts, options, {
-      onConnected: (connection) => {
-        over();
-        resolve(connection);
-      },
-      onError: (error) => {
-        over();
-        reject(error);
-      },
-    });
-    signal?.addEventListener('abort', aborted);
-  });
+  return cancellable<Connection>(
+    signal,
+    (onConnected, onError) => new Connector(parts, options, { onConnected, onError }),
+  );
 }
 
 export class LoopTimer implements StreamTimer {
