@@ -51,7 +51,7 @@ export class Outbox {
     if (this.#bytes > 0 && this.#bytes + space > this.limit) return false;
     const block = this.#blockFor(space);
     const start = block.used;
-    block.used = this.encoder.encode(block.bytes, start, run);
+    block.used = this.encoder.encode(block.bytes, start, run, space);
     block.messages += run.count;
     block.payload += run.bytes;
     this.messages += run.count;
