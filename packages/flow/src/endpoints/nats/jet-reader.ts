@@ -85,9 +85,9 @@ export class JetReader implements GapHandler {
     this.#requests.abort();
   }
 
-  /** The sinks took everything that was received. @param stored resolves when they also stored it; undefined: they have */
-  taken(stored: Promise<void> | undefined): void {
-    this.#acks.taken(stored);
+  /** The sinks took everything that was received. @param stored undefined when they also stored it, else resolves when they have */
+  taken(stored: () => Promise<void> | undefined): void {
+    if (this.#opener.durable) this.#acks.taken(stored());
   }
 
   /** Requests nothing more, and acknowledges what the sinks take. */
