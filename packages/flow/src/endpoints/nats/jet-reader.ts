@@ -110,11 +110,11 @@ export class JetReader implements GapHandler {
       this.#opener.open(info, this.#stream.info),
     );
     const { consumer } = this.#opener;
-    if (!isReady || !consumer || this.#stopped) return;
+    if (!isReady || consumer === undefined || this.#stopped) return;
     const onEnd = (why: string) => void this.#renew(connection, why);
     const take = (message: Message) => this.#take(message, onEnd);
     const { stream } = this.options;
-    this.#pull = new Pull(this.client, connection, stream, consumer.name, take, onEnd);
+    this.#pull = new Pull(this.client, connection, stream, consumer, take, onEnd);
     this.#pull.request();
   }
 
