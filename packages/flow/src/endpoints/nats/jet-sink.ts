@@ -1,12 +1,12 @@
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import { Progress } from 'mproxy-net';
-import { addError, sinkCounts } from '../../counts.js';
+import { addError, connectionCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientOptions } from './client.js';
-import { type ClientHandler, connectionCounts } from './client-handler.js';
+import type { ClientHandler } from './client-handler.js';
 import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_RESENT } from './events.js';
 import { MAX_PAYLOAD } from './info.js';

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { addError, sinkCounts } from '../../counts.js';
+import { addError, connectionCounts, sinkCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientOptions } from './client.js';
-import { type ClientHandler, connectionCounts } from './client-handler.js';
+import type { ClientHandler } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
 import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { reason, throwInternal } from 'mproxy-base';
 import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
 import { type Address, Backoff, type Connection, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
-import { sinkCounts } from '../../counts.js';
+import { connectionCounts, countConnection, sinkCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
@@ -46,7 +46,7 @@ export interface TcpSinkOptions {
  * had not taken is sent again, from the start of a datagram.
  */
 export class TcpSink implements Sink {
-  readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
+  readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #coalescer: Coalescer;
   readonly #queue: ResendQueue;
   readonly #notices: NoticeLimit;
@@ -156,8 +156,7 @@ export class TcpSink implements Sink {
       const connection = await connectTcp(streams, this.address, secured, signal);
       backoff.connected();
       this.disconnected = undefined;
-      if (counts.connections.ever++ > 0) counts.reconnects++;
-      counts.connections.now++;
+      countConnection(counts);
       this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(connection) });
       const ending = await this.#send(connection);
       counts.connections.now--;
