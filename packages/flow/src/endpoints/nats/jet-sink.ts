@@ -143,7 +143,7 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   onBurstEnd(): void {
-    this.#sender.onBurstEnd();
+    this.flush();
     this.#progress.advance();
   }
 
