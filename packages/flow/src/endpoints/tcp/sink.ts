@@ -3,6 +3,7 @@ import { reason, throwInternal } from 'mproxy-base';
 import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
 import { type Address, Backoff, type Connection, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
 import { connectionCounts, countConnection, sinkCounts } from '../../counts.js';
+import { Drops } from '../../drops.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
@@ -53,8 +54,7 @@ export class TcpSink implements Sink {
   readonly #closing = new AbortController();
   readonly #run: Promise<void>;
   disconnected: string | undefined = 'connecting';
-  /** What {@link disconnected} was when the last datagrams were dropped. */
-  #droppedAs: string | undefined;
+  readonly #drops = new Drops(this);
   #aborted = false;
   /** Shortens the end of the connection. */
   #endSoon: () => void = () => undefined;
@@ -75,7 +75,7 @@ export class TcpSink implements Sink {
   }
 
   get dropReason(): string {
-    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
+    if (this.#drops.reason !== undefined) return this.#drops.reason;
     return this.options.waits
       ? `the connection did not take them before the end (${MOLD_FLAG_NAMES.linger})`
       : 'the connection did not keep up';
@@ -118,16 +118,11 @@ export class TcpSink implements Sink {
     clearTimeout(timer);
     this.#closing.abort();
     await this.#run;
-    this.#drop(this.#queue.datagrams);
+    this.#drops.add(this.#queue.datagrams);
   }
 
   #enqueue(chunk: Buffer, datagrams: number, lease?: Lease): void {
-    if (!this.#queue.offer(chunk, datagrams, lease)) this.#drop(datagrams);
-  }
-
-  #drop(datagrams: number): void {
-    if (datagrams > 0) this.#droppedAs = this.disconnected;
-    this.counts.dropped += datagrams;
+    if (!this.#queue.offer(chunk, datagrams, lease)) this.#drops.add(datagrams);
   }
 
   async #connections(): Promise<void> {
