@@ -12,7 +12,6 @@ const stream = (first: number, last: number, more: Partial<StreamInfo> = {}): St
 const durable = (more: Partial<Durable> = {}): Durable => ({
   ...{
     name: 'D',
-    acknowledges: true,
     maxPending: 10,
     isNew: false,
     floor: 0,

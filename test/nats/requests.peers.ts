@@ -1,6 +1,6 @@
 import { Program } from 'mproxy-flow';
+import { connectionCounts } from 'mproxy-flow/counts';
 import { Client } from 'mproxy-flow/endpoints/nats/client';
-import { connectionCounts } from 'mproxy-flow/endpoints/nats/client-handler';
 import { Requests } from 'mproxy-flow/endpoints/nats/requests';
 import { chooseEngine } from 'mproxy-net';
 import t from 'tap';

@@ -76,13 +76,12 @@ function cellsOf(rows: Row[], last: Row[], elapsed: number): string[][] {
  * The lines of a table that is not wider than the terminal, if possible. Names lose their keys first; then columns are hidden,
  * which a last line says.
  */
-export function fitted(cells: readonly string[][], width: number): string[] {
-  const names = cells.map(([name = '']) => name);
+function fitted(cells: readonly string[][], width: number): string[] {
   const fits = (table: readonly string[][], shown: readonly number[]) => widthOf(table, shown) <= width;
   let table = [COLUMNS, ...cells];
   let shown = COLUMNS.map((_, column) => column);
   if (!fits(table, shown))
-    table = [COLUMNS, ...cells.map((row, i) => [withoutKeys(names[i]!), ...row.slice(1)])];
+    table = [COLUMNS, ...cells.map(([name = '', ...others]) => [withoutKeys(name), ...others])];
   const hidden: string[] = [];
   for (const column of LEAST) {
     if (fits(table, shown)) break;
@@ -95,7 +94,7 @@ export function fitted(cells: readonly string[][], width: number): string[] {
       hidden.unshift(COLUMNS[column]!);
     }
   }
-  const lines = table.map((row) => line(table, row, shown));
+  const lines = linesOf(table, shown);
   return hidden.length === 0 ? lines : [...lines, `hidden, as the terminal is narrow: ${hidden.join(', ')}`];
 }
 
@@ -109,16 +108,18 @@ function cut(text: string, length: number): string {
 }
 
 function widthOf(table: readonly string[][], shown: readonly number[]): number {
-  return Math.max(...table.map((row) => line(table, row, shown).length));
+  return Math.max(...linesOf(table, shown).map(({ length }) => length));
 }
 
-function line(table: readonly string[][], row: readonly string[], shown: readonly number[]): string {
-  const widths = (column: number) => Math.max(...table.map((one) => one[column]!.length));
+function linesOf(table: readonly string[][], shown: readonly number[]): string[] {
+  const widths = COLUMNS.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const isText = (column: number) => column === 0 || column === OTHERS;
-  return shown
-    .map((column) =>
-      isText(column) ? row[column]!.padEnd(widths(column)) : row[column]!.padStart(widths(column)),
-    )
-    .join('  ')
-    .trimEnd();
+  const padded = (cell: string, column: number) =>
+    isText(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  return table.map((row) =>
+    shown
+      .map((column) => padded(row[column]!, column))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -91,7 +91,20 @@ export function sinkCounts(): SinkCounts {
   return { datagrams: 0, bytes: 0, dropped: 0, errors: {}, returned: {}, refused: 0, timedOut: 0 };
 }
 
-/** Counts by their names that are added to. */
+/** Connections now and since the start, and how many of them followed another. */
+export type ConnectionCounts = Required<Pick<SinkCounts, 'connections' | 'reconnects'>>;
+
+export function connectionCounts(): ConnectionCounts {
+  return { connections: { now: 0, ever: 0 }, reconnects: 0 };
+}
+
+/** Counts a new connection. */
+export function countConnection(counts: ConnectionCounts): void {
+  if (counts.connections.ever++ > 0) counts.reconnects++;
+  counts.connections.now++;
+}
+
+/** Adds counts by their names. */
 function add(sum: Record<string, number>, more: Record<string, number>): void {
   for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count;
 }

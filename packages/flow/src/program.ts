@@ -116,7 +116,7 @@ export class Program {
     const { streams } = this.engine;
     const { instead } = streams;
     if (instead !== undefined && this.options.stats)
-      this.shared('streams', () => this.emit(events.STREAMS_INSTEAD, { reason: instead }));
+      this.emitChange(events.STREAMS_INSTEAD, { reason: instead });
     return streams;
   }
 

@@ -1,12 +1,10 @@
 import { close, read, readSync, type Stats } from 'node:fs';
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Input } from './input.js';
+import { HEADROOM, type Input } from './input.js';
 
 /** Bytes per read: with copies of them in sinks they fit the second-level cache of a processor. */
 const BLOCK = 256 * 1024;
-/** Space for the rest of the previous block: less than a datagram. */
-const HEADROOM = 64 * 1024;
 /** Time spent reading before yielding to the event loop. */
 const YIELD_MS = 1;
 /** Retry after EAGAIN from a device. */

@@ -1,11 +1,9 @@
 import type { Stats } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Input } from './input.js';
+import { HEADROOM, type Input } from './input.js';
 
 /** Bytes per read: a pipe holds no more, unless its size was raised (pipe(7)). */
 const BLOCK = 64 * 1024;
-/** Space for the rest of the previous block: less than a datagram. */
-const HEADROOM = 64 * 1024;
 
 /** Reads a pipe or a stream socket into two alternating blocks, which are reused. */
 export class PipeInput implements Input {

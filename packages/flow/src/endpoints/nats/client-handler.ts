@@ -1,15 +1,11 @@
+import type { ConnectionCounts } from '../../counts.js';
 import type { ServerConnection } from './server-connection.js';
 import type { ServerError } from './server-error.js';
-
-/** The connections of a client: now, and since the start. */
-export function connectionCounts() {
-  return { connections: { now: 0, ever: 0 }, reconnects: 0 };
-}
 
 /** Takes what happens to the connection of a client. */
 export interface ClientHandler {
   /** The client counts its connections there. */
-  readonly counts: ReturnType<typeof connectionCounts>;
+  readonly counts: ConnectionCounts;
   /** Connected, and subscribed. */
   onAttached(connection: ServerConnection): void;
   /** The client moves to another server: nothing more is to be written to this one. */

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { reason, showAddress, throwInternal } from 'mproxy-base';
 import { Backoff } from 'mproxy-net';
+import { countConnection } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { ClientHandler } from './client-handler.js';
@@ -163,9 +164,7 @@ export class Client implements ServerConnectionHandler {
     this.#retries.connected();
     this.onInfo(connection.info, connection.server);
     this.#subscriptions.beginAll(connection);
-    const { counts } = this.handler;
-    if (counts.connections.ever++ > 0) counts.reconnects++;
-    counts.connections.now++;
+    countConnection(this.handler.counts);
     this.handler.onAttached(connection);
     void connection.ping().then((answered) => {
       if (answered) this.#accepted(connection);

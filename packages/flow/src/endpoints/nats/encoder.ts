@@ -30,11 +30,12 @@ export class PublishEncoder {
   /**
    * Encodes a run: copies all payloads behind the place of their lines, then moves each to its own, since copyWithin, unlike
    * copy, makes no view of the memory for each (Node: lib/buffer.js, _copyActual).
+   * @param space of the run, see {@link space}
    * @returns where the encoded messages end
    */
-  encode(into: Buffer, at: number, run: Run): number {
+  encode(into: Buffer, at: number, run: Run, space: number): number {
     const { slab, offset, bytes, sizes, count } = run;
-    let from = at + this.space(run) - bytes;
+    let from = at + space - bytes;
     slab.copy(into, from, offset, offset + bytes);
     for (let i = 0; i < count; i++) {
       const size = sizes[i]!;

@@ -12,17 +12,11 @@ const MAX_ACK_PENDING = 8192;
 const ACK_SLACK_MS = 500;
 const CONSUMER_NOT_FOUND = 10_014;
 
-/** A consumer of a stream, which messages are requested from. */
-export interface Consumer {
+/** A durable consumer, as it was found. */
+export interface Durable {
   name: string;
-  /** Whether each message is to be acknowledged. */
-  acknowledges: boolean;
   /** The most messages that can be without acknowledgement. */
   maxPending: number;
-}
-
-/** A durable consumer, as it was found. */
-export interface Durable extends Consumer {
   isNew: boolean;
   /** All messages of the stream up to this one are acknowledged. */
   floor: number;
@@ -36,13 +30,13 @@ export interface Durable extends Consumer {
   waitMs: number;
 }
 
-/** Creates a consumer that sends each message once, in order, from a sequence number on. @throws as `callApi` */
+/** Creates a consumer that sends each message once, in order, from a sequence number on. @returns its name @throws as `callApi` */
 export async function createOrdered(
   requests: Requests,
   stream: string,
   subject: string,
   first: number,
-): Promise<Consumer> {
+): Promise<string> {
   const config = {
     ...from(first, subject),
     ack_policy: 'none',
@@ -52,7 +46,7 @@ export async function createOrdered(
     inactive_threshold: INACTIVE_NS,
   };
   const answer = await callApi(requests, `CONSUMER.CREATE.${stream}`, { stream_name: stream, config });
-  return { name: answer.text('name'), acknowledges: false, maxPending: 0 };
+  return answer.text('name');
 }
 
 /** Which durable consumer is wanted. */
@@ -114,7 +108,6 @@ function checked(answer: Fields, { subject, durable: name, info }: DurableUse): 
   const ackWaitMs = config.count('ack_wait') / 1e6;
   return {
     name,
-    acknowledges: true,
     // -1: no limit.
     maxPending: config.count('max_ack_pending') || MAX_ACK_PENDING,
     isNew: false,

@@ -112,11 +112,11 @@ export class JetGaps {
 
   /** Everything from the next message to this one was removed. */
   #lose(last: number): void {
-    const first = this.next;
-    if (first > last) return;
+    const range = { first: this.next, last };
+    if (range.first > last) return;
+    if (this.#isExact) this.handler.onLost(range);
+    else this.handler.onRemoved(range);
     this.next = last + 1;
-    if (this.#hasAll && first >= this.#exactFrom) this.handler.onLost({ first, last });
-    else this.handler.onRemoved({ first, last });
   }
 
   #remove(first: number, last: number): void {

@@ -3,7 +3,7 @@ import type { PacketSource } from '../../transport.js';
 import type { Client } from './client.js';
 import { CONSUMER_CREATED, CONSUMER_RESUMED, STREAM_REPLACED, STREAM_SKIPPED } from './events.js';
 import type { StreamInfo } from './jet-api.js';
-import { type Consumer, createOrdered, type Durable, openDurable } from './jet-consumer.js';
+import { createOrdered, type Durable, openDurable } from './jet-consumer.js';
 import type { JetGaps } from './jet-gaps.js';
 import type { Requests } from './requests.js';
 
@@ -20,8 +20,8 @@ export interface JetReading {
 
 /** Opens consumers of a stream: the first where reading is to begin, later ones where the last one ended. */
 export class JetOpener {
-  /** The last one that was opened; if it is durable, also by that name. */
-  consumer: Consumer | undefined;
+  /** The name of the last one that was opened, and its state then, if it is durable. */
+  consumer: string | undefined;
   durable: Durable | undefined;
   /** How it goes on where a former run ended; undefined: it does not. */
   resumed: PacketSource['resumed'];
@@ -81,7 +81,8 @@ export class JetOpener {
     const { notices } = this.client;
     const { name, floor, number, pending, waitMs, isNew } = durable;
     const isFirst = !this.durable;
-    this.consumer = this.durable = durable;
+    this.consumer = name;
+    this.durable = durable;
     if (isNew) {
       if (isFirst) this.#reportSkipped(info);
       notices.emit(CONSUMER_CREATED, { address, stream, durable: name });

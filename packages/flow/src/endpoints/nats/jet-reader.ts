@@ -85,9 +85,9 @@ export class JetReader implements GapHandler {
     this.#requests.abort();
   }
 
-  /** The sinks took everything that was received. @param stored resolves when they also stored it; undefined: they have */
-  taken(stored: Promise<void> | undefined): void {
-    this.#acks.taken(stored);
+  /** The sinks took everything that was received. @param stored undefined when they also stored it, else resolves when they have */
+  taken(stored: () => Promise<void> | undefined): void {
+    if (this.#opener.durable) this.#acks.taken(stored());
   }
 
   /** Requests nothing more, and acknowledges what the sinks take. */
@@ -110,11 +110,11 @@ export class JetReader implements GapHandler {
       this.#opener.open(info, this.#stream.info),
     );
     const { consumer } = this.#opener;
-    if (!isReady || !consumer || this.#stopped) return;
+    if (!isReady || consumer === undefined || this.#stopped) return;
     const onEnd = (why: string) => void this.#renew(connection, why);
     const take = (message: Message) => this.#take(message, onEnd);
     const { stream } = this.options;
-    this.#pull = new Pull(this.client, connection, stream, consumer.name, take, onEnd);
+    this.#pull = new Pull(this.client, connection, stream, consumer, take, onEnd);
     this.#pull.request();
   }
 

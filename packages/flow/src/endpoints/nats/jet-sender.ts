@@ -112,11 +112,6 @@ export class JetSender {
     this.counts.resent = this.window.resent;
   }
 
-  /** All answers that had arrived are handled. */
-  onBurstEnd(): void {
-    this.send();
-  }
-
   close(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#retry);

@@ -1,12 +1,13 @@
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
 import { Progress } from 'mproxy-net';
-import { addError, sinkCounts } from '../../counts.js';
+import { addError, connectionCounts, sinkCounts } from '../../counts.js';
+import { Drops } from '../../drops.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { Client, type ClientOptions } from './client.js';
-import { type ClientHandler, connectionCounts } from './client-handler.js';
+import type { ClientHandler } from './client-handler.js';
 import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_RESENT } from './events.js';
 import { MAX_PAYLOAD } from './info.js';
@@ -41,8 +42,7 @@ export class JetSink implements Sink, ClientHandler {
   #isRefused = false;
   readonly #progress = new Progress();
   #maxPayload = MAX_PAYLOAD;
-  /** What {@link disconnected} was when the last messages were dropped. */
-  #droppedAs: string | undefined;
+  readonly #drops = new Drops(this);
 
   constructor(
     private readonly program: Program,
@@ -66,7 +66,7 @@ export class JetSink implements Sink, ClientHandler {
 
   get dropReason(): string {
     if (this.#isRefused) return NOT_SENT;
-    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
+    if (this.#drops.reason !== undefined) return this.#drops.reason;
     return this.options.waits
       ? 'the stream did not acknowledge them before the end'
       : 'the stream did not acknowledge them in time';
@@ -116,7 +116,7 @@ export class JetSink implements Sink, ClientHandler {
     this.#sender.close();
     this.#client.close();
     await this.#run;
-    this.#drop(window.count);
+    this.#drops.add(window.count);
   }
 
   onAttached(connection: ServerConnection): void {
@@ -143,7 +143,7 @@ export class JetSink implements Sink, ClientHandler {
   }
 
   onBurstEnd(): void {
-    this.#sender.onBurstEnd();
+    this.flush();
     this.#progress.advance();
   }
 
@@ -176,15 +176,10 @@ export class JetSink implements Sink, ClientHandler {
   #add(slab: Buffer, offset: number, length: number): void {
     const { window } = this.#sender;
     if (!this.options.waits && window.bytes + length > this.options.retain) {
-      this.#drop(1);
+      this.#drops.add(1);
       return;
     }
     window.add(slab, offset, length);
-  }
-
-  #drop(messages: number): void {
-    if (messages > 0) this.#droppedAs = this.disconnected;
-    this.counts.dropped += messages;
   }
 
   /** A message that was taken is longer than a server, another one or with a new configuration, accepts. */

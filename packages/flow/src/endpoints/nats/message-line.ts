@@ -1,4 +1,4 @@
-import { lineTooLong, MAX_LINE, ProtocolError, quoted } from './protocol-error.js';
+import { checkLine, ProtocolError, quoted } from './protocol-error.js';
 
 /** Limit on headers and payload of a message, in bytes: no server accepts more (nats-server, MAX_PAYLOAD_MAX_SIZE). */
 const MAX_MESSAGE = 64 * 1024 * 1024;
@@ -41,8 +41,7 @@ export class MessageLine {
   read(bytes: Buffer, at: number): number {
     const newline = this.#split(bytes, at);
     if (newline < 0) return -1;
-    if (newline - at >= MAX_LINE) throw lineTooLong();
-    if (bytes[newline - 1] !== RETURN) throw new ProtocolError('a line that does not end with CR LF');
+    checkLine(bytes, at, newline);
     this.#parse(bytes, at);
     return newline + 1;
   }

@@ -1,5 +1,4 @@
-import type { Connection } from 'mproxy-net';
-import { Progress } from 'mproxy-net';
+import { type Connection, Progress } from 'mproxy-net';
 import type { PublishEncoder } from './encoder.js';
 import type { Run } from './run.js';
 
@@ -25,8 +24,6 @@ export class Outbox {
   messages = 0;
   /** Messages that connections took since the start. */
   taken = 0;
-  /** The longest payload since nothing waited, in bytes. */
-  longest = 0;
   #bytes = 0;
   /** The last one is being filled. */
   readonly #blocks: Block[] = [];
@@ -54,11 +51,9 @@ export class Outbox {
     if (this.#bytes > 0 && this.#bytes + space > this.limit) return false;
     const block = this.#blockFor(space);
     const start = block.used;
-    block.used = this.encoder.encode(block.bytes, start, run);
+    block.used = this.encoder.encode(block.bytes, start, run, space);
     block.messages += run.count;
     block.payload += run.bytes;
-    if (this.messages === 0) this.longest = 0;
-    for (let i = 0; i < run.count; i++) this.longest = Math.max(this.longest, run.sizes[i]!);
     this.messages += run.count;
     this.#bytes += block.used - start;
     if (block.used >= FLUSH_BYTES) this.flush();
@@ -113,13 +108,11 @@ export class Outbox {
   /** Forgets the messages with a longer payload, in bytes; only while it is detached. @returns how many those were */
   discardLonger(longest: number): number {
     const { messages } = this;
-    if (this.longest > longest)
-      for (const block of this.#blocks.splice(0)) {
-        this.#keepShort(block, longest);
-        if (block.messages > 0) this.#blocks.push(block);
-        else this.#recycle(block);
-      }
-    this.longest = Math.min(this.longest, longest);
+    for (const block of this.#blocks.splice(0)) {
+      this.#keepShort(block, longest);
+      if (block.messages > 0) this.#blocks.push(block);
+      else this.#recycle(block);
+    }
     this.#progress.advance();
     return messages - this.messages;
   }

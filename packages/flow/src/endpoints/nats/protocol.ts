@@ -1,5 +1,5 @@
 import { isMessage, MessageLine } from './message-line.js';
-import { lineTooLong, MAX_LINE, ProtocolError, printable, quoted } from './protocol-error.js';
+import { checkLine, lineTooLong, MAX_LINE, ProtocolError, printable, quoted } from './protocol-error.js';
 
 /** CR LF, behind a line and behind a payload. */
 const END_OF_LINE = 2;
@@ -126,8 +126,7 @@ export class Parser {
     if (isMessage(bytes, at)) return this.#readMessage(bytes, at);
     const newline = bytes.indexOf(NEWLINE, at);
     if (newline < 0) return -1;
-    if (newline - at >= MAX_LINE) throw lineTooLong();
-    if (bytes[newline - 1] !== RETURN) throw new ProtocolError('a line that does not end with CR LF');
+    checkLine(bytes, at, newline);
     this.#readLine(bytes.toString('utf8', at, newline - 1));
     return newline + 1;
   }

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { showMemory } from 'mproxy-base';
 import type { Batch, Frame } from 'mproxy-framing';
-import { addError, sinkCounts } from '../../counts.js';
+import { addError, connectionCounts, sinkCounts } from '../../counts.js';
+import { Drops } from '../../drops.js';
 import type { Program } from '../../program.js';
 import type { PacketSink } from '../../transport.js';
 import { MOLD_FLAG_NAMES } from '../mold/flags.js';
 import { TCP_NAMES } from '../tcp/flags.js';
 import { Client, type ClientOptions } from './client.js';
-import { type ClientHandler, connectionCounts } from './client-handler.js';
+import type { ClientHandler } from './client-handler.js';
 import { PublishEncoder } from './encoder.js';
 import { endSending, NOT_SENT } from './end-sending.js';
 import { MESSAGES_UNCONFIRMED } from './events.js';
@@ -47,8 +48,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   /** Messages that servers confirmed, of those that connections took. */
   #confirmed = 0;
   #confirming: Promise<void> | undefined;
-  /** What {@link disconnected} was when the last messages were dropped. */
-  #droppedAs: string | undefined;
+  readonly #drops = new Drops(this);
   #isRefused = false;
   #timer: NodeJS.Timeout;
 
@@ -76,7 +76,7 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   get dropReason(): string {
     if (this.#isRefused) return NOT_SENT;
-    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
+    if (this.#drops.reason !== undefined) return this.#drops.reason;
     return this.options.waits
       ? 'the server did not accept them before the end'
       : 'the server did not keep up';
@@ -85,7 +85,7 @@ export class NatsSink implements PacketSink, ClientHandler {
   get dropAdvice(): string | undefined {
     if (this.#isRefused) return undefined;
     if (this.options.waits) return `see ${MOLD_FLAG_NAMES.linger}`;
-    return this.#droppedAs === undefined ? `see ${TCP_NAMES.clientBuffer}` : undefined;
+    return this.#drops.reason === undefined ? `see ${TCP_NAMES.clientBuffer}` : undefined;
   }
 
   errorAdvice(code: string): string | undefined {
@@ -97,7 +97,7 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   write(batch: Batch): void {
     if (!this.options.waits && !this.#client.connection) {
-      this.#drop(batch.datagrams);
+      this.#drops.add(batch.datagrams);
       return;
     }
     const largest = this.#largest;
@@ -134,7 +134,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     this.#reportUnconfirmed(0);
     this.#client.close();
     await this.#run;
-    this.#drop(this.#outbox.discard());
+    this.#drops.add(this.#outbox.discard());
   }
 
   onAttached(connection: ServerConnection): void {
@@ -152,7 +152,7 @@ export class NatsSink implements PacketSink, ClientHandler {
     if (confirmed) this.#confirmed = this.#outbox.taken;
     const given = this.#outbox.detach();
     this.#reportUnconfirmed(this.options.waits ? given : 0);
-    if (!this.options.waits) this.#drop(this.#outbox.discard());
+    if (!this.options.waits) this.#drops.add(this.#outbox.discard());
   }
 
   onDenied(): string {
@@ -187,13 +187,8 @@ export class NatsSink implements PacketSink, ClientHandler {
 
   #offer(): void {
     const run = this.#batched;
-    if (run.count > 0 && !this.#outbox.offer(run)) this.#drop(run.count);
+    if (run.count > 0 && !this.#outbox.offer(run)) this.#drops.add(run.count);
     run.clear();
-  }
-
-  #drop(messages: number): void {
-    if (messages > 0) this.#droppedAs = this.disconnected;
-    this.counts.dropped += messages;
   }
 
   /** A server handles what it gets in order: its answer to a PING confirms all messages before it. */

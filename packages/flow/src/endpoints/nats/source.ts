@@ -3,11 +3,11 @@ import { Batch } from 'mproxy-framing';
 import { MAX_DATAGRAM } from 'mproxy-framing/cutter';
 import { isPacket } from 'mproxy-mold/packet';
 import type { Deliver } from 'mproxy-net';
-import { sourceCounts } from '../../counts.js';
+import { connectionCounts, sourceCounts } from '../../counts.js';
 import type { Program } from '../../program.js';
 import type { PacketSource } from '../../transport.js';
 import { Client, type ClientOptions } from './client.js';
-import { type ClientHandler, connectionCounts } from './client-handler.js';
+import type { ClientHandler } from './client-handler.js';
 import { SUBSCRIPTION_INTERRUPTED } from './events.js';
 import { JetError } from './jet-api.js';
 import type { JetReading } from './jet-opener.js';
@@ -18,6 +18,7 @@ import { ServerError } from './server-error.js';
 
 const SECOND_MS = 1000;
 const EMPTY: Buffer = Buffer.alloc(0);
+
 export interface NatsSourceOptions extends Omit<ClientOptions, 'action'> {
   subject: string;
   queue: string | undefined;
@@ -148,7 +149,7 @@ export class NatsSource implements PacketSource, ClientHandler {
     this.#passBurst();
     this.#slab = EMPTY;
     // After the sinks wrote it: the route has them do that at the end of the turn, too, and before.
-    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken(this.#stored()));
+    if (this.#reader) setImmediate(() => this.#waiting === 0 && this.#reader!.taken(this.#stored));
   }
 
   #passBurst(): void {
@@ -213,7 +214,7 @@ export class NatsSource implements PacketSource, ClientHandler {
     void room.then(() => {
       if (--this.#waiting > 0) return;
       this.#client.connection?.resume();
-      this.#reader?.taken(this.#stored());
+      this.#reader?.taken(this.#stored);
     });
   };
 

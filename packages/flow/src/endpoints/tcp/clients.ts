@@ -122,9 +122,9 @@ export class ClientsSink implements Sink {
 
   /** The clients on the event loop. */
   get #onLoop(): Fanout {
-    const { streams } = this.program;
-    const timer = streams.timer.bind(streams);
-    this.#fanout ??= new Fanout(this.options, this.#loopCounts, this.#events, timer);
+    this.#fanout ??= new Fanout(this.options, this.#loopCounts, this.#events, (onDue) =>
+      this.program.streams.timer(onDue),
+    );
     return this.#fanout;
   }
 

@@ -2,7 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { reason, throwInternal } from 'mproxy-base';
 import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
 import { type Address, Backoff, type Connection, connectTcp, peerOf, type TlsConnection } from 'mproxy-net';
-import { sinkCounts } from '../../counts.js';
+import { connectionCounts, countConnection, sinkCounts } from '../../counts.js';
+import { Drops } from '../../drops.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Sink } from '../../sink.js';
@@ -46,15 +47,14 @@ export interface TcpSinkOptions {
  * had not taken is sent again, from the start of a datagram.
  */
 export class TcpSink implements Sink {
-  readonly counts = { ...sinkCounts(), connections: { now: 0, ever: 0 }, reconnects: 0 };
+  readonly counts = { ...sinkCounts(), ...connectionCounts() };
   readonly #coalescer: Coalescer;
   readonly #queue: ResendQueue;
   readonly #notices: NoticeLimit;
   readonly #closing = new AbortController();
   readonly #run: Promise<void>;
   disconnected: string | undefined = 'connecting';
-  /** What {@link disconnected} was when the last datagrams were dropped. */
-  #droppedAs: string | undefined;
+  readonly #drops = new Drops(this);
   #aborted = false;
   /** Shortens the end of the connection. */
   #endSoon: () => void = () => undefined;
@@ -75,7 +75,7 @@ export class TcpSink implements Sink {
   }
 
   get dropReason(): string {
-    if (this.#droppedAs !== undefined) return `not connected: ${this.#droppedAs}`;
+    if (this.#drops.reason !== undefined) return this.#drops.reason;
     return this.options.waits
       ? `the connection did not take them before the end (${MOLD_FLAG_NAMES.linger})`
       : 'the connection did not keep up';
@@ -118,16 +118,11 @@ export class TcpSink implements Sink {
     clearTimeout(timer);
     this.#closing.abort();
     await this.#run;
-    this.#drop(this.#queue.datagrams);
+    this.#drops.add(this.#queue.datagrams);
   }
 
   #enqueue(chunk: Buffer, datagrams: number, lease?: Lease): void {
-    if (!this.#queue.offer(chunk, datagrams, lease)) this.#drop(datagrams);
-  }
-
-  #drop(datagrams: number): void {
-    if (datagrams > 0) this.#droppedAs = this.disconnected;
-    this.counts.dropped += datagrams;
+    if (!this.#queue.offer(chunk, datagrams, lease)) this.#drops.add(datagrams);
   }
 
   async #connections(): Promise<void> {
@@ -156,8 +151,7 @@ export class TcpSink implements Sink {
       const connection = await connectTcp(streams, this.address, secured, signal);
       backoff.connected();
       this.disconnected = undefined;
-      if (counts.connections.ever++ > 0) counts.reconnects++;
-      counts.connections.now++;
+      countConnection(counts);
       this.#notices.emit(DESTINATION_CONNECTED, { destination: this.name, peer: peerOf(connection) });
       const ending = await this.#send(connection);
       counts.connections.now--;

@@ -11,7 +11,7 @@ import {
   type TlsConnection,
   untilQuiet,
 } from 'mproxy-net';
-import { sourceCounts } from '../../counts.js';
+import { connectionCounts, countConnection, sourceCounts } from '../../counts.js';
 import { NoticeLimit } from '../../notices.js';
 import type { Program } from '../../program.js';
 import type { Source } from '../../source.js';
@@ -34,7 +34,7 @@ export interface TcpConnectOptions {
 
 /** A TCP or TLS upstream that is read as a stream, and reconnected whenever the connection ends. */
 export class TcpConnectSource implements Source {
-  readonly counts = { ...sourceCounts(), connections: { now: 0, ever: 0 } };
+  readonly counts = { ...sourceCounts(), ...connectionCounts() };
   readonly #stopping = new AbortController();
   readonly #notices: NoticeLimit;
   #connected: Connection | undefined;
@@ -84,8 +84,7 @@ export class TcpConnectSource implements Source {
       this.#connected = connection;
       backoff.connected();
       this.disconnected = undefined;
-      if (counts.connections.ever++ > 0) counts.reconnects++;
-      counts.connections.now++;
+      countConnection(counts);
       this.#notices.emit(UPSTREAM_CONNECTED, { upstream: this.name, peer: peerOf(connection) });
       if (greeting.length > 0) connection.write([greeting]);
       connection.limitIdle(idleTimeout);
