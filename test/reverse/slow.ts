@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
+import { peakMemory } from '../support/memory.js';
 import { until } from '../support/wait.js';
 
 /** Bytes of a record; with `--frame line` a record is a datagram. */
@@ -54,13 +54,6 @@ class Checker {
   }
 }
 
-/** The most memory that a process ever had, in bytes; undefined where the system does not tell. */
-function peakMemory(pid: number): number | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const [, kilobytes] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))!;
-  return Number(kilobytes) * 1024;
-}
-
 /** Records that the smallest buffer of a socket has room for. */
 const AT_ONCE = 25;
 
@@ -100,7 +93,7 @@ export async function slowClients(t: Test, records: number, rate: string, tls = 
     t.equal(client.whole, records, 'a client that reads misses nothing');
   }
   for (const client of slow) t.ok(client.whole < records, 'the five have not read yet');
-  const memory = peakMemory(reverse.child.pid!);
+  const memory = process.platform === 'linux' ? peakMemory(reverse.child.pid!) : undefined;
   for (const { socket } of slow) socket.resume();
   // One record more, until a queue has room for it, is the end of what the five were sent.
   let next = records;
