@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
 import { peakMemory } from '../support/memory.js';
+import { openSocket } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 /** Bytes of a record; with `--frame line` a record is a datagram. */
@@ -34,11 +33,7 @@ class Checker {
   }
 
   static async connect(t: Test, port: number, tls = false): Promise<Checker> {
-    const to = { port, host: '127.0.0.1' };
-    const socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
-    t.teardown(() => socket.destroy());
-    await once(socket, tls ? 'secureConnect' : 'connect');
-    return new Checker(socket);
+    return new Checker(await openSocket(t, port, tls));
   }
 
   #take(chunk: Buffer): void {

@@ -2,9 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { CDPSession } from 'playwright-core';
 import t from 'tap';
 import { peakMemory } from '../support/memory.js';
-import { tcpServer } from '../support/net.js';
+import { sendSteadily, tcpServer } from '../support/net.js';
 import { until } from '../support/wait.js';
-import { noChromium, open, sendSteadily } from './browser.js';
+import { noChromium, open } from './browser.js';
 import { startShown } from './http.js';
 
 const MINUTES = 10;
