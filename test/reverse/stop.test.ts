@@ -6,17 +6,12 @@ import { type Running, start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
 import { inParts, TcpClient, tcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { startOutput } from './output.js';
 
 const SIZE = 50_000;
 
-async function startOutput(t: Parameters<typeof start>[0]) {
-  const group = await loopbackGroup();
-  const reverse = start(t, 'reverse', [
-    ...['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0'],
-    ...['--client-buffer', '64MiB', '--stats', '0.1'],
-  ]);
-  return { group, reverse, port: await reverse.port() };
-}
+/** Room in a queue for all that a test sends. */
+const BUFFER = ['--client-buffer', '64MiB'];
 
 /** Sends to a group, no faster than a client reads. */
 function pour(group: Group, reader: TcpClient, datagrams: number): Promise<void> {
@@ -43,7 +38,7 @@ async function stopsListening(port: number): Promise<void> {
 const lastStats = ({ stderr }: Running) => stderr.split('\n').findLast((line) => / clients? now /.test(line));
 
 t.test('at a stop, clients that send something still get what the kernel holds for them', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const reader = await tcpClient(t, port);
   const talker = await tcpClient(t, port);
   await reverse.says('2 clients now 2 ever');
@@ -63,7 +58,7 @@ t.test('at a stop, clients that send something still get what the kernel holds f
 });
 
 t.test('at a stop, a client that does not close in return delays it by no more than a second', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const idle = await tcpClient(t, port);
   await reverse.says('1 client now 1 ever');
   await groupSend(group, ['one\n']);
@@ -78,7 +73,7 @@ t.test('at a stop, a client that does not close in return delays it by no more t
 });
 
 t.test('what a client has not taken at the end of a stop is counted as dropped', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const reader = await tcpClient(t, port);
   const stuck = await tcpClient(t, port);
   await reverse.says('2 clients now 2 ever');
