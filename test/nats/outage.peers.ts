@@ -7,14 +7,20 @@ import { NatsServer, noServer } from './server.js';
 const receive = (t: Test, url: string, ...flags: string[]): Running =>
   start(t, 'server', ['--path', '-', '--listen-addr', url, ...flags]);
 
+/** A receiver that was connected, and its server, which was killed. */
+async function cutOff(t: Test): Promise<{ server: NatsServer; ours: Running }> {
+  const server = await NatsServer.start(t);
+  const ours = receive(t, server.url('a'));
+  await ours.says('connected to');
+  await server.kill();
+  return { server, ours };
+}
+
 t.test(
   'a server that stops and starts again: the gap is measured and reported',
   { skip: noServer },
   async (t) => {
-    const server = await NatsServer.start(t);
-    const ours = receive(t, server.url('a'));
-    await ours.says('connected to');
-    await server.kill();
+    const { server, ours } = await cutOff(t);
     await ours.says('trying again in');
     await server.restart();
     await ours.says(/receiving: .*: disconnected for [\d.]+ (ms|s): messages may be lost/, 30_000);
@@ -98,10 +104,7 @@ t.test(
   'a server that was used and is away: attempts stay frequent, and are reported rarely',
   { skip: noServer },
   async (t) => {
-    const server = await NatsServer.start(t);
-    const ours = receive(t, server.url('a'));
-    await ours.says('connected to');
-    await server.kill();
+    const { server, ours } = await cutOff(t);
     let attempts = 0;
     // In its place: it counts, and closes.
     const { createServer } = await import('node:net');

@@ -10,6 +10,7 @@ import { TicketKeys } from 'mproxy-net/linux/tls/ticket-keys';
 import { Tls } from 'mproxy-net/linux/tls/tls';
 import t from 'tap';
 import { Authority } from '../support/certificates.js';
+import { passTo } from './connections.js';
 
 const skip = process.platform !== 'linux' && 'epoll is of Linux';
 
@@ -26,20 +27,10 @@ t.test('connections in a loop that blocks, without a turn of the event loop of N
   const closed: string[] = [];
   const failures: unknown[] = [];
   let returned = 0;
-  const echo = (connection: StreamConnection): ConnectionHandler => ({
-    onData(bytes) {
-      const taken = connection.offer(bytes);
-      if (taken === bytes.length) return;
-      connection.write([Buffer.from(bytes.subarray(taken))]);
-      connection.pause();
-    },
-    onDrain: () => connection.resume(),
-    onEnd: () => connection.end(),
-    onClose: (error) => closed.push(`server ${error?.message}`),
-  });
   const listener = new Listener(parts, {
     at: { address: '127.0.0.1', port: 0 },
-    onConnection: (connection) => connection.start(echo(connection as StreamConnection)),
+    onConnection: (connection) =>
+      connection.start(passTo(connection, connection, (error) => closed.push(`server ${error?.message}`))),
   });
   t.teardown(() => listener.close());
   const block = Buffer.alloc(5_000_000, 'x');

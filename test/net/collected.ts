@@ -1,10 +1,11 @@
-import type { Connection, ConnectionHandler, Streams } from 'mproxy-net';
+import type { Connection, Streams } from 'mproxy-net';
 import { HostedLoop } from 'mproxy-net/linux/hosted-loop';
 import { loadLibc } from 'mproxy-net/linux/libc';
 import { Loop } from 'mproxy-net/linux/loop';
 import { StreamParts } from 'mproxy-net/linux/streams/parts';
 import { linuxStreams } from 'mproxy-net/linux/streams/streams';
 import { loadUv } from 'mproxy-net/linux/uv';
+import { passTo } from './connections.js';
 
 /**
  * A program for streams.long.ts: passes bytes through a chain of connections for so many seconds, while garbage is collected, and says
@@ -69,19 +70,7 @@ function checker(): (bytes: Buffer) => void {
   };
 }
 
-function passTo(from: Connection, to: Connection): ConnectionHandler {
-  return {
-    onData(bytes) {
-      const taken = to.offer(bytes);
-      if (taken === bytes.length) return;
-      to.write([Buffer.from(bytes.subarray(taken))]);
-      from.pause();
-    },
-    onDrain: () => to.resume(),
-    onEnd: () => to.end(),
-    onClose: (error) => error && problem(`the hop: ${error.message}`),
-  };
-}
+const onHopClose = (error?: Error) => error && problem(`the hop: ${error.message}`);
 
 let open = 0;
 function end(connection: Connection): void {
@@ -105,8 +94,8 @@ const hop = await streams.listen({
   at: { address: '127.0.0.1', port: 0 },
   async onConnection(client) {
     const upstream = await streams.connect({ to: server.local! });
-    client.start(passTo(client, upstream));
-    upstream.start(passTo(upstream, client));
+    client.start(passTo(client, upstream, onHopClose));
+    upstream.start(passTo(upstream, client, onHopClose));
   },
 });
 const collections = setInterval(collect, 20);

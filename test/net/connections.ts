@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Connection, ConnectionHandler, ListenOptions, StreamListener, Streams } from 'mproxy-net';
 import type { Test } from 'tap';
 import { until } from '../support/wait.js';
@@ -58,6 +59,25 @@ export class Log implements ConnectionHandler {
   }
 }
 
+/** Passes all that one connection receives on to another, as fast as that takes it. */
+export function passTo(
+  from: Connection,
+  to: Connection,
+  onClose: (error?: Error) => unknown,
+): ConnectionHandler {
+  return {
+    onData(bytes) {
+      const taken = to.offer(bytes);
+      if (taken === bytes.length) return;
+      to.write([Buffer.from(bytes.subarray(taken))]);
+      from.pause();
+    },
+    onDrain: () => to.resume(),
+    onEnd: () => to.end(),
+    onClose: (error) => void onClose(error),
+  };
+}
+
 /** A listener on 127.0.0.1 that starts its connections and remembers them. */
 export async function listen(t: Test, streams: Streams, options: Partial<ListenOptions> = {}) {
   const logs: Log[] = [];
@@ -96,6 +116,25 @@ export async function nodeServer(t: Test): Promise<{ server: Server; port: numbe
     for (const socket of sockets) socket.destroy();
   });
   return { server, port: (server.address() as { port: number }).port, sockets };
+}
+
+/** A TLS server of Node on 127.0.0.1. */
+export async function tlsServer(
+  t: Test,
+  options: TlsOptions,
+): Promise<{ port: number; sockets: TLSSocket[] }> {
+  const sockets: TLSSocket[] = [];
+  const server = createTlsServer(options, (socket) => {
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (server.address() as { port: number }).port, sockets };
 }
 
 /** All that a socket sends until its end; it stays open. */

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
+import { peakMemory, residentMemory } from '../support/memory.js';
 import { until } from '../support/wait.js';
 
 const MINUTES = Number(process.env.FLAT_MINUTES ?? 10);
@@ -39,13 +39,13 @@ t.test(
         () => performance.now() - begin >= i * period,
         period * 2 + 10_000,
       );
-      for (const [name, { child }] of programs) samples.get(name)!.push(memory(child.pid!, 'VmRSS'));
+      for (const [name, { child }] of programs) samples.get(name)!.push(residentMemory(child.pid!));
     }
     for (const [name, { child, running, stderr }] of programs) {
       if (!running) throw new Error(`mproxy-${name} ended: ${stderr}`);
       const sizes = samples.get(name)!;
       const [early, late] = [low(sizes, 1 / 6, 1 / 2), low(sizes, 1 / 2, 1)];
-      const peak = memory(child.pid!, 'VmHWM');
+      const peak = peakMemory(child.pid!);
       t.comment(`${name}: ${mega(early)} MB early, ${mega(late)} MB late, ${mega(peak)} MB at most`);
       t.ok(late - early <= GROWTH, `mproxy-${name} grew by ${mega(late - early)} MB`);
       t.ok(peak <= PEAK, `mproxy-${name} took ${mega(peak)} MB at most`);
@@ -110,12 +110,6 @@ class Reader {
     });
     t.teardown(() => socket.destroy());
   }
-}
-
-/** Memory of a process in bytes (proc(5), status). */
-function memory(pid: number, which: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  return Number(new RegExp(`^${which}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
 }
 
 /** The lowest tenth of a part of the samples: what is left after collections, whose times differ. */

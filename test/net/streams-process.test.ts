@@ -128,6 +128,7 @@ for (const { name } of ENGINES) {
       );
       const socket = open(t, await port(lines));
       await says('idle');
+      // Only time shows it: the processor time of an idle second.
       await new Promise((resolve) => setTimeout(resolve, 1000));
       t.equal(child.exitCode, null);
       socket.write('x');

@@ -2,30 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
 import type { ListenOptions, TlsClient, TlsServer } from 'mproxy-net';
 import { StreamConnection } from 'mproxy-net/linux/streams/connection';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
-import { Log, listen, nodeServer, readAll } from './connections.js';
+import { Log, listen, nodeServer, readAll, tlsServer } from './connections.js';
 import { ENGINES } from './engines.js';
-
-/** A TLS server of Node on 127.0.0.1. */
-async function tlsServer(t: Test, options: TlsOptions): Promise<{ port: number; sockets: TLSSocket[] }> {
-  const sockets: TLSSocket[] = [];
-  const server = createServer(options, (socket) => {
-    socket.on('error', () => undefined);
-    sockets.push(socket);
-  });
-  server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { port: (server.address() as { port: number }).port, sockets };
-}
 
 const at = (port: number) => ({ address: '127.0.0.1', port });
 

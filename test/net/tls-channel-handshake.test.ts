@@ -1,20 +1,23 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import {
-  type ConnectionOptions,
-  connect as connectTls,
-  createServer,
-  type TLSSocket,
-  type TlsOptions,
-} from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { TlsClient, TlsServer } from 'mproxy-net';
 import { decodeServerName } from 'mproxy-net/linux/tls/client-hello';
 import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
-import { clientContext, connectTo, type Driven, dial, notLinux, relay, serve } from './tls-channels.js';
+import { tlsServer } from './connections.js';
+import {
+  clientContext,
+  connectTo,
+  type Driven,
+  dial,
+  identity,
+  notLinux,
+  relay,
+  serve,
+} from './tls-channels.js';
 
 const at = (port: number) => ({ host: '127.0.0.1', port });
 const DAY_MS = 86_400_000;
@@ -44,11 +47,7 @@ async function nodeClient(t: Test, port: number, options: ConnectionOptions): Pr
 }
 
 async function nodeServer(t: Test, options: TlsOptions): Promise<number> {
-  const server = createServer(options, (socket) => socket.on('error', () => undefined));
-  server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  return (server.address() as AddressInfo).port;
+  return (await tlsServer(t, options)).port;
 }
 
 const raw = ({ cert }: { cert: string }) => new X509Certificate(cert).raw;
@@ -267,8 +266,7 @@ t.test('a client certificate is required, verified, and told', { skip: notLinux 
 });
 
 t.test('a client waits until it is accepted', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['one.test'] });
+  const { authority, own } = await identity(t);
   const tls: TlsClient = { credentials: { ca: authority.pem }, serverName: 'one.test', insecure: false };
   const context = clientContext(t, tls);
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -280,8 +278,7 @@ t.test('a client waits until it is accepted', { skip: notLinux }, async (t) => {
 });
 
 t.test('a ClientHello of 40 KB, in pieces of any size', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['one.test'] });
+  const { authority, own } = await identity(t);
   const { port, results } = await listen(t, { pairs: [own], alpn: ['echo'] });
   const many = Array.from({ length: 160 }, (_, i) => String(i).padEnd(250, 'x'));
   for (const size of [1, 10, 100, 1448, 20_000]) {
@@ -307,8 +304,7 @@ t.test('a ClientHello of 40 KB, in pieces of any size', { skip: notLinux }, asyn
 });
 
 t.test('renegotiation is refused', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['one.test'] });
+  const { authority, own } = await identity(t);
   let reading: Promise<unknown> | undefined;
   const { port } = await serve(t, { pairs: [own] }, (server) => {
     reading = server.handshake().then(() => server.read());
@@ -325,8 +321,8 @@ t.test('renegotiation is refused', { skip: notLinux }, async (t) => {
 });
 
 t.test('bytes that are not TLS are an error that tells so', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const { port, results } = await listen(t, { pairs: [await authority.sign({ dns: ['one.test'] })] });
+  const { own } = await identity(t);
+  const { port, results } = await listen(t, { pairs: [own] });
   for (const [bytes, code] of [
     ['GET / HTTP/1.1\r\n\r\n', 'ERR_SSL_HTTP_REQUEST'],
     ['plain line\n', 'ERR_SSL_WRONG_VERSION_NUMBER'],
@@ -374,8 +370,8 @@ t.test('a server name as it is sent; what is malformed is none', async (t) => {
 });
 
 t.test('a server name with a zero byte is refused, and harms nobody', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const { port, results } = await listen(t, { pairs: [await authority.sign({ dns: ['one.test'] })] });
+  const { authority, own } = await identity(t);
+  const { port, results } = await listen(t, { pairs: [own] });
   const path = await relay(t, port, (bytes, on) => {
     const at = bytes.indexOf('one.test');
     if (at >= 0) bytes[at + 3] = 0;

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
-import { clientContext, type Driven, dial, notLinux, serve } from './tls-channels.js';
+import { clientContext, type Driven, dial, identity, notLinux, serve } from './tls-channels.js';
 
 const missing = (tool: string, argument: string) =>
   notLinux || (spawnSync(tool, [argument]).error !== undefined && `there is no ${tool}`);
@@ -35,11 +34,6 @@ class Tool {
     });
     return this.output;
   }
-}
-
-async function identity(t: Test) {
-  const authority = await Authority.make(t);
-  return { authority, own: await authority.sign({ dns: ['one.test'], ips: ['127.0.0.1'] }) };
 }
 
 t.test('openssl s_client', { skip: missing('openssl', 'version') }, async (t) => {

@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { connect as connectTls, createServer } from 'node:tls';
 import { ERRNO } from 'mproxy-net/linux/errno';
 import t, { type Test } from 'tap';
-import { Authority, type Pair } from '../support/certificates.js';
+import type { Pair } from '../support/certificates.js';
 import { until } from '../support/wait.js';
-import { clientContext, type Driven, dial, notLinux, parts, serve } from './tls-channels.js';
-import { Contexts, credentials, residentBytes } from './tls-pairs.js';
+import { clientContext, type Driven, dial, identity, notLinux, parts, serve } from './tls-channels.js';
+import { Contexts, credentials } from './tls-pairs.js';
 
 const BYTES = 2 ** 30;
 const CHUNK = 64 * 1024;
@@ -15,11 +15,6 @@ const HANDSHAKES = 10_000;
 const GROWTH = 10e6;
 
 t.setTimeout(300_000);
-
-async function identity(t: Test) {
-  const authority = await Authority.make(t);
-  return { authority, own: await authority.sign({ dns: ['one.test'] }) };
-}
 
 /** CPU seconds of this process while it runs. */
 async function cpu(run: () => unknown): Promise<number> {
@@ -92,9 +87,9 @@ t.test(`${HANDSHAKES} handshakes leave nothing behind`, { skip: notLinux }, asyn
   const { tls, trust } = await credentials(t);
   const contexts = new Contexts(parts(), tls, trust);
   contexts.connectAgain(HANDSHAKES / 10);
-  const before = residentBytes();
+  const before = process.memoryUsage.rss();
   contexts.connectAgain(HANDSHAKES);
-  const growth = residentBytes() - before;
+  const growth = process.memoryUsage.rss() - before;
   t.ok(growth < GROWTH, `memory grew by ${Math.round(growth / 1000)} KB`);
   contexts.free();
 });

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { TlsClient } from 'mproxy-net';
 import { TicketKeys } from 'mproxy-net/linux/tls/ticket-keys';
 import { SessionTickets } from 'mproxy-net/linux/tls/tickets';
 import t, { type Test } from 'tap';
-import { Authority } from '../support/certificates.js';
+import type { Authority } from '../support/certificates.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
-import { clientContext, type Driven, dial, notLinux, parts, relay, serve } from './tls-channels.js';
+import { tlsServer } from './connections.js';
+import { clientContext, type Driven, dial, identity, notLinux, parts, relay, serve } from './tls-channels.js';
 
 /** Both ends of a connection, with the handshake finished. */
 async function pair(t: Test): Promise<{ client: Driven; server: Driven; authority: Authority }> {
-  const authority = await Authority.make(t);
+  const { authority, own } = await identity(t);
   let server: Promise<Driven> | undefined;
-  const { port } = await serve(t, { pairs: [await authority.sign({ dns: ['one.test'] })] }, (driven) => {
+  const { port } = await serve(t, { pairs: [own] }, (driven) => {
     server = driven.handshake();
   });
   const tls = { credentials: { ca: authority.pem }, serverName: 'one.test', insecure: false };
@@ -96,11 +96,10 @@ t.test('records of one byte, both ways', { skip: notLinux }, async (t) => {
 
 t.test('a FIN without close_notify is a reset, and never the end', { skip: notLinux }, async (t) => {
   for (const what of ['after bytes', 'in a record', 'in the handshake'] as const) {
-    const authority = await Authority.make(t);
-    const mine = await authority.sign({ dns: ['one.test'] });
+    const { authority, own } = await identity(t);
     let accepted: Driven | undefined;
     let cuts = what === 'in the handshake';
-    const { port } = await serve(t, { pairs: [mine] }, (server) => {
+    const { port } = await serve(t, { pairs: [own] }, (server) => {
       accepted = server;
     });
     const path = await relay(t, port, (bytes, on, fromClient) => {
@@ -154,12 +153,11 @@ t.test('what a callback throws is thrown after the call', { skip: notLinux }, as
     if (wrong) throw new Error('no clock');
     return 0;
   });
-  const authority = await Authority.make(t);
+  const { authority, own } = await identity(t);
   let server: Promise<unknown> | undefined;
-  const own = { pairs: [await authority.sign({ dns: ['one.test'] })] };
   const { port } = await serve(
     t,
-    own,
+    { pairs: [own] },
     (driven) => {
       wrong = true;
       server = driven.handshake().catch((error) => error);
@@ -177,8 +175,7 @@ t.test('100 MB both ways at once, in chunks of any size, with node:tls', { skip:
   const random = new Random();
   t.comment(`seed ${random.seed}`);
   const total = 100e6;
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['one.test'] });
+  const { authority, own } = await identity(t);
   const source = random.bytes(1 << 20);
 
   /** Sends from random places, and says what it was. */
@@ -221,14 +218,11 @@ t.test('100 MB both ways at once, in chunks of any size, with node:tls', { skip:
   }
 
   const tls: TlsClient = { credentials: { ca: authority.pem }, serverName: 'one.test', insecure: false };
-  const peers: TLSSocket[] = [];
-  const nodeServer = createTlsServer({ ...own, allowHalfOpen: true }, (peer) => peers.push(peer));
-  await new Promise<void>((resolve) => nodeServer.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => nodeServer.close());
-  const client = await dial(t, clientContext(t, tls), (nodeServer.address() as AddressInfo).port, tls);
+  const { port: theirs, sockets } = await tlsServer(t, { ...own, allowHalfOpen: true });
+  const client = await dial(t, clientContext(t, tls), theirs, tls);
   await client.handshake();
-  await until('its peer', () => peers.length === 1);
-  await exchange(client, peers[0]!);
+  await until('its peer', () => sockets.length === 1);
+  await exchange(client, sockets[0]!);
 
   let server: Driven | undefined;
   const { port } = await serve(t, { pairs: [own] }, (driven) => {

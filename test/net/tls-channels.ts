@@ -10,6 +10,7 @@ import { ServerContext } from 'mproxy-net/linux/tls/server-context';
 import { TicketKeys } from 'mproxy-net/linux/tls/ticket-keys';
 import { SessionTickets } from 'mproxy-net/linux/tls/tickets';
 import type { Test } from 'tap';
+import { Authority } from '../support/certificates.js';
 
 export const notLinux = process.platform !== 'linux' && 'the descriptors are those of Linux';
 
@@ -22,6 +23,12 @@ export function parts(): NonNullable<typeof loaded> {
     loaded = { libc: loadLibc(), ssl, tickets: new SessionTickets(ssl, new TicketKeys()) };
   }
   return loaded;
+}
+
+/** An authority, and a certificate of it for one.test and 127.0.0.1. */
+export async function identity(t: Test) {
+  const authority = await Authority.make(t);
+  return { authority, own: await authority.sign({ dns: ['one.test'], ips: ['127.0.0.1'] }) };
 }
 
 /** How often a channel that waits is tried again, in milliseconds. */

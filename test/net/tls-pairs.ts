@@ -1,4 +1,4 @@
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { TlsClient, TlsServer } from 'mproxy-net';
 import { ERRNO } from 'mproxy-net/linux/errno';
 import { loadKoffi } from 'mproxy-net/linux/installed';
@@ -9,7 +9,7 @@ import type { TlsChannel } from 'mproxy-net/linux/tls/secure-channel';
 import { ServerContext } from 'mproxy-net/linux/tls/server-context';
 import type { SessionTickets } from 'mproxy-net/linux/tls/tickets';
 import type { Test } from 'tap';
-import { Authority } from '../support/certificates.js';
+import { identity } from './tls-channels.js';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -70,6 +70,7 @@ export class Contexts {
       if (server.facts.resumed) resumed++;
       server.free();
       client.free();
+      // Nothing happens: the count of open objects would be below 0.
       client.free();
     }
     closePair(fds);
@@ -84,8 +85,7 @@ export class Contexts {
 
 /** Two names, and a client that is verified, too. */
 export async function credentials(t: Test) {
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['one.test'] });
+  const { authority, own } = await identity(t);
   const mine = await authority.sign({ dns: ['me.test'] });
   const tls = {
     pairs: [own, await authority.sign({ dns: ['two.test'] })],
@@ -128,11 +128,6 @@ export function counting(ssl: Openssl): { ssl: Openssl; open: Map<string, number
     };
   }
   return { ssl: counted, open };
-}
-
-/** Memory of this process. */
-export function residentBytes(): number {
-  return Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]) * 4096;
 }
 
 export function closePair(fds: [number, number]): void {

@@ -5,20 +5,10 @@ import { groupSend, groupSink, loopbackGroup } from '../support/group.js';
 import { TcpClient, tcpClient } from '../support/net.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
-
-async function startOutput(t: Parameters<typeof start>[0], ...more: string[]) {
-  const group = await loopbackGroup();
-  const reverse = start(t, 'reverse', [
-    ...['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0', '--stats', '0.1', ...more],
-  ]);
-  return { group, reverse, port: await reverse.port() };
-}
+import { startOutput } from './output.js';
 
 const clientsNow = (reverse: Running, now: number, ever: number) =>
   reverse.says(`, ${now} client${now === 1 ? '' : 's'} now ${ever} ever`);
-
-/** Whether the other side ended the connection. */
-const gone = ({ socket, closed }: TcpClient) => closed || socket.readableEnded;
 
 t.test('a client gets everything from the moment it connected', async (t) => {
   const { group, reverse, port } = await startOutput(t);
@@ -52,7 +42,7 @@ t.test('a client that closed its sending half goes on receiving', async (t) => {
   await half.has(4);
   await groupSend(group, ['two\n']);
   t.equal(String(await half.has(8)), 'one\ntwo\n');
-  t.notOk(gone(half));
+  t.notOk(half.ended);
 });
 
 t.test('a client that went away is noticed when something is sent to it', async (t) => {
@@ -85,7 +75,7 @@ t.test('--max-clients closes one more at once, counts it, and takes another when
   const clients = [await tcpClient(t, port), await tcpClient(t, port)] as const;
   await clientsNow(reverse, 2, 2);
   const third = await tcpClient(t, port);
-  await until('the third is closed', () => gone(third));
+  await until('the third is closed', () => third.ended);
   await reverse.says('1 refused client');
   // A mere close would look like the end of its sending half until something is sent to it.
   clients[0].socket.resetAndDestroy();
@@ -123,11 +113,11 @@ t.test('--allow lets only its networks connect, to either listener', async (t) =
   const [output, input] = [await reverse.port(0), await reverse.port(2)];
   const strangers = ['127.0.0.1', '127.0.8.1', '127.0.9.8'].map((ip) => clientFrom(t, ip, output));
   const friends = ['127.0.7.1', '127.0.9.9'].map((ip) => clientFrom(t, ip, output));
-  await until('strangers are closed', () => strangers.every(gone));
+  await until('strangers are closed', () => strangers.every(({ ended }) => ended));
   await clientsNow(reverse, 2, 2);
   const bad = clientFrom(t, '127.0.0.1', input);
   bad.socket.write('bad\n');
-  await until('a strange sender is closed', () => gone(bad));
+  await until('a strange sender is closed', () => bad.ended);
   const good = clientFrom(t, '127.0.7.7', input);
   good.socket.write('good\n');
   for (const friend of friends) t.equal(String(await friend.has(5)), 'good\n');

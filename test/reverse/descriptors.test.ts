@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
 import { command, type Running, start, startProgram } from '../support/command.js';
 import { groupSend, groupSink, loopbackGroup } from '../support/group.js';
+import { TcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const LIMIT = 60;
@@ -186,9 +187,9 @@ t.test(
       // It leaves its own half open: the program has to close it.
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       t.teardown(() => socket.destroy());
-      const peer = new Peer(socket);
+      const client = new TcpClient(socket);
       socket.write('GET / HTTP/1.1\r\n\r\n');
-      await until('it is turned away', () => peer.closed || socket.readableEnded);
+      await until('it is turned away', () => client.ended);
       most = Math.max(most, open() - before);
     }
     t.ok(most <= 5, `${most} sockets at once`);

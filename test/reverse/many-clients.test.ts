@@ -1,11 +1,9 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
 import { type Running, start } from '../support/command.js';
 import { groupSend, loopbackGroup } from '../support/group.js';
-import { TcpClient } from '../support/net.js';
+import { openSocket, TcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 const CLIENTS = 200;
@@ -25,21 +23,18 @@ async function startOutputs(t: Test) {
     ...['--tcp-output-addr', '127.0.0.1:0', '--tcp-output-addr', 'tls://127.0.0.1:0'],
   ]);
   const [plain, tls] = [await reverse.port(0), await reverse.port(1)];
-  const open = async (secure: boolean): Promise<Socket> => {
-    const to = { host: '127.0.0.1', port: secure ? tls : plain };
-    const socket = secure ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
-    t.teardown(() => socket.destroy());
-    await once(socket, secure ? 'secureConnect' : 'connect');
-    return socket;
-  };
+  const open = (secure: boolean) => openSocket(t, secure ? tls : plain, secure);
   return { group, reverse, open };
 }
+
+/** Whether the last line of --stats has these words for each output. */
+const bothSay = ({ stderr }: Running, words: string): boolean =>
+  stderr.slice(stderr.lastIndexOf('stats: ')).split(words).length === 3;
 
 /** Waits until so many clients of each output are connected, of those that ever were. */
 const connected = async (reverse: Running, now: number, ever: number) => {
   const words = `${now} client${now === 1 ? '' : 's'} now ${ever} ever`;
-  const last = () => reverse.stderr.slice(reverse.stderr.lastIndexOf('stats: ')).split(words).length - 1;
-  await until(`${words} at both outputs`, () => last() === 2, 30_000);
+  await until(`${words} at both outputs`, () => bothSay(reverse, words), 30_000);
 };
 
 const line = (i: number) => `line ${i} ${'x'.repeat(i % 700)}\n`;
@@ -96,7 +91,7 @@ t.test('1,000 clients connect and leave under load; one that stays gets every da
     'all others left',
     async () => {
       await groupSend(group, ['anyone?\n']);
-      return reverse.stderr.slice(reverse.stderr.lastIndexOf('stats: ')).split('1 client now').length === 3;
+      return bothSay(reverse, '1 client now');
     },
     30_000,
   );

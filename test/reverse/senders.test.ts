@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '../support/command.js';
 import { groupSink, loopbackGroup } from '../support/group.js';
+import { residentMemory } from '../support/memory.js';
 import { until } from '../support/wait.js';
 
 const SENDERS = 2000;
@@ -12,12 +12,6 @@ const LINE = 60_000;
 const PART = 10_000;
 /** What a sender may take: 64 KiB for its unfinished line, its connection, and as much that V8 did not collect yet. */
 const MEMORY_PER_SENDER = 144 * 1024;
-
-/** Memory of a process now, in bytes. */
-function memoryOf(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))!;
-  return Number(kilobytes) * 1024;
-}
 
 async function connectAll(t: Test, ports: number[]): Promise<Socket[]> {
   return Promise.all(
@@ -42,7 +36,7 @@ t.test('two thousand senders with unfinished lines stay within a bound', { skip 
       .slice(-2)
       .reduce((sum, [, count]) => sum + Number(count!.replaceAll(',', '')), 0);
   const ports = [await reverse.port(0), await reverse.port(1)];
-  const before = memoryOf(reverse.child.pid!);
+  const before = residentMemory(reverse.child.pid!);
   const sockets = await connectAll(
     t,
     Array.from({ length: SENDERS }, (_, i) => ports[i % 2]!),
@@ -57,7 +51,7 @@ t.test('two thousand senders with unfinished lines stay within a bound', { skip 
     last.write('read\n');
     await sink.has((5 * (at + PART)) / PART, 30_000);
   }
-  const grown = memoryOf(reverse.child.pid!) - before;
+  const grown = residentMemory(reverse.child.pid!) - before;
   t.comment(`${Math.round(grown / SENDERS / 1024)} KiB a sender`);
   t.ok(grown < SENDERS * MEMORY_PER_SENDER, `${grown} bytes more`);
   sockets[0]!.write('end\n');

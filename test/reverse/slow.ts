@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Test } from 'tap';
 import { Authority, pairFlags } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
+import { peakMemory } from '../support/memory.js';
+import { openSocket } from '../support/net.js';
 import { until } from '../support/wait.js';
 
 /** Bytes of a record; with `--frame line` a record is a datagram. */
@@ -34,11 +33,7 @@ class Checker {
   }
 
   static async connect(t: Test, port: number, tls = false): Promise<Checker> {
-    const to = { port, host: '127.0.0.1' };
-    const socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
-    t.teardown(() => socket.destroy());
-    await once(socket, tls ? 'secureConnect' : 'connect');
-    return new Checker(socket);
+    return new Checker(await openSocket(t, port, tls));
   }
 
   #take(chunk: Buffer): void {
@@ -52,13 +47,6 @@ class Checker {
     }
     this.#rest = bytes;
   }
-}
-
-/** The most memory that a process ever had, in bytes; undefined where the system does not tell. */
-function peakMemory(pid: number): number | undefined {
-  if (process.platform !== 'linux') return undefined;
-  const [, kilobytes] = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))!;
-  return Number(kilobytes) * 1024;
 }
 
 /** Records that the smallest buffer of a socket has room for. */
@@ -100,7 +88,7 @@ export async function slowClients(t: Test, records: number, rate: string, tls = 
     t.equal(client.whole, records, 'a client that reads misses nothing');
   }
   for (const client of slow) t.ok(client.whole < records, 'the five have not read yet');
-  const memory = peakMemory(reverse.child.pid!);
+  const memory = process.platform === 'linux' ? peakMemory(reverse.child.pid!) : undefined;
   for (const { socket } of slow) socket.resume();
   // One record more, until a queue has room for it, is the end of what the five were sent.
   let next = records;

@@ -6,17 +6,12 @@ import { type Running, start } from '../support/command.js';
 import { type Group, groupSend, loopbackGroup } from '../support/group.js';
 import { inParts, TcpClient, tcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { startOutput } from './output.js';
 
 const SIZE = 50_000;
 
-async function startOutput(t: Parameters<typeof start>[0]) {
-  const group = await loopbackGroup();
-  const reverse = start(t, 'reverse', [
-    ...['--multicast-addr', group.address, '--tcp-output-addr', '127.0.0.1:0'],
-    ...['--client-buffer', '64MiB', '--stats', '0.1'],
-  ]);
-  return { group, reverse, port: await reverse.port() };
-}
+/** Room in a queue for all that a test sends. */
+const BUFFER = ['--client-buffer', '64MiB'];
 
 /** Sends to a group, no faster than a client reads. */
 function pour(group: Group, reader: TcpClient, datagrams: number): Promise<void> {
@@ -43,7 +38,7 @@ async function stopsListening(port: number): Promise<void> {
 const lastStats = ({ stderr }: Running) => stderr.split('\n').findLast((line) => / clients? now /.test(line));
 
 t.test('at a stop, clients that send something still get what the kernel holds for them', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const reader = await tcpClient(t, port);
   const talker = await tcpClient(t, port);
   await reverse.says('2 clients now 2 ever');
@@ -63,7 +58,7 @@ t.test('at a stop, clients that send something still get what the kernel holds f
 });
 
 t.test('at a stop, a client that does not close in return delays it by no more than a second', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const idle = await tcpClient(t, port);
   await reverse.says('1 client now 1 ever');
   await groupSend(group, ['one\n']);
@@ -78,7 +73,7 @@ t.test('at a stop, a client that does not close in return delays it by no more t
 });
 
 t.test('what a client has not taken at the end of a stop is counted as dropped', async (t) => {
-  const { group, reverse, port } = await startOutput(t);
+  const { group, reverse, port } = await startOutput(t, ...BUFFER);
   const reader = await tcpClient(t, port);
   const stuck = await tcpClient(t, port);
   await reverse.says('2 clients now 2 ever');
@@ -89,7 +84,7 @@ t.test('what a client has not taken at the end of a stop is counted as dropped',
   const [, dropped] = /dropped ([\d,]+) datagrams?: clients did not keep up/.exec(reverse.stderr) ?? [];
   const count = Number(dropped?.replaceAll(',', ''));
   stuck.socket.resume();
-  await until('it has what the kernel held', () => stuck.closed || stuck.socket.readableEnded);
+  await until('it has what the kernel held', () => stuck.ended);
   const missing = 400 - Math.floor(stuck.length / SIZE);
   t.ok(count >= missing, `${missing} are missing, ${dropped} counted`);
   // What the kernel took a part of is counted: 128 KiB, and the rest of the last range.
@@ -119,7 +114,7 @@ t.test(
     await reverse.says('10 datagrams 500.0 kB, 1 client now');
     const [silent, refused] = [await tcpClient(t, port), await tcpClient(t, port)];
     refused.socket.write('GET / HTTP/1.1\r\n\r\n');
-    await until('it is turned away', () => refused.closed || refused.socket.readableEnded);
+    await until('it is turned away', () => refused.ended);
     const stopped = reverse.stop();
     await stopsListening(port);
     socket.write('thanks');
@@ -127,7 +122,7 @@ t.test(
     t.equal(await stopped, 0);
     await until('it is closed', () => client.closed);
     t.equal(client.length, 10 * SIZE);
-    await until('the others are closed', () => silent.closed || silent.socket.readableEnded);
+    await until('the others are closed', () => silent.ended);
     t.notMatch(reverse.stderr, 'lost');
     t.match(lastStats(reverse), '0 clients now 1 ever');
   },

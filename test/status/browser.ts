@@ -1,4 +1,3 @@
-import { createSocket } from 'node:dgram';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import t, { type Test } from 'tap';
@@ -31,16 +30,4 @@ export async function open(t: Test, url: string): Promise<Page> {
   await page.goto(url);
   await page.locator('article').first().waitFor();
   return page;
-}
-
-/** Sends a line every few milliseconds until the test ends. */
-export function sendSteadily(t: Test, port: number): void {
-  const socket = createSocket('udp4');
-  const timer = setInterval(() => {
-    for (let i = 0; i < 20; i++) socket.send('x'.repeat(200), port, '127.0.0.1');
-  }, 20);
-  t.teardown(() => {
-    clearInterval(timer);
-    socket.close();
-  });
 }

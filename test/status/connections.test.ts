@@ -1,6 +1,5 @@
-import { createSocket } from 'node:dgram';
 import t from 'tap';
-import { freeTcpPort, tcpServer } from '../support/net.js';
+import { freeTcpPort, sendSteadily, tcpServer } from '../support/net.js';
 import { until } from '../support/wait.js';
 import { ask, sample, startShown } from './http.js';
 
@@ -44,15 +43,7 @@ t.test('what was dropped without a connection is not said to be slow', async (t)
   const to = `tcp://127.0.0.1:${await freeTcpPort()}`;
   const sinks = ['--udp-downstream-addr', to, '--client-buffer', '64KiB'];
   const { program, url } = await startShown(t, 'forward', [...RECEIVE, ...sinks]);
-  const port = await program.port();
-  const socket = createSocket('udp4');
-  const timer = setInterval(() => {
-    for (let i = 0; i < 20; i++) socket.send('x'.repeat(1000), port, '127.0.0.1');
-  }, 20);
-  t.teardown(() => {
-    clearInterval(timer);
-    socket.close();
-  });
+  sendSteadily(t, await program.port());
   await program.says(/dropped [\d,]+ datagrams?: not connected: connection refused; see --client-buffer\n/);
   t.match(JSON.parse((await ask(`${url}/stats`)).body), {
     losses: [

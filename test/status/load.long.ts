@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Lost, Stats } from 'mproxy-flow';
 import t, { type Test } from 'tap';
 import { type Running, start } from '../support/command.js';
+import { peakMemory } from '../support/memory.js';
 import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
 import { ask, startShown } from './http.js';
@@ -26,13 +27,14 @@ const MAX_MEMORY = 10e6;
 /** Requests that must be answered in a second, of the 1,000 that are sent: those on a new connection may be cut. */
 const LEAST_ANSWERED = 300;
 
-const read = (file: string) => readFileSync(file, 'latin1');
-
 /** CPU seconds of each thread. schedstat: nanoseconds on a processor (kernel documentation, sched-stats). */
 function cpu(pid: number): Map<number, number> {
   const threads = readdirSync(`/proc/${pid}/task`).map(Number);
   return new Map(
-    threads.map((id) => [id, Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[0]) / 1e9]),
+    threads.map((id) => [
+      id,
+      Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'latin1').split(' ')[0]) / 1e9,
+    ]),
   );
 }
 
@@ -51,11 +53,6 @@ async function busiest(pid: number): Promise<number> {
 /** @param seconds used in a turn */
 function percent(seconds = Number.NaN): string {
   return `${((100_000 * seconds) / TURN_MS).toFixed(1)} %`;
-}
-
-/** The most memory that a process had so far, in bytes: V8 gives some back whenever nothing happens for seconds. */
-function memory(pid: number): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))![1]) * 1024;
 }
 
 /** 500 slow clients, random bytes, readers of events and 1,000 requests a second, until `stop` is called. */
@@ -157,7 +154,8 @@ async function attempt(t: Test, engine: string, bystander: string): Promise<stri
   // While nobody asks, the busiest thread is that which moves data.
   const data = await busiest(pid);
   await wait(WARM_MS);
-  const before = memory(pid);
+  // The most so far: V8 gives some back whenever nothing happens for seconds.
+  const before = peakMemory(pid);
   const lost = async () => (await stats()).losses.reduce((sum, { count }) => sum + count, 0);
   let [answered, lostDisturbed] = [0, 0];
   for (let i = 0; i < TURNS; i++) {
@@ -176,7 +174,7 @@ async function attempt(t: Test, engine: string, bystander: string): Promise<stri
       lostDisturbed += lostNow;
     }
   }
-  const more = memory(pid) - before;
+  const more = peakMemory(pid) - before;
   await client.stop();
   const datagrams = received(await stats());
   await program.stop();

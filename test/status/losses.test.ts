@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
 import t from 'tap';
+import { readDashboard } from './dashboard.js';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const read = (path: string) => readFileSync(`${ROOT}${path}`, 'utf8');
+const RULES = fileURLToPath(new URL('../../../packaging/prometheus/mproxy.rules.yml', import.meta.url));
 
 /** Losses that are no number of lost things: a time, and clients that were sent away. */
 const UNCOUNTED = ['nats_interrupted_seconds', 'timed_out_clients'];
@@ -21,9 +21,7 @@ function lossMetrics(): string[] {
 }
 
 t.test('the dashboard counts all losses, and has a panel for each', (t) => {
-  const { panels } = JSON.parse(read('packaging/grafana/mproxy.json')) as {
-    panels: { title: string; targets: { expr: string }[] }[];
-  };
+  const { panels } = readDashboard();
   const expressions = (of: (title: string) => boolean) =>
     panels
       .filter(({ title }) => of(title))
@@ -40,7 +38,7 @@ t.test('the dashboard counts all losses, and has a panel for each', (t) => {
 const BY_SENDERS = ['broken_lines', 'discarded_messages'];
 
 t.test('every loss that strangers cannot cause raises an alert', (t) => {
-  const rules = read('packaging/prometheus/mproxy.rules.yml');
+  const rules = readFileSync(RULES, 'utf8');
   for (const name of lossMetrics().filter((name) => !BY_SENDERS.includes(name)))
     t.match(rules, `mproxy_${name}_total`, name);
   t.end();

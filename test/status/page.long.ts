@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CDPSession } from 'playwright-core';
 import t from 'tap';
-import { tcpServer } from '../support/net.js';
+import { peakMemory } from '../support/memory.js';
+import { sendSteadily, tcpServer } from '../support/net.js';
 import { until } from '../support/wait.js';
-import { noChromium, open, sendSteadily } from './browser.js';
+import { noChromium, open } from './browser.js';
 import { startShown } from './http.js';
 
 const MINUTES = 10;
@@ -17,11 +17,6 @@ const LOOK_MS = 2000;
 const MAX_HEAP = 0.5e6;
 const MAX_NODES = 800;
 const MAX_MEMORY = 10e6;
-
-/** The most memory that a process had so far, in bytes. */
-function memory(pid: number): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) * 1024;
-}
 
 /** What a page holds (Chrome DevTools Protocol): the least of some looks, as what it drew last may be garbage by now. */
 async function held(session: CDPSession): Promise<{ heap: number; nodes: number }> {
@@ -60,7 +55,7 @@ t.test(
         if ((await lost.count()) > 0 && (await lost.isVisible())) t.fail(`no contact in minute ${minute}`);
       }
       await until(`it shows more in minute ${minute}`, async () => (await shown()) !== before);
-      const now = { ...(await held(session)), memory: memory(program.child.pid!) };
+      const now = { ...(await held(session)), memory: peakMemory(program.child.pid!) };
       t.comment(`minute ${minute}: ${JSON.stringify(now)}`);
       if (minute === 2) first = now;
       if (minute < MINUTES) continue;

@@ -7,9 +7,9 @@ import t, { type Test } from 'tap';
 import { Authority } from '../support/certificates.js';
 import { type Name, start } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
-import { freeTcpPort, freeUdpPort, udpSink } from '../support/net.js';
+import { freeTcpPort, freeUdpPort, sendSteadily, udpSink } from '../support/net.js';
 import { until } from '../support/wait.js';
-import { newPage, noChromium, open, sendSteadily } from './browser.js';
+import { newPage, noChromium, open } from './browser.js';
 import { startShown } from './http.js';
 
 /** With SCREENSHOTS set to a folder, every state is drawn there, to be looked at. */

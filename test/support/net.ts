@@ -1,6 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Test } from 'tap';
 import { until } from './wait.js';
 
@@ -63,6 +65,18 @@ export async function udpSend(
     );
   }
   socket.close();
+}
+
+/** Sends 20 datagrams of 200 bytes every 20 ms until the test ends. */
+export function sendSteadily(t: Test, port: number): void {
+  const socket = createSocket('udp4');
+  const timer = setInterval(() => {
+    for (let i = 0; i < 20; i++) socket.send('x'.repeat(200), port, '127.0.0.1');
+  }, 20);
+  t.teardown(() => {
+    clearInterval(timer);
+    socket.close();
+  });
 }
 
 /**
@@ -156,6 +170,15 @@ export async function tcpServer(
   return { server, port: (server.address() as { port: number }).port };
 }
 
+/** A socket that is connected to a port of 127.0.0.1; with TLS after its handshake, and without a look at the certificate. */
+export async function openSocket(t: Test, port: number, tls = false): Promise<Socket> {
+  const to = { port, host: '127.0.0.1' };
+  const socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
+  t.teardown(() => socket.destroy());
+  await once(socket, tls ? 'secureConnect' : 'connect');
+  return socket;
+}
+
 /** A TCP client that remembers what it got. */
 export async function tcpClient(t: Test, port: number, host = '127.0.0.1'): Promise<TcpClient> {
   const socket = connect({ port, host, allowHalfOpen: true });
@@ -186,6 +209,11 @@ export class TcpClient {
 
   get bytes(): Buffer {
     return Buffer.concat(this.chunks);
+  }
+
+  /** Nothing more comes: the other side ended, or the connection is closed. */
+  get ended(): boolean {
+    return this.closed || this.socket.readableEnded;
   }
 
   async has(bytes: number, ms?: number): Promise<Buffer> {

@@ -36,11 +36,10 @@ export interface PeerProblem {
 
 /** Fetches the status of other programs, while somebody looks. */
 export class Peers {
+  readonly #urls: URL[];
   readonly #peers: Peer[];
   readonly #running = new Set<ClientRequest>();
   #at = Number.NEGATIVE_INFINITY;
-
-  readonly #urls: URL[];
 
   /** @param urls of their `/stats` */
   constructor(urls: readonly string[]) {

@@ -43,14 +43,14 @@ export class StatusServer {
   async listen(at: StatusData['listen']): Promise<Listening> {
     if ('path' in at) {
       await removeUnused(at.path);
-      await opened(this.#create().listen(at.path));
+      await once(this.#create().listen(at.path), 'listening');
       return { urls: [`unix:${at.path}`], listen: at };
     }
     let { port } = at;
     const urls: string[] = [];
     for (const { host, family } of at.hosts) {
       const server = this.#create();
-      await opened(server.listen({ port, host, ipv6Only: family === 6 }));
+      await once(server.listen({ port, host, ipv6Only: family === 6 }), 'listening');
       ({ port } = server.address() as { port: number });
       urls.push(`http://${showAddress({ address: host, port })}/`);
     }
@@ -96,11 +96,6 @@ export class StatusServer {
     const [oldest = socket] = this.#waiting;
     oldest.destroy();
   }
-}
-
-/** @throws the system's error */
-async function opened(server: Server): Promise<void> {
-  await once(server, 'listening');
 }
 
 /** Removes the socket that a killed program left: no process accepts connections there. */
