@@ -1,0 +1,70 @@
+import type { SocketAddress } from 'mproxy-base';
+import type { TlsFacts } from 'mproxy-net';
+
+/** A key of an extension, and its type. */
+export class ExtensionKey<T> {
+  declare readonly type: T;
+  constructor(readonly name: string) {}
+}
+
+/** What is known of a connection, and of what happens on it: the same for all of its requests. */
+export class Context {
+  /** The peer; of a PROXY protocol header, the address that it gives. Undefined: a Unix socket. */
+  peer: SocketAddress | undefined;
+  readonly local: SocketAddress | undefined;
+  readonly tls: TlsFacts | undefined;
+  /** The listener's name, as its notice has it: `127.0.0.1:8000`, `unix:/path`. */
+  readonly listener: string;
+  #extensions: Map<ExtensionKey<unknown>, unknown> | undefined;
+  #aborted: Error | undefined;
+  #onAbort: ((error: Error) => void)[] | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(facts: Pick<Context, 'peer' | 'local' | 'tls' | 'listener'>) {
+    this.peer = facts.peer;
+    this.local = facts.local;
+    this.tls = facts.tls;
+    this.listener = facts.listener;
+  }
+
+  /** What a layer has left for those within it. */
+  get<T>(key: ExtensionKey<T>): T | undefined {
+    return this.#extensions?.get(key) as T | undefined;
+  }
+
+  set<T>(key: ExtensionKey<T>, value: T): void {
+    this.#extensions ??= new Map();
+    this.#extensions.set(key, value);
+  }
+
+  /** Why nobody waits for the output any more; undefined: it is waited for. */
+  get aborted(): Error | undefined {
+    return this.#aborted;
+  }
+
+  /** Calls back once when nobody waits for the output any more; at once if that is so already. */
+  onAbort(listener: (error: Error) => void): void {
+    if (this.#aborted) listener(this.#aborted);
+    else if (this.#onAbort) this.#onAbort.push(listener);
+    else this.#onAbort = [listener];
+  }
+
+  /** The same as a signal, for fetch and its like. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.onAbort((error) => controller.abort(error));
+    }
+    return this.#controller.signal;
+  }
+
+  /** For the server alone. */
+  abort(error: Error): void {
+    if (this.#aborted) return;
+    this.#aborted = error;
+    const listeners = this.#onAbort;
+    this.#onAbort = undefined;
+    for (const listener of listeners ?? []) listener(error);
+  }
+}
