@@ -23,3 +23,4 @@ export * from './streams.js';
 export * from './thread-loads.js';
 export * from './tls.js';
 export * from './tls-flags.js';
+export * from './unix-files.js';
