@@ -1,4 +1,5 @@
-import type { AttemptResult, HttpVersion } from 'mproxy-service';
+import type { AttemptResult } from 'mproxy-service/http/client-observer';
+import type { HttpVersion } from 'mproxy-service/http/message';
 import type { GatewayConfig } from '../config/types.js';
 import { BUCKETS } from './durations.js';
 

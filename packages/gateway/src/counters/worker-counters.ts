@@ -1,4 +1,6 @@
-import type { ClientObserver, HttpContext, HttpRequest, Outcome, RequestObserver } from 'mproxy-service';
+import type { ClientObserver } from 'mproxy-service/http/client-observer';
+import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/message';
+import type { RequestObserver } from 'mproxy-service/layers/metrics';
 import { bucketOf } from './durations.js';
 import { LISTENER, type Layout, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS, WORKER } from './layout.js';
 
