@@ -43,6 +43,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   readonly #descriptors = descriptorLimit();
   /** Until EAGAIN says otherwise. */
   #ready = false;
+  #paused = false;
   /** accept(2) failed, and was not successful since. */
   #failing = false;
   readonly #retry = new Timer(() => this.#accept());
@@ -89,6 +90,24 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     if (take) this.#accept();
   }
 
+  pause(): void {
+    if (this.#fd < 0 || this.#paused) return;
+    this.#paused = true;
+    this.#ready = false;
+    const { loop } = this.parts;
+    loop.clearTimer(this.#retry);
+    loop.clearTimer(this.#yield);
+    this.#yields = false;
+    loop.remove(this.#fd);
+  }
+
+  resume(): void {
+    if (this.#fd < 0 || !this.#paused) return;
+    this.#paused = false;
+    // Those that wait already count as an event (epoll(7)).
+    this.#watch(this.#fd);
+  }
+
   get connections(): number {
     return this.#connections.size;
   }
@@ -105,9 +124,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   close(queued: 'reset' | 'accept' = 'reset'): void {
-    // Those that come now find it closed: it ends.
-    if (queued === 'accept' && this.#fd >= 0 && !this.#loads) this.parts.libc.listen(this.#fd, 0);
-    if (queued === 'accept') while (this.#fd >= 0 && this.#acceptOne());
+    if (queued === 'accept') this.#acceptAll();
     if (this.#fd < 0) return;
     const { libc, loop } = this.parts;
     loop.clearTimer(this.#retry);
@@ -152,13 +169,20 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   #accept(): void {
-    this.#ready = this.#fd >= 0;
+    this.#ready = this.#fd >= 0 && !this.#paused;
     const quota = this.#loads ? SHARED_QUOTA : QUOTA;
     try {
       for (let left = quota; left > 0 && this.#ready; left--) this.#ready = this.#acceptOne();
     } finally {
       if (this.#ready && this.#fd >= 0) this.parts.loop.defer(this);
     }
+  }
+
+  #acceptAll(): void {
+    this.#paused = false;
+    // No more come, but one: it ends. The owner of a shared one sees to that.
+    if (this.#fd >= 0 && !this.#loads) this.parts.libc.listen(this.#fd, 0);
+    while (this.#fd >= 0 && this.#acceptOne()) this.#paused = false;
   }
 
   /** @returns whether others may wait */
@@ -170,7 +194,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#failing = false;
     const accepted = this.#admit(fd);
     if (accepted instanceof StreamConnection) this.options.onConnection(accepted);
-    return this.#fd >= 0;
+    return this.#fd >= 0 && !this.#paused;
   }
 
   #failed(errno: number): boolean {
