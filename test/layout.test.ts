@@ -15,9 +15,12 @@ const MAY: Record<string, string[]> = {
   framing: ['base'],
   mold: ['framing'],
   net: ['base', 'framing'],
+  http: ['base'],
+  service: ['base', 'net', 'http'],
   flow: [...FOUNDATION, 'mold'],
   status: ['base', 'net', 'flow'],
   command: ['base', 'net', 'flow', 'status'],
+  gateway: ['base', 'net', 'http', 'service', 'flow', 'status', 'command'],
   ...Object.fromEntries(
     ['client', 'server', 'forward', 'reverse'].map((name) => [name, [...FOUNDATION, 'flow', 'command']]),
   ),

@@ -50,6 +50,21 @@ export function text<const D extends Definition>(
   return make(definition, { expected, schema: { type: 'string', minLength: 1 }, read });
 }
 
+/** A text that is read into a value. @param parse reports what is wrong, then returns undefined */
+export function parsed<V, const D extends Definition & { expected: string }>(
+  definition: D,
+  parse: (given: string, place: Place) => V | undefined,
+  show?: (value: V) => unknown,
+): Made<D, V> {
+  const { expected } = definition;
+  const { read: readText, schema } = text({ ...definition, required: true });
+  const read = (given: unknown, place: Place) => {
+    const value = readText(given, place);
+    return value === undefined ? undefined : parse(value, place);
+  };
+  return make(definition, { expected, schema, read, ...(show ? { show } : {}) });
+}
+
 /** One of some words. */
 export function choice<const V extends string, const D extends Definition>(
   values: readonly V[],
@@ -92,8 +107,14 @@ export function integer<const D extends Definition>(
 export function duration<const D extends Definition>(definition: D, min = 1): Made<D, number> {
   const expected = `a duration like 500ms, 10s, 5m or 1h${min === 0 ? '' : ', more than 0'}`;
   const read = quantity(expected, parseDuration, min);
-  const show = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
-  return make(definition, { expected, schema: QUANTITY, read, show });
+  return make(definition, { expected, schema: QUANTITY, read, show: shownDuration });
+}
+
+/** In the largest unit that it is a multiple of. */
+function shownDuration(ms: number): string {
+  const units = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+  const [unit, size] = Object.entries(units).find(([, size]) => ms >= size && ms % size === 0) ?? ['s', 1000];
+  return `${ms / size}${unit}`;
 }
 
 /** Bytes, written as `4096`, `64KiB`, `8MiB`, `1GB`. */
@@ -142,6 +163,12 @@ export function fileContent<const D extends Definition>(definition: D): Made<D, 
     }
   };
   return make(definition, { expected, schema, read: content });
+}
+
+/** A key that is known, but of which this version can do nothing. @param what it is for: `TLS` */
+export function later(what: string): Key<undefined> {
+  const read = (_: unknown, place: Place) => place.report(`this version has no ${what} yet`) as undefined;
+  return { name: '', help: what, expected: '', schema: {}, later: true, read };
 }
 
 /** A list of values of one kind. `element` says what they are; its help is not shown. */
@@ -195,8 +222,9 @@ export function object<K extends Keys, const D extends Definition>(
   check?: (values: ValuesOf<K>, place: Place) => void,
 ): Made<D, ValuesOf<K>> {
   const read = (given: unknown, place: Place) => {
+    const before = place.problemCount;
     const values = readTable(keys, given, place);
-    if (values && !place.isWrong) check?.(values, place);
+    if (values && place.problemCount === before) check?.(values, place);
     return values;
   };
   const show = (values: ValuesOf<K>) => showTable(keys, values);

@@ -15,6 +15,8 @@ export interface Key<Value = any> {
   required?: true;
   /** Whether null is the same as no value. */
   nullable?: true;
+  /** Whether every value is an error, that says that it comes later. Docs and schema do not have it. */
+  later?: true;
   /** The JSON Schema of a value. */
   schema: JsonSchema;
   /** The keys of an object, or of the objects of a list, for the docs. */
@@ -78,7 +80,7 @@ export function showTable<K extends Keys>(keys: K, values: ValuesOf<K>): Record<
 
 /** The JSON Schema of an object. */
 export function schemaOf(keys: Keys): JsonSchema {
-  const names = [...namesOf(keys)];
+  const names = [...namesOf(keys)].filter(([, { later }]) => !later);
   const required = names.filter(([, { required }]) => required).map(([name]) => name);
   const properties = names.map(([name, one]) => {
     const more = one.default === undefined ? {} : { default: one.default };
