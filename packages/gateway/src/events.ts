@@ -6,7 +6,7 @@ export const WORKER_FAILED = loss(
 );
 export const WORKERS_REDUCED = info(
   'workers_reduced',
-  'workers: 1, not {workers}: with this engine threads cannot share a listener: {reason}',
+  'workers: 1, not {workers}: with the engine {engine}, threads cannot share a listener',
 );
 export const SERVICE_FAILED = info(
   'service_failed',
@@ -16,4 +16,8 @@ export const SERVICE_FAILED = info(
 export const REQUESTS_CUT = loss(
   'requests_cut',
   'stopped: {connections:connection(s)} did not end within {grace:duration}, and were cut',
+);
+export const PROTOCOL_LATER = info(
+  'protocol_later',
+  'protocols: {protocol} is not served yet; its clients are served by HTTP/1.1',
 );

@@ -1,5 +1,6 @@
 import { failure, reason, type SocketAddress, showAddress } from 'mproxy-base';
-import { ADDRESS_SKIPPED, type EventDefinition, type Fields, LISTENING } from 'mproxy-flow/events';
+import type { Program } from 'mproxy-flow';
+import { ADDRESS_SKIPPED } from 'mproxy-flow/events';
 import {
   type ListenAddress as At,
   isMissing,
@@ -12,7 +13,7 @@ import {
 import type { ListenConfig } from './config/types.js';
 import { passedDescriptor } from './passed-descriptors.js';
 
-export type Emit = <F extends Fields>(event: EventDefinition<F>, fields: NoInfer<F>) => void;
+type Told = Pick<Program, 'emit' | 'listening'>;
 
 /** A socket that workers listen on: one of each address of a listener. */
 export interface Listening {
@@ -64,12 +65,12 @@ function takesNoIpv4(address: string, port: number, listen: readonly ListenConfi
  */
 export async function openShared(
   resolved: readonly Resolved[],
-  { share, backlog, emit }: { share: NonNullable<Streams['share']>; backlog: number; emit: Emit },
+  { share, backlog, program }: { share: NonNullable<Streams['share']>; backlog: number; program: Told },
 ): Promise<Listening[]> {
   const open: Listening[] = [];
   try {
     for (const one of resolved) {
-      await listenAll(one, emit, (at) => {
+      await listenAll(one, program, (at) => {
         const socket = share({ at, backlog });
         open.push({ listener: one.listener, at: { fd: socket.fd }, socket });
         return socket.local;
@@ -89,7 +90,7 @@ export async function openShared(
  */
 export async function listenAll(
   { text, at: all }: Pick<Resolved, 'text' | 'at'>,
-  emit: Emit,
+  program: Told,
   listen: (at: At) => SocketAddress | undefined | Promise<SocketAddress | undefined>,
 ): Promise<void> {
   let port: number | undefined;
@@ -100,11 +101,13 @@ export async function listenAll(
       if ('path' in exact) await removeUnused(exact.path);
       const local = await listen(exact);
       port = local?.port;
-      emit(LISTENING, { transport: 'http', local: 'address' in exact && local ? showAddress({ ...local, address: exact.address }) : text });
+      // The address as it was resolved, with its zone; a bound one has none.
+      const bound = 'address' in exact && local ? { address: exact.address, port: local.port } : local;
+      program.listening({ transport: 'http', local: bound ? showAddress(bound) : text }, bound);
       count++;
     } catch (error) {
       if (!isMissing(error) || all.length === 1 || !('address' in at)) throw failed(text, exact, error);
-      emit(ADDRESS_SKIPPED, { listener: text, address: at.address, reason: reason(error) });
+      program.emit(ADDRESS_SKIPPED, { listener: text, address: at.address, reason: reason(error) });
     }
   }
   if (count === 0) throw failure('MPROXY_LISTEN', 'listening', text, 'none of its answers is an address of this host');

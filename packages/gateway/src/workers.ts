@@ -1,8 +1,10 @@
 import { throwInternal } from 'mproxy-base';
+import type { Program } from 'mproxy-flow';
 import { Backoff, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
+import type { LogBatch } from './access-log/worker-log.js';
 import type { GatewayCounters } from './counters/gateway-counters.js';
 import { WORKER_FAILED } from './events.js';
-import type { Emit, Listening } from './listeners.js';
+import type { Listening } from './listeners.js';
 import type { WorkerTask } from './worker-messages.js';
 import { WorkerThread } from './worker-thread.js';
 
@@ -15,10 +17,10 @@ export interface WorkersOptions {
   shares: boolean;
   task: Omit<WorkerTask, 'number' | 'counters' | 'shared'>;
   counters: GatewayCounters;
-  emit: Emit;
+  program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
-  /** Takes records for the access log. @returns a promise if they are not written yet */
-  log(lines: Uint8Array, records: number): void | Promise<void>;
+  /** Takes records for the access log. */
+  log(batch: LogBatch): void;
 }
 
 /** The workers of a gateway. One that ends, whichever way, is replaced; the others do not notice. */
@@ -108,11 +110,9 @@ export class Workers {
       },
       {
         serviceFailed,
-        log: (lines, records) => {
-          const { length } = lines;
-          const written = log(lines, records);
-          if (written) void written.then(() => thread.logged(length));
-          else thread.logged(length);
+        log: (batch) => {
+          log(batch);
+          thread.logged(batch.bytes.length);
         },
         died: (why) => this.#died(number, why),
       },
@@ -131,7 +131,7 @@ export class Workers {
     this.requestsLost += requests;
     const retryMs = this.#delay(number);
     const fields = { worker: number + 1, reason: why, requests, connections };
-    this.options.emit(WORKER_FAILED, { ...fields, ...(retryMs > 0 && { retryMs }) });
+    this.options.program.emit(WORKER_FAILED, { ...fields, ...(retryMs > 0 && { retryMs }) });
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#start(number).catch((error) => this.#failedAgain(number, error));

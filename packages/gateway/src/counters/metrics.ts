@@ -5,15 +5,12 @@ import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS,
 
 /** What is counted beside requests, connections and upstreams. */
 export interface OtherCounts {
-  workers: number;
   running: number;
   restarts: number;
   /** Requests of workers that ended. */
   requestsLost: number;
   /** Whether there is an access log. */
   logs: boolean;
-  /** Records that the main thread did not write. */
-  logDropped: number;
   /** Whether an upstream is in use, by its number; else it is ejected. */
   isUp(upstream: number): boolean;
 }
@@ -29,7 +26,7 @@ export function metricsOf(counters: GatewayCounters, others: OtherCounts): Metri
     gauge('workers', 'Workers that run.', [[{}, others.running]]),
     counter('worker_restarts', 'Workers that ended unasked, and were replaced.', [[{}, others.restarts]]),
     counter('http_requests_lost', 'Requests of workers that ended.', [[{}, others.requestsLost]]),
-    ...(others.logs ? logMetrics(counters, others) : []),
+    ...(others.logs ? logMetrics(counters) : []),
   ];
 }
 
@@ -101,11 +98,10 @@ function upstreamMetrics(counters: GatewayCounters, { isUp }: OtherCounts): Metr
   ].filter(({ samples }) => samples.length > 0);
 }
 
-function logMetrics(counters: GatewayCounters, { logDropped }: OtherCounts): MetricFamily[] {
+function logMetrics(counters: GatewayCounters): MetricFamily[] {
   return [
-    counter('access_log_records', 'Records of the access log.', [[{}, counters.sum(WORKER.logWritten)]]),
     counter('access_log_dropped_records', 'Records dropped, as the log was not written fast enough.', [
-      [{}, counters.sum(WORKER.logDropped) + logDropped],
+      [{}, counters.sum(WORKER.logDropped)],
     ]),
   ];
 }

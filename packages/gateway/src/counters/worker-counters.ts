@@ -45,12 +45,8 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[this.layout.listener(listener) + LISTENER.connectionsNow]!--;
   }
 
-  logWritten(records: number): void {
-    this.#counts[WORKER.logWritten]! += records;
-  }
-
-  logDropped(records: number): void {
-    this.#counts[WORKER.logDropped]! += records;
+  logDropped(): void {
+    this.#counts[WORKER.logDropped]!++;
   }
 
   /** Takes the events of a client. @param upstreams those of the client, in its order */

@@ -172,20 +172,19 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#ready = this.#fd >= 0 && !this.#paused;
     const quota = this.#loads ? SHARED_QUOTA : QUOTA;
     try {
-      for (let left = quota; left > 0 && this.#ready; left--) this.#ready = this.#acceptOne();
+      for (let left = quota; left > 0 && this.#ready; left--) this.#ready = this.#acceptOne() && !this.#paused;
     } finally {
       if (this.#ready && this.#fd >= 0) this.parts.loop.defer(this);
     }
   }
 
   #acceptAll(): void {
-    this.#paused = false;
     // No more come, but one: it ends. The owner of a shared one sees to that.
     if (this.#fd >= 0 && !this.#loads) this.parts.libc.listen(this.#fd, 0);
-    while (this.#fd >= 0 && this.#acceptOne()) this.#paused = false;
+    while (this.#fd >= 0 && this.#acceptOne());
   }
 
-  /** @returns whether others may wait */
+  /** @returns whether more may wait */
   #acceptOne(): boolean {
     const { libc, name, nameLength } = this.parts;
     nameLength.writeUInt32LE(name.length);
@@ -194,7 +193,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#failing = false;
     const accepted = this.#admit(fd);
     if (accepted instanceof StreamConnection) this.options.onConnection(accepted);
-    return this.#fd >= 0 && !this.#paused;
+    return this.#fd >= 0;
   }
 
   #failed(errno: number): boolean {
