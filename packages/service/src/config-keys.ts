@@ -35,6 +35,11 @@ function make<const D extends Definition, V>(
   return { ...kind, ...definition, name: definition.name ?? '' } as unknown as Made<D, V>;
 }
 
+/** What is no text may come from the environment: `${NAME}`. */
+function orVariable(schema: JsonSchema): JsonSchema {
+  return { anyOf: [schema, { type: 'string', pattern: '^\\$\\{\\w+\\}$' }] };
+}
+
 /** A text. @param check returns what is wrong with it, if anything; '': the expectation says it */
 export function text<const D extends Definition>(
   definition: D,
@@ -75,7 +80,7 @@ export function choice<const V extends string, const D extends Definition>(
     const value = given instanceof Substituted ? given.text : given;
     return values.find((one) => one === value) ?? wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { enum: [...values] }, read });
+  return make(definition, { expected, schema: orVariable({ enum: [...values] }), read });
 }
 
 export function toggle<const D extends Definition>(definition: D): Made<D, boolean> {
@@ -84,7 +89,7 @@ export function toggle<const D extends Definition>(definition: D): Made<D, boole
     const value = given instanceof Substituted ? { true: true, false: false }[given.text] : given;
     return typeof value === 'boolean' ? value : wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { type: 'boolean' }, read });
+  return make(definition, { expected, schema: orVariable({ type: 'boolean' }), read });
 }
 
 export function integer<const D extends Definition>(
@@ -100,7 +105,11 @@ export function integer<const D extends Definition>(
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
     return fits ? value : wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { type: 'integer', minimum: min, maximum: max }, read });
+  return make(definition, {
+    expected,
+    schema: orVariable({ type: 'integer', minimum: min, maximum: max }),
+    read,
+  });
 }
 
 /** Milliseconds, at least 1, written as `500ms`, `10s`, `5m`, `1h`; a bare number is seconds. */

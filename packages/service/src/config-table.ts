@@ -84,7 +84,8 @@ export function schemaOf(keys: Keys): JsonSchema {
   const required = names.filter(([, { required }]) => required).map(([name]) => name);
   const properties = names.map(([name, one]) => {
     const more = one.default === undefined ? {} : { default: one.default };
-    return [name, { description: one.help, ...one.schema, ...more }];
+    const schema = one.nullable ? { anyOf: [one.schema, { type: 'null' }] } : one.schema;
+    return [name, { description: one.help, ...schema, ...more }];
   });
   return {
     type: 'object',

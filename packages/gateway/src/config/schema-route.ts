@@ -19,8 +19,8 @@ import { ROUTE_TIMEOUTS } from './schema-timeouts.js';
 const MANY = 2 ** 31 - 1;
 
 export const POOL = {
-  maxIdle: integer(0, MANY, { default: 1024, help: 'kept connections without a request' }),
-  maxConnections: integer(1, MANY, { default: 1024, help: 'connections; beyond, requests wait' }),
+  maxIdle: integer(0, MANY, { default: 512, help: 'kept connections without a request' }),
+  maxConnections: integer(1, MANY, { default: 4096, help: 'connections; beyond, requests wait' }),
   maxQueue: integer(0, MANY, { default: 1024, help: 'requests that wait for a connection; beyond: 503' }),
   idle: duration({ default: '4s', help: 'a kept connection without a request is closed' }),
 };
