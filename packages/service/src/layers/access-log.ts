@@ -1,0 +1,67 @@
+import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService, Outcome } from '../http/message.js';
+import { combinedLine } from '../log/combined.js';
+import { jsonLine } from '../log/json.js';
+import type { LogRecord } from '../log/record.js';
+import type { Result } from '../result.js';
+import { REQUEST_ID } from './request-id.js';
+
+/** Takes the lines of an access log. It never waits: what it cannot take it drops and counts. */
+export interface LogSink {
+  /** @param line ASCII, without a newline */
+  write(line: string): void;
+}
+
+export interface AccessLogOptions {
+  sink: LogSink;
+  /** `json` (default): one object a line; `combined`: that of Apache's and nginx's logs. */
+  format?: 'json' | 'combined';
+  /** Whether queries are left out, of Referer, too. Default: false. */
+  redactQuery?: boolean;
+}
+
+/**
+ * Writes one line for each request when its response has ended. To be the outermost layer: what others change is logged as it came, and what
+ * they answer is logged, too.
+ */
+export class AccessLog {
+  readonly #sink: LogSink;
+  readonly #isCombined: boolean;
+  readonly #redact: boolean;
+
+  constructor({ sink, format = 'json', redactQuery = false }: AccessLogOptions) {
+    this.#sink = sink;
+    this.#isCombined = format === 'combined';
+    this.#redact = redactQuery;
+  }
+
+  readonly layer: HttpLayer = (inner): HttpService => ({
+    call: (request, context) => this.#call(inner, request, context),
+  });
+
+  /** Writes the record of a request that no service got: its head was rejected, or never complete. */
+  rejected(context: HttpContext, outcome: Outcome): void {
+    this.#write({ method: '-', version: undefined, host: '', target: '-', referer: undefined, userAgent: undefined }, context, outcome);
+  }
+
+  #call(inner: HttpService, request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+    const { method, version, host, path, query, fields } = request;
+    const target = this.#redact ? path : path + query;
+    const referer = this.#isCombined ? this.#redacted(fields.get('referer')) : undefined;
+    const userAgent = this.#isCombined ? fields.get('user-agent') : undefined;
+    const record = { method, version, host, target, referer, userAgent };
+    context.onDone((outcome) => this.#write(record, context, outcome));
+    return inner.call(request, context);
+  }
+
+  #redacted(url: string | undefined): string | undefined {
+    return this.#redact ? url?.replace(/[?#].*/s, '') : url;
+  }
+
+  #write(record: LogRecord, context: HttpContext, outcome: Outcome): void {
+    this.#sink.write(
+      this.#isCombined
+        ? combinedLine(Date.now(), record, context.client, outcome)
+        : jsonLine(Date.now(), record, context, context.get(REQUEST_ID), outcome),
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import type { Fields } from 'mproxy-http';
+import type { ValuesOf } from '../config-table.js';
+import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
+import { mapResult, type Result } from '../result.js';
+import { fieldChanges } from './field-keys.js';
+import { layerType } from './layer-type.js';
+
+/** Changes of fields: what is removed, then what is set, then what is added. */
+export interface FieldChanges {
+  remove?: readonly string[] | undefined;
+  set?: Readonly<Record<string, string>> | undefined;
+  add?: Readonly<Record<string, string>> | undefined;
+}
+
+const KEYS = {
+  request: fieldChanges({ help: 'changes of the fields of requests, before they are passed on' }),
+  response: fieldChanges({ help: 'changes of the fields of responses' }),
+};
+
+export const HEADERS = layerType({
+  type: 'headers',
+  help: 'Changes the fields of requests and responses.',
+  keys: KEYS,
+  layer: (values) => headers(values),
+});
+
+/** Changes the fields of requests and responses. @throws RangeError a name or value that no field may have, at the first message */
+export function headers({ request, response }: Partial<ValuesOf<typeof KEYS>>): HttpLayer {
+  return (inner) => new Headers(inner, request && new Changes(request), response && new Changes(response));
+}
+
+class Headers implements HttpService {
+  constructor(
+    private readonly inner: HttpService,
+    private readonly request: Changes | undefined,
+    private readonly response: Changes | undefined,
+  ) {}
+
+  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+    this.request?.apply(request.fields);
+    const result = this.inner.call(request, context);
+    return this.response ? mapResult(result, this.#change) : result;
+  }
+
+  readonly #change = (response: HttpResponse): HttpResponse => {
+    this.response!.apply(response.fields);
+    return response;
+  };
+}
+
+class Changes {
+  readonly #remove: readonly string[];
+  readonly #set: readonly [string, string][];
+  readonly #add: readonly [string, string][];
+
+  constructor({ remove = [], set = {}, add = {} }: FieldChanges) {
+    const lower = ([name, value]: [string, string]): [string, string] => [name.toLowerCase(), value];
+    this.#remove = remove.map((name) => name.toLowerCase());
+    this.#set = Object.entries(set).map(lower);
+    this.#add = Object.entries(add).map(lower);
+  }
+
+  apply(fields: Fields): void {
+    for (const name of this.#remove) fields.delete(name);
+    for (const [name, value] of this.#set) fields.set(name, value);
+    for (const [name, value] of this.#add) fields.append(name, value);
+  }
+}
