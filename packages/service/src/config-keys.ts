@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { type MproxyError, parseDuration, parseSize, reason } from 'mproxy-base';
+import { type MproxyError, parseDuration, parseSize } from 'mproxy-base';
 import { type Place, Substituted, wrong } from './config-place.js';
 import {
   isObject,
@@ -20,6 +19,8 @@ interface Definition {
   required?: true;
   /** Whether null is the same as no value. */
   nullable?: true;
+  /** Whether the content of a file can be the value, by the key with `_file`. */
+  orFile?: true;
   /** What a value is, where the kind of key says too little: `a host name`. */
   expected?: string;
 }
@@ -30,7 +31,7 @@ type Made<D, V> = Key<Needed<D, V>>;
 /** Makes a kind of keys. */
 function make<const D extends Definition, V>(
   definition: D,
-  kind: Omit<Key<V>, 'name' | 'help' | 'default' | 'required' | 'nullable'>,
+  kind: Omit<Key<V>, 'name' | 'help' | 'default' | 'required' | 'nullable' | 'orFile'>,
 ): Made<D, V> {
   return { ...kind, ...definition, name: definition.name ?? '' } as unknown as Made<D, V>;
 }
@@ -112,9 +113,10 @@ export function integer<const D extends Definition>(
   });
 }
 
-/** Milliseconds, at least 1, written as `500ms`, `10s`, `5m`, `1h`; a bare number is seconds. */
+/** Milliseconds, written as `500ms`, `10s`, `5m`, `1h`; a bare number is seconds. */
 export function duration<const D extends Definition>(definition: D, min = 1): Made<D, number> {
-  const expected = `a duration like 500ms, 10s, 5m or 1h${min === 0 ? '' : ', more than 0'}`;
+  const least = min === 0 ? '' : min === 1 ? ', more than 0' : `, at least ${shownDuration(min)}`;
+  const expected = `a duration like 500ms, 10s, 5m or 1h${least}`;
   const read = quantity(expected, parseDuration, min);
   return make(definition, { expected, schema: QUANTITY, read, show: shownDuration });
 }
@@ -157,21 +159,6 @@ export function path<const D extends Definition>(definition: D): Made<D, string>
     return value === undefined ? undefined : place.file(value);
   };
   return make(definition, { expected, schema, read: absolute });
-}
-
-/** The content of a file in UTF-8, without a newline at its end: for a key `NAME_file` beside `NAME`. */
-export function fileContent<const D extends Definition>(definition: D): Made<D, string> {
-  const { expected, schema, read } = path({ ...definition, required: true });
-  const content = (given: unknown, place: Place) => {
-    const file = read(given, place);
-    if (file === undefined) return undefined;
-    try {
-      return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-    } catch (error) {
-      return wrong(place, given, 'a file that can be read', reason(error));
-    }
-  };
-  return make(definition, { expected, schema, read: content });
 }
 
 /** A key that is known, but of which this version can do nothing. @param what it is for: `TLS` */
