@@ -16,4 +16,3 @@ export interface LogRecord {
 export function protocol(version: HttpVersion | undefined): string {
   return version === undefined ? '-' : version === '2' ? 'HTTP/2.0' : `HTTP/${version}`;
 }
-
