@@ -13,7 +13,7 @@ export function networks(help: string): Flag<string | string[], Network[], ''> {
   return { ...texts({ value: 'CIDR', help: `${help}; may repeat` }), read };
 }
 
-function parseNetwork(name: string, text: string): Network {
+export function parseNetwork(name: string, text: string): Network {
   const [ip, length, rest] = text.split('/');
   const address = canonicalIp(ip!);
   const maxPrefix = address && isIPv4(address) ? 32 : 128;
