@@ -1,4 +1,5 @@
-import { CLASS, CR, LF, VALUE } from './bytes.js';
+import { CR, LF } from './bytes.js';
+import { ChunkExtension } from './chunk-extension.js';
 import type { Fields } from './fields.js';
 import { Rejection } from './rejection.js';
 import { Trailers } from './trailers.js';
@@ -47,6 +48,7 @@ export class ChunkedDecoder {
   /** Bytes that extensions and trailers may still have. */
   #extra: number;
   #paused = false;
+  readonly #extension = new ChunkExtension();
   #reader: Trailers | undefined;
 
   constructor(limits: ChunkLimits = { extra: 16_384 }) {
@@ -94,8 +96,9 @@ export class ChunkedDecoder {
         this.#digit(byte);
         return;
       case EXTENSION:
-        if (byte === CR) this.#state = SIZE_LF;
-        else if ((CLASS[byte]! & VALUE) === 0) this.rejection = byte === LF ? LINE : BAD_EXTENSION;
+        if (byte === CR && this.#extension.isWhole) this.#state = SIZE_LF;
+        else if (byte === LF) this.rejection = LINE;
+        else if (!this.#extension.take(byte)) this.rejection = BAD_EXTENSION;
         else if (this.#extra-- <= 0) this.rejection = LONG;
         return;
       case SIZE_LF:
@@ -126,6 +129,7 @@ export class ChunkedDecoder {
     else if (byte === CR) this.#state = SIZE_LF;
     else if (byte === 0x3b) {
       this.#state = EXTENSION;
+      this.#extension.take(byte);
       if (this.#extra-- <= 0) this.rejection = LONG;
     } else this.rejection = byte === LF ? LINE : BAD_SIZE;
   }

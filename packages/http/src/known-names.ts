@@ -63,7 +63,7 @@ export const SLOTS = 256;
 
 /** Where a name is looked up: by its length, its last letter and the fourth from the end. No two known names share a slot. */
 export function slotOf(length: number, fourth: number, last: number): number {
-  return (length + fourth * 7 + last * 9) & (SLOTS - 1);
+  return (length + fourth * 3 + last * 23) & (SLOTS - 1);
 }
 
 /** The number of the known name in a slot; 0: none. */

@@ -76,6 +76,9 @@ export interface StreamListener {
    * this call
    */
   accept?(take?: TakeDescriptor): void;
+  /** Accepts nothing until {@link resume}: connections wait in the backlog. Undefined: the engine cannot. */
+  pause?(): void;
+  resume?(): void;
   /** Accepts no more connections. Those accepted go on. */
   close(): void;
   /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */
@@ -156,6 +159,11 @@ export interface ConnectionHandler {
    * Called once.
    */
   onEnd(): void;
+  /**
+   * The peer has ended, noticed while the connection is paused. What it sent before is still to be read: `onEnd` comes after it. Called
+   * once at most, and never by the node engine, which does not look at a paused socket.
+   */
+  onHangup?(): void;
   /** What {@link Connection.write} did not take at once is taken now. */
   onDrain?(): void;
   /** For as long as {@link Connection.limitIdle} says, nothing was received and nothing taken. Repeated. */
@@ -176,8 +184,15 @@ export interface Connection {
   readonly tls: TlsFacts | undefined;
   /** Bytes received until now, without TLS's own. */
   readonly received: number;
-  /** Begins to read, unless it is paused. Called once; what happened before is reported then. */
+  /** Bytes that the kernel, or TLS, has taken until now. */
+  readonly sent: number;
+  /** Begins to read, unless it is paused. Called once, and again after {@link putBack}; what happened before is reported then. */
   start(handler: ConnectionHandler): void;
+  /**
+   * Undoes {@link start}: nothing is reported until the next start, by whoever goes on with the connection, and who receives these bytes
+   * first, the last ones that were received. From `onData` alone.
+   */
+  putBack(bytes: Uint8Array): void;
   /**
    * Starts TLS on an open connection, for protocols that begin without it, such as SMTP (RFC 3207). To be called when nothing is being
    * written, and the peer sends nothing before the handshake: from `onData` is fine.

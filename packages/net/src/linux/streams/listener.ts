@@ -48,6 +48,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   readonly #descriptors = descriptorLimit();
   /** Until EAGAIN says otherwise. */
   #ready = false;
+  #paused = false;
   /** accept(2) failed, and was not successful since. */
   #failing = false;
   readonly #retry = new Timer(() => this.#accept());
@@ -81,6 +82,22 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     if (this.#fd < 0) return;
     this.parts.loop.addEdge(this.#fd, this);
     if (take) this.#accept();
+  }
+
+  pause(): void {
+    if (this.#fd < 0 || this.#paused) return;
+    this.#paused = true;
+    this.#ready = false;
+    const { loop } = this.parts;
+    loop.clearTimer(this.#retry);
+    loop.remove(this.#fd);
+  }
+
+  resume(): void {
+    if (this.#fd < 0 || !this.#paused) return;
+    this.#paused = false;
+    // Those that wait already count as an event (epoll(7)).
+    this.parts.loop.addEdge(this.#fd, this);
   }
 
   get connections(): number {
@@ -125,7 +142,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   #accept(): void {
-    this.#ready = this.#fd >= 0;
+    this.#ready = this.#fd >= 0 && !this.#paused;
     try {
       for (let left = QUOTA; left > 0 && this.#ready; left--) this.#acceptOne();
     } finally {
@@ -144,7 +161,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#failing = false;
     const accepted = this.#admit(fd);
     if (accepted instanceof StreamConnection) this.options.onConnection(accepted);
-    if (this.#fd < 0) this.#ready = false;
+    if (this.#fd < 0 || this.#paused) this.#ready = false;
   }
 
   #failed(errno: number): void {
