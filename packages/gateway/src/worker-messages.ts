@@ -7,6 +7,8 @@ import type { GatewayConfig } from './config/types.js';
 export interface WorkerTask {
   /** From 0; its successor has the same. */
   number: number;
+  /** How many there are. */
+  workers: number;
   config: GatewayConfig;
   engine: EngineName;
   /** Of its own counters (see Layout). */

@@ -6,6 +6,7 @@ import type { GatewayCounters } from './counters/gateway-counters.js';
 import { WORKER_FAILED } from './events.js';
 import type { Listening } from './listeners.js';
 import type { WorkerTask } from './worker-messages.js';
+import { threadNumber } from './worker-number.js';
 import { WorkerThread } from './worker-thread.js';
 
 /** A worker that lives so long has a successor at once, in milliseconds; of one that dies sooner, only the first has. */
@@ -15,7 +16,7 @@ export interface WorkersOptions {
   count: number;
   /** Whether they share listeners, by descriptors. */
   shares: boolean;
-  task: Omit<WorkerTask, 'number' | 'counters' | 'shared'>;
+  task: Pick<WorkerTask, 'config' | 'engine' | 'health'>;
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
@@ -105,7 +106,7 @@ export class Workers {
     const descriptors = this.#descriptors?.memory;
     const thread: WorkerThread = new WorkerThread(
       {
-        ...{ ...task, number, counters: counters.memory(number) },
+        ...{ ...task, number, workers: this.count, counters: counters.memory(number) },
         ...(descriptors && { shared: { descriptors, loads: this.#loads } }),
       },
       {
@@ -167,9 +168,4 @@ export class Workers {
 
 async function listenAll(thread: WorkerThread, listening: readonly Listening[]): Promise<void> {
   await Promise.all(listening.map(({ listener, at }) => thread.listen(listener, at)));
-}
-
-/** Of a worker, as ThreadDescriptors has it. */
-export function threadNumber(worker: number): number {
-  return worker + 1;
 }
