@@ -1,13 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { showCount } from 'mproxy-base';
-import { Batch } from 'mproxy-framing';
 import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { NoticeLimit } from 'mproxy-flow/notices';
-import type { Deliver, Streams } from 'mproxy-net';
-import { openLogSinks } from './access-log/log-sinks.js';
-import type { LogBatch } from './access-log/worker-log.js';
-import type { GatewayConfig } from './config/types.js';
+import type { Streams } from 'mproxy-net';
+import { type AccessLogOutput, openAccessLog } from './access-log/access-log.js';
+import type { AccessLogConfig, GatewayConfig } from './config/types.js';
 import { GatewayCounters } from './counters/gateway-counters.js';
 import { Layout, WORKER } from './counters/layout.js';
 import { metricsOf } from './counters/metrics.js';
@@ -20,8 +18,8 @@ import { UpstreamHealth } from './upstream-health.js';
 import { Workers } from './workers.js';
 
 /**
- * A running gateway, as the main thread has it: it owns the listening sockets, and workers serve their connections. To the program that it
- * is a part of, it is the source of the records of the access log.
+ * A running gateway, as the main thread has it: it owns the listening sockets, and workers serve their connections. To its program it is a
+ * source of requests, which go nowhere from there.
  */
 export class Gateway implements Source {
   readonly name = 'requests';
@@ -34,8 +32,7 @@ export class Gateway implements Source {
   #devServers: DevServers | undefined;
   /** Connections that were cut at the end. */
   #cut = 0;
-  readonly #batch = new Batch();
-  #deliver: Deliver = () => undefined;
+  #accessLog: AccessLogOutput | undefined;
   #stop!: () => void;
   readonly #stopped = new Promise<void>((resolve) => {
     this.#stop = resolve;
@@ -56,7 +53,7 @@ export class Gateway implements Source {
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program },
       task: { config, engine: engine.name, health: this.#health.memory },
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
-      log: (batch) => this.#log(batch),
+      log: (lines, records) => this.#accessLog?.write(lines, records),
     });
   }
 
@@ -65,9 +62,9 @@ export class Gateway implements Source {
     const { program, config } = this;
     for (const protocol of config.protocols)
       if (protocol !== 'http1') program.emit(PROTOCOL_LATER, { protocol });
-    const sinks = config.accessLog ? await openLogSinks(program, config.accessLog) : [];
     const resolved = await resolveListeners(config.listen, program.stopping);
     try {
+      if (config.accessLog) await this.#openLog(config.accessLog);
       const { share } = program.streams;
       if (share) await this.#listenShared(share, resolved);
       else await this.#listenAlone(resolved);
@@ -76,12 +73,11 @@ export class Gateway implements Source {
       throw error;
     }
     if (config.run.length > 0) this.#devServers = new DevServers(config.run, this.onNotice);
-    program.route(program.source(this), sinks);
+    program.route(program.source(this), []);
   }
 
   /** Serves until it is stopped. */
-  async run(deliver: Deliver): Promise<void> {
-    this.#deliver = deliver;
+  async run(): Promise<void> {
     await this.#stopped;
     const { drain, grace } = this.config;
     await wait(drain);
@@ -99,7 +95,7 @@ export class Gateway implements Source {
     const counters = this.#counters;
     const { running, count, restarts, requestsLost } = this.#workers;
     const others = {
-      ...{ running, restarts, requestsLost, logs: this.config.accessLog !== undefined },
+      ...{ running, restarts, requestsLost, log: this.#accessLog?.counts },
       isUp: (upstream: number) => this.#health.isUp(upstream),
     };
     counters.remember(performance.now());
@@ -116,7 +112,7 @@ export class Gateway implements Source {
     };
   }
 
-  /** What was lost since the start, beside records of the access log that were not written. */
+  /** What was lost since the start. */
   losses(): Lost[] {
     const { requestsLost } = this.#workers;
     const dropped = this.#counters.sum(WORKER.logDropped);
@@ -124,7 +120,7 @@ export class Gateway implements Source {
       lost('workers', 'requests', requestsLost, 'request', 'their worker ended'),
       lost('stop', 'connections', this.#cut, 'connection', 'they did not end in time', 'raise --grace'),
       lost('access log', 'dropped', dropped, 'record', 'it was not written fast enough'),
-    ].filter(({ count }) => count > 0);
+    ].filter(({ count }) => count > 0).concat(this.#accessLog?.losses() ?? []);
   }
 
   async #listenShared(share: NonNullable<Streams['share']>, resolved: readonly Resolved[]): Promise<void> {
@@ -143,14 +139,11 @@ export class Gateway implements Source {
       await listenAll(one, program, (at) => this.#workers.listenAlone(one.listener, at));
   }
 
-  #log({ bytes, sizes }: LogBatch): void {
-    const batch = this.#batch;
-    batch.reset(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    batch.setSized(0, bytes.length, sizes, sizes.length);
-    this.counts.datagrams += sizes.length;
-    this.counts.bytes += bytes.length;
-    // What a sink has no room for, it drops and counts.
-    void this.#deliver(batch);
+  async #openLog(config: AccessLogConfig): Promise<void> {
+    const { program, onNotice } = this;
+    const log = await openAccessLog(config, { engine: program.engine.name, onNotice });
+    this.#accessLog = log;
+    if (!config.to.startsWith('udp:')) program.onReload(() => log.reload());
   }
 
   #closeSockets(): void {
@@ -160,6 +153,7 @@ export class Gateway implements Source {
   async #end(): Promise<void> {
     this.#closeSockets();
     await Promise.all([this.#workers.end(), this.#devServers?.stop()]);
+    await this.#accessLog?.close();
   }
 }
 

@@ -12,6 +12,7 @@ import { metrics } from 'mproxy-service/layers/metrics';
 import { rewrite } from 'mproxy-service/layers/rewrite';
 import { LAYERS } from 'mproxy-service/layers/types';
 import { proxyProtocol } from 'mproxy-service/proxy-protocol';
+import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
 import { type Layer, type Service, stack } from 'mproxy-service/service';
 import type { GatewayConfig, MiddlewareConfig, RouteConfig, UpstreamConfig } from './config/types.js';
@@ -52,9 +53,13 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
   );
   const server = httpServer(service, {
     ...{ deadlines: parts.deadlines, onError: parts.onError },
+    onRejected(rejection, context) {
+      parts.counters.rejected(rejection);
+      log?.rejected(rejection, context);
+    },
     limits: {
-      requestLine: config.limits.requestLine,
-      headerSection: config.limits.headerSection,
+      line: config.limits.requestLine,
+      section: config.limits.headerSection,
       fields: config.limits.headerFields,
       body: config.limits.maxBody ?? Number.POSITIVE_INFINITY,
     },
@@ -83,9 +88,22 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
 function counted(counters: WorkerCounters, listener: number): Layer<Connection, void> {
   return (inner) => ({
     call(connection, context) {
+      const done = new Pending<void>();
       counters.connectionOpened(listener);
-      context.onClose(() => counters.connectionClosed(listener));
-      return inner.call(connection, context);
+      const ended = (end: () => void) => {
+        counters.connectionClosed(listener);
+        end();
+      };
+      try {
+        whenDone(
+          inner.call(connection, context),
+          () => ended(() => done.resolve()),
+          (error) => ended(() => done.reject(error)),
+        );
+      } catch (error) {
+        ended(() => done.reject(error));
+      }
+      return done;
     },
   });
 }

@@ -1,6 +1,5 @@
 import type { ErrorCode, SocketAddress } from 'mproxy-base';
 import type { EngineName, ListenAddress } from 'mproxy-net';
-import type { LogBatch } from './access-log/worker-log.js';
 import type { GatewayConfig } from './config/types.js';
 
 /** What a worker is started with: plain data, and memory that it shares. */
@@ -37,8 +36,8 @@ export type Report =
   | { what: 'listening'; id: number; local?: SocketAddress | undefined; error?: PlainError }
   /** A service threw. */
   | { what: 'service failed'; reason: string }
-  /** Records for the access log. */
-  | { what: 'log'; batch: LogBatch }
+  /** Records for the access log, whole lines. */
+  | { what: 'log'; lines: Uint8Array<ArrayBuffer>; records: number }
   /** It accepts no more. */
   | { what: 'closed' }
   /** All its connections have ended; so many of them were cut. */

@@ -1,12 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
 import type { ListenAddress } from 'mproxy-net';
-import type { LogBatch } from './access-log/worker-log.js';
 import type { Order, PlainError, Report, WorkerTask } from './worker-messages.js';
 
 export interface WorkerEvents {
   serviceFailed(reason: string): void;
-  log(batch: LogBatch): void;
+  log(lines: Uint8Array<ArrayBuffer>, records: number): void;
   /** It ended, not asked to. */
   died(reason: string): void;
 }
@@ -91,7 +90,7 @@ export class WorkerThread {
     else if (report.what === 'failed') this.#ready.reject(errorOf(report.error));
     else if (report.what === 'listening') this.#listening(report);
     else if (report.what === 'service failed') this.events.serviceFailed(report.reason);
-    else if (report.what === 'log') this.events.log(report.batch);
+    else if (report.what === 'log') this.events.log(report.lines, report.records);
     else if (report.what === 'closed') this.#closed();
     else this.#drained(report.cut);
   }

@@ -4,7 +4,7 @@ import { chooseEngine, type ListenAddress, ThreadDescriptors, ThreadLoads } from
 import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
-import { WorkerLog } from './access-log/worker-log.js';
+import { LineBuffer } from './access-log/line-buffer.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
 import { gatewayStack } from './stack.js';
@@ -24,8 +24,8 @@ loads?.begin();
 const { streams } = chooseEngine(task.engine).engine;
 const layout = new Layout(config);
 const counters = new WorkerCounters(layout, task.counters);
-const log = new WorkerLog(
-  (batch) => report({ what: 'log', batch }, [batch.bytes.buffer as ArrayBuffer]),
+const log = new LineBuffer(
+  (lines, records) => report({ what: 'log', lines, records }, [lines.buffer]),
   () => counters.logDropped(),
 );
 /** Each worker has its part of the connections that all may have. */

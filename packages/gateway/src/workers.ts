@@ -1,7 +1,6 @@
 import { throwInternal } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
 import { Backoff, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
-import type { LogBatch } from './access-log/worker-log.js';
 import type { GatewayCounters } from './counters/gateway-counters.js';
 import { WORKER_FAILED } from './events.js';
 import type { Listening } from './listeners.js';
@@ -20,8 +19,8 @@ export interface WorkersOptions {
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
-  /** Takes records for the access log. */
-  log(batch: LogBatch): void;
+  /** Takes records for the access log. @returns a promise if they are not written yet */
+  log(lines: Uint8Array<ArrayBuffer>, records: number): void | Promise<void>;
 }
 
 /** The workers of a gateway. One that ends, whichever way, is replaced; the others do not notice. */
@@ -111,9 +110,11 @@ export class Workers {
       },
       {
         serviceFailed,
-        log: (batch) => {
-          log(batch);
-          thread.logged(batch.bytes.length);
+        log: (lines, records) => {
+          const { length } = lines;
+          const written = log(lines, records);
+          if (written) void written.then(() => thread.logged(length));
+          else thread.logged(length);
         },
         died: (why) => this.#died(number, why),
       },

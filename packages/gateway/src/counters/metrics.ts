@@ -1,4 +1,4 @@
-import type { MetricFamily } from 'mproxy-flow';
+import type { MetricFamily, SinkCounts } from 'mproxy-flow';
 import { shownBuckets } from './durations.js';
 import type { GatewayCounters } from './gateway-counters.js';
 import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS, WORKER } from './layout.js';
@@ -9,8 +9,8 @@ export interface OtherCounts {
   restarts: number;
   /** Requests of workers that ended. */
   requestsLost: number;
-  /** Whether there is an access log. */
-  logs: boolean;
+  /** What the access log has written and dropped, if there is one. */
+  log: Pick<SinkCounts, 'datagrams' | 'bytes' | 'dropped'> | undefined;
   /** Whether an upstream is in use, by its number; else it is ejected. */
   isUp(upstream: number): boolean;
 }
@@ -26,7 +26,7 @@ export function metricsOf(counters: GatewayCounters, others: OtherCounts): Metri
     gauge('workers', 'Workers that run.', [[{}, others.running]]),
     counter('worker_restarts', 'Workers that ended unasked, and were replaced.', [[{}, others.restarts]]),
     counter('http_requests_lost', 'Requests of workers that ended.', [[{}, others.requestsLost]]),
-    ...(others.logs ? logMetrics(counters) : []),
+    ...(others.log ? logMetrics(counters, others.log) : []),
   ];
 }
 
@@ -98,10 +98,16 @@ function upstreamMetrics(counters: GatewayCounters, { isUp }: OtherCounts): Metr
   ].filter(({ samples }) => samples.length > 0);
 }
 
-function logMetrics(counters: GatewayCounters): MetricFamily[] {
+function logMetrics(
+  counters: GatewayCounters,
+  { datagrams, bytes, dropped }: NonNullable<OtherCounts['log']>,
+): MetricFamily[] {
+  const allDropped = dropped + counters.sum(WORKER.logDropped);
   return [
-    counter('access_log_dropped_records', 'Records dropped, as the log was not written fast enough.', [
-      [{}, counters.sum(WORKER.logDropped)],
+    counter('access_log_records', 'Records of the access log.', [[{}, datagrams]]),
+    counter('access_log_bytes', 'Bytes of these records.', [[{}, bytes]]),
+    counter('access_log_dropped_records', 'Records dropped, as they were not written fast enough.', [
+      [{}, allDropped],
     ]),
   ];
 }

@@ -1,3 +1,4 @@
+import type { Rejection } from 'mproxy-http';
 import type { ClientObserver } from 'mproxy-service/http/client-observer';
 import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/message';
 import type { RequestObserver } from 'mproxy-service/layers/metrics';
@@ -33,6 +34,12 @@ export class WorkerCounters implements RequestObserver {
     counts[at + ROUTE.sent]! += sent;
     counts[at + ROUTE.durations]! += duration;
     counts[at + ROUTE.buckets + bucketOf(duration)]!++;
+  }
+
+  /** A request that no service has seen. */
+  rejected({ status }: Rejection): void {
+    const version = VERSIONS.indexOf('1.1') * STATUS_CLASSES.length;
+    this.#counts[this.#noRoute + version + Math.trunc(status / 100)]!++;
   }
 
   connectionOpened(listener: number): void {
