@@ -101,7 +101,7 @@ export class Client {
 
   /** The next response, with a body of a known length. @throws if the connection ends before */
   async response(): Promise<{ status: number; head: string; body: string }> {
-    const whole = () => /^HTTP\/1\.1 (\d+)[^]*?\r\n\r\n/.exec(this.#text);
+    const whole = () => /^HTTP\/1\.1 (\d+)[\s\S]*?\r\n\r\n/.exec(this.#text);
     const length = (head: string) => Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
     const isThere = () => {
       const found = whole();
