@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import type { Dated } from '../deadlines.js';
 import { Pending } from '../result.js';
 import { Exchange, type ExchangeOwner } from './exchange.js';
+import { LONG_BODY } from './request-body.js';
 import { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
 
@@ -26,7 +27,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   isIdle = false;
   idleBefore: Idler | undefined;
   idleAfter: Idler | undefined;
-  isCollecting = false;
+  isUsingInput = false;
   #state: 'idle' | 'head' | 'busy' | 'over' = 'idle';
   readonly #parser: RequestParser;
   readonly #exchange: Exchange;
@@ -101,7 +102,11 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   }
 
   onChange(): void {
-    if (!this.isCollecting) this.#settle();
+    if (!this.isUsingInput) this.#settle();
+  }
+
+  onTake(): void {
+    this.#useInput();
   }
 
   onBlocked(): void {
@@ -125,12 +130,12 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
 
   /** Serves what was received. */
   #useInput(): void {
-    if (this.isCollecting) return;
-    this.isCollecting = true;
+    if (this.isUsingInput) return;
+    this.isUsingInput = true;
     try {
       while (this.#step());
     } finally {
-      this.isCollecting = false;
+      this.isUsingInput = false;
       this.#exchange.writer.flush();
       this.#settle();
     }
@@ -148,6 +153,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       const head = this.#parser.parse(input.bytes, input.at, input.end);
       if (head === undefined) return false;
       if (head instanceof Rejection) this.#reject(head);
+      else if ((head.contentLength ?? 0) > this.parts.limits.body) this.#reject(LONG_BODY);
       else {
         input.at = head.headEnd;
         this.#state = 'busy';
