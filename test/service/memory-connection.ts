@@ -153,6 +153,12 @@ export class ManualDeadlines extends Deadlines {
     this.#tick = () => tick();
   }
 
+  /** Time passes without a look. */
+  stall(ms: number): void {
+    this.#clock.pass(ms);
+    this.#tick();
+  }
+
   /** Time passes, in looks as they are usual. */
   pass(ms: number): void {
     for (let left = ms; left > 0; left -= 100) {
