@@ -12,7 +12,7 @@ export interface RequestBodyOwner {
   onBodyResume(): void;
 }
 
-const LONG = new Rejection(413, 'request body too long');
+export const LONG_BODY = new Rejection(413, 'request body too long');
 
 /** The body of a request, with the time that its client was awaited. */
 export class RequestBody implements Body {
@@ -134,7 +134,7 @@ export class RequestBody implements Body {
     const next = decoder.feed(bytes, at, end, this);
     if (input.bytes === bytes) input.at = next;
     this.isComplete = decoder.done;
-    return this.received > this.most ? LONG : decoder.rejection;
+    return this.received > this.most ? LONG_BODY : decoder.rejection;
   }
 
   #readBytes(length: number): Rejection | undefined {
