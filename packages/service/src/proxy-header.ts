@@ -47,7 +47,7 @@ function parseV1(bytes: Buffer): ProxyHeaderResult {
   const end = bytes.subarray(0, V1_MOST).indexOf('\r\n');
   if (end < 0) return bytes.length < V1_MOST ? 'incomplete' : 'invalid';
   const length = end + 2;
-  const [, family, ...rest] = bytes.latin1Slice(0, end).split(' ');
+  const [, family, ...rest] = bytes.toString('latin1', 0, end).split(' ');
   if (family === 'UNKNOWN') return { length, source: undefined, destination: undefined };
   const isIp = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : undefined;
   if (!isIp || rest.length !== 4) return 'invalid';
