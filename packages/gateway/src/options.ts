@@ -50,7 +50,13 @@ function keysOf(values: ValuesOf<typeof FLAGS>, engine: GatewayOptions['engine']
     ...list('listen', NAMES.listenAddr, values.listenAddr),
     ...(route.length === 0
       ? []
-      : [{ path: 'routes', flag: route.map((one) => `${NAMES.route} ${one}`), value: route.map(routeOf) }]),
+      : [
+          {
+            path: 'routes',
+            flag: route.map((one) => `${NAMES.route} ${one.replace(SECRET, '//***@')}`),
+            value: route.map(routeOf),
+          },
+        ]),
     ...list('trusted_proxies', NAMES.trust, values.trust),
     ...list('port_encoding.suffixes', NAMES.portEncoding, values.portEncoding ?? []),
     ...list('port_encoding.allow_targets', NAMES.allowTarget, values.allowTarget),
@@ -67,6 +73,9 @@ function keysOf(values: ValuesOf<typeof FLAGS>, engine: GatewayOptions['engine']
     ...key('grace', NAMES.grace, time(values.grace)),
   ];
 }
+
+/** User and password of a URL. */
+const SECRET = /\/\/[^/@|]*@/g;
 
 /** `[HOST]/PATH=URL[|URL...]`. The path may have `=`, since a URL follows the one that ends it. */
 function routeOf(text: string): Record<string, unknown> {

@@ -39,25 +39,20 @@ function listenAddress(text: string, place: Place): ListenAddress | undefined {
 
 /** `http://HOST:PORT`, its port always given, or `unix:` and an absolute path. */
 export function readUpstream(text: string, place: Place): string | undefined {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
-  if (scheme.toLowerCase() === 'unix') {
+  const [, given = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
+  const scheme = given.toLowerCase();
+  const not = (why?: string) => wrong(place, withoutSecrets(text), UPSTREAM, why);
+  if (scheme === 'unix') {
     const at = unixPath(rest.replace(/^\/\/(?=\/)/, ''), text, place);
     return at && `unix:${at.path}`;
   }
-  if (['https', 'h2', 'h2c'].includes(scheme.toLowerCase()))
-    return wrong(place, text, UPSTREAM, `this version has no ${scheme.toLowerCase()}:// yet`);
-  const url = scheme.toLowerCase() === 'http' && URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !rest.startsWith('//')) return wrong(place, text, UPSTREAM);
-  if (url.username || url.password)
-    return wrong(place, withoutSecrets(text), UPSTREAM, 'an upstream takes no password here');
+  if (['https', 'h2', 'h2c'].includes(scheme)) return not(`this version has no ${scheme}:// yet`);
+  const url = scheme === 'http' && URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !rest.startsWith('//')) return not();
+  if (url.username || url.password) return not('an upstream takes no password here');
   if (url.pathname !== '/' || url.search || url.hash)
-    return wrong(
-      place,
-      text,
-      UPSTREAM,
-      'an upstream has no path: use strip_prefix, replace_path, add_prefix',
-    );
-  if (url.port === '0') return wrong(place, text, UPSTREAM, 'port 0 is no destination');
+    return not('an upstream has no path: use strip_prefix, replace_path, add_prefix');
+  if (url.port === '0') return not('port 0 is no destination');
   return `http://${url.hostname}:${url.port || '80'}`;
 }
 

@@ -19,8 +19,10 @@ export function checkGateway(values: Read, given: Given, document: Place): void 
   checkRoutes(values, document);
   if (values.connectionTimeoutMs !== undefined && values.timeouts?.idle !== undefined)
     document.key('connection_timeout_ms').report('timeouts.idle says the same; give one of the two');
-  if (values.protocols && !values.protocols.includes('http1'))
-    wrong(document.key('protocols'), values.protocols, 'http1 among them');
+  const { protocols } = values;
+  const areKnown = protocols && Array.isArray(given.protocols) && protocols.length === given.protocols.length;
+  if (areKnown && !protocols.includes('http1'))
+    wrong(document.key('protocols'), protocols, 'http1 among them');
 }
 
 /** All listeners: that of host and port first. */

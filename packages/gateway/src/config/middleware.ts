@@ -1,6 +1,6 @@
 import { object } from 'mproxy-service/config-keys';
 import { type Place, showValue, wrong } from 'mproxy-service/config-place';
-import { isObject, type Key, schemaOf, showTable, suggestion } from 'mproxy-service/config-table';
+import { isObject, type Key, type Keys, schemaOf, showTable, suggestion } from 'mproxy-service/config-table';
 import { LAYERS } from 'mproxy-service/layers/types';
 import type { MiddlewareConfig } from './types.js';
 
@@ -10,7 +10,7 @@ const LATER = [
   'mirror',
 ];
 
-const TYPES = Object.keys(LAYERS);
+const TYPES = [...LAYERS.keys()];
 
 /** A layer by its type; its own table reads its configuration. */
 export const middleware: Key<MiddlewareConfig> = {
@@ -28,12 +28,12 @@ export const middleware: Key<MiddlewareConfig> = {
     const config = configOf(type).read(given.config ?? {}, place.key('config'));
     return config && { type, config };
   },
-  show: ({ type, config }) => ({ type, config: showTable(LAYERS[type]!.keys, config) }),
+  show: ({ type, config }) => ({ type, config: showTable(LAYERS.get(type)!.keys, config) }),
 };
 
 /** The configuration of a layer, as the key of an object. */
 export function configOf(type: string): Key<Record<string, unknown> | undefined> {
-  const { keys, help, check } = LAYERS[type]!;
+  const { keys, help, check } = LAYERS.get(type)!;
   return object(keys, { help }, check);
 }
 
@@ -41,7 +41,7 @@ function readType(given: unknown, place: Place): string | undefined {
   if (given === undefined)
     return place.report(`it is missing; expected one of ${TYPES.join(', ')}`) as undefined;
   if (typeof given === 'string') {
-    if (Object.hasOwn(LAYERS, given)) return given;
+    if (LAYERS.has(given)) return given;
     if (LATER.includes(given))
       return place.report(`${showValue(given)}: this version has no such layer yet`) as undefined;
     const near = suggestion(given, TYPES);
@@ -51,7 +51,7 @@ function readType(given: unknown, place: Place): string | undefined {
 }
 
 function schemaOfType(type: string) {
-  const { keys, help } = LAYERS[type]!;
+  const { keys, help }: { keys: Keys; help: string } = LAYERS.get(type)!;
   const needs = Object.values(keys).some(({ required }) => required);
   return {
     type: 'object',

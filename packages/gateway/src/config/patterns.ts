@@ -1,7 +1,6 @@
 import { type Place, wrong } from 'mproxy-service/config-place';
 
 export const METHOD = 'a method like GET';
-export const PREFIX = 'a path like /api';
 export const SUFFIX = 'a domain like localhost';
 
 /** Letters, digits, - and _ between dots (RFC 1123, 2.1, and what is in common use). */
@@ -12,16 +11,6 @@ const NAME_LENGTH = 253;
 export function readSuffix(text: string, place: Place): string | undefined {
   const name = text.toLowerCase().replace(/^\.|\.$/g, '');
   return NAME.test(name) && name.length <= NAME_LENGTH ? name : wrong(place, text, SUFFIX);
-}
-
-/** A path that is put before others, or removed from their start: no / at its end, except of / itself. */
-export function readPrefix(text: string, place: Place): string | undefined {
-  if (!text.startsWith('/')) return wrong(place, text, PREFIX, 'it does not begin with /');
-  const [odd] = /[^\x21-\x7e]|[?#\\]|%(?![0-9A-Fa-f]{2})/u.exec(text) ?? [];
-  if (odd !== undefined) return wrong(place, text, PREFIX, `${JSON.stringify(odd)} is no part of a path`);
-  if (/\/\.{0,2}(?:\/|$)/.test(text.replace(/\/$/, '')))
-    return wrong(place, text, PREFIX, 'a segment that is empty, . or ..');
-  return text.length > 1 ? text.replace(/\/$/, '') : text;
 }
 
 /** Methods are case-sensitive tokens (RFC 9110, 9.1); those of the standards are upper case. */

@@ -23,10 +23,13 @@ export function readConfig(
   const document = new Place('', reading);
   const kept = isObject(value) ? withoutReplaced(value, keys) : value;
   const given = hasVariables ? substitute(kept, document, environment) : kept;
-  const whole = isObject(given) ? withFlags(given, keys, names) : given;
-  const values = readGateway(whole, document);
-  if (values) checkGateway(values, whole as Record<string, unknown>, document);
-  if (values && reading.problems.length === 0) return effective(values, document);
+  // Without a variable, its place would be reported for what it lacks, too.
+  if (reading.problems.length === 0) {
+    const whole = isObject(given) ? withFlags(given, keys, names) : given;
+    const values = readGateway(whole, document);
+    if (values) checkGateway(values, whole as Record<string, unknown>, document);
+    if (values && reading.problems.length === 0) return effective(values, document);
+  }
   const lines = reading.problems.map((problem) =>
     name === '' || problem.startsWith('--') ? problem : `${name}: ${problem}`,
   );

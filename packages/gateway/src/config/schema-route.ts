@@ -9,18 +9,20 @@ import {
   text,
   toggle,
 } from 'mproxy-service/config-keys';
-import type { Place } from 'mproxy-service/config-place';
+import { type Place, wrong } from 'mproxy-service/config-place';
 import { keyName, type ValuesOf } from 'mproxy-service/config-table';
+import { pathPrefix, plainPath } from 'mproxy-service/layers/path-keys';
+import { matchPattern, patternOf } from 'mproxy-service/routing/pattern';
 import { readUpstream, UPSTREAM } from './addresses.js';
 import { configOf, middleware } from './middleware.js';
-import { METHOD, PREFIX, readMethod, readPrefix } from './patterns.js';
+import { METHOD, readMethod } from './patterns.js';
 import { ROUTE_TIMEOUTS } from './schema-timeouts.js';
 
 const MANY = 2 ** 31 - 1;
 
 export const POOL = {
-  maxIdle: integer(0, MANY, { default: 1024, help: 'kept connections without a request' }),
-  maxConnections: integer(1, MANY, { default: 1024, help: 'connections; beyond, requests wait' }),
+  maxIdle: integer(0, MANY, { default: 512, help: 'kept connections without a request' }),
+  maxConnections: integer(1, MANY, { default: 4096, help: 'connections; beyond, requests wait' }),
   maxQueue: integer(0, MANY, { default: 1024, help: 'requests that wait for a connection; beyond: 503' }),
   idle: duration({ default: '4s', help: 'a kept connection without a request is closed' }),
 };
@@ -36,12 +38,9 @@ const FORWARDING = {
   hostHeader: choice(['client', 'upstream'], { help: 'which Host is sent; default client' }),
   forwarded: toggle({ help: 'send Forwarded (RFC 7239), too; default false' }),
   sendProxy: choice(['v1', 'v2'], { help: 'begin connections with a PROXY header; default none' }),
-  stripPrefix: parsed(
-    { expected: PREFIX, help: 'removed from the start of the path, and sent as X-Forwarded-Prefix' },
-    readPrefix,
-  ),
-  replacePath: parsed({ expected: PREFIX, help: 'put in the place of the path of the route' }, readPrefix),
-  addPrefix: parsed({ expected: PREFIX, help: 'put before the path' }, readPrefix),
+  stripPrefix: pathPrefix({ help: 'removed from the start of the path, and sent as X-Forwarded-Prefix' }),
+  replacePath: plainPath({ help: 'put in the place of the path of the route' }),
+  addPrefix: plainPath({ help: 'put before the path, after strip_prefix' }),
 };
 
 const UPSTREAMS = {
@@ -50,7 +49,7 @@ const UPSTREAMS = {
 };
 
 /** Answers of the gateway itself, by the layers of these names. */
-export const ANSWERS = ['redirect', 'respond', 'static'] as const;
+export const ANSWERS = ['redirect', 'respond'] as const;
 
 export const ROUTE = {
   host: text({ help: 'example.com or *.example.com; default every host that no other route names' }),
@@ -63,7 +62,7 @@ export const ROUTE = {
   ...UPSTREAMS,
   redirect: configOf('redirect'),
   respond: configOf('respond'),
-  static: configOf('static'),
+  static: later('static files'),
   middlewares: list(middleware, { default: [], help: 'layers of this route, the first outermost' }),
   ...FORWARDING,
   healthCheck: later('health checks'),
@@ -82,8 +81,11 @@ export function checkRoute(route: ValuesOf<typeof ROUTE>, place: Place): void {
     const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof typeof ROUTE] !== undefined);
     for (const [key, one] of idle) place.key(keyName(key, one)).report(`it has no effect on ${given[0]}`);
   }
-  if (route.stripPrefix !== undefined && route.replacePath !== undefined)
-    place.report('strip_prefix and replace_path exclude each other');
+  const { path, stripPrefix } = route;
+  if (stripPrefix !== undefined && matchPattern(patternOf(stripPrefix), path) < 0)
+    wrong(place.key('strip_prefix'), stripPrefix, `the first segments of ${path}`);
+  if (route.replacePath !== undefined && (route.stripPrefix ?? route.addPrefix) !== undefined)
+    place.key('replace_path').report('it excludes strip_prefix and add_prefix');
   checkTwice(route.upstreams ?? [], place.key('upstreams'), 'the same upstream as');
   checkTwice(route.methods ?? [], place.key('methods'), 'the same method as');
 }

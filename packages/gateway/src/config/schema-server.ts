@@ -11,7 +11,7 @@ import {
   toggle,
 } from 'mproxy-service/config-keys';
 import { type Place, wrong } from 'mproxy-service/config-place';
-import { isObject, type Key, readTable, type ValuesOf } from 'mproxy-service/config-table';
+import { isObject, type Key, readTable, schemaOf, type ValuesOf } from 'mproxy-service/config-table';
 import {
   LISTEN_ADDRESS,
   LOG_TARGET,
@@ -44,7 +44,7 @@ export const listener: Key<ListenConfig> = {
   name: '',
   expected: `${LISTEN_ADDRESS}, or an object`,
   help: 'a listener',
-  schema: { anyOf: [{ type: 'string' }, { type: 'object' }] },
+  schema: { anyOf: [{ type: 'string' }, schemaOf(LISTENER)] },
   keys: LISTENER,
   read(given: unknown, place: Place) {
     const { address, proxyProtocol } = isObject(given)

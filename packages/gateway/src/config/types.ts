@@ -109,7 +109,7 @@ export interface RouteConfig {
 export type TargetConfig =
   | ({ kind: 'upstream' } & UpstreamConfig)
   /** One of the answering layers: its type and its configuration, as of a middleware. */
-  | { kind: 'redirect' | 'respond' | 'static'; config: Record<string, unknown> };
+  | { kind: 'redirect' | 'respond'; config: Record<string, unknown> };
 
 export interface UpstreamConfig {
   /** `http://HOST:PORT` without a path, or `unix:/absolute/path`. At least one. */
@@ -125,10 +125,11 @@ export interface UpstreamConfig {
   forwarded: boolean;
   /** The version of the PROXY header that is sent upstream; undefined: none. */
   sendProxy: 'v1' | 'v2' | undefined;
-  /** Of the path, at most one of the two: removed from its start; put in the place of the route's path. */
+  /** Segments that are removed from the start of the path. */
   stripPrefix: string | undefined;
+  /** Put in the place of the route's path; without the other two. */
   replacePath: string | undefined;
-  /** Put before the path, after the other two. */
+  /** Put before the path, after `stripPrefix`. */
   addPrefix: string | undefined;
 }
 

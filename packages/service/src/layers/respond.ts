@@ -8,7 +8,7 @@ import { layerType } from './layer-type.js';
 
 const KEYS = {
   status: integer(200, 599, { default: 200, help: 'status of the response' }),
-  body: text({ help: 'its body, in UTF-8; default: none' }),
+  body: text({ orFile: true, help: 'its body, in UTF-8; default: none' }),
   contentType: text({ default: 'text/plain; charset=utf-8', help: 'media type of the body' }),
   headers: fieldMap({ help: 'further fields of the response' }),
 };

@@ -7,7 +7,7 @@ import { RESPOND } from './respond.js';
 import { REWRITE } from './rewrite.js';
 import { STATIC } from './static.js';
 
-/** The layers that a configuration can name. A new one is one more line here. */
-export const LAYERS: Readonly<Record<string, LayerType>> = Object.fromEntries(
-  [HEADERS, REWRITE, REDIRECT, RESPOND, STATIC, IP_ALLOW, REQUEST_ID_LAYER].map((one) => [one.type, one]),
-);
+const ALL: readonly LayerType[] = [HEADERS, REWRITE, REDIRECT, RESPOND, STATIC, IP_ALLOW, REQUEST_ID_LAYER];
+
+/** All layers that a configuration can name, by their types. A new one is one more line here. */
+export const LAYERS: ReadonlyMap<string, LayerType> = new Map(ALL.map((one) => [one.type, one]));
