@@ -57,7 +57,16 @@ t.test('the host comes first, exact before the longest wildcard before all other
 });
 
 t.test('then the longest path that ends where a segment ends', async (t) => {
-  const service = routes('/api', '/api/v1', '/api-docs', '/api/v1/users/', '/a/*', '/a/b', '/x%7ey', '/d/e/f');
+  const service = routes(
+    '/api',
+    '/api/v1',
+    '/api-docs',
+    '/api/v1/users/',
+    '/a/*',
+    '/a/b',
+    '/x%7ey',
+    '/d/e/f',
+  );
   for (const [target, expected] of [
     ['/', 404],
     ['/api', '/api'],
@@ -81,7 +90,11 @@ t.test('then the longest path that ends where a segment ends', async (t) => {
     ['*', 404],
   ] as const)
     t.equal(await found(service, { target }), expected, target);
-  t.equal(await found(routes('/', '/a'), { target: '*', method: 'OPTIONS' }), '/', 'OPTIONS * goes to the root');
+  t.equal(
+    await found(routes('/', '/a'), { target: '*', method: 'OPTIONS' }),
+    '/',
+    'OPTIONS * goes to the root',
+  );
 });
 
 t.test('a :name stands for one segment, and loses against an equal path without it', async (t) => {
@@ -164,7 +177,8 @@ t.test('a rule that is none, or that another one hides, is an error that names b
     }
   };
   const hidden = 'routes[1]: hidden by routes[0], which has the same host, path';
-  const host = (given: string) => `routes[0]: host ${given}: expected a host name without a port, or one like *.example.com`;
+  const host = (given: string) =>
+    `routes[0]: host ${given}: expected a host name without a port, or one like *.example.com`;
   for (const [rules, expected] of [
     [[{ path: '/a' }, { path: '/a' }], hidden],
     [[{ path: '/a' }, { path: '/a/*' }], hidden],
