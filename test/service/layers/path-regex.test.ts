@@ -42,21 +42,18 @@ t.test('regular expressions whose time may grow without a bound are refused', (t
   t.end();
 });
 
-t.test('those that are not refused take less than 100 ms for the worst paths', (t) => {
+t.test('those that are not refused take less than 50 ms for the worst paths', (t) => {
   const most = REGEX_PATH_LIMIT;
-  for (const source of ['^/(.*)/x/(.*)$', '/old/(.*)!$', '^/([^/]*)([^/]*)$', '[a-z]+x$', '^.*a.*!']) {
-    if (regexProblem(source) !== undefined) continue;
+  const sources = ['^/(.*)/x/(.*)$', '/old/(.*)$', '^(.*)([^/]*)/x!$', '^/[a-z/]*x', '/[^/]+$'];
+  const units = ['/a', 'a', '/x', '/old/', 'x/', '/x!'];
+  for (const source of sources) {
     const regex = compileRegex(source);
-    for (const path of [
-      '/a'.repeat(most / 2),
-      `/${'a'.repeat(most - 1)}`,
-      '/x'.repeat(most / 2),
-      '/old'.repeat(most / 4),
-    ]) {
+    for (const unit of units) {
+      const path = `/${unit.repeat(most)}`.slice(0, most);
       const { user } = process.cpuUsage();
       regex.test(path);
       const took = process.cpuUsage({ user, system: 0 }).user;
-      if (took > 100_000) t.fail(`${source} took ${took} us of ${path.slice(0, 10)}...`);
+      t.ok(took < 50_000, `${source} for ${unit}: ${took} us`);
     }
   }
   t.end();
