@@ -71,14 +71,16 @@ export const ROUTE = {
   tlsInsecure: later('TLS'),
 };
 
+type Values = ValuesOf<typeof ROUTE>;
+
 /** A route has one target, and keys that concern upstreams only with one. */
-export function checkRoute(route: ValuesOf<typeof ROUTE>, place: Place): void {
-  const targets = [...Object.keys(UPSTREAMS), ...ANSWERS] as (keyof typeof ROUTE)[];
+export function checkRoute(route: Values, place: Place): void {
+  const targets = [...Object.keys(UPSTREAMS), ...ANSWERS] as (keyof Values)[];
   const given = targets.filter((key) => route[key] !== undefined);
   if (given.length === 0) place.report(`nothing answers it; give one of ${targets.join(', ')}`);
   else if (given.length > 1) place.report(`${given.join(' and ')} exclude each other`);
   else if (!given[0]!.startsWith('upstream')) {
-    const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof typeof ROUTE] !== undefined);
+    const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof Values] !== undefined);
     for (const [key, one] of idle) place.key(keyName(key, one)).report(`it has no effect on ${given[0]}`);
   }
   const { path, stripPrefix } = route;
