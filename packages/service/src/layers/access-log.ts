@@ -1,7 +1,16 @@
-import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService, Outcome } from '../http/message.js';
+import type { Rejection } from 'mproxy-http';
+import type { Context } from '../context.js';
+import type {
+  HttpContext,
+  HttpLayer,
+  HttpRequest,
+  HttpResponse,
+  HttpService,
+  Outcome,
+} from '../http/message.js';
 import { combinedLine } from '../log/combined.js';
 import { jsonLine } from '../log/json.js';
-import type { LogRecord } from '../log/record.js';
+import type { LogChoice, LogRecord } from '../log/record.js';
 import type { Result } from '../result.js';
 import { REQUEST_ID } from './request-id.js';
 
@@ -18,6 +27,15 @@ export interface AccessLogOptions {
   /** Whether queries are left out, of Referer, too. Default: false. */
   redactQuery?: boolean;
 }
+
+const UNREAD: LogRecord = {
+  method: '-',
+  version: undefined,
+  host: '-',
+  target: '-',
+  referer: undefined,
+  userAgent: undefined,
+};
 
 /**
  * Writes one line for each request when its response has ended. To be the outermost layer: what others change is logged as it came, and what
@@ -38,10 +56,16 @@ export class AccessLog {
     call: (request, context) => this.#call(inner, request, context),
   });
 
-  /** Writes the record of a request that no service got: its head was rejected, or never complete. */
-  rejected(context: HttpContext, outcome: Outcome): void {
-    this.#write({ method: '-', version: undefined, host: '', target: '-', referer: undefined, userAgent: undefined }, context, outcome);
-  }
+  /** Writes the record of a request that no service got (see `onRejected` of the HTTP server). */
+  readonly rejected = ({ status, reason }: Rejection, { peer }: Context): void => {
+    const outcome = { status, received: 0, sent: 0, firstByte: undefined, duration: 0, cut: reason };
+    this.#write(
+      UNREAD,
+      { client: peer?.address, route: undefined, upstream: undefined, retries: 0 },
+      undefined,
+      outcome,
+    );
+  };
 
   #call(inner: HttpService, request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { method, version, host, path, query, fields } = request;
@@ -49,7 +73,7 @@ export class AccessLog {
     const referer = this.#isCombined ? this.#redacted(fields.get('referer')) : undefined;
     const userAgent = this.#isCombined ? fields.get('user-agent') : undefined;
     const record = { method, version, host, target, referer, userAgent };
-    context.onDone((outcome) => this.#write(record, context, outcome));
+    context.onDone((outcome) => this.#write(record, context, context.get(REQUEST_ID), outcome));
     return inner.call(request, context);
   }
 
@@ -57,11 +81,11 @@ export class AccessLog {
     return this.#redact ? url?.replace(/[?#].*/s, '') : url;
   }
 
-  #write(record: LogRecord, context: HttpContext, outcome: Outcome): void {
-    this.#sink.write(
-      this.#isCombined
-        ? combinedLine(Date.now(), record, context.client, outcome)
-        : jsonLine(Date.now(), record, context, context.get(REQUEST_ID), outcome),
-    );
+  #write(record: LogRecord, choice: LogChoice, requestId: string | undefined, outcome: Outcome): void {
+    const now = Date.now();
+    const line = this.#isCombined
+      ? combinedLine(now, record, choice.client, outcome)
+      : jsonLine(now, record, choice, requestId, outcome);
+    this.#sink.write(line);
   }
 }

@@ -14,11 +14,15 @@ const REMEMBERED = 1024;
 const EXPECTED = 'a network like 192.168.0.0/16 or fd00::/8, or unix:';
 
 const KEYS = {
-  allow: list(text({ help: '', required: true, expected: EXPECTED }, networkProblem), {
-    required: true,
-    expected: `a list of networks, each ${EXPECTED}`,
-    help: 'networks of the clients that are let through; `unix:`: clients of Unix sockets',
-  }, 1),
+  allow: list(
+    text({ help: '', required: true, expected: EXPECTED }, networkProblem),
+    {
+      required: true,
+      expected: `a list of networks, each ${EXPECTED}`,
+      help: 'networks of the clients that are let through; `unix:`: clients of Unix sockets',
+    },
+    1,
+  ),
 };
 
 export const IP_ALLOW = layerType({

@@ -9,7 +9,7 @@ export interface LayerSetup {
 }
 
 /** A layer that a configuration can name. */
-export interface LayerType<K extends Keys = any> {
+export interface LayerType<K extends Keys = Keys> {
   /** `ip_allow` */
   readonly type: string;
   /** One sentence for the docs. */

@@ -21,7 +21,11 @@ const KEYS = {
     },
     targetProblem,
   ),
-  status: integer(301, 308, { default: 302, help: '301, 302, 303, 307 or 308', expected: '301, 302, 303, 307 or 308' }),
+  status: integer(301, 308, {
+    default: 302,
+    help: '301, 302, 303, 307 or 308',
+    expected: '301, 302, 303, 307 or 308',
+  }),
   stripPrefix: pathPrefix({ help: 'only paths that begin with these segments are redirected' }),
   regex: pathRegex({ help: 'only paths that it matches are redirected' }),
 };
@@ -35,7 +39,8 @@ export const REDIRECT = layerType({
 });
 
 function checkRedirect(values: ValuesOf<typeof KEYS>, place: Place): void {
-  if (!STATUSES.includes(values.status)) place.key('status').report(`${values.status}: expected ${KEYS.status.expected}`);
+  if (!STATUSES.includes(values.status))
+    place.key('status').report(`${values.status}: expected ${KEYS.status.expected}`);
   if (values.regex !== undefined && values.stripPrefix !== undefined)
     place.report('strip_prefix and regex exclude each other');
   if (values.regex?.startsWith('^') === false)

@@ -1,4 +1,5 @@
 import { normalPath } from 'mproxy-http';
+import { text } from '../config-keys.js';
 import type { Place } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';
 import { answer } from '../http/answer.js';
@@ -9,16 +10,21 @@ import { matchPattern, type PathPattern, patternOf } from '../routing/pattern.js
 import { layerType } from './layer-type.js';
 import { pathPrefix, pathRegex, plainPath } from './path-keys.js';
 import { compileRegex, REGEX_PATH_LIMIT } from './path-regex.js';
-import { text } from '../config-keys.js';
+import { joinQueries, splitQuery } from './query.js';
 
 const FORWARDED_PREFIX = 'x-forwarded-prefix';
 
 const KEYS = {
-  stripPrefix: pathPrefix({ help: 'segments removed from the start of the path; they become X-Forwarded-Prefix' }),
+  stripPrefix: pathPrefix({
+    help: 'segments removed from the start of the path; they become X-Forwarded-Prefix',
+  }),
   addPrefix: plainPath({ help: 'put before the path, after strip_prefix' }),
   regex: pathRegex({ help: 'what is looked for in the path, after the prefixes; see `to`' }),
   to: text(
-    { expected: 'a path like /new/$1', help: 'what takes the place of what `regex` matches: $1, $<name>; may have a query' },
+    {
+      expected: 'a path like /new/$1',
+      help: 'what takes the place of what `regex` matches: $1, $<name>; may have a query',
+    },
     (given) => (given.includes('#') ? 'it has a fragment' : undefined),
   ),
 };
@@ -77,7 +83,8 @@ class PrefixRewrite implements HttpService {
     const outer = path.slice(0, end);
     request.path = this.added + path.slice(end) || '/';
     addPathMapping(context, { outer, inner: this.added });
-    if (this.tells && outer !== '') fields.set(FORWARDED_PREFIX, (fields.get(FORWARDED_PREFIX) ?? '') + outer);
+    if (this.tells && outer !== '')
+      fields.set(FORWARDED_PREFIX, (fields.get(FORWARDED_PREFIX) ?? '') + outer);
     return this.inner.call(request, context);
   }
 }

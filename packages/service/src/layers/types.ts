@@ -5,8 +5,9 @@ import { REDIRECT } from './redirect.js';
 import { REQUEST_ID_LAYER } from './request-id.js';
 import { RESPOND } from './respond.js';
 import { REWRITE } from './rewrite.js';
+import { STATIC } from './static.js';
 
-const ALL: readonly LayerType[] = [HEADERS, REWRITE, REDIRECT, RESPOND, IP_ALLOW, REQUEST_ID_LAYER];
+const ALL: readonly LayerType[] = [HEADERS, REWRITE, REDIRECT, RESPOND, STATIC, IP_ALLOW, REQUEST_ID_LAYER];
 
-/** All layers that a configuration can name, by their types. */
+/** All layers that a configuration can name, by their types. A new one is one more word above. */
 export const LAYERS: ReadonlyMap<string, LayerType> = new Map(ALL.map((one) => [one.type, one]));

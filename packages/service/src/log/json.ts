@@ -1,5 +1,5 @@
-import type { HttpContext, Outcome } from '../http/message.js';
-import { type LogRecord, protocol } from './record.js';
+import type { Outcome } from '../http/message.js';
+import { type LogChoice, type LogRecord, protocol } from './record.js';
 
 /**
  * A line of JSON. Keys without a value are left out. Times are milliseconds, except `time`, when the response ended; sizes are bytes of
@@ -9,7 +9,7 @@ import { type LogRecord, protocol } from './record.js';
 export function jsonLine(
   now: number,
   { method, version, host, target }: LogRecord,
-  { client, route, upstream, retries }: HttpContext,
+  { client, route, upstream, retries }: LogChoice,
   requestId: string | undefined,
   { status, received, sent, duration, firstByte, cut }: Outcome,
 ): string {

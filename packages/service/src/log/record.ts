@@ -1,4 +1,4 @@
-import type { HttpVersion } from '../http/message.js';
+import type { HttpContext, HttpVersion } from '../http/message.js';
 
 /** What a line of an access log has of a request, as it came. */
 export interface LogRecord {
@@ -11,6 +11,9 @@ export interface LogRecord {
   referer: string | undefined;
   userAgent: string | undefined;
 }
+
+/** What became known of it later. */
+export type LogChoice = Pick<HttpContext, 'client' | 'route' | 'upstream' | 'retries'>;
 
 /** `HTTP/1.1`, as logs name it. */
 export function protocol(version: HttpVersion | undefined): string {
