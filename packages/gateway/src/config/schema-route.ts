@@ -49,7 +49,7 @@ const UPSTREAMS = {
 };
 
 /** Answers of the gateway itself, by the layers of these names. */
-export const ANSWERS = ['redirect', 'respond'] as const;
+export const ANSWERS = ['redirect', 'respond', 'static'] as const;
 
 export const ROUTE = {
   host: text({ help: 'example.com or *.example.com; default every host that no other route names' }),
@@ -62,7 +62,7 @@ export const ROUTE = {
   ...UPSTREAMS,
   redirect: configOf('redirect'),
   respond: configOf('respond'),
-  static: later('static files'),
+  static: configOf('static'),
   middlewares: list(middleware, { default: [], help: 'layers of this route, the first outermost' }),
   ...FORWARDING,
   healthCheck: later('health checks'),
