@@ -95,7 +95,7 @@ t.test('promtool finds nothing in the metrics', { skip: noTool }, async (t) => {
     if (accept === 'text/plain') {
       const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: body });
       t.equal(status, 0, `${stdout}${stderr}`);
-    } else t.match(body, /# TYPE mproxy_http_request_duration_seconds histogram\n[^]*# EOF\n$/);
+    } else t.match(body, /# TYPE mproxy_http_request_duration_seconds histogram\n[\s\S]*# EOF\n$/);
   }
 });
 
