@@ -1,10 +1,21 @@
 // What a server or a client makes of bytes that come in pieces: one line for each event, to compare.
-import { ChunkedDecoder, Rejection, type RequestHead, RequestParser, type ResponseHead, ResponseParser } from 'mproxy-http';
+import {
+  ChunkedDecoder,
+  Rejection,
+  type RequestHead,
+  RequestParser,
+  type ResponseHead,
+  ResponseParser,
+} from 'mproxy-http';
 import type { HeadScanner } from 'mproxy-http/scan-results';
 import { JsScanner } from 'mproxy-http/scanner-js';
+import { WasmScanner } from 'mproxy-http/scanner-wasm';
 
 /** Both scanners, by name. */
-export const SCANNERS: [string, HeadScanner][] = [['js', new JsScanner()]];
+export const SCANNERS: [string, HeadScanner][] = [
+  ['js', new JsScanner()],
+  ['wasm', new WasmScanner()],
+];
 
 export interface Side {
   readonly kind: 'request' | 'response';
@@ -67,7 +78,8 @@ export class Exchange {
     this.#body = '';
     this.#inBody = true;
     this.#decoder = head.chunked ? new ChunkedDecoder() : undefined;
-    this.#left = 'closeDelimited' in head && head.closeDelimited ? Number.POSITIVE_INFINITY : (head.contentLength ?? 0);
+    this.#left =
+      'closeDelimited' in head && head.closeDelimited ? Number.POSITIVE_INFINITY : (head.contentLength ?? 0);
     this.#after = head.upgrade !== undefined ? 'upgrades' : head.keepAlive ? undefined : 'closes';
     return head.headEnd;
   }

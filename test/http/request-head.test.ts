@@ -7,7 +7,11 @@ const GET = 'GET / HTTP/1.1\r\n';
 const POST = `POST / HTTP/1.1\r\n${HOST}`;
 
 /** Name, bytes, and what becomes of it: a rejection's status and reason, or some of the head. */
-type Row = [name: string, head: string, expected: [number, string] | Partial<Record<keyof RequestHead, unknown>>];
+type Row = [
+  name: string,
+  head: string,
+  expected: [number, string] | Partial<Record<keyof RequestHead, unknown>>,
+];
 
 function run(title: string, rows: Row[]): void {
   t.test(title, (t) => {
@@ -39,7 +43,11 @@ const VERSION: [number, string] = [400, 'invalid HTTP version'];
 const LINE_END: [number, string] = [400, 'request line without CRLF'];
 
 run('request lines', [
-  ['a method, a target, a version', `${GET}${HOST}\r\n`, { method: 'GET', path: '/', query: '', version: '1.1', form: 'origin' }],
+  [
+    'a method, a target, a version',
+    `${GET}${HOST}\r\n`,
+    { method: 'GET', path: '/', query: '', version: '1.1', form: 'origin' },
+  ],
   ['one empty line before it', `\r\n${GET}${HOST}\r\n`, { method: 'GET', headEnd: 29 }],
   ['two empty lines before it', `\r\n\r\n${GET}${HOST}\r\n`, METHOD],
   ['a CR before it', `\r${GET}${HOST}\r\n`, [400, 'no HTTP request']],
@@ -47,7 +55,11 @@ run('request lines', [
   ['a space before it', ` ${GET}${HOST}\r\n`, [400, 'no HTTP request']],
   ['a TLS record', '\x16\x03\x01\x02\x00', [400, 'no HTTP request']],
   ['methods keep their case', `get / HTTP/1.1\r\n${HOST}\r\n`, { method: 'get' }],
-  ['a method of any token', `M-SEARCH!#$%&'*+.^_\`|~ / HTTP/1.1\r\n${HOST}\r\n`, { method: "M-SEARCH!#$%&'*+.^_`|~" }],
+  [
+    'a method of any token',
+    `M-SEARCH!#$%&'*+.^_\`|~ / HTTP/1.1\r\n${HOST}\r\n`,
+    { method: "M-SEARCH!#$%&'*+.^_`|~" },
+  ],
   ['no token as a method', `G@T / HTTP/1.1\r\n${HOST}\r\n`, METHOD],
   ['a tab behind the method', `GET\t/ HTTP/1.1\r\n${HOST}\r\n`, METHOD],
   ['two spaces behind the method', `GET  / HTTP/1.1\r\n${HOST}\r\n`, TARGET],
@@ -79,7 +91,11 @@ run('request lines', [
 run('request targets', [
   ['a query', `GET /a?b=c?d HTTP/1.1\r\n${HOST}\r\n`, { path: '/a', query: '?b=c?d' }],
   ['an empty query', `GET /a? HTTP/1.1\r\n${HOST}\r\n`, { path: '/a', query: '?' }],
-  ['a query is not normalised', `GET /?%zz/../%7e HTTP/1.1\r\n${HOST}\r\n`, { path: '/', query: '?%zz/../%7e' }],
+  [
+    'a query is not normalised',
+    `GET /?%zz/../%7e HTTP/1.1\r\n${HOST}\r\n`,
+    { path: '/', query: '?%zz/../%7e' },
+  ],
   ['the path is normalised', `GET /a/%7e/../b HTTP/1.1\r\n${HOST}\r\n`, { path: '/a/b' }],
   ['a climb above the root', `GET /a/../../b HTTP/1.1\r\n${HOST}\r\n`, [400, 'path above the root']],
   ['a malformed escape', `GET /%2 HTTP/1.1\r\n${HOST}\r\n`, [400, 'invalid percent-escape in the path']],
@@ -91,22 +107,41 @@ run('request targets', [
   [
     'absolute form: its authority replaces Host',
     `GET http://A.example:81/b?c HTTP/1.1\r\n${HOST}\r\n`,
-    { form: 'absolute', scheme: 'http', authority: 'A.example:81', host: 'a.example', path: '/b', query: '?c' },
+    {
+      form: 'absolute',
+      scheme: 'http',
+      authority: 'A.example:81',
+      host: 'a.example',
+      path: '/b',
+      query: '?c',
+    },
   ],
   ['absolute form without a path', `GET http://a HTTP/1.1\r\n${HOST}\r\n`, { path: '/', query: '' }],
   ['absolute form with a query alone', `GET http://a?b HTTP/1.1\r\n${HOST}\r\n`, { path: '/', query: '?b' }],
-  ['absolute form of OPTIONS without a path', `OPTIONS http://a HTTP/1.1\r\n${HOST}\r\n`, { form: 'absolute', path: '*' }],
+  [
+    'absolute form of OPTIONS without a path',
+    `OPTIONS http://a HTTP/1.1\r\n${HOST}\r\n`,
+    { form: 'absolute', path: '*' },
+  ],
   ['absolute form with https', `GET HTTPS://a/ HTTP/1.1\r\n${HOST}\r\n`, { scheme: 'https' }],
   ['absolute form with an IPv6 address', `GET http://[::1]:80/ HTTP/1.1\r\n${HOST}\r\n`, { host: '[::1]' }],
   ['absolute form, but no Host', `GET http://a/ HTTP/1.1\r\n\r\n`, [400, 'no Host']],
-  ['absolute form, but an invalid Host', `GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n`, [400, 'invalid Host']],
+  [
+    'absolute form, but an invalid Host',
+    `GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n`,
+    [400, 'invalid Host'],
+  ],
   ['absolute form with user information', `GET http://u@a/ HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
   ['absolute form with a backslash', `GET http://a\\@b/ HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
   ['absolute form with an empty host', `GET http:///a HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
   ['absolute form with another scheme', `GET ftp://a/ HTTP/1.1\r\n${HOST}\r\n`, FORM],
   ['absolute form with one slash', `GET http:/a HTTP/1.1\r\n${HOST}\r\n`, FORM],
   ['authority form of GET', `GET a:80 HTTP/1.1\r\n${HOST}\r\n`, FORM],
-  ['authority form of CONNECT', `CONNECT a:443 HTTP/1.1\r\n${HOST}\r\n`, { form: 'authority', authority: 'a:443', host: 'a', path: '' }],
+  [
+    'authority form of CONNECT',
+    `CONNECT a:443 HTTP/1.1\r\n${HOST}\r\n`,
+    { form: 'authority', authority: 'a:443', host: 'a', path: '' },
+  ],
   ['CONNECT without a port', `CONNECT a HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
   ['CONNECT with a path', `CONNECT /a HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
   ['CONNECT in absolute form', `CONNECT http://a:80/ HTTP/1.1\r\n${HOST}\r\n`, AUTHORITY],
@@ -124,9 +159,17 @@ run('field lines', [
   ['white space around a value', fields('A: \t b c\t \r\n'), gives(['a', 'b c'])],
   ['none', fields('A:b\r\n'), gives(['a', 'b'])],
   ['an empty value', fields('A:\r\nB: \t\r\n'), gives(['a', ''], ['b', ''])],
-  ['every byte of a value', fields('A: \x21\x7e\x80\xff\x09 \xa0\r\n'), gives(['a', '\x21\x7e\x80\xff\x09 \xa0'])],
+  [
+    'every byte of a value',
+    fields('A: \x21\x7e\x80\xff\x09 \xa0\r\n'),
+    gives(['a', '\x21\x7e\x80\xff\x09 \xa0']),
+  ],
   ['every byte of a name', fields("!#$%&'*+-.^_`|~09AZaz: b\r\n"), gives(["!#$%&'*+-.^_`|~09azaz", 'b'])],
-  ['lines of one name keep their order', fields('A: 1\r\nB: 2\r\na: 3\r\n'), gives(['a', '1'], ['b', '2'], ['a', '3'])],
+  [
+    'lines of one name keep their order',
+    fields('A: 1\r\nB: 2\r\na: 3\r\n'),
+    gives(['a', '1'], ['b', '2'], ['a', '3']),
+  ],
   ['a colon in a value', fields('A: :b:\r\n'), gives(['a', ':b:'])],
   ['no name', fields(': b\r\n'), NAME],
   ['no colon', fields('A\r\n'), NAME],
@@ -156,7 +199,11 @@ const BAD_HOST: [number, string] = [400, 'invalid Host'];
 const host = (value: string) => `${GET}Host:${value}\r\n\r\n`;
 
 run('Host', [
-  ['a name with a port', host(' Example.COM:8080'), { authority: 'Example.COM:8080', host: 'example.com', fields: [] }],
+  [
+    'a name with a port',
+    host(' Example.COM:8080'),
+    { authority: 'Example.COM:8080', host: 'example.com', fields: [] },
+  ],
   ['a trailing dot', host(' a.example.'), { host: 'a.example' }],
   ['an address', host(' 127.0.0.1'), { host: '127.0.0.1' }],
   ['an IPv6 address', host(' [2001:DB8::1]:80'), { host: '[2001:db8::1]' }],
@@ -178,23 +225,55 @@ run('Connection and hop-by-hop fields', [
   ['HTTP/1.1 stays', fields(''), { keepAlive: true }],
   ['close', fields('Connection: close\r\n'), { keepAlive: false, fields: [] }],
   ['in any case', fields('Connection: CLOSE\r\n'), { keepAlive: false }],
-  ['close among others, on another line', fields('Connection: a\r\nConnection: b, close ,keep-alive\r\n'), { keepAlive: false }],
+  [
+    'close among others, on another line',
+    fields('Connection: a\r\nConnection: b, close ,keep-alive\r\n'),
+    { keepAlive: false },
+  ],
   ['keep-alive', 'GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n', { keepAlive: true }],
   ['keep-alive and close', 'GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n', { keepAlive: false }],
   ['fields that it names', fields('A: 1\r\nB: 2\r\nConnection: a\r\na: 3\r\n'), gives(['b', '2'])],
-  ['known fields that it names', fields('Cookie: 1\r\nConnection: cookie, x-real-ip\r\nX-Real-IP: 3\r\n'), gives()],
-  ['hop-by-hop fields', fields('Keep-Alive: timeout=1\r\nProxy-Connection: a\r\nTE: gzip\r\nUpgrade: a\r\n'), gives()],
-  ['TE: trailers', fields('Connection: TE\r\nTE: gzip;q=0.5, Trailers\r\nA: 1\r\n'), gives(['a', '1'], ['te', 'trailers'])],
+  [
+    'known fields that it names',
+    fields('Cookie: 1\r\nConnection: cookie, x-real-ip\r\nX-Real-IP: 3\r\n'),
+    gives(),
+  ],
+  [
+    'hop-by-hop fields',
+    fields('Keep-Alive: timeout=1\r\nProxy-Connection: a\r\nTE: gzip\r\nUpgrade: a\r\n'),
+    gives(),
+  ],
+  [
+    'TE: trailers',
+    fields('Connection: TE\r\nTE: gzip;q=0.5, Trailers\r\nA: 1\r\n'),
+    gives(['a', '1'], ['te', 'trailers']),
+  ],
   ['TE: trailers of another kind', fields('TE: trailers;q=0\r\nTE: xtrailers\r\n'), gives()],
   ['Trailer stays', fields('Trailer: a\r\n'), gives(['trailer', 'a'])],
   ['empty elements', fields('Connection: , close,,\r\n'), { keepAlive: false }],
   ['an element that is no token', fields('Connection: close, a b\r\n'), [400, 'invalid Connection']],
   ['names Host', fields('Connection: Host\r\n'), [400, 'Connection names Host or Content-Length']],
-  ['names Content-Length', fields('Connection: close, content-length\r\n'), [400, 'Connection names Host or Content-Length']],
-  ['an upgrade', fields('Connection: Upgrade\r\nUpgrade: websocket\r\n'), { upgrade: 'websocket', fields: [] }],
+  [
+    'names Content-Length',
+    fields('Connection: close, content-length\r\n'),
+    [400, 'Connection names Host or Content-Length'],
+  ],
+  [
+    'an upgrade',
+    fields('Connection: Upgrade\r\nUpgrade: websocket\r\n'),
+    { upgrade: 'websocket', fields: [] },
+  ],
   ['an upgrade that Connection does not name', fields('Upgrade: websocket\r\n'), { upgrade: undefined }],
-  ['an upgrade of HTTP/1.0', 'GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n', { upgrade: undefined }],
-  ['Expect', fields('Expect: 100-Continue\r\n'), { expectsContinue: true, fields: [['expect', '100-Continue']] }],
+  [
+    'an upgrade of HTTP/1.0',
+    'GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n',
+    { upgrade: undefined },
+  ],
+  [
+    'Expect',
+    fields('Expect: 100-Continue\r\n'),
+    { expectsContinue: true, fields: [['expect', '100-Continue']] },
+  ],
   ['another expectation', fields('Expect: a\r\n'), { expectsContinue: false }],
   ['Expect in HTTP/1.0', 'GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n', { expectsContinue: false }],
 ]);
@@ -228,7 +307,11 @@ run('framing', [
   ['in any case', coding(' ChunKed'), { chunked: true }],
   ['with a length', `${POST}Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n`, BOTH],
   ['with a length before it', `${POST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`, BOTH],
-  ['in HTTP/1.0', 'POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n', [400, 'Transfer-Encoding in HTTP/1.0']],
+  [
+    'in HTTP/1.0',
+    'POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n',
+    [400, 'Transfer-Encoding in HTTP/1.0'],
+  ],
   ['a known coding before it', coding(' gzip, chunked'), [501, 'unsupported transfer coding']],
   ['two known codings before it', coding(' x-gzip,Deflate , chunked'), [501, 'unsupported transfer coding']],
   ['an unknown coding before it', coding(' a, chunked'), CODING],
@@ -238,7 +321,11 @@ run('framing', [
   ['a coding behind it', coding(' chunked, gzip'), CODING],
   ['twice', coding(' chunked, chunked'), CODING],
   ['on two lines', `${POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`, CODINGS],
-  ['two codings on two lines', `${POST}Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`, CODING],
+  [
+    'two codings on two lines',
+    `${POST}Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    CODING,
+  ],
   ['a parameter', coding(' chunked;a=b'), CODING],
   ['a quoted one', coding(' "chunked"'), CODING],
   ['an empty one', coding(''), CODING],

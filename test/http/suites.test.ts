@@ -62,7 +62,9 @@ const STOPS = /^error: (Pause on CONNECT\/Upgrade|Data after `Connection: close`
 
 /** Most of the cases have no Host, for which we would reject them all. */
 function withHost(bytes: string): string {
-  return /\nhost *:/i.test(bytes) ? bytes : bytes.replace(/(^|\n)([\w-]+ [^\r\n]* HTTP\/1\.1\r\n)/g, '$1$2Host: h\r\n');
+  return /\nhost *:/i.test(bytes)
+    ? bytes
+    : bytes.replace(/(^|\n)([\w-]+ [^\r\n]* HTTP\/1\.1\r\n)/g, '$1$2Host: h\r\n');
 }
 
 const skip = folder ? false : 'MPROXY_TEST_DATA is not set';
@@ -103,7 +105,9 @@ t.test('h1spec', { skip }, (t) => {
       const text = request.replace(/\\(r|n|t|x..)/g, (_, what: string) => UNESCAPED[what] ?? hex(what));
       const bytes = Buffer.from(text, 'latin1');
       const events = whole({ kind: 'request', scanner }, bytes);
-      const code = Number(/^rejected: (\d+)/.exec(events.at(-1)!)?.[1] ?? (/^waits/.test(events[0]!) ? -1 : 200));
+      const code = Number(
+        /^rejected: (\d+)/.exec(events.at(-1)!)?.[1] ?? (/^waits/.test(events[0]!) ? -1 : 200),
+      );
       t.ok(
         status.some(([least, most]) => code >= least && code <= most),
         `${name}: ${desc}: ${events.at(-1)}`,

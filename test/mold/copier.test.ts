@@ -8,7 +8,7 @@ const ROUNDS = 2000;
 const AREA = 4096;
 
 t.test('what runs was made of copier.wat', (t) => {
-  const script = fileURLToPath(new URL('../../../scripts/copier.mjs', import.meta.url));
+  const script = fileURLToPath(new URL('../../../scripts/wat.mjs', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [script, '--check']);
   t.equal(status, 0, String(stderr));
   t.end();

@@ -57,7 +57,7 @@ export const FORWARDING =
   ) |
   (1 << OTHER_FORWARDED);
 
-const PREFIX = 'x-forwarded-';
+export const PREFIX = 'x-forwarded-';
 const LONGEST = Math.max(...NAMES.map((name) => name.length));
 export const SLOTS = 256;
 

@@ -1,3 +1,4 @@
+import { findLf } from './bytes.js';
 import { Rejection } from './rejection.js';
 
 export const DONE = 0;
@@ -44,4 +45,9 @@ const REASONS: Record<number, Rejection> = {
 /** What a result of {@link HeadScanner.scan} means for a request. */
 export function scanRejection(result: number): Rejection {
   return REASONS[result]!;
+}
+
+/** A result for a line whose LF is there. */
+export function judged(bytes: Uint8Array, at: number, end: number, result: number): number {
+  return findLf(bytes, at, end) >= 0 ? result : MORE;
 }

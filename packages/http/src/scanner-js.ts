@@ -1,4 +1,4 @@
-import { CLASS, COLON, CR, findLf, HTAB, LF, SP, TOKEN, VALUE } from './bytes.js';
+import { CLASS, COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './bytes.js';
 import { knownName } from './known-names.js';
 import {
   BAD_END,
@@ -7,6 +7,7 @@ import {
   DONE,
   FOLDED,
   type HeadScanner,
+  judged,
   MORE,
   TOO_MANY,
 } from './scan-results.js';
@@ -68,9 +69,4 @@ function wrongName(bytes: Uint8Array, start: number, at: number): number {
   if (at > start) return BAD_NAME;
   if (byte === SP || byte === HTAB) return FOLDED;
   return byte === CR || byte === LF ? BAD_END : BAD_NAME;
-}
-
-/** A result for a line whose LF is there. */
-export function judged(bytes: Uint8Array, at: number, end: number, result: number): number {
-  return findLf(bytes, at, end) >= 0 ? result : MORE;
 }

@@ -1,4 +1,4 @@
-/** copier.wat as a machine reads it, in base64: made by `node scripts/copier.mjs`. */
+/** copier.wat as a machine reads it, in base64: made by `node scripts/wat.mjs`. */
 export const COPIER = [
   'AGFzbQEAAAABEgNgAAF/YAF/AX9gBH9/f38BfwISAQZtcHJveHkGbWVtb3J5AgABAwYFAAABAgIGCwJ/AUEAC38BQQALBx8EBGhl',
   'YWQAAAVjb3VudAABBHBhY2sAAwVzdHJpcAAECtICBQQAIwALBAAjAQsRACAAQf8BcUEIdCAAQQh2cgvDAQIEfwF7AkADQCAAIAFP',

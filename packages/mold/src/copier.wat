@@ -1,4 +1,4 @@
-;; The copy loops of mold, 16 bytes at a time (SIMD). `node scripts/copier.mjs` compiles this to
+;; The copy loops of mold, 16 bytes at a time (SIMD). `node scripts/wat.mjs` compiles this to
 ;; copier.wasm.ts.
 ;;
 ;; Copies read and write up to 32 bytes past the end. Memory is little-endian, packets are big-endian.
