@@ -1,7 +1,7 @@
 import { ChunkedDecoder, Rejection } from 'mproxy-http';
 import type { Body, BodySink } from './body.js';
-import type { HttpTimeouts } from './server-options.js';
 import type { ServerInput } from './server-input.js';
+import type { HttpTimeouts } from './server-options.js';
 
 /** The connection that a request body comes from. */
 export interface RequestBodyOwner {
