@@ -3,10 +3,10 @@ import t from 'tap';
 import type { Name } from '../support/command.js';
 import { fails, run } from './outcome.js';
 
-const NAMES: Name[] = ['client', 'server', 'forward', 'reverse'];
+const NAMES = ['client', 'server', 'forward', 'reverse'] as const satisfies Name[];
 
 /** The flags of SPEC 3, by command. */
-const FLAGS: Record<Name, string[]> = {
+const FLAGS: Record<(typeof NAMES)[number], string[]> = {
   client: ['--path', '--server-addr', '--rate', '--progress', '--follow', '--from-end', '--payload'],
   server: ['--path', '--listen-addr', '--merge'],
   forward: [

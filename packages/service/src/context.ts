@@ -1,5 +1,6 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { TlsFacts } from 'mproxy-net';
+import type { Connections } from './connections.js';
 
 /** A key of an extension, and its type. */
 export class ExtensionKey<T> {
@@ -7,24 +8,31 @@ export class ExtensionKey<T> {
   constructor(readonly name: string) {}
 }
 
+export type ContextFacts = Pick<Context, 'peer' | 'local' | 'tls' | 'listener'> &
+  Partial<Pick<Context, 'connections'>>;
+
 /** What is known of a connection, and of what happens on it: the same for all of its requests. */
 export class Context {
   /** The peer; of a PROXY protocol header, the address that it gives. Undefined: a Unix socket. */
   peer: SocketAddress | undefined;
-  readonly local: SocketAddress | undefined;
+  /** This end; of a PROXY protocol header, the address that the peer connected to. */
+  local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
   /** The listener's name, as its notice has it: `127.0.0.1:8000`, `unix:/path`. */
   readonly listener: string;
+  /** The connections that it is one of. */
+  readonly connections: Connections | undefined;
   #extensions: Map<ExtensionKey<unknown>, unknown> | undefined;
   #aborted: Error | undefined;
   #onAbort: ((error: Error) => void)[] | undefined;
   #controller: AbortController | undefined;
 
-  constructor(facts: Pick<Context, 'peer' | 'local' | 'tls' | 'listener'>) {
+  constructor(facts: ContextFacts) {
     this.peer = facts.peer;
     this.local = facts.local;
     this.tls = facts.tls;
     this.listener = facts.listener;
+    this.connections = facts.connections;
   }
 
   /** What a layer has left for those within it. */

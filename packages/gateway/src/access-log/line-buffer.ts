@@ -22,11 +22,14 @@ export class LineBuffer implements LogSink {
   constructor(
     /** Takes whole lines, each with its newline, in memory of their own. */
     private readonly post: (lines: Uint8Array<ArrayBuffer>, records: number) => void,
+    /** Called for each record that is dropped. */
+    private readonly onDrop: () => void = () => undefined,
   ) {}
 
   write(line: string): void {
     if (this.#pending + this.#text.length + line.length >= PENDING_LIMIT) {
       this.dropped++;
+      this.onDrop();
       return;
     }
     this.#text += `${line}\n`;

@@ -40,6 +40,9 @@ export class NodeConnection implements Connection {
   /** The end came while it was paused. */
   #endHeld = false;
   #paused = false;
+  #started = false;
+  /** Received bytes that are delivered again. */
+  #back: Buffer | undefined;
 
   /**
    * @param raw the socket of the kernel
@@ -64,11 +67,23 @@ export class NodeConnection implements Connection {
   start(handler: ConnectionHandler): void {
     this.#handler = handler;
     if (this.#closed) setImmediate(() => handler.onClose(this.#error));
+    if (this.#started) {
+      if (!this.#paused) this.resume();
+      return;
+    }
+    this.#started = true;
     this.stream.on('end', this.#ended);
     if (this.receiveBuffer) this.receiveBuffer.take = this.#read;
     else this.stream.on('data', this.#read);
     // A socket is accepted paused.
     if (!this.#paused) this.stream.resume();
+  }
+
+  putBack(bytes: Uint8Array): void {
+    this.#handler = undefined;
+    this.#back = bytes.length > 0 ? Buffer.from(bytes) : undefined;
+    this.received -= bytes.length;
+    this.stream.pause();
   }
 
   async secure(tls: TlsClient, options: SecureOptions = {}): Promise<Connection> {
@@ -90,7 +105,8 @@ export class NodeConnection implements Connection {
 
   resume(): void {
     this.#paused = false;
-    this.stream.resume();
+    if (this.#back) setImmediate(this.#deliverBack);
+    else this.stream.resume();
     if (this.#endHeld) setImmediate(this.#ended);
   }
 
@@ -157,6 +173,10 @@ export class NodeConnection implements Connection {
     this.stream.setTimeout(ms);
   }
 
+  get sent(): number {
+    return takenFrom(this.raw);
+  }
+
   unacknowledged(): number | undefined {
     const fd = descriptorOf(this.raw);
     return fd === undefined ? undefined : this.engine.unacknowledged?.(fd);
@@ -166,6 +186,14 @@ export class NodeConnection implements Connection {
     this.received += bytes.length;
     // Node passes on what it has buffered after a destruction, too.
     if (!this.#discards && !this.stream.destroyed) this.#handler?.onData(bytes);
+  };
+
+  readonly #deliverBack = (): void => {
+    const bytes = this.#back;
+    if (!bytes || this.#paused || !this.#handler) return;
+    this.#back = undefined;
+    this.#read(bytes);
+    if (!this.#paused && this.#handler) this.resume();
   };
 
   readonly #ended = (): void => {
@@ -198,6 +226,14 @@ export class NodeConnection implements Connection {
     clearTimeout(this.#lingerTimer);
     this.#handler?.onClose(this.#error);
   };
+}
+
+/** Bytes that the kernel took: of what Node gave to libuv, without what that still has. Node publishes neither. */
+function takenFrom(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & {
+    _handle?: { bytesWritten: number; writeQueueSize: number } | null;
+  };
+  return handle ? handle.bytesWritten - handle.writeQueueSize : socket.bytesWritten;
 }
 
 /** The descriptor of a socket, which Node does not publish; on Windows there is none (-1). */

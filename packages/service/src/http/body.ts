@@ -26,11 +26,15 @@ export interface BodySink {
   onError(error: Error): void;
 }
 
+/** What is passed on at once of a body that is there already. */
+const PIECE = 64 * 1024;
+
 /** A body that is there already. */
 export class BytesBody implements Body {
   #sink: BodySink | undefined;
-  #started = false;
+  #at = 0;
   #paused = false;
+  #isPassing = false;
 
   constructor(private readonly bytes: Uint8Array) {}
 
@@ -40,7 +44,7 @@ export class BytesBody implements Body {
 
   start(sink: BodySink): void {
     this.#sink = sink;
-    this.resume();
+    this.#pass();
   }
 
   pause(): void {
@@ -49,17 +53,27 @@ export class BytesBody implements Body {
 
   resume(): void {
     this.#paused = false;
-    if (!this.#started && this.bytes.length > 0) {
-      this.#started = true;
-      this.#sink?.onData(this.bytes);
-    }
-    if (this.#paused) return;
-    const sink = this.#sink;
-    this.#sink = undefined;
-    sink?.onEnd();
+    this.#pass();
   }
 
   cancel(): void {
     this.#sink = undefined;
+  }
+
+  #pass(): void {
+    // A sink may pause and resume within its call.
+    if (this.#isPassing) return;
+    this.#isPassing = true;
+    const { bytes } = this;
+    while (this.#sink && !this.#paused && this.#at < bytes.length) {
+      const from = this.#at;
+      this.#at = Math.min(from + PIECE, bytes.length);
+      this.#sink.onData(bytes.length <= PIECE ? bytes : bytes.subarray(from, this.#at));
+    }
+    this.#isPassing = false;
+    if (this.#paused) return;
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.onEnd();
   }
 }

@@ -1,5 +1,5 @@
 import { Fields } from 'mproxy-http';
-import { Context } from '../context.js';
+import { Context, type ExtensionKey } from '../context.js';
 import type { Layer, Service } from '../service.js';
 import { type Body, BytesBody } from './body.js';
 
@@ -27,7 +27,10 @@ export class HttpRequest {
     public readonly fields: Fields,
     /** Undefined: it has none. */
     public body: Body | undefined,
-    /** The client waits for a 100 (Expect: 100-continue), or for a final response. The field is among {@link fields}. */
+    /**
+     * The client waits for a 100 (Expect: 100-continue), or for a final response. The field is among {@link fields}. The server sends it
+     * a 100 when the body is started, unless {@link HttpContext.inform} did, or the body comes already.
+     */
     public readonly expectsContinue: boolean,
   ) {}
 
@@ -81,6 +84,7 @@ export class HttpContext extends Context {
   route: string | undefined;
   upstream: string | undefined;
   retries = 0;
+  #isDone = false;
   #onDone: ((outcome: Outcome) => void)[] | undefined;
 
   constructor(
@@ -92,13 +96,13 @@ export class HttpContext extends Context {
     this.client = connection.peer?.address;
   }
 
-  override get<T>(key: Parameters<Context['get']>[0]): T | undefined {
-    return (super.get(key) ?? this.connection.get(key)) as T | undefined;
+  override get<T>(key: ExtensionKey<T>): T | undefined {
+    return super.get(key) ?? this.connection.get(key);
   }
 
-  /** Sends an interim response (RFC 9110, section 15.2), not to clients of HTTP/1.0. @param status 100 to 199, not 101 */
+  /** Sends an interim response (RFC 9110, section 15.2), not to clients of HTTP/1.0, nor once the response began. @param status 100 to 199, not 101 */
   inform(status: number, fields: Fields): void {
-    this.informs(status, fields);
+    if (!this.#isDone) this.informs(status, fields);
   }
 
   /** Calls back when the response has ended, was cut, or nobody waits for it. */
@@ -109,6 +113,7 @@ export class HttpContext extends Context {
 
   /** For the server alone. */
   done(outcome: Outcome): void {
+    this.#isDone = true;
     const listeners = this.#onDone;
     this.#onDone = undefined;
     for (const listener of listeners ?? []) listener(outcome);

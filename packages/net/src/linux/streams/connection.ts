@@ -48,8 +48,12 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   #deferred = false;
   readonly #sending: Sending;
   #readable = false;
+  /** Received bytes that are delivered again. */
+  #back: Buffer | undefined;
   /** The peer has ended, or something failed: it is read until that tells which. */
   #hangup = false;
+  /** The handler was told of it, see {@link ConnectionHandler.onHangup}. */
+  #hangupTold = false;
   #paused = false;
   /** The peer's end was read. */
   #ended = false;
@@ -87,6 +91,13 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     this.#handler = handler;
     if (this.#fd < 0) this.#defer();
     else this.#goOn();
+  }
+
+  putBack(bytes: Uint8Array): void {
+    this.#handler = undefined;
+    this.#back = bytes.length > 0 ? Buffer.from(bytes) : undefined;
+    this.received -= bytes.length;
+    this.#goOn();
   }
 
   async secure(
@@ -184,6 +195,10 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     this.#idle.set(ms);
   }
 
+  get sent(): number {
+    return this.#sending.taken;
+  }
+
   unacknowledged(): number | undefined {
     return this.#fd < 0 ? undefined : unacknowledged(this.parts.libc, this.#fd);
   }
@@ -217,6 +232,10 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
         this.#handler.onDrain?.();
       }
       this.#receive();
+      if (this.#hangupDue()) {
+        this.#hangupTold = true;
+        this.#handler?.onHangup?.();
+      }
     } finally {
       this.#goOn();
     }
@@ -224,6 +243,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
 
   #receive(): void {
     const { received, receivedAddress } = this.parts;
+    if (this.#back && this.#reads()) this.#deliverBack(this.#back);
     for (let left = QUOTA; left > 0 && this.#readable && this.#reads(); ) {
       const count = this.channel.receive(receivedAddress, received.length);
       if (count <= 0) {
@@ -235,6 +255,12 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
       if (count < received.length && this.channel.exact && !this.#hangup) this.#readable = false;
       if (!this.#discards) this.#handler?.onData(this.parts.view(count));
     }
+  }
+
+  #deliverBack(bytes: Buffer): void {
+    this.#back = undefined;
+    this.received += bytes.length;
+    if (!this.#discards) this.#handler?.onData(bytes);
   }
 
   /** @param result of the channel: 0, or a negative errno */
@@ -253,6 +279,12 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   #reads(): boolean {
     if (this.#fd < 0 || this.#ended) return false;
     return this.#discards || (this.#handler !== undefined && !this.#paused);
+  }
+
+  /** Whether the peer has ended, no read will tell of it soon, and somebody wants to know. */
+  #hangupDue(): boolean {
+    if (!this.#hangup || !this.#paused || this.#hangupTold || this.#ended || this.#discards) return false;
+    return this.#fd >= 0 && this.#handler?.onHangup !== undefined;
   }
 
   /** Whether no read will tell of an error. */
@@ -277,7 +309,8 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
       else if (state === 'ended' && (this.#ended || this.#closing)) this.#shut();
     }
     const sends = this.#fd >= 0 && (due || (drained && this.#handler !== undefined));
-    if ((this.#readable && this.#reads()) || (writable && sends)) this.#defer();
+    if (((this.#readable || this.#back) && this.#reads()) || (writable && sends) || this.#hangupDue())
+      this.#defer();
     // As sockets of Node, one that is paused and sends nothing does not keep the process going.
     const holds = this.#reads() || sends;
     if (holds === this.#holds) return;

@@ -1,0 +1,266 @@
+import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
+import type { Connection } from 'mproxy-net';
+import type { Context } from '../context.js';
+import { isLater, type Result, whenDone } from '../result.js';
+import { HttpContext, HttpRequest, HttpResponse } from './message.js';
+import { RequestBody, type RequestBodyOwner } from './request-body.js';
+import { type ResponseOwner, ResponseWriter } from './response-writer.js';
+import type { ServerInput } from './server-input.js';
+import type { ServerParts } from './server-options.js';
+
+/** The status of the access log for a client that did not wait; nginx's. */
+const CLIENT_LEFT = 499;
+
+export interface ExchangeOwner {
+  readonly input: ServerInput;
+  /** Whether bytes received are being used; {@link onChange} is not needed then. */
+  readonly isUsingInput: boolean;
+  /** Whether no connection is kept any more. */
+  readonly isDraining: boolean;
+  /** What it waits for may have changed. */
+  onChange(): void;
+  /** More of the input can be used. */
+  onTake(): void;
+  onBlocked(): void;
+  onUnblocked(): void;
+  /** The response has ended. @param closes the connection ends with it @param lingers the client may still be sending */
+  onExchangeEnd(closes: boolean, lingers: boolean): void;
+  /** The response was cut. @param resets it could look complete otherwise */
+  onExchangeCut(resets: boolean): void;
+}
+
+/** What a connection serves: a request and its response, one after the other. */
+export class Exchange implements RequestBodyOwner, ResponseOwner {
+  readonly input: ServerInput;
+  readonly writer: ResponseWriter;
+  /** Undefined: there is none, or it has ended. */
+  http: HttpContext | undefined;
+  body: RequestBody | undefined;
+  #request: HttpRequest | undefined;
+  /** Whether the client goes on with the connection. */
+  #keepAlive = false;
+  /** Whether the service has not answered yet. */
+  #awaitsService = false;
+  /** Whether the fields of the request are borrowed. */
+  #borrows = false;
+  /** Whether the client was told to go on (100). */
+  #continued = false;
+  #isRejected = false;
+  #startedAt = 0;
+  readonly #scheme: 'http' | 'https';
+
+  constructor(
+    private readonly parts: ServerParts,
+    private readonly owner: ExchangeOwner,
+    connection: Connection,
+    private readonly context: Context,
+  ) {
+    this.input = owner.input;
+    this.writer = new ResponseWriter(connection, parts.staging, this);
+    this.#scheme = context.tls ? 'https' : 'http';
+  }
+
+  readonly #inform = (status: number, fields: Fields): void => {
+    if (status === 100) this.#continued = true;
+    this.writer.inform(status, fields);
+  };
+
+  readonly #onResponse = (response: HttpResponse): void => {
+    if (this.#awaitsService) this.#respond(response);
+    else response.body?.cancel();
+  };
+
+  readonly #onFailure = (error: unknown): void => {
+    if (this.#awaitsService) this.#failed(error);
+  };
+
+  get mayFollow(): boolean {
+    if (!this.owner.isUsingInput || !this.#keepAlive || this.input.size === 0) return false;
+    return !this.body || this.body.isComplete;
+  }
+
+  /** Whether the client is awaited: its body is read, and no response has begun. */
+  get awaitsBody(): boolean {
+    return this.body !== undefined && this.body.isFlowing && !this.body.isComplete && this.writer.isNew;
+  }
+
+  serve(head: RequestHead): void {
+    const { limits } = this.parts;
+    const { contentLength: length, fields } = head;
+    this.#keepAlive = head.keepAlive;
+    this.#continued = false;
+    this.#borrows = true;
+    this.#startedAt = performance.now();
+    this.writer.begin(head.method === 'HEAD', head.version === '1.0');
+    this.body = head.chunked || length ? new RequestBody(this, length, limits.body) : undefined;
+    const request = new HttpRequest(
+      head.method,
+      head.version,
+      head.scheme ?? this.#scheme,
+      head.authority,
+      head.host,
+      head.path,
+      head.query,
+      fields,
+      this.body,
+      head.expectsContinue,
+    );
+    const http = new HttpContext(this.context, this.#inform);
+    this.#request = request;
+    this.http = http;
+    this.#call(request, http);
+  }
+
+  /** Copies what is borrowed of the request: it goes on after the call of the connection. */
+  keep(): void {
+    if (!this.#borrows) return;
+    this.#borrows = false;
+    this.#request?.fields.keep();
+  }
+
+  /** Passes on what is there of the body. */
+  readBody(): void {
+    const rejection = this.body?.read();
+    if (rejection) this.reject(rejection);
+  }
+
+  onBodyStart(): void {
+    const waits = this.#request?.expectsContinue && !this.#continued && this.writer.isNew;
+    if (waits && this.body?.received === 0 && this.input.size === 0) this.#inform(100, new Fields());
+    this.#takeBody();
+  }
+
+  onBodyPause(): void {
+    this.owner.onChange();
+  }
+
+  onBodyResume(): void {
+    this.#takeBody();
+  }
+
+  onBlocked(): void {
+    this.owner.onBlocked();
+  }
+
+  onUnblocked(): void {
+    this.owner.onUnblocked();
+  }
+
+  /** Answers instead of a service, which is not waited for any more, and ends the connection. */
+  reject({ status, reason, allow }: Rejection): void {
+    const { http, writer } = this;
+    if (http && !writer.isNew) {
+      this.cut(reason);
+      return;
+    }
+    if (!http) writer.begin(false, false);
+    this.#isRejected = true;
+    this.#awaitsService = false;
+    const error = new Error(reason);
+    this.body?.fail(error);
+    http?.abort(error);
+    writer.respond(HttpResponse.text(status, `${reason}\n`, allow === undefined ? {} : { allow }), true);
+  }
+
+  onResponseEnd(): void {
+    const { body, writer, input } = this;
+    // What nobody has read may be here already.
+    if (body && !body.isComplete && !body.isFlowing) {
+      body.cancel();
+      body.read();
+    }
+    const isWhole = !body || body.isComplete;
+    body?.fail(new Error('the response ended before the request'));
+    this.#finish(writer.status, undefined);
+    const lingers = !isWhole || this.#isRejected || input.size > 0;
+    this.owner.onExchangeEnd(writer.closes || !isWhole, lingers);
+  }
+
+  onResponseCut(why: string, error?: unknown): void {
+    if (error !== undefined) this.#report(error);
+    this.cut(why);
+  }
+
+  clientLeft(): void {
+    this.cut('client left', CLIENT_LEFT);
+  }
+
+  /** Ends it in the middle. @param status for the access log @param resets in any case */
+  cut(why: string, status = this.writer.status, resets = false): void {
+    const error = new Error(why);
+    this.#awaitsService = false;
+    this.writer.flush();
+    const showsEnd = this.writer.cut(error);
+    this.body?.fail(error);
+    this.http?.abort(error);
+    this.#finish(status, why);
+    this.owner.onExchangeCut(resets || !showsEnd);
+  }
+
+  #takeBody(): void {
+    if (this.owner.isUsingInput) this.readBody();
+    else this.owner.onTake();
+  }
+
+  #call(request: HttpRequest, http: HttpContext): void {
+    let result: Result<HttpResponse>;
+    try {
+      result = this.parts.service.call(request, http);
+    } catch (error) {
+      if (this.http === http) this.#failed(error);
+      else this.#report(error);
+      return;
+    }
+    const goesOn = this.http === http;
+    if (goesOn && !isLater(result)) this.#respond(result);
+    else {
+      this.#awaitsService = goesOn;
+      whenDone(result, this.#onResponse, this.#onFailure);
+    }
+  }
+
+  #respond(response: HttpResponse): void {
+    const { body, writer } = this;
+    this.#awaitsService = false;
+    const isGivenUp = body && !body.isComplete && !body.isWanted;
+    // The client may wait for a word before it sends the body, and now need not send it.
+    const waits = body && this.#request?.expectsContinue && !this.#continued && body.received === 0;
+    const closes = !this.#keepAlive || this.owner.isDraining || isGivenUp === true || waits === true;
+    try {
+      writer.respond(response, closes);
+    } catch (error) {
+      if (!writer.isNew) throw error;
+      response.body?.cancel();
+      this.#failed(error);
+    }
+    this.owner.onChange();
+  }
+
+  #failed(error: unknown): void {
+    this.#report(error);
+    this.#respond(HttpResponse.text(500, 'internal error\n'));
+  }
+
+  #report(error: unknown): void {
+    const { onError } = this.parts.options;
+    if (!onError || !this.http) throw error;
+    onError(error, this.http);
+  }
+
+  #finish(status: number, cut: string | undefined): void {
+    const { http, writer, body } = this;
+    this.http = undefined;
+    this.body = undefined;
+    this.#request = undefined;
+    if (!http) return;
+    const { startedAt, sent } = writer;
+    http.done({
+      status,
+      received: body?.received ?? 0,
+      sent,
+      firstByte: startedAt === undefined ? undefined : startedAt - this.#startedAt,
+      duration: performance.now() - this.#startedAt,
+      cut,
+    });
+  }
+}

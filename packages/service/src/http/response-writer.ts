@@ -1,0 +1,258 @@
+import {
+  CHUNK_HEADER,
+  CRLF,
+  dateLine,
+  type Fields,
+  type Framing,
+  lastChunk,
+  maskOf,
+  writeChunkHeader,
+  writeResponseHead,
+} from 'mproxy-http';
+import type { Connection } from 'mproxy-net';
+import type { Body, BodySink } from './body.js';
+import type { HttpResponse } from './message.js';
+import type { ServerStaging, Stager } from './server-staging.js';
+
+/** Pieces of a body up to so many bytes are copied, to be sent with what is before and behind them. */
+const STAGED = 16 * 1024;
+/** Bytes of a head besides its fields, at most. */
+const HEAD = 512;
+const DATE = maskOf('date');
+const LENGTH = maskOf('content-length');
+
+export interface ResponseOwner {
+  /** Whether another response may follow within this call of the connection, so that bytes can wait for it. */
+  readonly mayFollow: boolean;
+  /** The client takes nothing at the moment; it does again. */
+  onBlocked(): void;
+  onUnblocked(): void;
+  /** All was taken. */
+  onResponseEnd(): void;
+  /** The response did not come whole, or is not what its head says. @param error of the service, if it is to blame */
+  onResponseCut(why: string, error?: unknown): void;
+}
+
+/** Writes the responses of a connection, one after the other. */
+export class ResponseWriter implements BodySink, Stager {
+  /** `new`: nothing was sent of it; `taken`: it ended, but the connection has not taken all of it. */
+  #state: 'new' | 'body' | 'taken' | 'ended' = 'ended';
+  status = 0;
+  /** Bytes of the body. */
+  sent = 0;
+  /** When its head was written; undefined: it was not. */
+  startedAt: number | undefined;
+  /** Whether the connection ends with it. */
+  closes = false;
+  #isHead = false;
+  #isOld = false;
+  #framing: Framing;
+  #body: Body | undefined;
+  #paused = false;
+  #isStarting = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly staging: ServerStaging,
+    private readonly owner: ResponseOwner,
+  ) {}
+
+  /**
+   * Another request is to be answered.
+   * @param isHead its method is HEAD
+   * @param isOld HTTP/1.0: neither chunked, nor interim responses, nor kept without a word
+   */
+  begin(isHead: boolean, isOld: boolean): void {
+    this.#state = 'new';
+    this.#isHead = isHead;
+    this.#isOld = isOld;
+    this.status = 0;
+    this.sent = 0;
+    this.startedAt = undefined;
+  }
+
+  /** Whether nothing of the response was sent. */
+  get isNew(): boolean {
+    return this.#state === 'new';
+  }
+
+  /** Sends an interim response. @throws RangeError for another status */
+  inform(status: number, fields: Fields): void {
+    if (!(status >= 100 && status <= 199) || status === 101) throw new RangeError(`interim status ${status}`);
+    if (this.#state !== 'new' || this.#isOld) return;
+    this.#head(status, fields, undefined, undefined, undefined);
+    this.flush();
+  }
+
+  /** @param closes whether the connection ends with it @throws RangeError for a status below 200, or above 599 */
+  respond(response: HttpResponse, closes: boolean): void {
+    const { status, fields, body } = response;
+    if (!(status >= 200 && status <= 599)) throw new RangeError(`response status ${status}`);
+    const isEmpty = this.#isHead || status === 204 || status === 304;
+    if (!isEmpty && (fields.known & LENGTH) !== 0) fields.delete('content-length');
+    this.status = status;
+    this.#framing = this.#framingOf(response, isEmpty);
+    this.closes = closes || (!isEmpty && this.#framing === undefined);
+    this.startedAt = performance.now();
+    const connection = this.closes ? 'close' : this.#isOld ? 'keep-alive' : undefined;
+    const date = (fields.known & DATE) === 0 ? dateLine(Date.now()) : undefined;
+    this.#head(status, fields, this.#framing, date, connection);
+    this.#state = 'body';
+    if (isEmpty || !body) {
+      body?.cancel();
+      this.#end();
+    } else this.#start(body);
+  }
+
+  /** Sends what it has collected. */
+  flush(): void {
+    const { staging, connection } = this;
+    if (!staging.isOf(this)) return;
+    const bytes = staging.release();
+    this.#offer(bytes);
+    if (connection.writing) this.#block();
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#state !== 'body' || bytes.length === 0) return;
+    const framing = this.#framing;
+    if (typeof framing === 'number' && this.sent + bytes.length > framing) {
+      this.#fail('the response body is longer than its length');
+      return;
+    }
+    this.sent += bytes.length;
+    if (framing === 'chunked') {
+      this.#reserve(CHUNK_HEADER);
+      this.staging.length = writeChunkHeader(this.staging.buffer, this.staging.length, bytes.length);
+    }
+    this.#write(bytes);
+    if (framing === 'chunked') this.#write(CRLF);
+    if (!this.#isStarting) this.flush();
+  }
+
+  onEnd(trailers?: Fields): void {
+    if (this.#state !== 'body') return;
+    if (typeof this.#framing === 'number' && this.sent < this.#framing) {
+      this.#fail('the response body is shorter than its length');
+      return;
+    }
+    if (this.#framing === 'chunked') this.#write(lastChunk(trailers));
+    this.#body = undefined;
+    this.#end();
+  }
+
+  onError(error: Error): void {
+    if (this.#state !== 'body') return;
+    this.#body = undefined;
+    this.owner.onResponseCut(error.message);
+  }
+
+  /** The connection takes bytes again. */
+  onDrain(): void {
+    const wasPaused = this.#paused;
+    this.#paused = false;
+    this.owner.onUnblocked();
+    if (this.#state === 'taken') this.#end();
+    else if (wasPaused) this.#body?.resume();
+  }
+
+  /** Nothing more is sent of it. @returns whether the client can tell from its framing that it is not complete */
+  cut(error: Error): boolean {
+    const body = this.#body;
+    const showsEnd = this.#state !== 'body' || this.#framing !== undefined;
+    this.#body = undefined;
+    this.#state = 'ended';
+    body?.cancel(error);
+    return showsEnd;
+  }
+
+  #framingOf({ fields, body, status }: HttpResponse, isEmpty: boolean): Framing {
+    if (isEmpty) {
+      const isDescribed = this.#isHead && status !== 204 && status !== 304 && (fields.known & LENGTH) === 0;
+      return isDescribed ? body?.length : undefined;
+    }
+    if (!body) return 0;
+    return body.length ?? (this.#isOld ? undefined : 'chunked');
+  }
+
+  #head(
+    status: number,
+    fields: Fields,
+    framing: Framing,
+    date: Uint8Array | undefined,
+    connection: string | undefined,
+  ): void {
+    const { staging } = this;
+    this.#reserve(fields.size + HEAD);
+    staging.length = writeResponseHead(
+      staging.buffer,
+      staging.length,
+      status,
+      fields,
+      framing,
+      date,
+      connection,
+    );
+  }
+
+  #start(body: Body): void {
+    this.#body = body;
+    this.#paused = false;
+    this.#isStarting = true;
+    try {
+      body.start(this);
+    } catch (error) {
+      this.owner.onResponseCut('the service failed', error);
+    } finally {
+      this.#isStarting = false;
+    }
+    if (this.#state === 'body') this.flush();
+  }
+
+  /** All of it is given to the connection, or collected. */
+  #end(): void {
+    this.#state = 'taken';
+    if (!this.owner.mayFollow || this.closes) this.flush();
+    if (this.connection.writing) return;
+    this.#state = 'ended';
+    this.owner.onResponseEnd();
+  }
+
+  #fail(message: string): void {
+    this.owner.onResponseCut(message, new Error(message));
+  }
+
+  /** Makes room for so many bytes in the staging buffer. */
+  #reserve(bytes: number): void {
+    const { staging } = this;
+    if (staging.isOf(this) && staging.length + bytes > staging.buffer.length) this.flush();
+    staging.take(this);
+    staging.require(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
+    const { staging } = this;
+    if (bytes.length > STAGED) {
+      this.flush();
+      this.#offer(bytes);
+      if (this.connection.writing) this.#block();
+      return;
+    }
+    this.#reserve(bytes.length);
+    staging.buffer.set(bytes, staging.length);
+    staging.length += bytes.length;
+  }
+
+  /** Sends borrowed bytes: what is not taken is copied. */
+  #offer(bytes: Uint8Array): void {
+    const taken = this.connection.offer(bytes);
+    if (taken < bytes.length) this.connection.write([Buffer.from(bytes.subarray(taken))]);
+  }
+
+  #block(): void {
+    this.owner.onBlocked();
+    if (this.#paused || this.#state !== 'body' || !this.#body) return;
+    this.#paused = true;
+    this.#body.pause();
+  }
+}

@@ -1,0 +1,251 @@
+import { Rejection, RequestParser } from 'mproxy-http';
+import type { Connection, ConnectionHandler } from 'mproxy-net';
+import type { Connections, Idler } from '../connections.js';
+import type { Context } from '../context.js';
+import type { Dated } from '../deadlines.js';
+import { Pending } from '../result.js';
+import { Exchange, type ExchangeOwner } from './exchange.js';
+import { LONG_BODY } from './request-body.js';
+import { ServerInput } from './server-input.js';
+import type { ServerParts } from './server-options.js';
+
+/** Bytes that are held while they cannot be used; with more, the client is slowed down. */
+const HELD = 16 * 1024;
+/** Looks at a client that takes nothing, within the time-out for that. */
+const LOOKS = 32;
+const NEVER = Number.POSITIVE_INFINITY;
+const SLOW_HEAD = new Rejection(408, 'request head timed out');
+const SLOW_BODY = new Rejection(408, 'request body timed out');
+
+/**
+ * A connection of a client. Requests are served one at a time, in their order: what comes behind one waits until its response has ended.
+ *
+ * `idle`: nothing was received of the next request. `head`: a part of it. `busy`: it is served. `over`: nothing is received any more.
+ */
+export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated, Idler {
+  readonly done = new Pending<void>();
+  readonly input = new ServerInput();
+  dueAt: number;
+  isIdle = false;
+  idleBefore: Idler | undefined;
+  idleAfter: Idler | undefined;
+  isUsingInput = false;
+  #state: 'idle' | 'head' | 'busy' | 'over' = 'idle';
+  readonly #parser: RequestParser;
+  readonly #exchange: Exchange;
+  #paused = false;
+  /** While the client takes nothing: until when, and what it had taken. */
+  #blockedUntil = NEVER;
+  #taken = 0;
+
+  constructor(
+    private readonly parts: ServerParts,
+    private readonly connection: Connection,
+    private readonly context: Context,
+    private readonly connections: Connections,
+  ) {
+    this.#parser = new RequestParser({ limits: parts.limits });
+    this.#exchange = new Exchange(parts, this, connection, context);
+    parts.deadlines.add(this);
+    this.dueAt = parts.deadlines.now + parts.timeouts.head;
+    connections.becomesIdle(this);
+    context.onAbort((error) => this.#exchange.cut(error.message, undefined, true));
+  }
+
+  get isDraining(): boolean {
+    return this.connections.draining;
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#state === 'over') return;
+    this.connections.becomesBusy(this);
+    this.input.add(bytes);
+    this.#exchange.body?.touch(this.parts.deadlines.now);
+    this.#useInput();
+  }
+
+  onEnd(): void {
+    if (this.#exchange.http) this.#exchange.clientLeft();
+    else if (this.#state !== 'over') this.#close(false);
+  }
+
+  onHangup(): void {
+    if (this.#exchange.http) this.#exchange.clientLeft();
+  }
+
+  onDrain(): void {
+    this.#exchange.writer.onDrain();
+    this.#useInput();
+  }
+
+  onClose(): void {
+    if (this.#exchange.http) this.#exchange.clientLeft();
+    this.#over();
+    this.parts.deadlines.delete(this);
+    this.done.resolve();
+  }
+
+  closeIdle(): void {
+    this.#close(false);
+  }
+
+  onDue(): void {
+    const { deadlines, timeouts } = this.parts;
+    const { now } = deadlines;
+    if (this.#blockedUntil < NEVER && this.connection.sent !== this.#taken) this.#setBlocked();
+    if (this.#blockedUntil <= now) this.#exchange.cut('the client takes nothing', undefined, true);
+    else if (this.#state === 'busy') {
+      if (this.#bodyDueAt() <= now) this.#reject(SLOW_BODY);
+      else this.#setBusyDue();
+    } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
+    else if (this.#state === 'head') this.#reject(SLOW_HEAD);
+    else if (this.#state === 'idle') this.#close(false);
+    else this.dueAt = now + timeouts.idle;
+  }
+
+  onChange(): void {
+    if (!this.isUsingInput) this.#settle();
+  }
+
+  onTake(): void {
+    this.#useInput();
+  }
+
+  onBlocked(): void {
+    if (this.#blockedUntil === NEVER) this.#setBlocked();
+  }
+
+  onUnblocked(): void {
+    this.#blockedUntil = NEVER;
+  }
+
+  onExchangeEnd(closes: boolean, lingers: boolean): void {
+    if (closes) this.#close(lingers);
+    else this.#useInput();
+  }
+
+  onExchangeCut(resets: boolean): void {
+    this.#over();
+    if (resets) this.connection.abort();
+    else this.connection.close();
+  }
+
+  /** Serves what was received. */
+  #useInput(): void {
+    if (this.isUsingInput) return;
+    this.isUsingInput = true;
+    try {
+      while (this.#step());
+    } finally {
+      this.isUsingInput = false;
+      this.#exchange.writer.flush();
+      this.#settle();
+    }
+  }
+
+  /** @returns whether another request may follow */
+  #step(): boolean {
+    const exchange = this.#exchange;
+    const { input } = this;
+    if (this.#state === 'over') return false;
+    if (exchange.http) exchange.readBody();
+    else {
+      // Whoever takes no responses gets no more of them.
+      if (input.size === 0 || this.connection.writing) return false;
+      const head = this.#parser.parse(input.bytes, input.at, input.end);
+      if (head === undefined) return false;
+      if (head instanceof Rejection) this.#reject(head);
+      else if ((head.contentLength ?? 0) > this.parts.limits.body) this.#reject(LONG_BODY);
+      else {
+        input.at = head.headEnd;
+        this.#state = 'busy';
+        exchange.serve(head);
+      }
+    }
+    return exchange.http === undefined;
+  }
+
+  /** What was received is used, as far as that is possible now: says what is waited for. */
+  #settle(): void {
+    if (this.#state === 'over') return;
+    const { http, body } = this.#exchange;
+    if (http) this.#exchange.keep();
+    this.input.keep();
+    this.#setPaused(this.input.size >= HELD);
+    if (http) {
+      body?.setAwaited(this.#exchange.awaitsBody, this.parts.deadlines.now);
+      this.#setBusyDue();
+    } else this.#awaitHead();
+  }
+
+  #awaitHead(): void {
+    const { deadlines, timeouts } = this.parts;
+    if (this.input.size > 0) {
+      if (this.#state !== 'head') this.dueAt = deadlines.now + timeouts.head;
+      this.#state = 'head';
+    } else if (this.isDraining) {
+      this.#close(false);
+      return;
+    } else {
+      this.#state = 'idle';
+      this.dueAt = deadlines.now + timeouts.idle;
+      this.connections.becomesIdle(this);
+    }
+    if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
+  }
+
+  #reject(rejection: Rejection): void {
+    if (!this.#exchange.http) this.parts.options.onRejected?.(rejection, this.context);
+    this.#exchange.reject(rejection);
+  }
+
+  #setBlocked(): void {
+    this.#taken = this.connection.sent;
+    this.#blockedUntil = this.parts.deadlines.now + this.parts.timeouts.send;
+    this.dueAt = Math.min(this.dueAt, this.#blockLookAt());
+  }
+
+  #setBusyDue(): void {
+    this.dueAt = Math.min(this.#blockLookAt(), this.#bodyDueAt());
+  }
+
+  /** When it is looked whether the client has taken anything: often enough for the time-out to be exact. */
+  #blockLookAt(): number {
+    if (this.#blockedUntil === NEVER) return NEVER;
+    const { deadlines, timeouts } = this.parts;
+    return Math.min(this.#blockedUntil, deadlines.now + timeouts.send / LOOKS);
+  }
+
+  #bodyDueAt(): number {
+    const { body } = this.#exchange;
+    return body ? body.dueAt(this.parts.timeouts) : NEVER;
+  }
+
+  #setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) this.connection.pause();
+    else this.connection.resume();
+  }
+
+  /** Ends the connection, when all is sent. */
+  #close(lingers: boolean): void {
+    const waits = lingers || this.input.size > 0;
+    this.#over();
+    this.#exchange.writer.flush();
+    const { connection, parts } = this;
+    if (waits || connection.writing) connection.linger(parts.timeouts.linger);
+    else {
+      connection.end();
+      connection.close();
+    }
+  }
+
+  #over(): void {
+    this.#state = 'over';
+    this.dueAt = NEVER;
+    this.#blockedUntil = NEVER;
+    this.input.clear();
+    this.connections.becomesBusy(this);
+  }
+}

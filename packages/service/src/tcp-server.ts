@@ -1,0 +1,200 @@
+import { type SocketAddress, showAddress } from 'mproxy-base';
+import {
+  type AddressRule,
+  type Connection,
+  chooseEngine,
+  type ListenAddress,
+  parseAddress,
+  resolveAll,
+  type StreamListener,
+  type Streams,
+  scoped,
+} from 'mproxy-net';
+import { Connections } from './connections.js';
+import { Context } from './context.js';
+import { whenDone } from './result.js';
+import type { Service } from './service.js';
+
+/** Connections that wait in an engine that cannot leave them in the backlog, beyond those that are served. */
+const WAITING = 4096;
+const RULE: AddressRule = { flag: 'address to listen on', keys: [], listens: true };
+
+export interface ServerOptions {
+  /** Default: those of the engine that `auto` selects. */
+  streams?: Streams;
+  /** Connections that wait to be accepted, at most (listen(2)). Default: 4096. */
+  backlog?: number;
+  /** Its connections, of which there may be a limit; several servers can share them. Default: no limit. */
+  connections?: Connections;
+  /** Takes what a service threw, and failures of accept(2). Default: an uncaught exception. */
+  onError?(error: unknown, context: Context | undefined): void;
+}
+
+/** Listens on TCP addresses. */
+export interface Server {
+  /**
+   * Serves each connection; it is closed when the service is done.
+   * @throws MPROXY_USAGE, MPROXY_RESOLVE, or the system's error (bind(2), listen(2))
+   */
+  serve(service: Service<Connection, void>): Promise<Serving>;
+}
+
+/** @param at `HOST:PORT`, whose addresses are all listened on; port 0: the system picks one */
+export function tcpServer(at: string | ListenAddress, options: ServerOptions = {}): Server {
+  return { serve: async (service) => open(await addresses(at), options, service) };
+}
+
+/** @param path of the socket; it is removed at the end. An abstract one begins with NUL (unix(7)) */
+export function unixServer(path: string, options: ServerOptions = {}): Server {
+  return { serve: (service) => open([{ path }], options, service) };
+}
+
+async function addresses(at: string | ListenAddress): Promise<ListenAddress[]> {
+  if (typeof at !== 'string') return [at];
+  const address = parseAddress(at, RULE);
+  const answers = await resolveAll(address, new AbortController().signal);
+  return answers.map((answer) => ({ address: scoped(answer), port: address.port, ipv6Only: true }));
+}
+
+async function open(
+  all: readonly ListenAddress[],
+  options: ServerOptions,
+  service: Service<Connection, void>,
+): Promise<Serving> {
+  const serving = new Serving(options, service);
+  try {
+    for (const at of all) await serving.listen(at);
+    return serving;
+  } catch (error) {
+    serving.close();
+    throw error;
+  }
+}
+
+/** A server that listens. */
+export class Serving {
+  readonly connections: Connections;
+  /** What it listens on, as contexts name it: `127.0.0.1:8000`, `unix:/path`. */
+  readonly names: string[] = [];
+  /** Bound addresses, with the ports that the system picked; without Unix sockets. */
+  readonly addresses: SocketAddress[] = [];
+  readonly #listeners: StreamListener[] = [];
+  readonly #streams: Streams;
+  readonly #open = new Map<Connection, Context>();
+  /** Accepted, but there is no room for them. */
+  readonly #waiting: [Connection, Context][] = [];
+  readonly #onRoom = (): void => this.#serveWaiting();
+  #onEmpty: (() => void) | undefined;
+
+  constructor(
+    private readonly options: ServerOptions,
+    private readonly service: Service<Connection, void>,
+  ) {
+    this.#streams = options.streams ?? chooseEngine('auto').engine.streams;
+    this.connections = options.connections ?? new Connections();
+    this.connections.onRoom.add(this.#onRoom);
+  }
+
+  /** @throws the system's error */
+  async listen(at: ListenAddress): Promise<void> {
+    let name = 'path' in at ? `unix:${at.path}` : '';
+    const listener = await this.#streams.listen({
+      at,
+      backlog: this.options.backlog ?? WAITING,
+      onConnection: (connection) => this.#take(connection, name),
+      onAcceptError: (error) => this.#report(error, undefined),
+    });
+    const { local } = listener;
+    if (local) this.addresses.push(local);
+    if (name === '') name = local ? showAddress(local) : `fd:${(at as { fd: number }).fd}`;
+    this.names.push(name);
+    this.#listeners.push(listener);
+  }
+
+  /** Accepts no more connections; those that wait are served, the others go on. */
+  close(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  /**
+   * Closes, lets connections end after what they do now, and cuts those that take longer.
+   * @param grace in milliseconds
+   * @returns how many were cut
+   */
+  async drain(grace: number): Promise<number> {
+    this.close();
+    this.connections.drain();
+    if (this.#open.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#streams.timer(resolve);
+        timer.set(grace);
+        this.#onEmpty = () => {
+          timer.clear();
+          resolve();
+        };
+      });
+    }
+    return this.cut();
+  }
+
+  /** Cuts all connections, with a reset. @returns how many there were */
+  cut(): number {
+    this.close();
+    const all = [...this.#open, ...this.#waiting];
+    this.#waiting.length = 0;
+    const error = new Error('the server stopped');
+    for (const [connection, context] of all) {
+      context.abort(error);
+      connection.abort(error);
+    }
+    this.connections.onRoom.delete(this.#onRoom);
+    return all.length;
+  }
+
+  #take(connection: Connection, listener: string): void {
+    const { peer, local, tls } = connection;
+    const context = new Context({ peer, local, tls, listener, connections: this.connections });
+    if (this.#waiting.length === 0 && this.connections.hasRoom) {
+      this.#serve(connection, context);
+      return;
+    }
+    if (this.#waiting.length < WAITING) this.#waiting.push([connection, context]);
+    else connection.abort();
+    for (const one of this.#listeners) one.pause?.();
+  }
+
+  #serveWaiting(): void {
+    while (this.#waiting.length > 0 && this.connections.hasRoom) this.#serve(...this.#waiting.shift()!);
+    if (this.#waiting.length > 0) return;
+    for (const one of this.#listeners) one.resume?.();
+  }
+
+  #serve(connection: Connection, context: Context): void {
+    const { connections } = this;
+    if (connections.count >= connections.most) connections.closeLongestIdle();
+    connections.opened();
+    this.#open.set(connection, context);
+    const failed = (error: unknown) => {
+      this.#done(connection);
+      connection.abort();
+      this.#report(error, context);
+    };
+    try {
+      whenDone(this.service.call(connection, context), () => this.#done(connection), failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #done(connection: Connection): void {
+    this.#open.delete(connection);
+    connection.close();
+    this.connections.closed();
+    if (this.#open.size === 0) this.#onEmpty?.();
+  }
+
+  #report(error: unknown, context: Context | undefined): void {
+    if (!this.options.onError) throw error;
+    this.options.onError(error, context);
+  }
+}
