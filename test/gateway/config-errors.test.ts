@@ -158,7 +158,7 @@ const CASES: [document: unknown, line: string][] = [
   [routes({ upstream }), 'routes[0].path: it is missing; expected a path like /, /api or /users/:name'],
   [
     routes(route, { path: '/x' }),
-    'routes[1]: nothing answers it; give one of upstream, upstreams, redirect, respond',
+    'routes[1]: nothing answers it; give one of upstream, upstreams, redirect, respond, static',
   ],
   [routed({ upstreams: [upstream] }), 'routes[0]: upstream and upstreams exclude each other'],
   [routed({ redirect: { to: '/b' } }), 'routes[0]: upstream and redirect exclude each other'],
@@ -287,7 +287,7 @@ t.test('all problems are reported at once, in the order of the keys', async (t) 
     'g.json: port: "x": expected an integer from 0 to 65535',
     `g.json: routes[0].upstream: "x": ${WHERE}`,
     'g.json: routes[0].retries: -1: expected an integer from 0 to 10',
-    'g.json: routes[1]: nothing answers it; give one of upstream, upstreams, redirect, respond',
+    'g.json: routes[1]: nothing answers it; give one of upstream, upstreams, redirect, respond, static',
     'g.json: routes[1]: path y: it does not begin with /',
   ]);
 });

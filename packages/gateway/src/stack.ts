@@ -1,4 +1,4 @@
-import type { Connection, Streams } from 'mproxy-net';
+import { type Connection, lookUp, type Streams } from 'mproxy-net';
 import type { Deadlines } from 'mproxy-service/deadlines';
 import { answer } from 'mproxy-service/http/answer';
 import { httpClient } from 'mproxy-service/http/client';
@@ -15,9 +15,10 @@ import { proxyProtocol } from 'mproxy-service/proxy-protocol';
 import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
 import { type Layer, type Service, stack } from 'mproxy-service/service';
-import type { GatewayConfig, MiddlewareConfig, RouteConfig, UpstreamConfig } from './config/types.js';
+import type { GatewayConfig, MiddlewareConfig, PortEncodingConfig, RouteConfig, UpstreamConfig } from './config/types.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
+import { portRouter } from './port-router.js';
 import type { UpstreamHealth } from './upstream-health.js';
 
 /** What a stack works with: that of its worker. */
@@ -109,6 +110,7 @@ function counted(counters: WorkerCounters, listener: number): Layer<Connection, 
 }
 
 function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): HttpService {
+  if (config.portEncoding) return ports(config.portEncoding, config, parts);
   return router(
     config.routes.map((route) => {
       const { place, name, host, path, methods } = route;
@@ -116,6 +118,17 @@ function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Ht
       return { place, host, path, methods, value: { name, service } };
     }),
   );
+}
+
+/** Requests whose host names a port. What the targets are is not known before, so they are not counted one by one. */
+function ports(hosts: PortEncodingConfig, config: GatewayConfig, parts: StackParts): HttpService {
+  const { streams, deadlines } = parts;
+  const { upstreamTimeouts: timeouts } = config;
+  return portRouter({
+    ...{ hosts, lookUp },
+    client: (url, lookUp) =>
+      httpClient({ upstreams: [url], hostHeader: 'upstream', timeouts, streams, deadlines, lookUp }),
+  });
 }
 
 function target({ target, path }: RouteConfig, parts: StackParts, setup: LayerSetup): HttpService {

@@ -162,7 +162,7 @@ export function path<const D extends Definition>(definition: D): Made<D, string>
 }
 
 /** A key that is known, but of which this version can do nothing. @param what it is for: `TLS` */
-export function later(what: string): Key<undefined> {
+export function later(what: string): Key<undefined> & { later: true } {
   const read = (_: unknown, place: Place) => place.report(`this version has no ${what} yet`) as undefined;
   return { name: '', help: what, expected: '', schema: {}, later: true, read };
 }

@@ -37,7 +37,9 @@ export interface Key<Value = any> {
 export type Keys = Record<string, Key>;
 
 /** The values of a table. */
-export type ValuesOf<K extends Keys> = { [N in keyof K]: K[N] extends Key<infer Value> ? Value : never };
+export type ValuesOf<K extends Keys> = {
+  [N in keyof K as K[N] extends { later: true } ? never : N]: K[N] extends Key<infer Value> ? Value : never;
+};
 
 export type JsonSchema = Record<string, unknown>;
 
@@ -84,7 +86,8 @@ export function readTable<K extends Keys>(keys: K, given: unknown, place: Place)
       if (file !== undefined) place.key(fileName(name)).report(`${name} is given, too; give one of the two`);
     } else if (file !== undefined) values[key] = readContent(one, file, place.key(fileName(name)));
     else if (one.required) place.key(name).report(`it is missing; expected ${one.expected}`);
-    else values[key] = one.default === undefined ? undefined : one.read(one.default, place.key(name));
+    else if (!one.later)
+      values[key] = one.default === undefined ? undefined : one.read(one.default, place.key(name));
   }
   return values as ValuesOf<K>;
 }
@@ -102,7 +105,7 @@ function readContent(key: Key, given: unknown, place: Place): unknown {
 /** The values of a table as a document has them, without those that are undefined. */
 export function showTable<K extends Keys>(keys: K, values: ValuesOf<K>): Record<string, unknown> {
   const shown = Object.entries(keys).flatMap(([key, one]) => {
-    const value = values[key];
+    const value = (values as Record<string, unknown>)[key];
     return value === undefined ? [] : [[keyName(key, one), one.show ? one.show(value) : value]];
   });
   return Object.fromEntries(shown);

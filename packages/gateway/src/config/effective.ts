@@ -14,17 +14,12 @@ export function effective(values: DocumentValues, document: Place): GatewayConfi
   const { connect, responseHead, responseBody, eventStream, ...client } = timeouts;
   const upstreamTimeouts = { connect, responseHead, responseBody, eventStream };
   return {
-    ...plain(same),
+    ...same,
     listen: listenersOf(values, document),
     timeouts: { ...client, idle: client.idle ?? connectionTimeoutMs ?? IDLE_MS },
     upstreamTimeouts,
     routes: routes.map((route) => routeOf(route, upstreamTimeouts, document)),
   };
-}
-
-/** Without the keys of later versions. */
-function plain<T extends object>(values: T): { [K in keyof T as T[K] extends undefined ? never : K]: T[K] } {
-  return values as never;
 }
 
 function routeOf(route: RouteValues, timeouts: UpstreamTimeouts, document: Place): RouteConfig {

@@ -49,7 +49,7 @@ const UPSTREAMS = {
 };
 
 /** Answers of the gateway itself, by the layers of these names. */
-export const ANSWERS = ['redirect', 'respond'] as const;
+export const ANSWERS = ['redirect', 'respond', 'static'] as const;
 
 export const ROUTE = {
   host: text({ help: 'example.com or *.example.com; default every host that no other route names' }),
@@ -62,7 +62,7 @@ export const ROUTE = {
   ...UPSTREAMS,
   redirect: configOf('redirect'),
   respond: configOf('respond'),
-  static: later('static files'),
+  static: configOf('static'),
   middlewares: list(middleware, { default: [], help: 'layers of this route, the first outermost' }),
   ...FORWARDING,
   healthCheck: later('health checks'),
@@ -71,14 +71,16 @@ export const ROUTE = {
   tlsInsecure: later('TLS'),
 };
 
+type Values = ValuesOf<typeof ROUTE>;
+
 /** A route has one target, and keys that concern upstreams only with one. */
-export function checkRoute(route: ValuesOf<typeof ROUTE>, place: Place): void {
-  const targets = [...Object.keys(UPSTREAMS), ...ANSWERS] as (keyof typeof ROUTE)[];
+export function checkRoute(route: Values, place: Place): void {
+  const targets = [...Object.keys(UPSTREAMS), ...ANSWERS] as (keyof Values)[];
   const given = targets.filter((key) => route[key] !== undefined);
   if (given.length === 0) place.report(`nothing answers it; give one of ${targets.join(', ')}`);
   else if (given.length > 1) place.report(`${given.join(' and ')} exclude each other`);
   else if (!given[0]!.startsWith('upstream')) {
-    const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof typeof ROUTE] !== undefined);
+    const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof Values] !== undefined);
     for (const [key, one] of idle) place.key(keyName(key, one)).report(`it has no effect on ${given[0]}`);
   }
   const { path, stripPrefix } = route;

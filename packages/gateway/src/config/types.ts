@@ -109,7 +109,7 @@ export interface RouteConfig {
 export type TargetConfig =
   | ({ kind: 'upstream' } & UpstreamConfig)
   /** One of the answering layers: its type and its configuration, as of a middleware. */
-  | { kind: 'redirect' | 'respond'; config: Record<string, unknown> };
+  | { kind: 'redirect' | 'respond' | 'static'; config: Record<string, unknown> };
 
 export interface UpstreamConfig {
   /** `http://HOST:PORT` without a path, or `unix:/absolute/path`. At least one. */
