@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Connection } from 'mproxy-net';
 import { StreamConnection } from 'mproxy-net/linux/streams/connection';
 import t from 'tap';
 import { Random } from '../support/random.js';
@@ -130,6 +131,119 @@ for (const { name, streams } of ENGINES) {
       log.connection.resume();
       await log.has('end');
       t.equal(log.text, 'later');
+    });
+
+    t.test(
+      'paused, it tells that the peer has ended, once, and what was sent before is read later',
+      { skip: name === 'node' && 'it does not look at a paused socket' },
+      async (t) => {
+        const { log, peer } = await pair(t, streams);
+        let hangups = 0;
+        Object.assign(log, { onHangup: () => hangups++ });
+        log.connection.pause();
+        peer.write('x'.repeat(40_000));
+        for (let i = 0; i < 20; i++) await turn();
+        t.equal(hangups, 0);
+        peer.end();
+        await until('the hang-up', () => hangups === 1);
+        t.strictSame([log.text, log.events], ['', []]);
+        log.connection.resume();
+        await log.has('end');
+        t.equal(log.bytes, 40_000);
+        t.equal(hangups, 1);
+        const late = await pair(t, streams);
+        Object.assign(late.log, {
+          onHangup: () => hangups++,
+          onData: () => late.log.connection.pause(),
+        });
+        late.peer.end('x'.repeat(40_000));
+        await until('the hang-up of one that is paused after it', () => hangups === 2);
+      },
+    );
+
+    t.test('bytes that the kernel took are counted, however few the peer takes', async (t) => {
+      const { log, peer } = await pair(t, streams);
+      const size = 20_000_000;
+      log.connection.write([Buffer.alloc(size)]);
+      await until('its buffers are full', () => log.connection.sent > 0);
+      for (let i = 0; i < 20; i++) await turn();
+      const before = log.connection.sent;
+      t.ok(before < size, `${before} bytes`);
+      peer.once('data', () => peer.pause());
+      await until('a little more', () => {
+        peer.read();
+        return log.connection.sent > before;
+      });
+      t.notOk(log.events.includes('drain'));
+      peer.resume();
+      await log.has('drain');
+      t.equal(log.connection.sent, size);
+    });
+
+    t.test('bytes that are put back are received by the next handler, first', async (t) => {
+      const { port, sockets } = await nodeServer(t);
+      for (const connected of [true, false]) {
+        let connection: Connection;
+        let peer: Socket;
+        if (connected) {
+          connection = await streams.connect({ to: { address: '127.0.0.1', port } });
+          await until('its peer', () => sockets.length === 1);
+          peer = sockets[0]!;
+        } else {
+          const taken: Connection[] = [];
+          const listener = await streams.listen({
+            at: { address: '127.0.0.1', port: 0 },
+            onConnection: (one) => taken.push(one),
+          });
+          t.teardown(() => listener.close());
+          peer = connect(listener.local!.port, '127.0.0.1');
+          t.teardown(() => peer.destroy());
+          await until('it is accepted', () => taken.length === 1);
+          connection = taken[0]!;
+        }
+        t.teardown(() => connection.abort());
+        const first = new Log(connection);
+        first.onData = (bytes) => {
+          first.chunks.push(Buffer.from(bytes.subarray(0, 5)));
+          connection.putBack(bytes.subarray(5));
+        };
+        first.start();
+        peer.write('first and the rest ');
+        await until('the first bytes', () => first.text === 'first');
+        t.equal(connection.received, 5);
+        peer.write('and more');
+        for (let i = 0; i < 20; i++) await turn();
+        const next = new Log(connection);
+        connection.pause();
+        next.start();
+        for (let i = 0; i < 20; i++) await turn();
+        t.equal(next.text, '', 'not while it is paused');
+        connection.resume();
+        await until('the rest', () => next.text === ' and the rest and more');
+        t.equal(first.text, 'first');
+        t.equal(connection.received, 27);
+        peer.end();
+        await next.has('end');
+        t.strictSame(first.events, []);
+      }
+    });
+
+    t.test('a listener that is paused leaves connections in the backlog', async (t) => {
+      const { listener, logs, port } = await listen(t, streams);
+      if (!listener.pause) return t.equal(name, 'node', 'Node cannot');
+      listener.pause();
+      listener.pause();
+      const sockets = Array.from({ length: 3 }, () => connect(port, '127.0.0.1'));
+      t.teardown(() => {
+        for (const socket of sockets) socket.destroy();
+      });
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+      for (let i = 0; i < 20; i++) await turn();
+      t.equal(logs.length, 0);
+      listener.resume!();
+      await until('they are accepted', () => logs.length === 3);
+      listener.pause();
+      listener.close();
     });
 
     t.test('what happened before the start is reported after it', async (t) => {

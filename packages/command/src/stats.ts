@@ -24,11 +24,11 @@ function routeLine({ source, sinks }: RouteStats): string {
   return `${source.name}: ${shownCounters(source, SOURCE_COUNTERS)}${to.join('')}`;
 }
 
-/** `routes: /api: 12 requests, 3 4xx`: text of a column is shown as it is, numbers with its name. */
+/** `routes: /api: requests 12, 4xx 3`: text of a column is shown as it is, numbers with its name. */
 function rowLine({ name: table, columns }: FigureTable, row: readonly Cell[]): string {
   const cells = columns.slice(1).map((column, i) => {
     const cell = row[i + 1];
-    return typeof cell === 'string' ? cell : `${showCell(cell, column)} ${column.name}`;
+    return typeof cell === 'string' ? cell : `${column.name} ${showCell(cell, column)}`;
   });
   return `${table}: ${row[0]}: ${cells.join(', ')}`;
 }

@@ -120,7 +120,9 @@ export class Gateway implements Source {
       lost('workers', 'requests', requestsLost, 'request', 'their worker ended'),
       lost('stop', 'connections', this.#cut, 'connection', 'they did not end in time', 'raise --grace'),
       lost('access log', 'dropped', dropped, 'record', 'it was not written fast enough'),
-    ].filter(({ count }) => count > 0).concat(this.#accessLog?.losses() ?? []);
+    ]
+      .filter(({ count }) => count > 0)
+      .concat(this.#accessLog?.losses() ?? []);
   }
 
   async #listenShared(share: NonNullable<Streams['share']>, resolved: readonly Resolved[]): Promise<void> {
@@ -157,6 +159,22 @@ export class Gateway implements Source {
   }
 }
 
-function lost(endpoint: string, counter: string, count: number, word: string, reason: string, remedy?: string): Lost {
-  return { endpoint, counter, label: undefined, count, amount: 0, lost: showCount(count, word), reason, remedy };
+function lost(
+  endpoint: string,
+  counter: string,
+  count: number,
+  word: string,
+  reason: string,
+  remedy?: string,
+): Lost {
+  return {
+    endpoint,
+    counter,
+    label: undefined,
+    count,
+    amount: 0,
+    lost: showCount(count, word),
+    reason,
+    remedy,
+  };
 }

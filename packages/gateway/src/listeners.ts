@@ -40,7 +40,11 @@ export function resolveListeners(listen: readonly ListenConfig[], signal: AbortS
       if (at.kind === 'fd') return { listener, text, at: [{ fd: passedDescriptor(at.fd) }] };
       const answers = await resolve(at.host, text, signal);
       const { port } = at;
-      return { listener, text, at: answers.map((address) => ({ address, port, ipv6Only: takesNoIpv4(address, port, listen) })) };
+      return {
+        listener,
+        text,
+        at: answers.map((address) => ({ address, port, ipv6Only: takesNoIpv4(address, port, listen) })),
+      };
     }),
   );
 }
@@ -56,7 +60,10 @@ async function resolve(host: string, text: string, signal: AbortSignal): Promise
 
 /** Whether a listener on [::] shares its port with one on 0.0.0.0. */
 function takesNoIpv4(address: string, port: number, listen: readonly ListenConfig[]): boolean {
-  return address === '::' && listen.some(({ at }) => at.kind === 'tcp' && at.host === '0.0.0.0' && at.port === port);
+  return (
+    address === '::' &&
+    listen.some(({ at }) => at.kind === 'tcp' && at.host === '0.0.0.0' && at.port === port)
+  );
 }
 
 /**
@@ -110,12 +117,17 @@ export async function listenAll(
       program.emit(ADDRESS_SKIPPED, { listener: text, address: at.address, reason: reason(error) });
     }
   }
-  if (count === 0) throw failure('MPROXY_LISTEN', 'listening', text, 'none of its answers is an address of this host');
+  if (count === 0)
+    throw failure('MPROXY_LISTEN', 'listening', text, 'none of its answers is an address of this host');
 }
 
 function failed(text: string, at: At, error: unknown): Error {
   if ('address' in at) return listenFailure({ text, port: at.port, keys: {} }, error);
-  const why = 'fd' in at && (error as NodeJS.ErrnoException).code === 'EINVAL' ? 'it is no listening socket' : error;
-  const advice = 'path' in at && (error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'another program listens there, or it is no socket' : '';
+  const why =
+    'fd' in at && (error as NodeJS.ErrnoException).code === 'EINVAL' ? 'it is no listening socket' : error;
+  const advice =
+    'path' in at && (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      ? 'another program listens there, or it is no socket'
+      : '';
   return failure('MPROXY_LISTEN', 'listening', text, why, advice);
 }

@@ -17,6 +17,13 @@ export function passedDescriptor(which: number | string, environment: Environmen
   const names = LISTEN_FDNAMES.split(':').slice(0, passed);
   const at = names.indexOf(which);
   if (at >= 0) return FIRST + at;
-  const why = passed > 0 ? `the service manager passed ${names.join(', ')}` : 'no service manager passed a socket';
-  throw failure('MPROXY_LISTEN', 'listening', `fd:${which}`, why, 'see systemd.socket(5), FileDescriptorName=');
+  const why =
+    passed > 0 ? `the service manager passed ${names.join(', ')}` : 'no service manager passed a socket';
+  throw failure(
+    'MPROXY_LISTEN',
+    'listening',
+    `fd:${which}`,
+    why,
+    'see systemd.socket(5), FileDescriptorName=',
+  );
 }

@@ -133,4 +133,3 @@ function errorOf({ message, code, errno, syscall }: PlainError): Error {
   if (syscall !== undefined) error.syscall = syscall;
   return error;
 }
-

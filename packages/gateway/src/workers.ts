@@ -31,6 +31,7 @@ export class Workers {
   requestsLost = 0;
   /** By number; undefined: its successor is not there yet. */
   readonly #threads: (WorkerThread | undefined)[];
+  readonly #serving = new Set<WorkerThread>();
   readonly #startedAt: number[];
   readonly #backoffs: (Backoff | undefined)[];
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -52,9 +53,9 @@ export class Workers {
     return this.#threads.length;
   }
 
-  /** Those that run. */
+  /** Those that serve. */
   get running(): number {
-    return this.#threads.filter((thread) => thread !== undefined).length;
+    return this.#serving.size;
   }
 
   /** @throws why one of them could not start; then none runs */
@@ -123,9 +124,11 @@ export class Workers {
     this.#startedAt[number] = performance.now();
     await thread.ready;
     await listenAll(thread, this.#listening);
+    this.#serving.add(thread);
   }
 
   #died(number: number, why: string): void {
+    this.#serving.delete(this.#threads[number]!);
     this.#threads[number] = undefined;
     const { requests, connections } = this.#clean(number);
     if (this.#stopping) return;

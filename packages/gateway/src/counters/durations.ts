@@ -8,10 +8,7 @@ const DECADES = [0.1, 1, 10, 100, 1000, 10_000];
 /** Upper bounds of the buckets in milliseconds; one more bucket has what is above. */
 export const BOUNDS = [...DECADES.flatMap((decade) => STEPS.map((step) => rounded(decade * step))), 100_000];
 /** The bounds that metrics show. */
-const SHOWN_BOUNDS = [
-  ...DECADES.flatMap((decade) => SHOWN.map((step) => rounded(decade * step))),
-  100_000,
-];
+const SHOWN_BOUNDS = [...DECADES.flatMap((decade) => SHOWN.map((step) => rounded(decade * step))), 100_000];
 export const BUCKETS = BOUNDS.length + 1;
 
 function rounded(ms: number): number {

@@ -1,5 +1,5 @@
 import { BUCKETS } from './durations.js';
-import { LISTENER, type Layout, ROUTE, WORKER } from './layout.js';
+import { type Layout, LISTENER, ROUTE, WORKER } from './layout.js';
 
 /** Durations are of the requests of this time, in milliseconds, of which so many parts are kept. */
 const WINDOW_MS = 60_000;

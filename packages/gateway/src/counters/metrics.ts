@@ -45,8 +45,7 @@ function requestMetrics(counters: GatewayCounters): MetricFamily[] {
     const { bounds, counts } = shownBuckets(counters.buckets(i));
     return [{ route }, { bounds, counts, sum: counters.sum(at + ROUTE.durations) / 1000 }];
   });
-  const bytes = (place: number) =>
-    routes.map(([route, at]): Sample => [{ route }, counters.sum(at + place)]);
+  const bytes = (place: number) => routes.map(([route, at]): Sample => [{ route }, counters.sum(at + place)]);
   return [
     counter('http_requests', 'Requests, by the class of their final status.', requests.filter(isPossible)),
     {

@@ -1,7 +1,7 @@
 import type { Cell, FigureTable } from 'mproxy-flow';
 import { percentile } from './durations.js';
 import type { GatewayCounters } from './gateway-counters.js';
-import { LISTENER, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS } from './layout.js';
+import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS } from './layout.js';
 import type { OtherCounts } from './metrics.js';
 
 /** What a person sees of a gateway: routes, upstreams, listeners. Percentiles are of the last minute. */
@@ -19,7 +19,7 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
         { name: 'received', unit: 'bytes' },
         { name: 'sent', unit: 'bytes' },
       ],
-      rows: routes.map((name, i) => routeRow(counters, name, i)),
+      rows: routes.map((name, i) => routeRow(counters, name, i)).filter(isOfInterest),
     },
     {
       name: 'upstreams',
@@ -46,6 +46,11 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
     },
   ];
   return tables.filter(({ rows }) => rows.length > 0);
+}
+
+/** Requests without a route are shown if there are any. */
+function isOfInterest([name, requests]: readonly Cell[]): boolean {
+  return name !== NO_ROUTE || requests !== 0;
 }
 
 function routeRow(counters: GatewayCounters, name: string, route: number): Cell[] {

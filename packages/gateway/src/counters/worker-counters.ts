@@ -3,7 +3,17 @@ import type { ClientObserver } from 'mproxy-service/http/client-observer';
 import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/message';
 import type { RequestObserver } from 'mproxy-service/layers/metrics';
 import { bucketOf } from './durations.js';
-import { LISTENER, type Layout, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS, WORKER } from './layout.js';
+import {
+  type Layout,
+  LISTENER,
+  NO_ROUTE,
+  RESULTS,
+  ROUTE,
+  STATUS_CLASSES,
+  UPSTREAM,
+  VERSIONS,
+  WORKER,
+} from './layout.js';
 
 /** The counters of one worker, which it alone writes. The main thread reads them. */
 export class WorkerCounters implements RequestObserver {
@@ -25,7 +35,11 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[WORKER.requestsNow]!++;
   }
 
-  ended({ version }: HttpRequest, { route }: HttpContext, { status, received, sent, duration }: Outcome): void {
+  ended(
+    { version }: HttpRequest,
+    { route }: HttpContext,
+    { status, received, sent, duration }: Outcome,
+  ): void {
     const counts = this.#counts;
     const at = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
     counts[WORKER.requestsNow]!--;

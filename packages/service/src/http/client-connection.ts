@@ -14,7 +14,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Why a request has no response from a connection. */
 export interface Failure {
   kind: 'closed' | 'late' | 'invalid' | 'broken';
-  /** Whether bytes of the request may have arrived. */
+  /** Whether bytes of the request were sent. */
   sent: boolean;
   /** Whether bytes of a response have arrived. */
   answered: boolean;
@@ -59,10 +59,12 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #call: Call | undefined;
   #body: ResponseBody | undefined;
   #requests = 0;
-  #sent = false;
+  /** Bytes that were sent before the request. */
+  #sentBefore = 0;
   #uploaded = false;
   #awaitsContinue = false;
   #keepAlive = false;
+  #paused = false;
   #keepTime: number;
   #bodyLimit = NEVER;
   readonly #parser = new ResponseParser();
@@ -86,7 +88,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
-    this.#sent = false;
+    this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
     this.#requests++;
     if (before) this.isLast = true;
@@ -155,10 +157,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   // The request.
 
-  onSent(): void {
-    this.#sent = true;
-  }
-
   onBlocked(): void {
     if (this.#state === 'head') this.#await();
   }
@@ -184,10 +182,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #sendHead(head: Uint8Array): void {
     const { connection } = this;
     const taken = connection.offer(head);
-    this.#sent = taken > 0;
-    if (taken === head.length) return;
-    connection.write([Buffer.from(head.subarray(taken))]);
-    this.#sent ||= connection.writing;
+    if (taken < head.length) connection.write([Buffer.from(head.subarray(taken))]);
   }
 
   #continue(): void {
@@ -200,11 +195,13 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   onPause(): void {
     this.dueAt = NEVER;
+    this.#paused = true;
     this.connection.pause();
   }
 
   onResume(): void {
     this.#await(this.#bodyLimit);
+    this.#paused = false;
     this.connection.resume();
   }
 
@@ -288,6 +285,11 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (this.#keepAlive && isLast && this.#uploaded && !this.isLast && this.#keepTime > 0) {
       this.#clear();
       this.#setIdle();
+      // The reader of the response has the rest of it, and takes its time.
+      if (this.#paused) {
+        this.#paused = false;
+        this.connection.resume();
+      }
       this.owner.release(this);
     } else {
       this.#state = 'body';
@@ -315,7 +317,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const call = this.#call!;
     const failure = {
       kind,
-      sent: this.#sent,
+      sent: this.connection.sent > this.#sentBefore,
       answered: this.#partial !== undefined || kind === 'invalid',
       reused: this.#requests > 1,
       error,

@@ -12,8 +12,6 @@ const NOTHING = new Uint8Array(0);
 /** A connection that takes an upload. */
 export interface UploadTarget {
   readonly connection: Connection;
-  /** Bytes were taken. */
-  onSent(): void;
   /** The upstream takes nothing more at the moment; it does again. */
   onBlocked(): void;
   onUnblocked(): void;
@@ -201,7 +199,6 @@ export class Upload implements BodySink {
   #wasSent(): void {
     if (!this.#sent && !this.repeats) this.#kept = undefined;
     this.#sent = true;
-    this.#target?.onSent();
   }
 
   #keep(bytes: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { Fields, Rejection, type RequestHead } from 'mproxy-http';
+import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';
@@ -8,18 +8,19 @@ import { type ResponseOwner, ResponseWriter } from './response-writer.js';
 import type { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
 
-const LONG_BODY = new Rejection(413, 'request body too long');
 /** The status of the access log for a client that did not wait; nginx's. */
 const CLIENT_LEFT = 499;
 
 export interface ExchangeOwner {
   readonly input: ServerInput;
-  /** Whether bytes received are being used; then what is to be sent can wait until the end of that. */
-  readonly isCollecting: boolean;
+  /** Whether bytes received are being used; {@link onChange} is not needed then. */
+  readonly isUsingInput: boolean;
   /** Whether no connection is kept any more. */
   readonly isDraining: boolean;
   /** What it waits for may have changed. */
   onChange(): void;
+  /** More of the input can be used. */
+  onTake(): void;
   onBlocked(): void;
   onUnblocked(): void;
   /** The response has ended. @param closes the connection ends with it @param lingers the client may still be sending */
@@ -44,6 +45,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   #borrows = false;
   /** Whether the client was told to go on (100). */
   #continued = false;
+  #isRejected = false;
   #startedAt = 0;
   readonly #scheme: 'http' | 'https';
 
@@ -72,8 +74,9 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     if (this.#awaitsService) this.#failed(error);
   };
 
-  get isCollecting(): boolean {
-    return this.owner.isCollecting && this.#keepAlive && (!this.body || this.body.isComplete);
+  get mayFollow(): boolean {
+    if (!this.owner.isUsingInput || !this.#keepAlive || this.input.size === 0) return false;
+    return !this.body || this.body.isComplete;
   }
 
   /** Whether the client is awaited: its body is read, and no response has begun. */
@@ -105,8 +108,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const http = new HttpContext(this.context, this.#inform);
     this.#request = request;
     this.http = http;
-    if (length !== undefined && length > limits.body) this.reject(LONG_BODY);
-    else this.#call(request, http);
+    this.#call(request, http);
   }
 
   /** Copies what is borrowed of the request: it goes on after the call of the connection. */
@@ -125,8 +127,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   onBodyStart(): void {
     const waits = this.#request?.expectsContinue && !this.#continued && this.writer.isNew;
     if (waits && this.body?.received === 0 && this.input.size === 0) this.#inform(100, new Fields());
-    this.readBody();
-    this.owner.onChange();
+    this.#takeBody();
   }
 
   onBodyPause(): void {
@@ -134,8 +135,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   }
 
   onBodyResume(): void {
-    this.readBody();
-    this.owner.onChange();
+    this.#takeBody();
   }
 
   onBlocked(): void {
@@ -154,6 +154,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
       return;
     }
     if (!http) writer.begin(false, false);
+    this.#isRejected = true;
     this.#awaitsService = false;
     const error = new Error(reason);
     this.body?.fail(error);
@@ -171,7 +172,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const isWhole = !body || body.isComplete;
     body?.fail(new Error('the response ended before the request'));
     this.#finish(writer.status, undefined);
-    this.owner.onExchangeEnd(writer.closes || !isWhole, !isWhole || input.size > 0);
+    const lingers = !isWhole || this.#isRejected || input.size > 0;
+    this.owner.onExchangeEnd(writer.closes || !isWhole, lingers);
   }
 
   onResponseCut(why: string, error?: unknown): void {
@@ -193,6 +195,11 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.http?.abort(error);
     this.#finish(status, why);
     this.owner.onExchangeCut(resets || !showsEnd);
+  }
+
+  #takeBody(): void {
+    if (this.owner.isUsingInput) this.readBody();
+    else this.owner.onTake();
   }
 
   #call(request: HttpRequest, http: HttpContext): void {

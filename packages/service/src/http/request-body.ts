@@ -1,7 +1,7 @@
 import { ChunkedDecoder, Rejection } from 'mproxy-http';
 import type { Body, BodySink } from './body.js';
-import type { HttpTimeouts } from './server-options.js';
 import type { ServerInput } from './server-input.js';
+import type { HttpTimeouts } from './server-options.js';
 
 /** The connection that a request body comes from. */
 export interface RequestBodyOwner {
@@ -12,7 +12,7 @@ export interface RequestBodyOwner {
   onBodyResume(): void;
 }
 
-const LONG = new Rejection(413, 'request body too long');
+export const LONG_BODY = new Rejection(413, 'request body too long');
 
 /** The body of a request, with the time that its client was awaited. */
 export class RequestBody implements Body {
@@ -134,7 +134,7 @@ export class RequestBody implements Body {
     const next = decoder.feed(bytes, at, end, this);
     if (input.bytes === bytes) input.at = next;
     this.isComplete = decoder.done;
-    return this.received > this.most ? LONG : decoder.rejection;
+    return this.received > this.most ? LONG_BODY : decoder.rejection;
   }
 
   #readBytes(length: number): Rejection | undefined {

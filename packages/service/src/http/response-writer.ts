@@ -22,8 +22,8 @@ const DATE = maskOf('date');
 const LENGTH = maskOf('content-length');
 
 export interface ResponseOwner {
-  /** Whether more may follow within this call of the connection, so that bytes can wait for it. */
-  readonly isCollecting: boolean;
+  /** Whether another response may follow within this call of the connection, so that bytes can wait for it. */
+  readonly mayFollow: boolean;
   /** The client takes nothing at the moment; it does again. */
   onBlocked(): void;
   onUnblocked(): void;
@@ -212,7 +212,7 @@ export class ResponseWriter implements BodySink, Stager {
   /** All of it is given to the connection, or collected. */
   #end(): void {
     this.#state = 'taken';
-    if (!this.owner.isCollecting || this.closes) this.flush();
+    if (!this.owner.mayFollow || this.closes) this.flush();
     if (this.connection.writing) return;
     this.#state = 'ended';
     this.owner.onResponseEnd();

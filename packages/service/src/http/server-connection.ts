@@ -5,11 +5,14 @@ import type { Context } from '../context.js';
 import type { Dated } from '../deadlines.js';
 import { Pending } from '../result.js';
 import { Exchange, type ExchangeOwner } from './exchange.js';
+import { LONG_BODY } from './request-body.js';
 import { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
 
 /** Bytes that are held while they cannot be used; with more, the client is slowed down. */
 const HELD = 16 * 1024;
+/** Looks at a client that takes nothing, within the time-out for that. */
+const LOOKS = 32;
 const NEVER = Number.POSITIVE_INFINITY;
 const SLOW_HEAD = new Rejection(408, 'request head timed out');
 const SLOW_BODY = new Rejection(408, 'request body timed out');
@@ -26,7 +29,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   isIdle = false;
   idleBefore: Idler | undefined;
   idleAfter: Idler | undefined;
-  isCollecting = false;
+  isUsingInput = false;
   #state: 'idle' | 'head' | 'busy' | 'over' = 'idle';
   readonly #parser: RequestParser;
   readonly #exchange: Exchange;
@@ -94,14 +97,18 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     else if (this.#state === 'busy') {
       if (this.#bodyDueAt() <= now) this.#reject(SLOW_BODY);
       else this.#setBusyDue();
-    } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockedUntil;
+    } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
     else if (this.#state === 'head') this.#reject(SLOW_HEAD);
     else if (this.#state === 'idle') this.#close(false);
     else this.dueAt = now + timeouts.idle;
   }
 
   onChange(): void {
-    if (!this.isCollecting) this.#settle();
+    if (!this.isUsingInput) this.#settle();
+  }
+
+  onTake(): void {
+    this.#useInput();
   }
 
   onBlocked(): void {
@@ -125,12 +132,12 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
 
   /** Serves what was received. */
   #useInput(): void {
-    if (this.isCollecting) return;
-    this.isCollecting = true;
+    if (this.isUsingInput) return;
+    this.isUsingInput = true;
     try {
       while (this.#step());
     } finally {
-      this.isCollecting = false;
+      this.isUsingInput = false;
       this.#exchange.writer.flush();
       this.#settle();
     }
@@ -148,6 +155,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       const head = this.#parser.parse(input.bytes, input.at, input.end);
       if (head === undefined) return false;
       if (head instanceof Rejection) this.#reject(head);
+      else if ((head.contentLength ?? 0) > this.parts.limits.body) this.#reject(LONG_BODY);
       else {
         input.at = head.headEnd;
         this.#state = 'busy';
@@ -183,7 +191,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       this.dueAt = deadlines.now + timeouts.idle;
       this.connections.becomesIdle(this);
     }
-    if (this.#blockedUntil < NEVER) this.dueAt = this.#blockedUntil;
+    if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
   }
 
   #reject(rejection: Rejection): void {
@@ -194,11 +202,18 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   #setBlocked(): void {
     this.#taken = this.connection.sent;
     this.#blockedUntil = this.parts.deadlines.now + this.parts.timeouts.send;
-    this.dueAt = Math.min(this.dueAt, this.#blockedUntil);
+    this.dueAt = Math.min(this.dueAt, this.#blockLookAt());
   }
 
   #setBusyDue(): void {
-    this.dueAt = Math.min(this.#blockedUntil, this.#bodyDueAt());
+    this.dueAt = Math.min(this.#blockLookAt(), this.#bodyDueAt());
+  }
+
+  /** When it is looked whether the client has taken anything: often enough for the time-out to be exact. */
+  #blockLookAt(): number {
+    if (this.#blockedUntil === NEVER) return NEVER;
+    const { deadlines, timeouts } = this.parts;
+    return Math.min(this.#blockedUntil, deadlines.now + timeouts.send / LOOKS);
   }
 
   #bodyDueAt(): number {

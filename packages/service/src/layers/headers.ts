@@ -1,5 +1,4 @@
-import type { Fields } from 'mproxy-http';
-import type { ValuesOf } from '../config-table.js';
+import { Fields } from 'mproxy-http';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
 import { mapResult, type Result } from '../result.js';
 import { fieldChanges } from './field-keys.js';
@@ -24,9 +23,15 @@ export const HEADERS = layerType({
   layer: (values) => headers(values),
 });
 
-/** Changes the fields of requests and responses. @throws RangeError a name or value that no field may have, at the first message */
-export function headers({ request, response }: Partial<ValuesOf<typeof KEYS>>): HttpLayer {
-  return (inner) => new Headers(inner, request && new Changes(request), response && new Changes(response));
+export interface HeadersOptions {
+  request?: FieldChanges | undefined;
+  response?: FieldChanges | undefined;
+}
+
+/** Changes the fields of requests and responses. @throws RangeError a name or value that no field may have */
+export function headers({ request, response }: HeadersOptions): HttpLayer {
+  const changes = [request && new Changes(request), response && new Changes(response)] as const;
+  return (inner) => new Headers(inner, ...changes);
 }
 
 class Headers implements HttpService {
@@ -54,10 +59,11 @@ class Changes {
   readonly #add: readonly [string, string][];
 
   constructor({ remove = [], set = {}, add = {} }: FieldChanges) {
-    const lower = ([name, value]: [string, string]): [string, string] => [name.toLowerCase(), value];
-    this.#remove = remove.map((name) => name.toLowerCase());
-    this.#set = Object.entries(set).map(lower);
-    this.#add = Object.entries(add).map(lower);
+    this.#remove = remove;
+    this.#set = Object.entries(set);
+    this.#add = Object.entries(add);
+    // What is wrong is found at the start, not at the first message.
+    Fields.of([...this.#set, ...this.#add]);
   }
 
   apply(fields: Fields): void {

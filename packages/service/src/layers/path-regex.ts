@@ -24,7 +24,7 @@ export function regexProblem(source: string): string | undefined {
   const tokens = tokensOf(source);
   if (typeof tokens === 'string') return tokens;
   // Unanchored, it is tried at every position.
-  let overlapping = source.startsWith('^') && !tokens.some(({ mark }) => mark === '|') ? 0 : 1;
+  let overlapping = isAnchored(tokens) ? 0 : 1;
   for (const [i, { quantifier }] of tokens.entries()) {
     if (quantifier === undefined || /^(\?|\{\d+\})/.test(quantifier)) continue;
     const { atom } = tokens[i - 1]!;
@@ -53,6 +53,17 @@ function tokensOf(source: string): Token[] | string {
     tokens.push(found.groups!);
   }
   return tokens;
+}
+
+/** Whether it begins with ^, which is meant for the whole of it: `^a|b` is not. */
+function isAnchored(tokens: Token[]): boolean {
+  let depth = 0;
+  for (const { open, close, mark } of tokens) {
+    if (open !== undefined) depth++;
+    else if (close !== undefined) depth--;
+    else if (mark === '|' && depth === 0) return false;
+  }
+  return tokens[0]?.mark === '^';
 }
 
 /** Whether what follows a repetition, perhaps behind the ends of groups, is a character that it cannot match, or the end. */

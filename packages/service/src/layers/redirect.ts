@@ -41,6 +41,8 @@ export const REDIRECT = layerType({
 function checkRedirect(values: ValuesOf<typeof KEYS>, place: Place): void {
   if (!STATUSES.includes(values.status))
     place.key('status').report(`${values.status}: expected ${KEYS.status.expected}`);
+  if (values.stripPrefix !== undefined && values.to.includes('#'))
+    place.key('to').report(`${JSON.stringify(values.to)}: a fragment cannot be followed by a path`);
   if (values.regex !== undefined && values.stripPrefix !== undefined)
     place.report('strip_prefix and regex exclude each other');
   if (values.regex?.startsWith('^') === false)

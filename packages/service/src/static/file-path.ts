@@ -14,7 +14,7 @@ export function fileNames(path: string, windows = process.platform === 'win32'):
     const name = decoded(segment);
     if (name === undefined || (name === '' && i < segments.length - 1)) return undefined;
     if (name.startsWith('.') && name !== WELL_KNOWN) return undefined;
-    if (/[/\0]/.test(name) || (windows && isReserved(name))) return undefined;
+    if (name.includes('/') || name.includes('\0') || (windows && isReserved(name))) return undefined;
     names.push(name);
   }
   return names;
@@ -32,5 +32,5 @@ function decoded(segment: string): string | undefined {
 
 /** What Windows reads as something else than a name of a file: a stream of it, a device, a name with its end cut off. */
 function isReserved(name: string): boolean {
-  return /[\x01-\x1f<>:"\\|?*~]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name);
+  return /[<>:"\\|?*~]|[^ -\uffff]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name);
 }

@@ -309,7 +309,8 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
       else if (state === 'ended' && (this.#ended || this.#closing)) this.#shut();
     }
     const sends = this.#fd >= 0 && (due || (drained && this.#handler !== undefined));
-    if (((this.#readable || this.#back) && this.#reads()) || (writable && sends) || this.#hangupDue()) this.#defer();
+    if (((this.#readable || this.#back) && this.#reads()) || (writable && sends) || this.#hangupDue())
+      this.#defer();
     // As sockets of Node, one that is paused and sends nothing does not keep the process going.
     const holds = this.#reads() || sends;
     if (holds === this.#holds) return;

@@ -172,7 +172,8 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#ready = this.#fd >= 0 && !this.#paused;
     const quota = this.#loads ? SHARED_QUOTA : QUOTA;
     try {
-      for (let left = quota; left > 0 && this.#ready; left--) this.#ready = this.#acceptOne() && !this.#paused;
+      for (let left = quota; left > 0 && this.#ready; left--)
+        this.#ready = this.#acceptOne() && !this.#paused;
     } finally {
       if (this.#ready && this.#fd >= 0) this.parts.loop.defer(this);
     }
