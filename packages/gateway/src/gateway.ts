@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { showCount } from 'mproxy-base';
 import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
@@ -42,6 +43,8 @@ export class Gateway implements Source {
     private readonly program: Program,
     private readonly config: GatewayConfig,
     private readonly onNotice: (notice: Notice) => void,
+    /** See {@link WorkersOptions}. */
+    first: Worker,
   ) {
     const { engine, streams } = program;
     const layout = new Layout(config);
@@ -50,7 +53,7 @@ export class Gateway implements Source {
     this.#health = new UpstreamHealth(layout.upstreams.length);
     this.#services = new NoticeLimit('services', program);
     this.#workers = new Workers({
-      ...{ count, counters: this.#counters, shares: streams.share !== undefined, program },
+      ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
       task: { config, engine: engine.name, health: this.#health.memory },
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
       log: (lines, records) => this.#accessLog?.write(lines, records),

@@ -1,4 +1,5 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort } from 'node:worker_threads';
 import { reason } from 'mproxy-base';
 import { chooseEngine, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
 import { Connections } from 'mproxy-service/connections';
@@ -15,7 +16,7 @@ import { threadNumber } from './worker-number.js';
 /** A worker: serves the connections that it accepts, by a stack of its own. An exception that nothing catches ends it alone. */
 
 const port = parentPort!;
-const task = workerData as WorkerTask;
+const [task] = (await once(port, 'message')) as [WorkerTask];
 const { config, number, shared } = task;
 const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
 if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
