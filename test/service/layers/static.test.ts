@@ -1,15 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Body } from 'mproxy-service/http/body';
 import type { HttpResponse } from 'mproxy-service/http/message';
@@ -198,9 +201,15 @@ t.test('FIFOs, sockets and devices are no files, and nobody waits for them', asy
   const { root, service } = site(t);
   execFileSync('mkfifo', [join(root, 'fifo')]);
   const names = ['fifo', 'socket'];
-  const server = createServer().listen(join(root, 'socket'));
-  t.teardown(() => server.close());
+  // The path of a socket is short (unix(7)).
+  const short = mkdtempSync(join(tmpdir(), 'mproxy-'));
+  const server = createServer().listen(join(short, 'socket'));
+  t.teardown(() => {
+    server.close();
+    rmSync(short, { recursive: true });
+  });
   await new Promise((resolve) => server.once('listening', resolve));
+  renameSync(join(short, 'socket'), join(root, 'socket'));
   try {
     execFileSync('mknod', [join(root, 'null'), 'c', '1', '3'], { stdio: 'ignore' });
     names.push('null');
