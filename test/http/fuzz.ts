@@ -1,5 +1,5 @@
 import { NAMES } from 'mproxy-http/known-names';
-import { DONE, type HeadScanner, ROW } from 'mproxy-http/scan-results';
+import { DONE, type HeadScanner } from 'mproxy-http/scan-results';
 import { JsScanner } from 'mproxy-http/scanner-js';
 import { WasmScanner } from 'mproxy-http/scanner-wasm';
 import type { Test } from 'tap';
@@ -97,25 +97,24 @@ export function compareScanners(t: Test, heads: number): void {
   const random = new Random();
   t.comment(`SEED=${random.seed}`);
   const valid = { count: 0 };
-  for (let i = 0; i < heads; i++) compareOnce(t, random, valid);
+  for (let i = 0; i < heads; i++) if (!compareOnce(t, random, valid)) break;
   t.ok(valid.count > heads / 10 && valid.count < heads * 0.9, `${valid.count} of ${heads} are valid`);
   t.end();
 }
 
-function compareOnce(t: Test, random: Random, valid: { count: number }): void {
+function compareOnce(t: Test, random: Random, valid: { count: number }): boolean {
   const lines = fieldLines(random);
   const start = random.integer(0, 40);
   const behind = random.pick(['\r\n\r\n', '\n', 'a: b\r\n', '']);
   const bytes = Buffer.concat([Buffer.alloc(start, ':'), lines, Buffer.from(behind)]);
   const end = start + (random.next() < 0.7 ? lines.length : random.integer(0, lines.length));
-  const limit = random.pick([100, 100, 100, 8, 0]) * ROW;
+  const limit = random.pick([100, 100, 100, 8, 0]);
   const [one, other] = scanners.map((scanner) => {
-    const rows: number[] = [];
-    const result = scanner.scan(bytes, start, end, rows, limit);
-    return { result, at: scanner.at, known: scanner.known, rows };
+    const result = scanner.scan(bytes, start, end, limit);
+    return { result, at: scanner.at, known: scanner.known, rows: scanner.rows };
   });
   if (one!.result === DONE) valid.count++;
-  if (!same(one!, other!)) t.strictSame(one, other, JSON.stringify(bytes.toString('latin1')));
+  return same(one!, other!) || t.strictSame(one, other, JSON.stringify(bytes.toString('latin1')));
 }
 
 interface Found {

@@ -17,7 +17,12 @@ const bad = (text: string, status = '400 Bad Request') => answer(status, `${text
 /** What a client sends, what it gets, and what becomes of the connection then. */
 const CASES: [name: string, sent: string, received: string, ends: string][] = [
   ['a request', GET, ok('GET /a '), ''],
-  ['pipelined requests, in their order', GET + GET.replace('/a', '/b?q'), ok('GET /a ') + ok('GET /b?q '), ''],
+  [
+    'pipelined requests, in their order',
+    GET + GET.replace('/a', '/b?q'),
+    ok('GET /a ') + ok('GET /b?q '),
+    '',
+  ],
   [
     'a body of known length, and a request behind it',
     `POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc${GET}`,
@@ -31,7 +36,12 @@ const CASES: [name: string, sent: string, received: string, ends: string][] = [
     ok('POST /p abcde[["t","v"]]') + ok('GET /a '),
     '',
   ],
-  ['Connection: close', GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), ok('GET /a ', 'close'), 'end close'],
+  [
+    'Connection: close',
+    GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'),
+    ok('GET /a ', 'close'),
+    'end close',
+  ],
   [
     'what comes behind Connection: close is not read, and does not reset the response',
     GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n') + GET,
@@ -45,7 +55,12 @@ const CASES: [name: string, sent: string, received: string, ends: string][] = [
     ok('GET /a ', 'keep-alive').repeat(2),
     '',
   ],
-  ['an earlier response is delivered before a 400 closes', `${GET}GET /b\r\n\r\n${GET}`, ok('GET /a ') + bad('invalid byte in the request target'), 'linger 5000'],
+  [
+    'an earlier response is delivered before a 400 closes',
+    `${GET}GET /b\r\n\r\n${GET}`,
+    ok('GET /a ') + bad('invalid byte in the request target'),
+    'linger 5000',
+  ],
   [
     'an invalid chunk',
     'POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX',

@@ -10,12 +10,11 @@ import {
 import { mapResult, type Result } from 'mproxy-service/result';
 import type { LookUp } from 'mproxy-service/tcp-connector';
 import type { PortEncodingConfig } from './config/types.js';
+import { PORT_ENCODING } from './counters/layout.js';
 import { isLoopback, portTarget } from './port-encoding.js';
 
 /** Targets whose connections are kept; that which was used longest ago is given up for another one. */
 const MAX_TARGETS = 256;
-/** For metrics: names of targets are chosen by clients. */
-const ROUTE_NAME = 'port encoding';
 const FORBIDDEN = 'the target is not on a loopback address: it needs --allow-target';
 
 export interface PortRouterOptions {
@@ -40,7 +39,7 @@ class PortRouter implements HttpService {
   constructor(private readonly options: PortRouterOptions) {}
 
   call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
-    context.route = ROUTE_NAME;
+    context.route = PORT_ENCODING;
     const found = portTarget(request.host, this.options.hosts);
     if ('status' in found) return answer(request, found.status, found.reason);
     const { host, port, isAllowed } = found;

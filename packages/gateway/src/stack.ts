@@ -15,7 +15,13 @@ import { proxyProtocol } from 'mproxy-service/proxy-protocol';
 import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
 import { type Layer, type Service, stack } from 'mproxy-service/service';
-import type { GatewayConfig, MiddlewareConfig, PortEncodingConfig, RouteConfig, UpstreamConfig } from './config/types.js';
+import type {
+  GatewayConfig,
+  MiddlewareConfig,
+  PortEncodingConfig,
+  RouteConfig,
+  UpstreamConfig,
+} from './config/types.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
 import { portRouter } from './port-router.js';

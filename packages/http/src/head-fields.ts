@@ -1,4 +1,4 @@
-import { text } from './bytes.js';
+import { isText, text } from './bytes.js';
 import { parseContentLength, parseTokens, parseTransferEncoding } from './field-rules.js';
 import { KNOWN, maskOf } from './known-names.js';
 import { Rejection } from './rejection.js';
@@ -71,7 +71,7 @@ export class HeadFields {
           this.host = row;
           break;
         case KNOWN.connection:
-          failed = this.#connection(text(bytes, start, end));
+          failed = this.#connection(bytes, start, end);
           break;
         case KNOWN['keep-alive']:
           this.timeout = readTimeout(text(bytes, start, end));
@@ -89,7 +89,7 @@ export class HeadFields {
         }
         case KNOWN['content-length']:
           if (lengths++ > 0) return LENGTHS;
-          this.contentLength = parseContentLength(text(bytes, start, end));
+          this.contentLength = parseContentLength(bytes, start, end);
           if (this.contentLength === undefined) return LENGTH;
           if (keepsLength) continue;
           break;
@@ -119,8 +119,12 @@ export class HeadFields {
     this.#options = undefined;
   }
 
-  #connection(value: string): Rejection | undefined {
-    const tokens = parseTokens(value);
+  #connection(bytes: Uint8Array, start: number, end: number): Rejection | undefined {
+    if (isText(bytes, start, end, 'keep-alive')) {
+      this.keepAlive = true;
+      return undefined;
+    }
+    const tokens = parseTokens(text(bytes, start, end));
     if (!tokens) return OPTION;
     for (const token of tokens) {
       if (token === 'close') this.close = true;

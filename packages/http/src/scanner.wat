@@ -15,15 +15,8 @@
   (global $NAMES i32 (i32.const 1024))
   (global $ROWS i32 (i32.const 4096))
 
-  ;; After `scan`: where it stopped, the byte that is wrong, the number of rows, a bit for each known name.
-  (global $at (mut i32) (i32.const 0))
-  (global $wrong (mut i32) (i32.const 0))
-  (global $count (mut i32) (i32.const 0))
-  (global $known (mut i32) (i32.const 0))
-  (func (export "at") (result i32) (global.get $at))
-  (func (export "wrong") (result i32) (global.get $wrong))
-  (func (export "count") (result i32) (global.get $count))
-  (func (export "known") (result i32) (global.get $known))
+  ;; Before the rows, after `scan`: where it stopped, the byte that is wrong, the number of rows, a bit for each known name.
+  (global $OUTCOME i32 (i32.const 4080))
 
   ;; The first byte from `at` on that is no part of a token; or one at or past the end.
   (func $tokenEnd (param $at i32) (param $end i32) (result i32)
@@ -142,10 +135,8 @@
   ;; value or an end is wrong, a line is folded. 7: there are more than `max`.
   (func (export "scan") (param $at i32) (param $end i32) (param $max i32) (result i32)
     (local $start i32) (local $nameEnd i32) (local $value i32) (local $row i32) (local $id i32) (local $byte i32)
-    (local $result i32)
+    (local $result i32) (local $count i32) (local $known i32) (local $wrong i32)
     (local.set $row (global.get $ROWS))
-    (global.set $count (i32.const 0))
-    (global.set $known (i32.const 0))
     (block $stop
       (loop $line
         (local.set $start (local.get $at))
@@ -153,7 +144,7 @@
         (local.set $nameEnd (call $tokenEnd (local.get $at) (local.get $end)))
         (br_if $stop (i32.ge_u (local.get $nameEnd) (local.get $end)))
         (local.set $byte (i32.load8_u (local.get $nameEnd)))
-        (global.set $wrong (local.get $nameEnd))
+        (local.set $wrong (local.get $nameEnd))
         (if (i32.eq (local.get $nameEnd) (local.get $start))
           (then
             (if (i32.eq (local.get $byte) (i32.const 13))
@@ -184,7 +175,7 @@
         (local.set $at (call $valueEnd (local.get $value) (local.get $end)))
         (br_if $stop (i32.ge_u (local.get $at) (local.get $end)))
         (local.set $byte (i32.load8_u (local.get $at)))
-        (global.set $wrong (local.get $at))
+        (local.set $wrong (local.get $at))
         (if (i32.eq (local.get $byte) (i32.const 13))
           (then (br_if $stop (i32.ge_u (i32.add (local.get $at) (i32.const 1)) (local.get $end)))))
         (if (i32.ne (i32.load16_u align=1 (local.get $at)) (i32.const 0x0a0d))
@@ -193,7 +184,7 @@
               (select (i32.const 4) (i32.const 3)
                 (i32.or (i32.eq (local.get $byte) (i32.const 13)) (i32.eq (local.get $byte) (i32.const 10)))))
             (br $stop)))
-        (if (i32.ge_u (global.get $count) (local.get $max))
+        (if (i32.ge_u (local.get $count) (local.get $max))
           (then
             (local.set $result (i32.const 7))
             (br $stop)))
@@ -203,8 +194,8 @@
         (local.set $id (call $knownName (local.get $start) (local.get $nameEnd)))
         (i32.store offset=16 (local.get $row) (local.get $id))
         (if (local.get $id)
-          (then (global.set $known (i32.or (global.get $known) (i32.shl (i32.const 1) (local.get $id))))))
-        ;; Without the white space before the CRLF, which may be all of the value.
+          (then (local.set $known (i32.or (local.get $known) (i32.shl (i32.const 1) (local.get $id))))))
+        ;; Without the white space before the CRLF; before an empty value there may be more.
         (local.set $nameEnd (local.get $at))
         (block $ends
           (loop $space
@@ -214,8 +205,11 @@
             (br $space)))
         (i32.store offset=12 (local.get $row) (local.get $nameEnd))
         (local.set $row (i32.add (local.get $row) (i32.const 20)))
-        (global.set $count (i32.add (global.get $count) (i32.const 1)))
+        (local.set $count (i32.add (local.get $count) (i32.const 1)))
         (local.set $at (i32.add (local.get $at) (i32.const 2)))
         (br $line)))
-    (global.set $at (local.get $start))
+    (i32.store (global.get $OUTCOME) (local.get $start))
+    (i32.store offset=4 (global.get $OUTCOME) (local.get $wrong))
+    (i32.store offset=8 (global.get $OUTCOME) (local.get $count))
+    (i32.store offset=12 (global.get $OUTCOME) (local.get $known))
     (local.get $result)))

@@ -5,6 +5,8 @@ import { BUCKETS } from './durations.js';
 
 /** Requests that no route answered have this name. */
 export const NO_ROUTE = 'none';
+/** The route of requests whose host names a port: clients choose the names of targets. */
+export const PORT_ENCODING = 'port encoding';
 export const VERSIONS: readonly HttpVersion[] = ['1.0', '1.1', '2'];
 /** By the first digit of the status; none: nothing was sent. */
 export const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
@@ -39,9 +41,10 @@ export class Layout {
   /** Numbers in the array. */
   readonly size: number;
 
-  constructor({ routes, listen }: Pick<GatewayConfig, 'routes' | 'listen'>) {
+  constructor({ routes, listen, portEncoding }: Pick<GatewayConfig, 'routes' | 'listen' | 'portEncoding'>) {
     this.listeners = listen.map(({ text }) => text);
-    this.routes = [...new Set(routes.map(({ name }) => name)), NO_ROUTE];
+    const names = routes.map(({ name }) => name);
+    this.routes = [...new Set(portEncoding ? [...names, PORT_ENCODING] : names), NO_ROUTE];
     const urls = routes.flatMap(({ target }) => (target.kind === 'upstream' ? target.upstreams : []));
     this.upstreams = [...new Set(urls)];
     this.size = this.upstream(this.upstreams.length);

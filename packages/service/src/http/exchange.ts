@@ -81,7 +81,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
 
   /** Whether the client is awaited: its body is read, and no response has begun. */
   get awaitsBody(): boolean {
-    return this.body !== undefined && this.body.isFlowing && !this.body.isComplete && this.writer.isNew;
+    return this.body?.isFlowing === true && !this.body.isComplete && this.writer.isNew;
   }
 
   serve(head: RequestHead): void {

@@ -11,6 +11,8 @@ import type { ServerParts } from './server-options.js';
 
 /** Bytes that are held while they cannot be used; with more, the client is slowed down. */
 const HELD = 16 * 1024;
+/** In which a connection without a request is not idle yet, in milliseconds. */
+const NEW_MS = 1000;
 /** Looks at a client that takes nothing, within the time-out for that. */
 const LOOKS = 32;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -20,7 +22,7 @@ const SLOW_BODY = new Rejection(408, 'request body timed out');
 /**
  * A connection of a client. Requests are served one at a time, in their order: what comes behind one waits until its response has ended.
  *
- * `idle`: nothing was received of the next request. `head`: a part of it. `busy`: it is served. `over`: nothing is received any more.
+ * `new`: nothing was received yet, but may be on its way. `idle`: nothing was received of the next request. `head`: a part of it. `busy`: it is served. `over`: nothing is received any more.
  */
 export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated, Idler {
   readonly done = new Pending<void>();
@@ -30,7 +32,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   idleBefore: Idler | undefined;
   idleAfter: Idler | undefined;
   isUsingInput = false;
-  #state: 'idle' | 'head' | 'busy' | 'over' = 'idle';
+  #state: 'new' | 'idle' | 'head' | 'busy' | 'over' = 'new';
   readonly #parser: RequestParser;
   readonly #exchange: Exchange;
   #paused = false;
@@ -47,8 +49,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.#parser = new RequestParser({ limits: parts.limits });
     this.#exchange = new Exchange(parts, this, connection, context);
     parts.deadlines.add(this);
-    this.dueAt = parts.deadlines.now + parts.timeouts.head;
-    connections.becomesIdle(this);
+    this.dueAt = parts.deadlines.now + Math.min(NEW_MS, parts.timeouts.head);
     context.onAbort((error) => this.#exchange.cut(error.message, undefined, true));
   }
 
@@ -99,8 +100,12 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       else this.#setBusyDue();
     } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
     else if (this.#state === 'head') this.#reject(SLOW_HEAD);
-    else if (this.#state === 'idle') this.#close(false);
-    else this.dueAt = now + timeouts.idle;
+    else if (this.#state === 'idle' || this.isDraining) this.#close(false);
+    else if (this.#state === 'new') {
+      this.#state = 'idle';
+      this.dueAt += Math.max(0, timeouts.head - NEW_MS);
+      this.connections.becomesIdle(this);
+    } else this.dueAt = now + timeouts.idle;
   }
 
   onChange(): void {
