@@ -94,10 +94,12 @@ export class Fields {
     this.#removeFrom(name.toLowerCase(), 0);
   }
 
-  /** Removes a field also where `-` in its name is spelt `_`: to CGI and its like both are one. */
+  /**
+   * Removes a field also where `-` in its name is spelt `_`: to CGI and its like both are one. The blocks of {@link appendLines}, which
+   * no peer has sent, are left alone.
+   */
   deleteSpellings(name: string): void {
     const folded = name.toLowerCase().replaceAll('_', '-');
-    this.#openBlocks();
     const rows = this.#rows;
     for (let row = 0; row < rows.length; row += ROW)
       if (this.#nameLength(row) === folded.length && this.#name(row).replaceAll('_', '-') === folded)
@@ -233,7 +235,7 @@ export class Fields {
     return this.#own![this.#rows[row + 1]!]!;
   }
 
-  /** Of a line that is gone, 0. */
+  /** Of a line that is gone, and of a block, 0. */
   #nameLength(row: number): number {
     const start = this.#rows[row]!;
     if (start >= 0) return this.#rows[row + 1]! - start;
