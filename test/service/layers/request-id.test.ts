@@ -1,4 +1,6 @@
+import type { HttpLayer } from 'mproxy-service/http/message';
 import { REQUEST_ID, REQUEST_ID_LAYER, requestId } from 'mproxy-service/layers/request-id';
+import { stack } from 'mproxy-service/service';
 import t from 'tap';
 import { call, echo } from '../calls.js';
 import { layerOf, problemsOf } from './tables.js';
@@ -48,6 +50,21 @@ t.test('a field that is spelt with _ is not passed on beside it', async (t) => {
     );
     t.match(request.fields.get('x-request-id'), UUID);
   }
+});
+
+t.test('lines that the gateway itself has added are left as they are', async (t) => {
+  const before: HttpLayer = (inner) => ({
+    call(request, context) {
+      request.fields.appendLines(Buffer.from('Via: 1.1 mproxy\r\n'));
+      return inner.call(request, context);
+    },
+  });
+  const { request, fields } = await call(stack([before, requestId()], echo), {
+    fields: { X_Request_Id: 'a' },
+  });
+  const bytes = Buffer.alloc(request.fields.size);
+  const end = request.fields.write(bytes, 0);
+  t.equal(bytes.toString('latin1', 0, end), `Via: 1.1 mproxy\r\nx-request-id: ${fields['x-request-id']}\r\n`);
 });
 
 t.test('its table', async (t) => {

@@ -1,4 +1,4 @@
-import { normalPath } from 'mproxy-http';
+import { type Fields, maskOf, normalPath } from 'mproxy-http';
 import { text } from '../config-keys.js';
 import type { Place } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';
@@ -13,6 +13,7 @@ import { compileRegex, REGEX_PATH_LIMIT } from './path-regex.js';
 import { joinQueries, splitQuery } from './query.js';
 
 const FORWARDED_PREFIX = 'x-forwarded-prefix';
+const FORWARDED_PREFIX_BIT = maskOf(FORWARDED_PREFIX);
 
 const KEYS = {
   stripPrefix: pathPrefix({
@@ -77,16 +78,21 @@ class PrefixRewrite implements HttpService {
   ) {}
 
   call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
-    const { path, fields } = request;
+    const { path } = request;
     const end = path.startsWith('/') ? matchPattern(this.removed, path) : -1;
     if (end < 0) return this.inner.call(request, context);
     const outer = path.slice(0, end);
     request.path = this.added + path.slice(end) || '/';
     addPathMapping(context, { outer, inner: this.added });
-    if (this.tells && outer !== '')
-      fields.set(FORWARDED_PREFIX, (fields.get(FORWARDED_PREFIX) ?? '') + outer);
+    if (this.tells && outer !== '') tell(request.fields, outer);
     return this.inner.call(request, context);
   }
+}
+
+/** Appends to the prefix that a trusted proxy, or a layer before, has removed. The bit saves looking for it. */
+function tell(fields: Fields, prefix: string): void {
+  if ((fields.known & FORWARDED_PREFIX_BIT) === 0) fields.append(FORWARDED_PREFIX, prefix);
+  else fields.set(FORWARDED_PREFIX, (fields.get(FORWARDED_PREFIX) ?? '') + prefix);
 }
 
 class RegexRewrite implements HttpService {

@@ -61,7 +61,10 @@ export class FileBody implements Body {
     this.#passing = true;
     try {
       for (let passed = 0; this.#sink && !this.#paused; ) {
-        if (this.#next === this.parts.length) return this.#end();
+        if (this.#next === this.parts.length) {
+          this.#end();
+          return;
+        }
         if (passed >= QUOTA) {
           this.#turn = setImmediate(() => this.#pass());
           return;
