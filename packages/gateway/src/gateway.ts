@@ -7,6 +7,7 @@ import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
 import { type AccessLogOutput, openAccessLog } from './access-log/access-log.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
+import { clientMemory } from './counters/client-counts.js';
 import { GatewayCounters } from './counters/gateway-counters.js';
 import { Layout, WORKER } from './counters/layout.js';
 import { metricsOf } from './counters/metrics.js';
@@ -51,10 +52,11 @@ export class Gateway implements Source {
     const count = streams.share ? (config.workers ?? usableCpus()) : 1;
     this.#counters = new GatewayCounters(layout, count);
     this.#health = new UpstreamHealth(layout.upstreams.length);
+    const clients = config.maxConnectionsPerIp === undefined ? undefined : clientMemory(count);
     this.#services = new NoticeLimit('services', program);
     this.#workers = new Workers({
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
-      task: { config, engine: engine.name, health: this.#health.memory },
+      task: { config, engine: engine.name, health: this.#health.memory, clients },
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });

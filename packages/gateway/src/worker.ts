@@ -6,6 +6,7 @@ import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
 import { LineBuffer } from './access-log/line-buffer.js';
+import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
 import { gatewayStack } from './stack.js';
@@ -40,6 +41,7 @@ function build() {
       ...{ streams, layout, counters, log },
       deadlines: new Deadlines(streams),
       health: new UpstreamHealth(layout.upstreams.length, task.health),
+      clients: task.clients && new SharedClientCounts(task.clients, number),
       onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
     });
     report({ what: 'ready' });

@@ -16,7 +16,7 @@ export interface WorkersOptions {
   count: number;
   /** Whether they share listeners, by descriptors. */
   shares: boolean;
-  task: Pick<WorkerTask, 'config' | 'engine' | 'health'>;
+  task: Pick<WorkerTask, 'config' | 'engine' | 'health' | 'clients'>;
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
