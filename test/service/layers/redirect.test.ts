@@ -43,6 +43,11 @@ t.test('its body is not waited for, and a path may be too long', async (t) => {
   t.ok(cancelled);
   const long = { target: `/${'a'.repeat(1024)}` };
   t.match(await call(redirect({ to: '/', regex: '^/a' })(echo), long), { status: 414 });
+  t.match(
+    await call(redirect({ to: '/' })(echo), long),
+    { status: 302 },
+    'without a regular expression it may not',
+  );
 });
 
 t.test('its table', async (t) => {

@@ -32,7 +32,7 @@ const KEYS = {
 
 export const REDIRECT = layerType({
   type: 'redirect',
-  help: 'Answers with a redirection. The query is kept with `strip_prefix` and `regex`. Requests that these do not match are passed on.',
+  help: 'Answers with a redirection. The query is kept with `strip_prefix` and `regex`. Requests that these do not match are passed on. A path beyond 1024 characters is not looked at by a regular expression: 414.',
   keys: KEYS,
   check: checkRedirect,
   layer: (values) => redirect(values),
@@ -67,7 +67,8 @@ export function redirect({ to, status = 302, stripPrefix, regex }: RedirectOptio
       : stripPrefix !== undefined
         ? byPrefix(stripPrefix, to)
         : () => to;
-  return (inner) => new Redirect(inner, location, status);
+  const longest = regex === undefined ? Number.POSITIVE_INFINITY : REGEX_PATH_LIMIT;
+  return (inner) => new Redirect(inner, location, status, longest);
 }
 
 /** The target of a request, undefined: it is not redirected. */
@@ -96,11 +97,13 @@ class Redirect implements HttpService {
     private readonly inner: HttpService,
     private readonly location: Location,
     private readonly status: number,
+    /** Of a path, in characters. */
+    private readonly longest: number,
   ) {}
 
   call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     if (!request.path.startsWith('/')) return this.inner.call(request, context);
-    if (request.path.length > REGEX_PATH_LIMIT) return answer(request, 414, 'path too long to be redirected');
+    if (request.path.length > this.longest) return answer(request, 414, 'path too long to be redirected');
     const found = this.location(request);
     if (found === undefined) return this.inner.call(request, context);
     // A browser takes //host and /\host for another host.

@@ -32,7 +32,7 @@ const KEYS = {
 
 export const REWRITE = layerType({
   type: 'rewrite',
-  help: 'Changes the path of requests. Routes are selected before. Location and the Path of cookies are mapped back for prefixes, not for `regex`.',
+  help: 'Changes the path of requests. Routes are selected before. Location and the Path of cookies are mapped back for prefixes, not for `regex`. A path beyond 1024 characters is not looked at by a regular expression: 414.',
   keys: KEYS,
   check: checkRewrite,
   layer: (values) => rewrite(values),
