@@ -50,9 +50,17 @@ t.test('trusted proxies are not limited', async (t) => {
 });
 
 t.test('limits.chunk_overhead bounds chunk extensions', async (t) => {
-  const routes = [{ path: '/', upstream: await origin(t, (request, response) => request.resume().on('end', () => response.end('ok'))) }];
+  const routes = [
+    {
+      path: '/',
+      upstream: await origin(t, (request, response) => request.resume().on('end', () => response.end('ok'))),
+    },
+  ];
   const running = await gateway(t, { config: { limits: { chunk_overhead: 100 }, routes } });
-  for (const [length, status] of [[50, 200], [200, 400]] as const) {
+  for (const [length, status] of [
+    [50, 200],
+    [200, 400],
+  ] as const) {
     const client = new Client(t, running.port);
     const chunk = `2;a=${'x'.repeat(length)}\r\nab\r\n0\r\n\r\n`;
     client.socket.write(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`);
