@@ -1,5 +1,5 @@
 import type { Connection } from 'mproxy-net';
-import { clientLimit, type ClientLimitOptions, clientOf } from 'mproxy-service/client-limit';
+import { type ClientLimitOptions, clientLimit, clientOf } from 'mproxy-service/client-limit';
 import { Context } from 'mproxy-service/context';
 import { Pending } from 'mproxy-service/result';
 import t from 'tap';
@@ -28,7 +28,11 @@ class Limited {
     };
     const connection = { close: () => this.closed++ } as unknown as Connection;
     const result = this.#layer({ call }).call(connection, context);
-    if (result instanceof Pending) result.wait(() => undefined, () => undefined);
+    if (result instanceof Pending)
+      result.wait(
+        () => undefined,
+        () => undefined,
+      );
     return this.served.length > before;
   }
 }
