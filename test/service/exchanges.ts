@@ -23,7 +23,7 @@ interface Parts {
   path: string;
   query: string;
   authority: string;
-  fields: Record<string, string> | [string, string][];
+  fields: Fields | Record<string, string>;
   body: Body | undefined;
   expectsContinue: boolean;
 }
@@ -31,7 +31,7 @@ interface Parts {
 export function request(parts: Partial<Parts> = {}): HttpRequest {
   const { method = 'GET', version = '1.1', path = '/', query = '', authority = 'example.com' } = parts;
   const host = authority.replace(/:\d+$/, '');
-  const fields = Fields.of(parts.fields ?? {});
+  const fields = parts.fields instanceof Fields ? parts.fields : Fields.of(parts.fields ?? {});
   const { body, expectsContinue = false } = parts;
   return new HttpRequest(
     method,

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { showCount } from 'mproxy-base';
 import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
@@ -6,6 +7,7 @@ import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
 import { type AccessLogOutput, openAccessLog } from './access-log/access-log.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
+import { clientMemory } from './counters/client-counts.js';
 import { GatewayCounters } from './counters/gateway-counters.js';
 import { Layout, WORKER } from './counters/layout.js';
 import { metricsOf } from './counters/metrics.js';
@@ -42,16 +44,19 @@ export class Gateway implements Source {
     private readonly program: Program,
     private readonly config: GatewayConfig,
     private readonly onNotice: (notice: Notice) => void,
+    /** See {@link WorkersOptions}. */
+    first: Worker,
   ) {
     const { engine, streams } = program;
     const layout = new Layout(config);
     const count = streams.share ? (config.workers ?? usableCpus()) : 1;
     this.#counters = new GatewayCounters(layout, count);
     this.#health = new UpstreamHealth(layout.upstreams.length);
+    const clients = config.maxConnectionsPerIp === undefined ? undefined : clientMemory(count);
     this.#services = new NoticeLimit('services', program);
     this.#workers = new Workers({
-      ...{ count, counters: this.#counters, shares: streams.share !== undefined, program },
-      task: { config, engine: engine.name, health: this.#health.memory },
+      ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
+      task: { config, engine: engine.name, health: this.#health.memory, clients },
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });

@@ -1,4 +1,5 @@
 import { type Connection, lookUp, type Streams } from 'mproxy-net';
+import { type ClientCounts, clientLimit } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
 import { answer } from 'mproxy-service/http/answer';
 import { httpClient } from 'mproxy-service/http/client';
@@ -34,6 +35,8 @@ export interface StackParts {
   layout: Layout;
   counters: WorkerCounters;
   health: UpstreamHealth;
+  /** Of the connections of each client; undefined: they are not limited. */
+  clients: ClientCounts | undefined;
   /** Takes the lines of the access log, if there is one. */
   log: LogSink;
   /** Takes what a service threw. */
@@ -68,6 +71,7 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
       line: config.limits.requestLine,
       section: config.limits.headerSection,
       fields: config.limits.headerFields,
+      chunks: config.limits.chunkOverhead,
       body: config.limits.maxBody ?? Number.POSITIVE_INFINITY,
     },
     timeouts: {
@@ -85,10 +89,22 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
         ...(listener.proxyProtocol
           ? [proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines: parts.deadlines })]
           : []),
+        ...clientLimits(config, parts, trusted),
       ],
       server,
     ),
   );
+}
+
+/** Trusted proxies bring many clients through one address, so they are not limited. */
+function clientLimits(
+  { maxConnectionsPerIp: most }: GatewayConfig,
+  { clients: counts, counters }: StackParts,
+  trusted: TrustedProxies,
+): Layer<Connection, void>[] {
+  if (most === undefined || counts === undefined) return [];
+  const exempts = (address: string) => trusted.has(address);
+  return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
 }
 
 /** Counts the connections of a listener. */

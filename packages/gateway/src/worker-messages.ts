@@ -1,6 +1,7 @@
 import type { ErrorCode, SocketAddress } from 'mproxy-base';
 import type { EngineName, ListenAddress } from 'mproxy-net';
 import type { GatewayConfig } from './config/types.js';
+import type { ClientMemory } from './counters/client-counts.js';
 
 /** What a worker is started with: plain data, and memory that it shares. */
 export interface WorkerTask {
@@ -14,6 +15,8 @@ export interface WorkerTask {
   counters: SharedArrayBuffer;
   /** Of the health of all upstreams, which all workers write. */
   health: SharedArrayBuffer;
+  /** Of the connections of each client, if they are limited. */
+  clients: ClientMemory | undefined;
   /** Given with an engine that shares listeners: who has which descriptor, and how many connections each worker has. */
   shared?: { descriptors: SharedArrayBuffer; loads: Int32Array };
 }

@@ -10,6 +10,11 @@ export interface WorkerEvents {
   died(reason: string): void;
 }
 
+/** Starts a thread that loads what a worker needs, and waits for its task. */
+export function startThread(): Worker {
+  return new Worker(new URL('./worker.js', import.meta.url));
+}
+
 /** The main thread's side of one worker. */
 export class WorkerThread {
   /** Resolves when it can listen. @throws why its stack cannot be built, or why it died */
@@ -31,6 +36,7 @@ export class WorkerThread {
   constructor(
     task: WorkerTask,
     private readonly events: WorkerEvents,
+    worker = startThread(),
   ) {
     this.ready = new Promise((resolve, reject) => {
       this.#ready = { resolve, reject };
@@ -43,7 +49,8 @@ export class WorkerThread {
     });
     // Whoever waits for it handles its failure; nobody may be waiting any more.
     this.ready.catch(() => undefined);
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: task });
+    this.#worker = worker;
+    worker.postMessage(task);
     this.#worker.on('message', (report: Report) => this.#take(report));
     this.#worker.on('error', (error) => {
       this.#error = error;

@@ -1,10 +1,12 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { parentPort } from 'node:worker_threads';
 import { reason } from 'mproxy-base';
 import { chooseEngine, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
 import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
 import { LineBuffer } from './access-log/line-buffer.js';
+import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
 import { gatewayStack } from './stack.js';
@@ -15,7 +17,7 @@ import { threadNumber } from './worker-number.js';
 /** A worker: serves the connections that it accepts, by a stack of its own. An exception that nothing catches ends it alone. */
 
 const port = parentPort!;
-const task = workerData as WorkerTask;
+const [task] = (await once(port, 'message')) as [WorkerTask];
 const { config, number, shared } = task;
 const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
 if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
@@ -39,6 +41,7 @@ function build() {
       ...{ streams, layout, counters, log },
       deadlines: new Deadlines(streams),
       health: new UpstreamHealth(layout.upstreams.length, task.health),
+      clients: task.clients && new SharedClientCounts(task.clients, number),
       onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
     });
     report({ what: 'ready' });

@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import { throwInternal } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
 import { Backoff, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
@@ -15,10 +16,12 @@ export interface WorkersOptions {
   count: number;
   /** Whether they share listeners, by descriptors. */
   shares: boolean;
-  task: Pick<WorkerTask, 'config' | 'engine' | 'health'>;
+  task: Pick<WorkerTask, 'config' | 'engine' | 'health' | 'clients'>;
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
+  /** A thread of {@link startThread} for the first worker, which has begun to load already. */
+  first: Worker;
   /** Takes records for the access log. @returns a promise if they are not written yet */
   log(lines: Uint8Array<ArrayBuffer>, records: number): void | Promise<void>;
 }
@@ -60,7 +63,8 @@ export class Workers {
 
   /** @throws why one of them could not start; then none runs */
   async start(): Promise<void> {
-    const started = this.#threads.map((_, number) => this.#start(number));
+    const { first } = this.options;
+    const started = this.#threads.map((_, number) => this.#start(number, number === 0 ? first : undefined));
     const failed = (await Promise.allSettled(started)).find((one) => one.status === 'rejected');
     if (!failed) return;
     await this.end();
@@ -101,7 +105,7 @@ export class Workers {
     for (const number of this.#threads.keys()) this.#clean(number);
   }
 
-  async #start(number: number): Promise<void> {
+  async #start(number: number, worker?: Worker): Promise<void> {
     const { task, counters, log, serviceFailed } = this.options;
     const descriptors = this.#descriptors?.memory;
     const thread: WorkerThread = new WorkerThread(
@@ -119,6 +123,7 @@ export class Workers {
         },
         died: (why) => this.#died(number, why),
       },
+      worker,
     );
     this.#threads[number] = thread;
     this.#startedAt[number] = performance.now();

@@ -141,25 +141,23 @@ for (const { name, streams } of ENGINES) {
     t.equal(http.upstreams[0]!.pool.idle, 1, 'both have ended: the connection is kept');
   });
 
-  t.test(
-    `${name}: a response that an upstream sent before it closed is read, though the upload failed`,
-    async (t) => {
-      const server = await origin(t);
-      const http = client(t, streams, { upstreams: [server.url] });
-      server.onVisit = ({ socket }) => {
-        socket.pause();
-        socket.end('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge');
-      };
-      const upload = new Upload(undefined, (one) => one.send('x'));
-      const answer = ask(http, request({ method: 'POST', body: upload }));
-      while (!upload.paused && !upload.cancelled) {
-        upload.send(Buffer.alloc(1000));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      t.equal((await answer.ended()).shown, '413 large');
-      t.equal(http.upstreams[0]!.pool.open.size, 0);
-    },
-  );
+  // net.Socket discards what it has received when a write fails.
+  const skip = name === 'node' && 'sockets of Node cannot be read after a failed write';
+  t.test(`${name}: a response that came before an upload failed is read`, { skip }, async (t) => {
+    const server = await origin(t);
+    const http = client(t, streams, { upstreams: [server.url] });
+    const upload = new Upload(undefined, (one) => one.send('hello'));
+    server.onVisit = ({ socket }) => {
+      socket.write('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge');
+      socket.resetAndDestroy();
+      // Both are here when this is sent, and neither is read.
+      upload.send('more');
+    };
+    const answer = ask(http, request({ method: 'POST', body: upload }));
+    t.equal((await answer.ended()).shown, '413 large');
+    t.equal(upload.cancelled, true);
+    t.equal(http.upstreams[0]!.pool.open.size, 0);
+  });
 
   t.test(`${name}: an upload that breaks off never looks complete`, async (t) => {
     const server = await origin(t);

@@ -15,8 +15,8 @@ export const RESULTS: readonly AttemptResult[] = [
 ];
 
 /** Counters of a worker as a whole. */
-export const WORKER = { requestsNow: 0, logDropped: 1 };
-const WORKER_SIZE = 2;
+export const WORKER = { requestsNow: 0, logDropped: 1, connectionsRefused: 2 };
+const WORKER_SIZE = 3;
 /** Counters of a listener. */
 export const LISTENER = { connectionsNow: 0, connections: 1 };
 const LISTENER_SIZE = 2;

@@ -74,6 +74,9 @@ function listenerMetrics(counters: GatewayCounters): MetricFamily[] {
   return [
     gauge('http_connections', 'Connections of clients now.', samples(LISTENER.connectionsNow)),
     counter('http_connects', 'Connections of clients.', samples(LISTENER.connections)),
+    counter('http_connections_refused', 'Connections closed, as their client had too many.', [
+      [{}, counters.sum(WORKER.connectionsRefused)],
+    ]),
   ];
 }
 

@@ -66,6 +66,10 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[this.layout.listener(listener) + LISTENER.connectionsNow]!--;
   }
 
+  connectionRefused(): void {
+    this.#counts[WORKER.connectionsRefused]!++;
+  }
+
   logDropped(): void {
     this.#counts[WORKER.logDropped]!++;
   }

@@ -63,7 +63,9 @@ function mapPath(path: string, paths: PathMapping | undefined): string {
   const { outer, inner } = paths;
   // It is the client's already.
   if (outer.length > inner.length && begins(path, outer)) return path;
-  return begins(path, inner) ? outer + path.slice(inner.length) || '/' : path;
+  if (!begins(path, inner)) return path;
+  const mapped = outer + path.slice(inner.length);
+  return mapped.startsWith('/') ? mapped : `/${mapped}`;
 }
 
 /** Whether a path begins with a prefix that ends at the end of a segment. */
