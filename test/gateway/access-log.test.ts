@@ -71,7 +71,7 @@ t.test('a file is rotated between records', async (t) => {
   );
 });
 
-t.test('datagrams: one for each record, without its newline', async (t) => {
+t.test('datagrams: one for each record', async (t) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
   t.teardown(() => socket.close());
@@ -81,7 +81,10 @@ t.test('datagrams: one for each record, without its newline', async (t) => {
   const lines = Array.from({ length: 150 }, (_, i) => `record ${i}`);
   write(log, ...lines);
   await until('they came', () => got.length === lines.length);
-  t.strictSame(got, lines);
+  t.strictSame(
+    got,
+    lines.map((line) => `${line}\n`),
+  );
   t.equal(log.counts.datagrams, 150);
 });
 

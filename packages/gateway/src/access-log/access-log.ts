@@ -74,14 +74,14 @@ export class AccessLogOutput {
     this.sink.write(batch);
   }
 
-  /** A datagram for each record, without its newline. */
+  /** A datagram for each record, with its newline. */
   #send(bytes: Buffer): void {
     const batch = this.#batch;
     batch.reset(bytes);
     for (let at = 0; at < bytes.length; ) {
-      const end = bytes.indexOf(NEWLINE, at);
+      const end = bytes.indexOf(NEWLINE, at) + 1;
       batch.add(at, end - at);
-      at = end + 1;
+      at = end;
       if (!batch.full && at < bytes.length) continue;
       this.sink.write(batch);
       batch.reset(bytes);
