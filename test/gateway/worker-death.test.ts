@@ -7,9 +7,9 @@ import { Client, gateway, IS_NODE, origin } from './running.js';
 const descriptors = () => (process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0);
 
 const ENDS: [how: string, end: (worker: Worker) => void, reason: RegExp][] = [
-  ['is terminated', (worker) => void worker.terminate(), /^it ended by itself$/],
+  ['is terminated', (worker) => void worker.terminate(), /^it left without an error$/],
   // What it cannot read is an exception that nothing catches.
-  ['throws', (worker) => worker.postMessage(null), /^TypeError: /],
+  ['throws', (worker) => worker.postMessage(null), /^TypeError: .* at /],
 ];
 
 for (const [how, end, reason] of ENDS) {

@@ -2,7 +2,7 @@ import { info, loss } from 'mproxy-flow/events';
 
 export const WORKER_FAILED = loss(
   'worker_failed',
-  'worker {worker}: it ended: {reason}; lost {requests:request(s)} on {connections:connection(s)}; another one starts[ in {retryMs:duration}]',
+  'worker {worker} ended: {reason}; lost {requests:request(s)} on {connections:connection(s)}; another one starts[ in {retryMs:duration}]',
 );
 export const WORKERS_REDUCED = info(
   'workers_reduced',

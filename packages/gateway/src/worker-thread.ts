@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
 import type { ListenAddress } from 'mproxy-net';
+import { stackOf } from './stack-of.js';
 import type { Order, PlainError, Report, WorkerTask } from './worker-messages.js';
 
 export interface WorkerEvents {
@@ -110,7 +111,7 @@ export class WorkerThread {
   }
 
   #exited(): void {
-    const why = this.#error === undefined ? 'it ended by itself' : reasonOf(this.#error);
+    const why = this.#error === undefined ? 'it left without an error' : reasonOf(this.#error);
     const error = new Error(`the worker ended: ${why}`);
     this.#ready.reject(error);
     for (const { reject } of this.#listens.values()) reject(error);
@@ -125,11 +126,10 @@ interface Settle<T> {
   reject(error: unknown): void;
 }
 
-/** Why a worker ended. An internal error ends it alone: its stack is the report. */
+/** Why a worker ended, on one line. Of an exception that nothing caught, the stack tells most. */
 function reasonOf(error: unknown): string {
-  const { code, stack } = error as NodeJS.ErrnoException;
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return 'its heap is exhausted';
-  return stack ?? String(error);
+  if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY') return 'its heap is exhausted';
+  return stackOf(error);
 }
 
 function errorOf({ message, code, errno, syscall }: PlainError): Error {

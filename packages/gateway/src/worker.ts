@@ -10,6 +10,7 @@ import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
 import { gatewayStack } from './stack.js';
+import { stackOf } from './stack-of.js';
 import { UpstreamHealth } from './upstream-health.js';
 import { type Order, plainError, type Report, type WorkerTask } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
@@ -67,11 +68,6 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
 
 function serverFailed(error: unknown): void {
   report({ what: 'service failed', reason: reason(error) });
-}
-
-/** An exception of a service is a mistake of it, in this program or in a module of the user: where it happened helps. */
-function stackOf(error: unknown): string {
-  return (error instanceof Error ? (error.stack ?? String(error)) : String(error)).replace(/\s*\n\s*/g, ' ');
 }
 
 async function drain(grace: number): Promise<void> {
