@@ -111,6 +111,17 @@ t.test(
   },
 );
 
+t.test('what could not be written when it closes is reported, as records', { skip: noMounts }, async (t) => {
+  const { dir } = smallDisk(t);
+  const { log, close } = await opened(t, { to: join(dir, 'a.log') });
+  const lines = Array.from({ length: 30 }, (_, i) => `${i} ${'x'.repeat(1000)}`);
+  t.ok(write(log, ...lines));
+  await close();
+  const { dropped } = log.counts;
+  t.ok(dropped > 0 && dropped < 30);
+  t.ok(log.losses().some(({ lost }) => lost === `dropped ${dropped} records`));
+});
+
 t.test('a file that cannot be opened is an error', async (t) => {
   const to = '/missing-folder/a.log';
   await t.rejects(opened(t, { to }), {

@@ -325,7 +325,7 @@ t.test('a client that leaves', async (t) => {
       const { text } = server;
       server.connection.handler.onEnd();
       t.equal(server.text, text);
-      t.match(server.ends, received.endsWith('HT') ? 'linger 5000' : 'end close');
+      t.match(server.ends, received.endsWith('HT') ? 'linger 5000' : 'close');
       server.connection.handler.onClose();
       await turn();
       t.ok(server.done);

@@ -1,9 +1,10 @@
-import { type CommonOptions, type Lost, Program, type Sink, type SinkCounts } from 'mproxy-flow';
+import { type CommonOptions, type Lost, type Notice, Program, type Sink, type SinkCounts } from 'mproxy-flow';
 import { addresses } from 'mproxy-flow/addresses';
 import { WRITING } from 'mproxy-flow/endpoints/file/events';
 import { openPathSink } from 'mproxy-flow/endpoints/file/path';
 import { readRotation } from 'mproxy-flow/endpoints/file/rotation/options';
 import { udp } from 'mproxy-flow/endpoints/udp/type';
+import { LOST, noticeOf } from 'mproxy-flow/events';
 import { Outputs } from 'mproxy-flow/open';
 import { resolveTargets } from 'mproxy-flow/targets';
 import { Batch } from 'mproxy-framing';
@@ -34,7 +35,7 @@ export class AccessLogOutput {
 
   /** What was lost since the start, with reasons and remedies. */
   losses(): Lost[] {
-    return this.program.losses();
+    return inRecords(this.program.losses());
   }
 
   /**
@@ -98,7 +99,11 @@ export async function openAccessLog(
   config: AccessLogConfig,
   options: Pick<CommonOptions, 'engine' | 'onNotice'>,
 ): Promise<AccessLogOutput> {
-  const program = new Program(options);
+  const { onNotice } = options;
+  const program = new Program({
+    ...options,
+    ...(onNotice && { onNotice: (notice) => onNotice(ofRecords(notice)) }),
+  });
   const isDatagrams = config.to.startsWith('udp://');
   let sink!: Sink;
   await program.open(async () => {
@@ -120,4 +125,14 @@ function openFile(program: Program, config: AccessLogConfig): Sink {
   const sink = openPathSink(program, to, 'lines', false, rotation);
   program.emit(WRITING, { file: to === '-' ? 'stdout' : to });
   return sink;
+}
+
+/** What flow calls datagrams are records here. */
+function inRecords(losses: readonly Lost[]): Lost[] {
+  return losses.map((one) => ({ ...one, lost: one.lost.replace(/\bdatagram/, 'record') }));
+}
+
+function ofRecords(notice: Notice): Notice {
+  if (notice.event !== LOST.type) return notice;
+  return noticeOf(LOST, { losses: inRecords(notice.fields.losses as unknown as Lost[]) });
 }

@@ -1,4 +1,4 @@
-import { Rejection, RequestParser } from 'mproxy-http';
+import { Rejection, type RequestHead, type RequestParser } from 'mproxy-http';
 import type { Connection, ConnectionHandler } from 'mproxy-net';
 import type { Connections, Idler } from '../connections.js';
 import type { Context } from '../context.js';
@@ -28,12 +28,14 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   readonly done = new Pending<void>();
   readonly input = new ServerInput();
   dueAt: number;
+  slot: number | undefined;
   isIdle = false;
   idleBefore: Idler | undefined;
   idleAfter: Idler | undefined;
   isUsingInput = false;
   #state: 'new' | 'idle' | 'head' | 'busy' | 'over' = 'new';
-  readonly #parser: RequestParser;
+  /** While a head is incomplete. */
+  #parser: RequestParser | undefined;
   readonly #exchange: Exchange;
   #paused = false;
   /** While the client takes nothing: until when, and what it had taken. */
@@ -46,7 +48,6 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     private readonly context: Context,
     private readonly connections: Connections,
   ) {
-    this.#parser = new RequestParser({ limits: parts.limits });
     this.#exchange = new Exchange(parts, this, connection, context);
     parts.deadlines.add(this);
     this.dueAt = parts.deadlines.now + Math.min(NEW_MS, parts.timeouts.head);
@@ -157,7 +158,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     else {
       // Whoever takes no responses gets no more of them.
       if (input.size === 0 || this.connection.writing) return false;
-      const head = this.#parser.parse(input.bytes, input.at, input.end);
+      const head = this.#parse();
       if (head === undefined) return false;
       if (head instanceof Rejection) this.#reject(head);
       else if ((head.contentLength ?? 0) > this.parts.limits.body) this.#reject(LONG_BODY);
@@ -168,6 +169,19 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       }
     }
     return exchange.http === undefined;
+  }
+
+  #parse(): RequestHead | Rejection | undefined {
+    const { parsers } = this.parts;
+    const { bytes, at, end } = this.input;
+    const parser = this.#parser ?? parsers.take();
+    const head = parser.parse(bytes, at, end);
+    if (head === undefined) this.#parser = parser;
+    else {
+      this.#parser = undefined;
+      if (!(head instanceof Rejection)) parsers.put(parser);
+    }
+    return head;
   }
 
   /** What was received is used, as far as that is possible now: says what is waited for. */
@@ -241,7 +255,8 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     const { connection, parts } = this;
     if (waits || connection.writing) connection.linger(parts.timeouts.linger);
     else {
-      connection.end();
+      // close_notify; without TLS, closing ends it just the same.
+      if (connection.tls) connection.end();
       connection.close();
     }
   }
@@ -251,6 +266,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.dueAt = NEVER;
     this.#blockedUntil = NEVER;
     this.input.clear();
+    this.#parser = undefined;
     this.connections.becomesBusy(this);
   }
 }

@@ -2,6 +2,7 @@ import { HEAD_LIMITS, type HeadLimits, type Rejection } from 'mproxy-http';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
 import type { HttpContext, HttpService } from './message.js';
+import type { ParserPool } from './parser-pool.js';
 import type { ServerStaging } from './server-staging.js';
 
 /** Limits on requests. */
@@ -60,5 +61,6 @@ export interface ServerParts {
   readonly timeouts: HttpTimeouts;
   readonly deadlines: Deadlines;
   readonly staging: ServerStaging;
+  readonly parsers: ParserPool;
   readonly options: HttpServerOptions;
 }

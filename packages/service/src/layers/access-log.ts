@@ -8,6 +8,7 @@ import type {
   HttpService,
   Outcome,
 } from '../http/message.js';
+import { Wrapper } from '../http/wrapper.js';
 import { combinedLine } from '../log/combined.js';
 import { jsonLine } from '../log/json.js';
 import type { LogChoice, LogRecord } from '../log/record.js';
@@ -52,9 +53,7 @@ export class AccessLog {
     this.#redact = redactQuery;
   }
 
-  readonly layer: HttpLayer = (inner): HttpService => ({
-    call: (request, context) => this.#call(inner, request, context),
-  });
+  readonly layer: HttpLayer = (inner) => new Logged(inner, this);
 
   /** Writes the record of a request that no service got (see `onRejected` of the HTTP server). */
   readonly rejected = ({ status, reason }: Rejection, { peer }: Context): void => {
@@ -67,14 +66,14 @@ export class AccessLog {
     );
   };
 
-  #call(inner: HttpService, request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  /** Writes the record of a request when its response has ended. */
+  note(request: HttpRequest, context: HttpContext): void {
     const { method, version, host, path, query, fields } = request;
     const target = this.#redact ? path : path + query;
     const referer = this.#isCombined ? this.#redacted(fields.get('referer')) : undefined;
     const userAgent = this.#isCombined ? fields.get('user-agent') : undefined;
     const record = { method, version, host, target, referer, userAgent };
     context.onDone((outcome) => this.#write(record, context, context.get(REQUEST_ID), outcome));
-    return inner.call(request, context);
   }
 
   #redacted(url: string | undefined): string | undefined {
@@ -87,5 +86,19 @@ export class AccessLog {
       ? combinedLine(now, record, choice.client, outcome)
       : jsonLine(now, record, choice, requestId, outcome);
     this.#sink.write(line);
+  }
+}
+
+class Logged extends Wrapper {
+  constructor(
+    inner: HttpService,
+    private readonly log: AccessLog,
+  ) {
+    super(inner);
+  }
+
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+    this.log.note(request, context);
+    return this.inner.call(request, context);
   }
 }

@@ -1,5 +1,6 @@
 import { Fields } from 'mproxy-http';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
+import { Wrapper } from '../http/wrapper.js';
 import { mapResult, type Result } from '../result.js';
 import { fieldChanges } from './field-keys.js';
 import { layerType } from './layer-type.js';
@@ -34,14 +35,16 @@ export function headers({ request, response }: HeadersOptions): HttpLayer {
   return (inner) => new Headers(inner, ...changes);
 }
 
-class Headers implements HttpService {
+class Headers extends Wrapper {
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly request: Changes | undefined,
     private readonly response: Changes | undefined,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     this.request?.apply(request.fields);
     const result = this.inner.call(request, context);
     return this.response ? mapResult(result, this.#change) : result;

@@ -3,6 +3,7 @@ import { Allowed, parseNetwork } from 'mproxy-net';
 import { list, text } from '../config-keys.js';
 import { answer } from '../http/answer.js';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
+import { Wrapper } from '../http/wrapper.js';
 import type { Result } from '../result.js';
 import { layerType } from './layer-type.js';
 
@@ -54,16 +55,18 @@ export function ipAllow(allow: readonly string[]): HttpLayer {
   return (inner) => new IpAllow(inner, allowed, allow.includes(UNIX));
 }
 
-class IpAllow implements HttpService {
+class IpAllow extends Wrapper {
   readonly #verdicts = new Map<string, boolean>();
 
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly allowed: Allowed | undefined,
     private readonly unix: boolean,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { client } = context;
     const isAllowed = client === undefined ? this.unix : this.#verdict(client);
     return isAllowed ? this.inner.call(request, context) : answer(request, 403, 'address not allowed');

@@ -3,6 +3,7 @@ import type { Place } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';
 import { answer } from '../http/answer.js';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
+import { Wrapper } from '../http/wrapper.js';
 import type { Result } from '../result.js';
 import { matchPattern, patternOf } from '../routing/pattern.js';
 import { layerType } from './layer-type.js';
@@ -92,16 +93,18 @@ function withQuery(target: string, query: string): string {
   return path + joinQueries(own, query);
 }
 
-class Redirect implements HttpService {
+class Redirect extends Wrapper {
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly location: Location,
     private readonly status: number,
     /** Of a path, in characters. */
     private readonly longest: number,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     if (!request.path.startsWith('/')) return this.inner.call(request, context);
     if (request.path.length > this.longest) return answer(request, 414, 'path too long to be redirected');
     const found = this.location(request);

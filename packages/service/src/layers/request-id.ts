@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ExtensionKey } from '../context.js';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
+import { Wrapper } from '../http/wrapper.js';
 import { mapResult, type Result } from '../result.js';
 import { fieldName } from './field-keys.js';
 import { layerType } from './layer-type.js';
@@ -38,14 +39,16 @@ export function requestId({ field = FIELD, isTrusted = () => false }: RequestIdO
   return (inner) => new RequestId(inner, field.toLowerCase(), isTrusted);
 }
 
-class RequestId implements HttpService {
+class RequestId extends Wrapper {
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly field: string,
     private readonly isTrusted: (context: HttpContext) => boolean,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { field } = this;
     const given = this.isTrusted(context) ? request.fields.get(field) : undefined;
     const id = given !== undefined && VALID.test(given) ? given : randomUUID();

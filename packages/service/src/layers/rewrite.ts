@@ -5,6 +5,7 @@ import type { ValuesOf } from '../config-table.js';
 import { answer } from '../http/answer.js';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
 import { addPathMapping } from '../http/path-mapping.js';
+import { Wrapper } from '../http/wrapper.js';
 import type { Result } from '../result.js';
 import { matchPattern, type PathPattern, patternOf } from '../routing/pattern.js';
 import { layerType } from './layer-type.js';
@@ -68,16 +69,18 @@ export function rewrite(options: RewriteOptions): HttpLayer {
   return (inner) => layers.reduceRight((wrapped, layer) => layer(wrapped), inner);
 }
 
-class PrefixRewrite implements HttpService {
+class PrefixRewrite extends Wrapper {
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly removed: PathPattern,
     private readonly added: string,
     /** Whether the upstream is told what was removed. */
     private readonly tells: boolean,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { path } = request;
     const end = path.startsWith('/') ? matchPattern(this.removed, path) : -1;
     if (end < 0) return this.inner.call(request, context);
@@ -95,14 +98,16 @@ function tell(fields: Fields, prefix: string): void {
   else fields.set(FORWARDED_PREFIX, (fields.get(FORWARDED_PREFIX) ?? '') + prefix);
 }
 
-class RegexRewrite implements HttpService {
+class RegexRewrite extends Wrapper {
   constructor(
-    private readonly inner: HttpService,
+    inner: HttpService,
     private readonly regex: RegExp,
     private readonly to: string,
-  ) {}
+  ) {
+    super(inner);
+  }
 
-  call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
+  override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { path } = request;
     if (path.length > REGEX_PATH_LIMIT) return answer(request, 414, 'path too long to be rewritten');
     const [rewritten, query] = splitQuery(path.replace(this.regex, this.to));

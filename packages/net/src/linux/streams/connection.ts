@@ -1,4 +1,4 @@
-import type { SocketAddress } from 'mproxy-base';
+import type { Listed, Roster, SocketAddress } from 'mproxy-base';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
@@ -23,8 +23,11 @@ export interface ConnectionFacts {
   tls?: TlsFacts;
 }
 
+/** The connections of a listener. */
+export type Siblings = Pick<Set<Closable>, 'add' | 'delete'> | Roster<Closable>;
+
 /** What a listener closes: its connections, and those in a handshake. */
-export interface Closable {
+export interface Closable extends Listed {
   close(): void;
 }
 
@@ -40,6 +43,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
   received = 0;
+  slot: number | undefined;
   /** -1: closed. */
   #fd: number;
   #handler: ConnectionHandler | undefined;
@@ -76,7 +80,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     fd: number,
     private readonly channel: Channel,
     { peer, local, tls }: ConnectionFacts,
-    private readonly siblings?: Set<Closable>,
+    private readonly siblings?: Siblings,
   ) {
     this.peer = peer;
     this.local = local;

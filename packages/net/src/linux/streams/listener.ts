@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { type SocketAddress, throwInternal } from 'mproxy-base';
+import { Roster, type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
 import type { ListenOptions, StreamListener, TakeDescriptor, TlsServer } from '../../streams.js';
 import type { ThreadLoads } from '../../thread-loads.js';
@@ -36,7 +36,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   /** -1: closed. */
   #fd: number;
-  readonly #connections = new Set<Closable>();
+  readonly #connections = new Roster<Closable>();
   #security: ServerContext | undefined;
   /** Whether connections differ in their local address. */
   readonly #isWildcard: boolean;
@@ -139,7 +139,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   closeConnections(): void {
-    for (const connection of [...this.#connections]) connection.close();
+    this.#connections.each((connection) => connection.close());
   }
 
   onEvents(): void {
