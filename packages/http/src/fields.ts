@@ -6,6 +6,8 @@ import { GONE, ROW } from './scan-results.js';
 /** Instead of a line's start in a row: the line is in {@link Fields}' own strings; it is one of its blocks. */
 const OWN = -1;
 const BLOCK = -2;
+/** The number of the name of a block: it has many. */
+const NO_NAME = -1;
 
 /** Bytes of a request line, about. */
 const NEAR = 256;
@@ -129,7 +131,7 @@ export class Fields {
   appendLines(lines: Uint8Array): void {
     if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
     this.#blocks ??= [];
-    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, 0);
+    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
   }
 
   *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
