@@ -391,6 +391,9 @@ t.test('no byte is looked at again and again', (t) => {
       get known() {
         return scanner.known;
       },
+      get rows() {
+        return scanner.rows;
+      },
       scan(...args: Parameters<typeof scanner.scan>) {
         scanned += args[2] - args[1];
         return scanner.scan(...args);

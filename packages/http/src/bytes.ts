@@ -65,6 +65,13 @@ export function writeBytes(
   return at + length;
 }
 
+/** Whether bytes are a string. */
+export function isExactly(bytes: Uint8Array, start: number, end: number, string: string): boolean {
+  if (end - start !== string.length) return false;
+  for (let i = 0; i < string.length; i++) if (bytes[start + i] !== string.charCodeAt(i)) return false;
+  return true;
+}
+
 /** Whether bytes are a string, of lower case, in any case. */
 export function isText(bytes: Uint8Array, start: number, end: number, lower: string): boolean {
   if (end - start !== lower.length) return false;
@@ -78,12 +85,11 @@ export function isText(bytes: Uint8Array, start: number, end: number, lower: str
 
 /** The first LF of a range; -1: there is none. */
 export function findLf(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start > 64) {
-    const found = bytes.subarray(start, end).indexOf(LF);
-    return found < 0 ? -1 : start + found;
-  }
-  for (let at = start; at < end; at++) if (bytes[at] === LF) return at;
-  return -1;
+  const near = Math.min(end, start + 64);
+  for (let at = start; at < near; at++) if (bytes[at] === LF) return at;
+  if (near === end) return -1;
+  const found = bytes.subarray(near, end).indexOf(LF);
+  return found < 0 ? -1 : near + found;
 }
 
 /** Writes CRLF. @returns the offset behind it */

@@ -20,11 +20,16 @@ function consistsOf(string: string, bits: number): boolean {
   return true;
 }
 
-/** A Content-Length: 1*DIGIT below 2^53. Undefined: it is none. */
-export function parseContentLength(value: string): number | undefined {
-  if (!/^[0-9]+$/.test(value)) return undefined;
-  const length = Number(value);
-  return length <= Number.MAX_SAFE_INTEGER ? length : undefined;
+/** Reads a Content-Length: 1*DIGIT below 2^53. Undefined: it is none. */
+export function parseContentLength(bytes: Uint8Array, start: number, end: number): number | undefined {
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]! - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) return undefined;
+  }
+  return end > start ? length : undefined;
 }
 
 /**

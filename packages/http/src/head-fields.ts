@@ -1,6 +1,6 @@
-import { text } from './bytes.js';
+import { isText, text } from './bytes.js';
 import { parseContentLength, parseTokens, parseTransferEncoding } from './field-rules.js';
-import { KNOWN, maskOf } from './known-names.js';
+import { KNOWN, MISSPELT, maskOf } from './known-names.js';
 import { Rejection } from './rejection.js';
 import { GONE, ROW } from './scan-results.js';
 
@@ -17,6 +17,10 @@ const TAKEN = maskOf(
   'expect',
 );
 
+/** To CGI and its like they frame the message. */
+const MISSPELT_LENGTH = KNOWN['content-length'] + MISSPELT;
+const MISSPELT_CODING = KNOWN['transfer-encoding'] + MISSPELT;
+
 const reject = (reason: string) => new Rejection(400, reason);
 const LENGTH = reject('invalid Content-Length');
 const LENGTHS = reject('more than one Content-Length');
@@ -26,6 +30,7 @@ const BOTH = reject('Content-Length and Transfer-Encoding');
 const UNSUPPORTED = new Rejection(501, 'unsupported transfer coding');
 const OPTION = reject('invalid Connection');
 const NAMES_FRAMING = reject('Connection names Host or Content-Length');
+const MISSPELT_FRAMING = reject('Content-Length or Transfer-Encoding spelt with `_`');
 const HOSTS = reject('more than one Host');
 
 /** Options that are no names of fields, or whose field is hop-by-hop anyway. */
@@ -61,7 +66,10 @@ export class HeadFields {
     let codings = 0;
     for (let row = 0; row < rows.length; row += ROW) {
       const id = rows[row + 4]!;
-      if (id === 0 || id > KNOWN.expect) continue;
+      if (id === 0 || id > KNOWN.expect) {
+        if (id === MISSPELT_LENGTH || id === MISSPELT_CODING) return MISSPELT_FRAMING;
+        continue;
+      }
       const start = rows[row + 2]!;
       const end = rows[row + 3]!;
       let failed: Rejection | undefined;
@@ -71,7 +79,7 @@ export class HeadFields {
           this.host = row;
           break;
         case KNOWN.connection:
-          failed = this.#connection(text(bytes, start, end));
+          failed = this.#connection(bytes, start, end);
           break;
         case KNOWN['keep-alive']:
           this.timeout = readTimeout(text(bytes, start, end));
@@ -89,7 +97,7 @@ export class HeadFields {
         }
         case KNOWN['content-length']:
           if (lengths++ > 0) return LENGTHS;
-          this.contentLength = parseContentLength(text(bytes, start, end));
+          this.contentLength = parseContentLength(bytes, start, end);
           if (this.contentLength === undefined) return LENGTH;
           if (keepsLength) continue;
           break;
@@ -119,8 +127,12 @@ export class HeadFields {
     this.#options = undefined;
   }
 
-  #connection(value: string): Rejection | undefined {
-    const tokens = parseTokens(value);
+  #connection(bytes: Uint8Array, start: number, end: number): Rejection | undefined {
+    if (isText(bytes, start, end, 'keep-alive')) {
+      this.keepAlive = true;
+      return undefined;
+    }
+    const tokens = parseTokens(text(bytes, start, end));
     if (!tokens) return OPTION;
     for (const token of tokens) {
       if (token === 'close') this.close = true;

@@ -103,9 +103,11 @@ export class HeadReader {
   }
 
   #scan(bytes: Uint8Array, at: number, end: number): number {
-    const result = this.scanner.scan(bytes, at, end, this.rows, this.limits.fields * ROW);
-    this.at = this.scanner.at;
-    this.known |= this.scanner.known;
+    const { scanner, rows } = this;
+    const result = scanner.scan(bytes, at, end, this.limits.fields - rows.length / ROW);
+    this.at = scanner.at;
+    this.known |= scanner.known;
+    this.rows = rows.length === 0 ? scanner.rows : rows.concat(scanner.rows);
     return result;
   }
 

@@ -1,4 +1,4 @@
-import { CLASS, SP, TARGET, TOKEN, text } from './bytes.js';
+import { CLASS, isExactly, SP, TARGET, TOKEN, text } from './bytes.js';
 import { Rejection } from './rejection.js';
 import { parseTarget, type Target } from './target.js';
 
@@ -14,7 +14,28 @@ const VERSION = new Rejection(400, 'invalid HTTP version');
 const UNSUPPORTED = new Rejection(505, 'unsupported HTTP version');
 const END = new Rejection(400, 'request line without CRLF');
 
-/** Reads a request line (RFC 9112, section 3). @param end where its CRLF begins, or its LF, which is no end */
+const SLOTS = 512;
+/** Bytes of a line that is remembered. */
+const SHORT = 256;
+
+/** The lines of this thread that were read last, one for each slot: the same ones come again and again. */
+const remembered: ({ text: string; line: RequestLine } | undefined)[] = new Array(SLOTS).fill(undefined);
+
+/** The same as {@link parseRequestLine}, and remembers what it has read. */
+export function cachedRequestLine(bytes: Uint8Array, start: number, lf: number): RequestLine | Rejection {
+  if (lf - start > SHORT) return parseRequestLine(bytes, start, lf);
+  let hash = lf - start;
+  // The end of the target, before ` HTTP/1.1` and its CR.
+  for (let at = Math.max(start, lf - 18); at < lf - 10; at++) hash = (hash * 31 + bytes[at]!) | 0;
+  const slot = (hash ^ (hash >>> 9)) & (SLOTS - 1);
+  const known = remembered[slot];
+  if (known !== undefined && isExactly(bytes, start, lf, known.text)) return known.line;
+  const line = parseRequestLine(bytes, start, lf);
+  if (!(line instanceof Rejection)) remembered[slot] = { text: text(bytes, start, lf), line };
+  return line;
+}
+
+/** Reads a request line (RFC 9112, section 3), to its LF. */
 export function parseRequestLine(bytes: Uint8Array, start: number, lf: number): RequestLine | Rejection {
   let at = start;
   while ((CLASS[bytes[at]!]! & TOKEN) !== 0) at++;

@@ -1,10 +1,10 @@
 import { parseAuthority } from './authority.js';
-import { CLASS, CR, LF, TOKEN, text } from './bytes.js';
+import { CLASS, CR, isExactly, LF, TOKEN, text } from './bytes.js';
 import { Fields } from './fields.js';
 import { HeadFields } from './head-fields.js';
 import { HeadReader } from './head-reader.js';
 import { HEAD_LIMITS, type HeadLimits, Rejection } from './rejection.js';
-import { parseRequestLine, type RequestLine } from './request-line.js';
+import { cachedRequestLine, type RequestLine } from './request-line.js';
 import { DONE, type HeadScanner, MORE } from './scan-results.js';
 import { headScanner } from './scanner.js';
 import type { TargetForm } from './target.js';
@@ -104,7 +104,7 @@ export class RequestParser {
     const lf = reader.lineEnd(bytes, end);
     const tooLong = reader.lineTooLong(lf < 0 ? end : lf + 1);
     if (tooLong || lf < 0) return tooLong;
-    const line = parseRequestLine(bytes, reader.at, lf);
+    const line = cachedRequestLine(bytes, reader.at, lf);
     if (line instanceof Rejection) return line;
     this.#line = line;
     reader.startLineRead(lf + 1);
@@ -120,8 +120,7 @@ export class RequestParser {
     const isOld = version === '1.0';
     if (isOld && facts.chunked) return OLD_CODING;
     if (facts.host < 0 && !isOld) return NO_HOST;
-    if (facts.host >= 0 && !this.#readHost(text(bytes, rows[facts.host + 2]!, rows[facts.host + 3]!)))
-      return HOST;
+    if (facts.host >= 0 && !this.#readHost(bytes, rows[facts.host + 2]!, rows[facts.host + 3]!)) return HOST;
     if (method === 'TRACE' || (method === 'CONNECT' && !this.#connects)) return METHOD;
     const fields = new Fields(bytes, rows, known);
     if (facts.takesTrailers) fields.append('te', 'trailers');
@@ -145,8 +144,9 @@ export class RequestParser {
     };
   }
 
-  #readHost(value: string): boolean {
-    if (value === this.#authority && value !== '') return true;
+  #readHost(bytes: Uint8Array, start: number, end: number): boolean {
+    if (start < end && isExactly(bytes, start, end, this.#authority)) return true;
+    const value = text(bytes, start, end);
     const parsed = parseAuthority(value);
     if (!parsed) return false;
     this.#authority = value;

@@ -1,4 +1,5 @@
-import { CLASS, DIGIT, SP, text, VALUE } from './bytes.js';
+import { CLASS, isExactly, SP, text, VALUE } from './bytes.js';
+import { parseContentLength } from './field-rules.js';
 import { Fields } from './fields.js';
 import { HeadFields } from './head-fields.js';
 import { HeadReader } from './head-reader.js';
@@ -6,6 +7,7 @@ import { HEAD_LIMITS, type HeadLimits, Rejection } from './rejection.js';
 import { versionAt } from './request-line.js';
 import { DONE, GONE, type HeadScanner, MORE } from './scan-results.js';
 import { headScanner } from './scanner.js';
+import { STATUS_TEXT } from './status-text.js';
 
 /** The head of a response of HTTP/1.0 or 1.1. */
 export interface ResponseHead {
@@ -150,13 +152,14 @@ export function parseResponseHead(
 function parseStatusLine(bytes: Uint8Array, start: number, lf: number): StatusLine | Rejection {
   const minor = versionAt(bytes, start);
   if (minor instanceof Rejection || bytes[start + 8] !== SP || bytes[lf - 1] !== 13) return STATUS;
-  let at = start + 9;
-  while ((CLASS[bytes[at]!]! & DIGIT) !== 0) at++;
-  const status = Number(text(bytes, start + 9, at));
-  if (at !== start + 12 || status < 100 || status > 599) return STATUS;
+  const status = parseContentLength(bytes, start + 9, start + 12);
+  if (status === undefined || status < 100 || status > 599) return STATUS;
+  let at = start + 12;
   if (at < lf - 1 && bytes[at++] !== SP) return STATUS;
+  const usual = STATUS_TEXT[status] ?? '';
+  const version = minor === 0 ? '1.0' : '1.1';
+  if (isExactly(bytes, at, lf - 1, usual)) return { status, reason: usual, version };
   const reasonStart = at;
   while ((CLASS[bytes[at]!]! & VALUE) !== 0) at++;
-  if (at !== lf - 1) return STATUS;
-  return { status, reason: text(bytes, reasonStart, at), version: minor === 0 ? '1.0' : '1.1' };
+  return at === lf - 1 ? { status, reason: text(bytes, reasonStart, at), version } : STATUS;
 }

@@ -22,15 +22,17 @@ export const GONE = -3;
  */
 export interface HeadScanner {
   /**
-   * Adds a row ({@link ROW}) for each field line from `at` on.
+   * Reads field lines from `at` on.
    * @param end of the bytes that are there
-   * @param limit of the integers in `rows`
+   * @param limit of the rows
    * @returns {@link DONE}, {@link MORE} or what is wrong with the line at {@link at}
    */
-  scan(bytes: Uint8Array, at: number, end: number, rows: number[], limit: number): number;
+  scan(bytes: Uint8Array, at: number, end: number, limit: number): number;
   /** After a scan: what follows the empty line; else the start of the line that has not ended or is invalid. */
   readonly at: number;
-  /** A bit for each known name that the last scan has found, in either spelling. */
+  /** A row ({@link ROW}) for each field line before {@link at}; the caller's. */
+  readonly rows: number[];
+  /** A bit for each known name in them, in either spelling. */
   readonly known: number;
 }
 

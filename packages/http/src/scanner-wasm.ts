@@ -7,10 +7,6 @@ import { JsScanner } from './scanner-js.js';
 /** Exports of scanner.wat. Positions are bytes of its memory. */
 interface Exports {
   scan(at: number, end: number, max: number): number;
-  at(): number;
-  wrong(): number;
-  count(): number;
-  known(): number;
 }
 
 /** The part of the WebAssembly API in use (webassembly.github.io/spec/js-api), which Node's types omit. */
@@ -22,6 +18,8 @@ declare const WebAssembly: {
 
 /** Where scanner.wat has its tables. */
 const AT = { low: 0, high: 16, prefix: 32, lengths: 64, fold: 256, slots: 512, names: 1024, rows: 4096 };
+/** Before the rows, integers: where the scan stopped, the byte that is wrong, the number of rows, a bit for each known name. */
+const OUTCOME = 16;
 const PAGE = 65_536;
 /** Rows that have room. */
 const ROWS = Math.floor((PAGE - AT.rows) / (ROW * 4));
@@ -35,9 +33,13 @@ const MOST = PAGE - 64;
 export class WasmScanner implements HeadScanner {
   at = 0;
   known = 0;
+  rows: number[] = [];
   readonly #text: Uint8Array;
-  readonly #rows: Int32Array;
+  /** What scanner.wat found: at, wrong, count, known; then the rows. */
+  readonly #found: Int32Array;
   readonly #exports: Exports;
+  /** The rows while they are copied: it has room, and `slice` makes an array of the right size. */
+  readonly #rows: number[] = [];
   /** For lines longer than {@link MOST}. */
   readonly #other = new JsScanner();
 
@@ -47,62 +49,68 @@ export class WasmScanner implements HeadScanner {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 2 });
     this.#exports = new WebAssembly.Instance(module, { mproxy: { memory } }).exports;
     this.#text = new Uint8Array(memory.buffer, PAGE);
-    this.#rows = new Int32Array(memory.buffer, AT.rows, ROWS * ROW);
+    this.#found = new Int32Array(memory.buffer, AT.rows - OUTCOME);
     fillTables(new Uint8Array(memory.buffer));
   }
 
-  scan(bytes: Uint8Array, from: number, end: number, rows: number[], limit: number): number {
-    const wasm = this.#exports;
+  scan(bytes: Uint8Array, from: number, end: number, limit: number): number {
+    const found = this.#found;
     let at = from;
     let known = 0;
+    let count = 0;
     let window = WINDOW;
     let result: number;
     for (;;) {
       const to = Math.min(end, at + window);
-      this.#text.set(at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to));
-      const max = Math.min(ROWS, (limit - rows.length) / ROW);
-      result = wasm.scan(PAGE, PAGE + to - at, max);
+      this.#text.set(bytes.subarray(at, to));
+      result = this.#exports.scan(PAGE, PAGE + to - at, Math.min(ROWS, limit - count));
       const moved = at - PAGE;
-      this.#take(rows, wasm.count(), moved);
-      known |= wasm.known();
+      this.#take(count, found[2]!, moved);
+      count += found[2]!;
+      known |= found[3]!;
       const start = at;
-      at = wasm.at() + moved;
+      at = found[0]! + moved;
       if (result === DONE) break;
       if (result === FULL) {
-        if (rows.length < limit) continue;
+        if (count < limit) continue;
         result = TOO_MANY;
         break;
       }
       if (result !== MORE) {
-        result = judged(bytes, wasm.wrong() + moved, end, result);
+        result = judged(bytes, found[1]! + moved, end, result);
         break;
       }
       if (to === end) break;
       // A line that is longer than what was copied.
       if (at === start) window *= 2;
-      if (window > MOST) {
-        result = this.#other.scan(bytes, at, end, rows, limit);
-        at = this.#other.at;
-        known |= this.#other.known;
-        break;
-      }
+      if (window > MOST) return this.#scanLong(bytes, at, end, limit, count, known);
     }
     this.at = at;
     this.known = known;
+    this.rows = this.#rows.slice(0, count * ROW);
     return result;
   }
 
-  #take(rows: number[], count: number, moved: number): void {
-    const found = this.#rows;
-    for (let at = 0; at < count * ROW; at += ROW) {
-      rows.push(
-        found[at]! + moved,
-        found[at + 1]! + moved,
-        found[at + 2]! + moved,
-        found[at + 3]! + moved,
-        found[at + 4]!,
-      );
+  #take(before: number, count: number, moved: number): void {
+    const found = this.#found;
+    const rows = this.#rows;
+    let row = before * ROW;
+    for (let at = 4; at < 4 + count * ROW; at += ROW) {
+      rows[row] = found[at]! + moved;
+      rows[row + 1] = found[at + 1]! + moved;
+      rows[row + 2] = found[at + 2]! + moved;
+      rows[row + 3] = found[at + 3]! + moved;
+      rows[row + 4] = found[at + 4]!;
+      row += ROW;
     }
+  }
+
+  #scanLong(bytes: Uint8Array, at: number, end: number, limit: number, count: number, known: number): number {
+    const result = this.#other.scan(bytes, at, end, limit - count);
+    this.at = this.#other.at;
+    this.known = known | this.#other.known;
+    this.rows = [...this.#rows.slice(0, count * ROW), ...this.#other.rows];
+    return result;
   }
 }
 
