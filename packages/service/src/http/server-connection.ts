@@ -179,7 +179,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     if (head === undefined) this.#parser = parser;
     else {
       this.#parser = undefined;
-      if (!(head instanceof Rejection)) parsers.put(parser);
+      parsers.put(parser);
     }
     return head;
   }
