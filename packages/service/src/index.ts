@@ -1,3 +1,4 @@
+export * from './client-limit.js';
 export * from './connections.js';
 export * from './context.js';
 export * from './deadlines.js';
