@@ -1,4 +1,3 @@
-export * from './client-limit.js';
 export * from './connections.js';
 export * from './context.js';
 export * from './deadlines.js';
