@@ -40,10 +40,7 @@ export interface Server {
 }
 
 /** @param at `HOST:PORT`, whose addresses are all listened on; port 0: the system picks one */
-export function tcpServer(
-  at: string | (SocketAddress & { ipv6Only?: boolean }) | { fd: number },
-  options: ServerOptions = {},
-): Server {
+export function tcpServer(at: string | ListenAddress, options: ServerOptions = {}): Server {
   return { serve: async (service) => open(await addresses(at), options, service) };
 }
 

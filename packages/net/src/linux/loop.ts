@@ -13,6 +13,8 @@ export const EPOLLERR = 8;
 export const EPOLLHUP = 0x10;
 export const EPOLLRDHUP = 0x2000;
 const EPOLLET = 0x8000_0000;
+/** Since Linux 4.5. */
+const EPOLLEXCLUSIVE = 0x1000_0000;
 
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
@@ -101,6 +103,15 @@ export class Loop {
    */
   addEdge(fd: number, handler: EdgeHandler): void {
     this.#watch(fd, (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) >>> 0, handler);
+  }
+
+  /**
+   * As {@link addEdge}, for a listening descriptor that loops of other threads have, too: a connection that comes wakes one of those that
+   * wait, or some of them (epoll_ctl(2), EPOLLEXCLUSIVE). A loop in Node's event loop waits by another epoll descriptor, so all of them wake.
+   * @throws the system's error
+   */
+  addShared(fd: number, handler: EdgeHandler): void {
+    this.#watch(fd, (EPOLLIN | EPOLLET | EPOLLEXCLUSIVE) >>> 0, handler);
   }
 
   /**

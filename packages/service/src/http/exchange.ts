@@ -91,7 +91,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#borrows = true;
     this.#startedAt = performance.now();
     this.writer.begin(head.method === 'HEAD', head.version === '1.0');
-    this.body = head.chunked || length ? new RequestBody(this, length, limits.body) : undefined;
+    this.body = head.chunked || length ? new RequestBody(this, length, limits) : undefined;
     const request = new HttpRequest(
       head.method,
       head.version,

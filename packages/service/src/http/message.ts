@@ -1,5 +1,5 @@
 import { Fields } from 'mproxy-http';
-import { Context } from '../context.js';
+import { Context, type ExtensionKey } from '../context.js';
 import type { Layer, Service } from '../service.js';
 import { type Body, BytesBody } from './body.js';
 
@@ -96,8 +96,8 @@ export class HttpContext extends Context {
     this.client = connection.peer?.address;
   }
 
-  override get<T>(key: Parameters<Context['get']>[0]): T | undefined {
-    return (super.get(key) ?? this.connection.get(key)) as T | undefined;
+  override get<T>(key: ExtensionKey<T>): T | undefined {
+    return super.get(key) ?? this.connection.get(key);
   }
 
   /** Sends an interim response (RFC 9110, section 15.2), not to clients of HTTP/1.0, nor once the response began. @param status 100 to 199, not 101 */

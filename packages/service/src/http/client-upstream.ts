@@ -1,0 +1,158 @@
+import { throwInternal } from 'mproxy-base';
+import { timedOut } from 'mproxy-net';
+import { Addresses } from '../addresses.js';
+import type { Deadlines } from '../deadlines.js';
+import { type Connected, connectToAny } from '../race.js';
+import type { Target } from '../tcp-connector.js';
+import { type ConnectionOwner, UpstreamConnection } from './client-connection.js';
+import { Health } from './client-health.js';
+import type { ClientSettings, UpstreamTimeouts } from './client-options.js';
+import { Pool } from './client-pool.js';
+import type { HttpRequest } from './message.js';
+
+/** One upstream of a client: its addresses, its connections, and whether it works. */
+export class Upstream implements ConnectionOwner {
+  /** `http://127.0.0.1:3000`, `unix:/path`: for the access log and metrics. */
+  readonly name: string;
+  /** Its host and port, as in Host. */
+  readonly authority: string;
+  readonly pool: Pool<UpstreamConnection>;
+  readonly health: Health;
+  readonly deadlines: Deadlines;
+  readonly timeouts: UpstreamTimeouts;
+  readonly idleTime: number;
+  /** Its last response was of HTTP/1.0: it cannot take chunked requests (RFC 9112, section 6.1). */
+  isOld = false;
+  readonly #addresses: Addresses;
+  readonly #checks = new Set<NodeJS.Timeout>();
+
+  /**
+   * @param index among the client's upstreams
+   * @throws a RangeError if the URL is none of an upstream
+   */
+  constructor(
+    url: string | URL,
+    readonly index: number,
+    private readonly settings: ClientSettings,
+  ) {
+    const { target, authority } = parseUpstream(url);
+    this.authority = authority;
+    this.name = 'path' in target ? `unix:${target.path}` : `http://${authority}`;
+    this.deadlines = settings.deadlines;
+    this.timeouts = settings.timeouts;
+    this.idleTime = settings.pool.idle;
+    this.health = new Health(settings.health[index], settings.ejection);
+    this.pool = new Pool(settings.pool, () => this.#connect());
+    this.#addresses = new Addresses(target, {
+      lookUp: settings.lookUp,
+      refresh: settings.refresh,
+      onChange: (addresses) => {
+        for (const one of this.pool.open) if (!addresses.includes(one.address)) one.close();
+      },
+    });
+  }
+
+  /** An idle connection. */
+  take(): UpstreamConnection | undefined {
+    this.#addresses.refresh(this.deadlines.now);
+    return this.pool.take();
+  }
+
+  release(connection: UpstreamConnection): void {
+    this.pool.release(connection);
+  }
+
+  remove(connection: UpstreamConnection): void {
+    this.pool.remove(connection);
+  }
+
+  hostFor({ authority }: HttpRequest): string {
+    return this.settings.hostHeader === 'upstream' || authority === '' ? this.authority : authority;
+  }
+
+  succeeded(): void {
+    this.health.succeeded();
+  }
+
+  /** It failed a request of a client, in a way that says something of it. */
+  failed(client: string | undefined): void {
+    this.#eject(this.health.failed(client));
+  }
+
+  close(): void {
+    this.pool.close();
+    this.#addresses.close();
+    for (const timer of this.#checks) clearTimeout(timer);
+  }
+
+  async #connect(): Promise<UpstreamConnection> {
+    const { connection, address } = await this.#open();
+    this.#addresses.prefer(address);
+    return new UpstreamConnection(connection, address, this);
+  }
+
+  /** @throws the system's or the resolver's error; ETIMEDOUT */
+  async #open(): Promise<Connected> {
+    const { streams, timeouts } = this.settings;
+    const now = performance.now();
+    const addresses = await within(timeouts.connect, this.#addresses.get(now));
+    const timeout = Math.max(1, now + timeouts.connect - performance.now());
+    return connectToAny(streams, addresses, { timeout });
+  }
+
+  /** @param ms for how long; undefined: it is not ejected */
+  #eject(ms: number | undefined): void {
+    if (ms === undefined) return;
+    this.settings.observer.onHealth?.(this.index, false);
+    const timer = setTimeout(() => {
+      this.#checks.delete(timer);
+      void this.#check();
+    }, ms).unref();
+    this.#checks.add(timer);
+  }
+
+  /** An ejected upstream returns if it can be connected to. */
+  async #check(): Promise<void> {
+    try {
+      const { connection } = await this.#open();
+      connection.close();
+    } catch (error) {
+      throwInternal(error);
+      this.#eject(this.health.checked(false));
+      return;
+    }
+    this.health.checked(true);
+    this.settings.observer.onHealth?.(this.index, true);
+  }
+}
+
+/** @throws a RangeError that says what is wrong */
+function parseUpstream(url: string | URL): { target: Target; authority: string } {
+  const text = String(url);
+  if (!URL.canParse(text)) throw new RangeError(`${text}: not a URL`);
+  const { protocol, hostname, port, host, pathname, search, hash, username, password } = new URL(text);
+  if (search || hash || username || password)
+    throw new RangeError(`${text}: more than a scheme, host and port`);
+  if (protocol === 'unix:') {
+    const path = decodeURIComponent(pathname);
+    if (!path.startsWith('/') || host) throw new RangeError(`${text}: not unix: with an absolute path`);
+    return { target: { path }, authority: 'localhost' };
+  }
+  if (protocol !== 'http:') throw new RangeError(`${text}: not an http or unix URL`);
+  if (pathname !== '/') throw new RangeError(`${text}: a path`);
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  return { target: { host: bare, port: port === '' ? 80 : Number(port) }, authority: host };
+}
+
+/** A promise that is rejected with ETIMEDOUT after a time. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(timedOut('timed out')), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

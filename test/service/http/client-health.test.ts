@@ -1,0 +1,107 @@
+import { RetryBudget } from 'mproxy-service/http/client-budget';
+import { HEALTH_CELLS, Health } from 'mproxy-service/http/client-health';
+import t from 'tap';
+import { ENGINES } from '../../net/engines.js';
+import { freeTcpPort } from '../../support/net.js';
+import { until } from '../../support/wait.js';
+import { ask, client, context, request } from '../exchanges.js';
+import { origin } from '../origin.js';
+
+t.test('three failures in a row eject, if they are of more than one client', async (t) => {
+  const health = new Health(undefined, 1000);
+  for (let i = 0; i < 10; i++) t.equal(health.failed('192.0.2.1'), undefined);
+  t.equal(health.isOut, false, 'of one client alone');
+  t.equal(health.failed('192.0.2.2'), 1000);
+  t.equal(health.isOut, true);
+  t.equal(health.failed('192.0.2.3'), undefined, 'it is out already');
+  t.equal(health.checked(false), 2000, 'twice as long');
+  t.equal(health.checked(false), 4000);
+  t.equal(health.checked(true), undefined);
+  t.equal(health.isOut, false);
+  for (const client of ['a', 'b']) t.equal(health.failed(client), undefined);
+  t.equal(health.failed('c'), 8000, 'it has not worked in between');
+  health.checked(true);
+  health.succeeded();
+  for (const client of ['a', 'b']) t.equal(health.failed(client), undefined);
+  health.succeeded();
+  for (const client of ['a', 'b']) t.equal(health.failed(client), undefined, 'a success in between');
+  t.equal(health.failed('c'), 1000);
+});
+
+t.test('an ejection is no longer than five minutes', async (t) => {
+  const health = new Health(undefined, 10_000);
+  for (const client of ['a', 'b']) health.failed(client);
+  let ms = health.failed('c');
+  for (let i = 0; i < 100; i++) ms = health.checked(false);
+  t.equal(ms, 300_000);
+});
+
+t.test('workers share what they know', async (t) => {
+  const cells = new Int32Array(new SharedArrayBuffer(4 * HEALTH_CELLS));
+  const one = new Health(cells);
+  const other = new Health(cells);
+  one.failed('a');
+  other.failed('b');
+  t.equal(one.failed('c'), 10_000);
+  t.equal(other.isOut, true);
+  other.checked(true);
+  t.equal(one.isOut, false);
+});
+
+t.test('a retry budget grows by a fifth for each request, up to ten', async (t) => {
+  const budget = new RetryBudget();
+  for (let i = 0; i < 10; i++) t.equal(budget.take(), true);
+  t.equal(budget.take(), false);
+  for (let i = 0; i < 5; i++) budget.request();
+  t.equal(budget.take(), true);
+  t.equal(budget.take(), false);
+  for (let i = 0; i < 1000; i++) budget.request();
+  for (let i = 0; i < 10; i++) t.equal(budget.take(), true);
+  t.equal(budget.take(), false);
+});
+
+for (const { name, streams } of ENGINES) {
+  t.test(`${name}: an upstream that fails is out until a check succeeds`, async (t) => {
+    const works = await origin(t);
+    const port = await freeTcpPort();
+    const results: string[] = [];
+    const http = client(t, streams, {
+      upstreams: [works.url, `http://127.0.0.1:${port}`],
+      ejection: 200,
+      observer: {
+        onAttempt: (upstream, result) => results.push(`${upstream} ${result}`),
+        onRetry: (upstream) => results.push(`retry ${upstream}`),
+        onHealth: (upstream, up) => results.push(`${upstream} ${up ? 'up' : 'down'}`),
+      },
+    });
+    let clients = 0;
+    const get = () => ask(http, request(), context({ peer: `192.0.2.${++clients}` })).ended();
+    await until('it is out', async () => {
+      t.equal((await get()).shown, '200 ok');
+      return results.includes('1 down');
+    });
+    t.equal(results.filter((one) => one === '1 unconnected').length, 3);
+    t.equal(results.filter((one) => one === 'retry 0').length, 3);
+    results.length = 0;
+    for (let i = 0; i < 6; i++) await get();
+    t.strictSame([...new Set(results)], ['0 answered']);
+    await until('it is out for longer', () => results.includes('1 down'));
+    const back = await origin(t, { port });
+    await until('it is up', () => results.includes('1 up'));
+    for (let i = 0; i < 4; i++) await get();
+    t.equal(back.visits.length, 2);
+  });
+
+  t.test(`${name}: if all upstreams are out, all are used`, async (t) => {
+    const ports = [await freeTcpPort(), await freeTcpPort()];
+    const http = client(t, streams, { upstreams: ports.map((port) => `http://127.0.0.1:${port}`) });
+    for (let i = 1; i < 9; i++) await ask(http, request(), context({ peer: `192.0.2.${i}` })).ended();
+    t.ok(http.upstreams.every(({ health }) => health.isOut));
+    const servers = [await origin(t, { port: ports[0]! }), await origin(t, { port: ports[1]! })];
+    for (let i = 0; i < 4; i++) t.equal((await ask(http).ended()).shown, '200 ok');
+    t.strictSame(
+      servers.map(({ visits }) => visits.length),
+      [2, 2],
+    );
+  });
+}
