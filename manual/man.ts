@@ -7,14 +7,14 @@ import {
   ENVIRONMENT,
   EXIT_STATUS,
   type Item,
-  SIGNALS,
+  STOP,
   TLS_ENVIRONMENT,
 } from './manual.js';
 import { namesOf } from './values.js';
 
 /** A man page in man(7) format. */
 export function manPage(about: About, others: string[], date: string): string {
-  const { name, summary, hangup, examples } = about;
+  const { name, summary, hangup, examples, manual } = about;
   const flags = flagGroups(about).flatMap(([, group]) => group);
   const keys = flags.map((flag) => flag.name.slice(2)).filter((key) => Object.hasOwn(KEYS, key));
   const purpose = (summary[0]!.toLowerCase() + summary.slice(1)).replace(/\.$/, '');
@@ -22,14 +22,27 @@ export function manPage(about: About, others: string[], date: string): string {
     hangup === undefined
       ? 'As SIGTERM. Node discards a SIGHUP that is ignored: use setsid(1) or systemd-run(1) in place of nohup(1).'
       : `It ${hangup}.`;
-  const signals = [...SIGNALS, ['SIGHUP', onHangup] as const];
+  const signals = [
+    ['SIGINT, SIGTERM', manual?.stop ?? STOP],
+    ['SIGHUP', onHangup],
+  ] as const;
   return [
     `.TH ${name.toUpperCase()} 1 ${date} "mproxy ${VERSION}" "User commands"`,
     section('NAME', prose(`${name} - ${purpose}`)),
     section('SYNOPSIS', `.B ${roff(name)}\n.RI [ options ]`),
-    section('DESCRIPTION', paragraphs([fullSummary(about), ...DESCRIPTION])),
+    section(
+      'DESCRIPTION',
+      paragraphs([fullSummary(about), ...(manual ? [...manual.description, UNITS] : DESCRIPTION)]),
+    ),
     section('OPTIONS', flagGroups(about).map(optionGroup).join('\n')),
-    section('ADDRESSES', paragraphs([...ADDRESSES, `The keys of this command: ${keys.join(', ')}.`, UNITS])),
+    ...(manual
+      ? []
+      : [
+          section(
+            'ADDRESSES',
+            paragraphs([...ADDRESSES, `The keys of this command: ${keys.join(', ')}.`, UNITS]),
+          ),
+        ]),
     ...keyGroups(about).map(([heading, keys]) => `.SS ${roff(heading)}\n${items(keys)}`),
     section('EXIT STATUS', items(EXIT_STATUS)),
     section('SIGNALS', items(signals)),

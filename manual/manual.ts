@@ -1,4 +1,4 @@
-/** Text of the man pages of all four commands that is not in --help. */
+/** Text of the man pages that is not in --help. */
 export type Item = readonly [what: string, text: string];
 
 export const DESCRIPTION = [
@@ -22,12 +22,9 @@ export const EXIT_STATUS: Item[] = [
   ['2', 'Invalid command line; one line names the argument.'],
 ];
 
-export const SIGNALS: Item[] = [
-  [
-    'SIGINT, SIGTERM',
-    'The program stops reading, writes out data that the kernel already holds, reports losses, and exits with 0. A second signal ends the program immediately.',
-  ],
-];
+/** What SIGINT and SIGTERM do. */
+export const STOP =
+  'The program stops reading, writes out data that the kernel already holds, reports losses, and exits with 0. A second signal ends the program immediately.';
 
 export const ENVIRONMENT: Item[] = [
   [

@@ -4,10 +4,10 @@ import { fishCompletions } from './fish.js';
 import { manPage } from './man.js';
 import { zshCompletions } from './zsh.js';
 
-/** Loads the descriptions of the four commands. */
+/** Loads the descriptions of all commands. */
 export function readAbouts(): Promise<About[]> {
   return Promise.all(
-    ['client', 'server', 'forward', 'reverse'].map(async (name) => {
+    ['client', 'server', 'forward', 'reverse', 'gateway'].map(async (name) => {
       const url = new URL(`../../packages/${name}/dist/about.js`, import.meta.url);
       return ((await import(url.href)) as { ABOUT: About }).ABOUT;
     }),

@@ -10,5 +10,5 @@ run(root, process.execPath, 'build/manual/main.js');
 // Not where something else follows: npm start, npm run bench.
 if (process.env.npm_lifecycle_event === 'build')
   say(
-    'built; the commands are bin/mproxy-client, bin/mproxy-server, bin/mproxy-forward and bin/mproxy-reverse',
+    'built; the commands are bin/mproxy-client, bin/mproxy-server, bin/mproxy-forward, bin/mproxy-reverse and bin/mproxy-gateway',
   );

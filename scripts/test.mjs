@@ -13,7 +13,7 @@ const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
 /** These load the machine, or time themselves: their files run one after the other. */
 const ALONE = ['client', 'delivery', 'server', 'net'];
 /** What moves data, by the real commands. */
-const PROGRAMS = ['chain', 'client', 'forward', 'reverse', 'server'];
+const PROGRAMS = ['chain', 'client', 'forward', 'gateway', 'reverse', 'server'];
 /** Elsewhere, what depends on the engine and does not choose it itself. */
 const ON_BOTH = /^(delivery\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
 

@@ -20,7 +20,7 @@ const MAY: Record<string, string[]> = {
   flow: [...FOUNDATION, 'mold'],
   status: ['base', 'net', 'flow'],
   command: ['base', 'net', 'flow', 'status'],
-  gateway: ['base', 'net', 'http', 'service', 'flow', 'status', 'command'],
+  gateway: [...FOUNDATION, 'http', 'service', 'flow', 'status', 'command'],
   ...Object.fromEntries(
     ['client', 'server', 'forward', 'reverse'].map((name) => [name, [...FOUNDATION, 'flow', 'command']]),
   ),

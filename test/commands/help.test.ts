@@ -3,9 +3,9 @@ import t from 'tap';
 import type { Name } from '../support/command.js';
 import { fails, run } from './outcome.js';
 
-const NAMES: Name[] = ['client', 'server', 'forward', 'reverse'];
+const NAMES: Name[] = ['client', 'server', 'forward', 'reverse', 'gateway'];
 
-/** The flags of SPEC 3, by command. */
+/** The flags of SPEC 3 and SPEC-GATEWAY 1, by command. */
 const FLAGS: Record<Name, string[]> = {
   client: ['--path', '--server-addr', '--rate', '--progress', '--follow', '--from-end', '--payload'],
   server: ['--path', '--listen-addr', '--merge'],
@@ -30,10 +30,25 @@ const FLAGS: Record<Name, string[]> = {
     '--allow',
     '--payload',
   ],
+  gateway: [
+    ...[
+      '--config',
+      '--check',
+      '--listen-addr',
+      '--route',
+      '--workers',
+      '--access-log',
+      '--log-format',
+      '--trust',
+    ],
+    ...['--grace', '--drain', '--port-encoding', '--allow-target', '--run'],
+  ],
 };
 const page = (name: string) => readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
 const longer = (text: string, columns: number) => text.split('\n').filter(({ length }) => length > columns);
-const COMMON = ['-t, --tee', '-h, --help', '-V, --version', '--frame', '--stats', '--engine', '-q, --quiet'];
+const COMMON = ['-h, --help', '-V, --version', '--stats', '--engine', '-q, --quiet'];
+/** Of commands that stream. */
+const STREAM = ['-t, --tee', '--frame'];
 
 for (const name of NAMES) {
   t.test(`mproxy-${name} tells its flags on stdout, and ends with 0`, async (t) => {
@@ -48,6 +63,7 @@ for (const name of NAMES) {
     t.equal(texts[2], texts[0], 'no argument is --help');
     t.ok(texts[0]!.startsWith(`Usage: mproxy-${name} `));
     for (const flag of [...FLAGS[name], ...COMMON]) t.ok(texts[0]!.includes(flag), `tells ${flag}`);
+    for (const flag of STREAM) t.equal(texts[0]!.includes(`${flag} `), name !== 'gateway', `tells ${flag}`);
     const [flags = '', examples = ''] = texts[0]!.split('\nExamples:\n');
     t.same(longer(flags, 100), [], 'lines are wrapped at 100 columns');
     t.same(longer(examples, 120), [], 'an example fits a wide terminal');
@@ -70,7 +86,7 @@ for (const name of NAMES) {
     await fails(t, name, ['--bogus=1'], 2, '--bogus');
     await fails(t, name, ['-x'], 2, '-x');
     await fails(t, name, ['stray'], 2, 'stray');
-    await fails(t, name, ['--frame'], 2, '--frame');
+    await fails(t, name, ['--engine'], 2, '--engine');
   });
 }
 
@@ -81,4 +97,6 @@ t.test('a command has only the flags that it can use', async (t) => {
   await fails(t, 'server', ['--ttl', '3'], 2, '--ttl');
   await fails(t, 'forward', ['--path', 'x'], 2, '--path');
   await fails(t, 'client', ['--once'], 2, '--once');
+  await fails(t, 'gateway', ['--frame', 'lines'], 2, '--frame');
+  await fails(t, 'gateway', ['--tee'], 2, '--tee');
 });

@@ -17,6 +17,9 @@ export const SCANNERS: [string, HeadScanner][] = [
   ['wasm', new WasmScanner()],
 ];
 
+/** The last event where a head has begun. */
+export const PARTIAL = 'waits for the rest of a head';
+
 export interface Side {
   readonly kind: 'request' | 'response';
   readonly scanner: HeadScanner;
@@ -56,7 +59,10 @@ export class Exchange {
 
   /** The events, and what it was about to read. */
   finish(): string[] {
-    if (!this.#ended) this.events.push(this.#inBody ? `body so far: ${this.#body}` : 'waits for a head');
+    if (!this.#ended)
+      this.events.push(
+        this.#inBody ? `body so far: ${this.#body}` : this.#bytes.length > 0 ? PARTIAL : 'waits for a head',
+      );
     return this.events;
   }
 

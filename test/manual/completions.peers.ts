@@ -23,6 +23,11 @@ const CASES: Record<string, [typed: string, args: string][]> = {
   ],
   'mproxy-server': [['--listen-addr 127.0.0.1:9920 --mer\t', '[--listen-addr][127.0.0.1:9920][--merge]']],
   'mproxy-forward': [['--tls-ca a\t --idle\tx', '[--tls-ca][a file][--idle-timeout][x]']],
+  'mproxy-gateway': [
+    ['--conf\ta\t --che\t', '[--config][a file][--check]'],
+    ['--log-f\tcom\t', '[--log-format][combined]'],
+    ['--port-e\t--run x', '[--port-encoding][--run][x]'],
+  ],
   'mproxy-reverse': [['--tls-cert a\t --tls-cert a\t', '[--tls-cert][a file][--tls-cert][a file]']],
 };
 

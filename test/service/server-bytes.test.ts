@@ -17,7 +17,12 @@ const bad = (text: string, status = '400 Bad Request') => answer(status, `${text
 /** What a client sends, what it gets, and what becomes of the connection then. */
 const CASES: [name: string, sent: string, received: string, ends: string][] = [
   ['a request', GET, ok('GET /a '), ''],
-  ['pipelined requests, in their order', GET + GET.replace('/a', '/b?q'), ok('GET /a ') + ok('GET /b?q '), ''],
+  [
+    'pipelined requests, in their order',
+    GET + GET.replace('/a', '/b?q'),
+    ok('GET /a ') + ok('GET /b?q '),
+    '',
+  ],
   [
     'a body of known length, and a request behind it',
     `POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc${GET}`,
@@ -31,21 +36,31 @@ const CASES: [name: string, sent: string, received: string, ends: string][] = [
     ok('POST /p abcde[["t","v"]]') + ok('GET /a '),
     '',
   ],
-  ['Connection: close', GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), ok('GET /a ', 'close'), 'end close'],
+  [
+    'Connection: close',
+    GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'),
+    ok('GET /a ', 'close'),
+    'close',
+  ],
   [
     'what comes behind Connection: close is not read, and does not reset the response',
     GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n') + GET,
     ok('GET /a ', 'close'),
     'linger 5000',
   ],
-  ['HTTP/1.0', 'GET /a HTTP/1.0\r\n\r\n', ok('GET /a ', 'close'), 'end close'],
+  ['HTTP/1.0', 'GET /a HTTP/1.0\r\n\r\n', ok('GET /a ', 'close'), 'close'],
   [
     'HTTP/1.0 with keep-alive',
     'GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'.repeat(2),
     ok('GET /a ', 'keep-alive').repeat(2),
     '',
   ],
-  ['an earlier response is delivered before a 400 closes', `${GET}GET /b\r\n\r\n${GET}`, ok('GET /a ') + bad('invalid byte in the request target'), 'linger 5000'],
+  [
+    'an earlier response is delivered before a 400 closes',
+    `${GET}GET /b\r\n\r\n${GET}`,
+    ok('GET /a ') + bad('invalid byte in the request target'),
+    'linger 5000',
+  ],
   [
     'an invalid chunk',
     'POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX',
@@ -89,7 +104,7 @@ for (const [name, sent, received, ends] of CASES) {
       const pieces = at === sent.length ? [...sent] : [sent.slice(0, at), sent.slice(at)];
       const cut = await send(pieces);
       // Cut behind it, the last request is answered before it is known that more comes.
-      const sameEnd = cut.ends === ends || (ends.startsWith('linger') && cut.ends === 'end close');
+      const sameEnd = cut.ends === ends || (ends.startsWith('linger') && cut.ends === 'close');
       if (cut.text !== received || !sameEnd) wrong.push([at, cut.text, cut.ends]);
       if (cut.errors.length > 0) wrong.push([at, cut.errors]);
     }
@@ -103,5 +118,23 @@ t.test('responses of one call are sent together', (t) => {
   t.equal(server.connection.sends.length, 1);
   t.equal(server.text, answer('200 OK', '/a').repeat(3));
   t.equal(server.outcomes.length, 3);
+  t.end();
+});
+
+t.test('what one connection has sent wrong does not concern the next', (t) => {
+  const server = new MemoryServer({ call: (request) => HttpResponse.text(200, request.path) });
+  const long = `GET /${'x'.repeat(9000)}`;
+  for (const wrong of [long, 'x y\r\n', 'GET / HTTP/1.1\r\nHost : h\r\n', 'GET / HTTP/2.0\r\n\r\n', '\r\r']) {
+    const other = server.connect();
+    other.receive(wrong);
+    t.match(other.text, /^HTTP\/1.1 [45]/, wrong.slice(0, 20));
+    const half = server.connect();
+    half.receive(GET.slice(0, 20));
+    const next = server.connect();
+    next.receive(GET);
+    t.match(next.text, /^HTTP\/1.1 200 /);
+    half.receive(GET.slice(20));
+    t.match(half.text, /^HTTP\/1.1 200 /);
+  }
   t.end();
 });

@@ -24,7 +24,12 @@ const CASES: [
   sent: string,
   received: string,
 ][] = [
-  ['no body', () => new HttpResponse(200, new Fields(), undefined), get(), 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+  [
+    'no body',
+    () => new HttpResponse(200, new Fields(), undefined),
+    get(),
+    'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+  ],
   [
     'HEAD: the length of the body, and no body',
     () => new HttpResponse(200, new Fields(), bytes('four')),
@@ -43,7 +48,12 @@ const CASES: [
     get('HEAD'),
     'HTTP/1.1 200 OK\r\n\r\n',
   ],
-  ['204 has no length', () => new HttpResponse(204, new Fields(), bytes('no')), get(), 'HTTP/1.1 204 No Content\r\n\r\n'],
+  [
+    '204 has no length',
+    () => new HttpResponse(204, new Fields(), bytes('no')),
+    get(),
+    'HTTP/1.1 204 No Content\r\n\r\n',
+  ],
   [
     '304 has the length of what it is about',
     () => new HttpResponse(304, Fields.of({ 'content-length': '9' }), bytes('no')),
@@ -90,7 +100,11 @@ t.test('a body of unknown length is sent in chunks as it comes, with its trailer
   const body = new ManualBody();
   const server = streaming(body);
   server.connection.receive(get());
-  t.equal(server.text, 'HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n', 'the head does not wait');
+  t.equal(
+    server.text,
+    'HTTP/1.1 200 OK\r\na: b\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'the head does not wait',
+  );
   body.push('0123456789abcdef');
   body.sink!.onData(Buffer.alloc(0));
   t.match(server.text, /\r\n\r\n10\r\n0123456789abcdef\r\n$/, 'an empty piece is no last chunk');
@@ -111,7 +125,7 @@ t.test('to HTTP/1.0 it ends with the connection', (t) => {
   body.push('abc');
   body.sink!.onEnd(Fields.of({ t: 'v' }));
   t.equal(server.text, 'HTTP/1.1 200 OK\r\na: b\r\nConnection: close\r\n\r\nabc');
-  t.equal(server.ends, 'end close');
+  t.equal(server.ends, 'close');
   t.end();
 });
 
@@ -141,25 +155,28 @@ for (const [how, version, length, ends] of [
   });
 }
 
-t.test('a body that is longer than its length is cut there, one that is shorter does not look complete', (t) => {
-  const long = new ManualBody(4);
-  const first = streaming(long);
-  first.connection.receive(get());
-  long.push('abcde');
-  t.notMatch(first.text, 'abcde');
-  t.equal(first.ends, 'close');
-  t.match(first.errors, [{ message: 'the response body is longer than its length' }]);
-  t.ok(long.cancelled);
-  const short = new ManualBody(4);
-  const second = streaming(short);
-  second.connection.receive(get() + get());
-  short.push('abc');
-  short.sink!.onEnd();
-  t.match(second.text, /abc$/, 'and the next request is not answered');
-  t.equal(second.ends, 'close');
-  t.match(second.errors, [{ message: 'the response body is shorter than its length' }]);
-  t.end();
-});
+t.test(
+  'a body that is longer than its length is cut there, one that is shorter does not look complete',
+  (t) => {
+    const long = new ManualBody(4);
+    const first = streaming(long);
+    first.connection.receive(get());
+    long.push('abcde');
+    t.notMatch(first.text, 'abcde');
+    t.equal(first.ends, 'close');
+    t.match(first.errors, [{ message: 'the response body is longer than its length' }]);
+    t.ok(long.cancelled);
+    const short = new ManualBody(4);
+    const second = streaming(short);
+    second.connection.receive(get() + get());
+    short.push('abc');
+    short.sink!.onEnd();
+    t.match(second.text, /abc$/, 'and the next request is not answered');
+    t.equal(second.ends, 'close');
+    t.match(second.errors, [{ message: 'the response body is shorter than its length' }]);
+    t.end();
+  },
+);
 
 t.test('a service that throws, rejects, or whose body throws', async (t) => {
   const thrown = new MemoryServer({
@@ -168,7 +185,7 @@ t.test('a service that throws, rejects, or whose body throws', async (t) => {
     },
   });
   thrown.connection.receive(get() + get());
-  t.match(thrown.text, /^(HTTP\/1.1 500 Internal Server Error\r\n[^]*internal error\n){2}$/);
+  t.match(thrown.text, /^(HTTP\/1.1 500 Internal Server Error\r\n[\s\S]*internal error\n){2}$/);
   t.match(thrown.errors, [{ message: 'one' }, { message: 'one' }]);
   t.equal(thrown.ends, '', 'the connection goes on');
   const rejected = new MemoryServer({ call: () => Promise.reject(new Error('two')) });
@@ -215,7 +232,13 @@ t.test('the fields of a request stay valid when the answer comes later', (t) => 
   const answer = new Pending<HttpResponse>();
   const server = new MemoryServer({ call: () => answer });
   server.connection.receive(get('GET', '1.1', 'A: one\r\nB: two\r\n'));
-  t.strictSame([...server.requests[0]!.fields], [['a', 'one'], ['b', 'two']]);
+  t.strictSame(
+    [...server.requests[0]!.fields],
+    [
+      ['a', 'one'],
+      ['b', 'two'],
+    ],
+  );
   t.end();
 });
 

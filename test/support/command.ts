@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { until } from './wait.js';
 
-export type Name = 'client' | 'server' | 'forward' | 'reverse';
+export type Name = 'client' | 'server' | 'forward' | 'reverse' | 'gateway';
 
 /** The launcher of a command, as a user runs it. */
 export function launcher(name: Name): string {
@@ -24,7 +24,7 @@ export interface RunOptions {
   node?: string[];
 }
 
-/** Starts one of the four commands; with PACKAGED, its executable. The test ends it, if it has not ended by itself. */
+/** Starts one of the commands; with PACKAGED, its executable. The test ends it, if it has not ended by itself. */
 export function start(t: Test, name: Name, args: string[], options: RunOptions = {}): Running {
   const [file, ...rest] = command(name, args, options.node);
   return startProgram(t, file!, rest, options);

@@ -7,6 +7,8 @@ export interface About {
   summary: string;
   /** The effect of SIGHUP, if it does not stop the command: `SIGHUP ...`. */
   hangup?: string;
+  /** For the man page, of a program whose addresses have no keys: more of the description, and what SIGINT and SIGTERM do. */
+  manual?: { description: string[]; stop: string };
   /** Groups of flags by heading, in the order of the help. */
   flags: FlagGroups;
   /** Command lines; one that begins with blanks continues the previous one. */

@@ -18,6 +18,8 @@ import { Signals } from './signals.js';
 export interface CommandSpec extends About {
   /** Loads the library only when the command runs, so that help appears at once. */
   start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
+  /** What the command prints to stdout and ends with, instead of running; undefined: it runs. */
+  print?(options: never): Promise<string | undefined>;
   /** Shows progress while it runs; returns a function that ends it. */
   progress?(handle: Handle, options: never, messages: Messages): () => void;
 }
@@ -42,10 +44,14 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
   process.on('uncaughtException', (error) => abortWith(spec.name, format, error));
   try {
     const options = parse(spec, args);
-    if (options) await run(spec, options, messages);
+    LOG.read(options?.log as never, '--log', {});
+    const text = options && (await spec.print?.(ownOptions(options) as never));
+    if (text !== undefined) await written(text);
+    else if (options) await run(spec, options, messages);
   } catch (error) {
     if (!(error instanceof MproxyError)) abortWith(spec.name, format, error);
-    if (!error.reported) messages.say(failed(error));
+    if (!error.reported)
+      for (const message of error.message.split('\n')) messages.say(failed({ code: error.code, message }));
     process.exitCode = error.exitStatus;
   }
   await messages.shown();
@@ -55,9 +61,8 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
 
 async function run(spec: CommandSpec, options: ShellOptions, messages: Messages): Promise<void> {
   const { say } = messages;
-  const { quiet, log, ...rest } = options;
-  const { stats } = options;
-  LOG.read(log as never, '--log', {});
+  const { quiet, stats } = options;
+  const rest = ownOptions(options);
   const period = stats === undefined ? undefined : statsPeriod(stats);
   const signals = new Signals();
   const { stop } = signals;
@@ -69,7 +74,6 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     shown?.notice(notice);
     show(notice);
   };
-  for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
   const { printStats } = await import('./stats.js');
   const { drawStats } = await import('./stats-table.js');
   const { tellManager } = await import('./systemd.js');
@@ -90,6 +94,18 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     stopStats?.();
     await shown?.close();
   }
+}
+
+/** The options of the library, without those that the command line itself serves. */
+function ownOptions({ quiet: _, log: __, ...rest }: ShellOptions): ShellOptions {
+  for (const name of Object.keys(STATUS)) delete (rest as Record<string, unknown>)[name];
+  return rest;
+}
+
+/** Resolves when stdout has taken a text, or its reader is gone. */
+async function written(text: string): Promise<void> {
+  process.stdout.on('error', () => undefined);
+  await new Promise((resolve) => process.stdout.write(text, resolve));
 }
 
 /** Whether data go to a terminal, between whose lines nothing can be drawn. */

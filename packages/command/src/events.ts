@@ -1,5 +1,5 @@
 import type { MproxyError } from 'mproxy-base';
-import type { RouteStats } from 'mproxy-flow';
+import type { Cell, FigureTable, RouteStats } from 'mproxy-flow';
 import {
   type EventDefinition,
   type Fields,
@@ -24,6 +24,14 @@ export const statsOf = (route: RouteStats, text: string): Message => ({
   event: 'stats',
   text,
   fields: route as unknown as Fields,
+});
+
+/** A row of a table of figures: its cells by the names of their columns. */
+export const rowOf = ({ name, columns }: FigureTable, row: readonly Cell[], text: string): Message => ({
+  level: 'info',
+  event: 'stats',
+  text,
+  fields: { table: name, ...Object.fromEntries(columns.map((column, i) => [column.name, row[i]])) },
 });
 
 export const MESSAGES_DROPPED = loss('messages_dropped', '{count:message(s)} not shown: stderr was blocked');

@@ -1,6 +1,7 @@
 import { showBytes, showNumber } from 'mproxy-base';
-import type { Handle, Lost, RouteStats } from 'mproxy-flow';
+import type { FigureTable, Handle, Lost, RouteStats } from 'mproxy-flow';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
+import { linesOfFigures } from './figures-table.js';
 import { shownCounters } from './stats.js';
 
 const COLUMNS = ['', 'datagrams/s', 'Mbps', 'datagrams', 'bytes', 'lost', 'other counters'];
@@ -17,13 +18,15 @@ export function drawStats(
   draw: (lines: (width: number) => string[]) => void,
 ): () => void {
   // The first rates are those since the start of the process, at which performance.now() is 0.
-  let last: { at: number; rows: Row[] } = { at: 0, rows: [] };
+  let last: { at: number; rows: Row[]; tables: FigureTable[] } = { at: 0, rows: [], tables: [] };
   const update = () => {
     const losses = handle.losses();
-    const rows = handle.stats().routes.flatMap((route) => routeRows(route, losses));
-    const now = { at: performance.now(), rows };
+    const { routes, figures } = handle.stats();
+    const rows = routes.flatMap((route) => routeRows(route, losses));
+    const now = { at: performance.now(), rows, tables: figures?.tables ?? [] };
     const cells = cellsOf(now.rows, last.rows, now.at - last.at);
-    draw((width) => fitted(cells, width));
+    const figureLines = linesOfFigures(now.tables, last.tables, now.at - last.at);
+    draw((width) => [...(rows.length > 0 ? fitted(cells, width) : []), ...figureLines]);
     last = now;
   };
   update();

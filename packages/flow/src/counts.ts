@@ -1,4 +1,5 @@
 import type { MoldReceived, MoldSent } from './endpoints/mold/counters.js';
+import type { Figures } from './figures.js';
 
 /** What a source received. The words of each counter are in counters.ts. */
 export interface SourceCounts {
@@ -80,6 +81,8 @@ export interface RouteStats {
 
 export interface Stats {
   routes: RouteStats[];
+  /** Of a program that does more than pass on datagrams. */
+  figures?: Figures;
 }
 
 export function sourceCounts(): SourceCounts {

@@ -29,6 +29,14 @@ export { isRegular } from './endpoints/file/path.js';
 export type { FileSource } from './endpoints/file/source.js';
 export { stdoutSink } from './endpoints/file/stream-sink.js';
 export type { Lost, Notice } from './events.js';
+export type {
+  Cell,
+  Column,
+  Figures,
+  FigureTable,
+  Histogram,
+  MetricFamily,
+} from './figures.js';
 export { forbidLoops, forbidTwins } from './loops.js';
 export { choosePayload, Outputs, openSources } from './open.js';
 export { Pacer } from './pace.js';

@@ -111,6 +111,11 @@ export class Program {
     return sink;
   }
 
+  /** Uses an engine that something else than the options names, before anything is opened. @throws MPROXY_ENGINE */
+  use(name: 'auto' | EngineName): void {
+    if (name !== (this.options.engine ?? 'auto')) this.engine = this.#chooseEngine(name);
+  }
+
   /** The stream sockets of the engine. */
   get streams(): Streams {
     const { streams } = this.engine;

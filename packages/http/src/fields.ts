@@ -94,13 +94,16 @@ export class Fields {
     this.#removeFrom(name.toLowerCase(), 0);
   }
 
-  /** Removes a field also where `-` in its name is spelt `_`: to CGI and its like both are one. */
+  /**
+   * Removes a field also where `-` in its name is spelt `_`: to CGI and its like both are one. The blocks of {@link appendLines}, which
+   * no peer has sent, are left alone.
+   */
   deleteSpellings(name: string): void {
     const folded = name.toLowerCase().replaceAll('_', '-');
-    this.#openBlocks();
     const rows = this.#rows;
     for (let row = 0; row < rows.length; row += ROW)
-      if (rows[row] !== GONE && this.#name(row).replaceAll('_', '-') === folded) rows[row] = GONE;
+      if (this.#nameLength(row) === folded.length && this.#name(row).replaceAll('_', '-') === folded)
+        rows[row] = GONE;
   }
 
   /** Removes the known names whose bits are given, in either spelling. */
@@ -230,6 +233,13 @@ export class Fields {
     const start = this.#rows[row]!;
     if (start >= 0) return text(this.#bytes, start, this.#rows[row + 1]!).toLowerCase();
     return this.#own![this.#rows[row + 1]!]!;
+  }
+
+  /** Of a line that is gone, and of a block, 0. */
+  #nameLength(row: number): number {
+    const start = this.#rows[row]!;
+    if (start >= 0) return this.#rows[row + 1]! - start;
+    return start === OWN ? this.#own![this.#rows[row + 1]!]!.length : 0;
   }
 
   #value(row: number): string {

@@ -13,7 +13,7 @@ const PAIR = /[ \t]*([!#$%&'*+\-.^_`|~\w]+)=(?:([!#$%&'*+\-.^_`|~\w]+)|"((?:[^"\
 /** The elements of Forwarded, nearest proxy last; parameters other than the four are left out. Undefined: it is malformed. */
 export function parseForwarded(value: string): ForwardedElement[] | undefined {
   const elements: ForwardedElement[] = [];
-  let element: Record<string, string> = {};
+  let element = new Map<string, string>();
   let at = 0;
   for (;;) {
     PAIR.lastIndex = at;
@@ -21,12 +21,12 @@ export function parseForwarded(value: string): ForwardedElement[] | undefined {
     if (!match) return undefined;
     at = PAIR.lastIndex;
     const name = match[1]!.toLowerCase();
-    if (Object.hasOwn(element, name)) return undefined;
-    element[name] = match[2] ?? match[3]!.replace(/\\(.)/g, '$1');
+    if (element.has(name)) return undefined;
+    element.set(name, match[2] ?? match[3]!.replace(/\\(.)/g, '$1'));
     const next = value[at++];
     if (next === ';') continue;
     elements.push(pick(element));
-    element = {};
+    element = new Map();
     if (next === undefined) return elements;
     if (next !== ',') return undefined;
   }
@@ -34,9 +34,12 @@ export function parseForwarded(value: string): ForwardedElement[] | undefined {
 
 const NAMES = ['for', 'by', 'host', 'proto'] as const;
 
-function pick(element: Record<string, string>): ForwardedElement {
+function pick(element: Map<string, string>): ForwardedElement {
   const known: ForwardedElement = {};
-  for (const name of NAMES) if (element[name] !== undefined) known[name] = element[name];
+  for (const name of NAMES) {
+    const value = element.get(name);
+    if (value !== undefined) known[name] = value;
+  }
   return known;
 }
 

@@ -1,6 +1,6 @@
 import { isText, text } from './bytes.js';
 import { parseContentLength, parseTokens, parseTransferEncoding } from './field-rules.js';
-import { KNOWN, maskOf } from './known-names.js';
+import { KNOWN, MISSPELT, maskOf } from './known-names.js';
 import { Rejection } from './rejection.js';
 import { GONE, ROW } from './scan-results.js';
 
@@ -17,6 +17,10 @@ const TAKEN = maskOf(
   'expect',
 );
 
+/** To CGI and its like they frame the message. */
+const MISSPELT_LENGTH = KNOWN['content-length'] + MISSPELT;
+const MISSPELT_CODING = KNOWN['transfer-encoding'] + MISSPELT;
+
 const reject = (reason: string) => new Rejection(400, reason);
 const LENGTH = reject('invalid Content-Length');
 const LENGTHS = reject('more than one Content-Length');
@@ -26,6 +30,7 @@ const BOTH = reject('Content-Length and Transfer-Encoding');
 const UNSUPPORTED = new Rejection(501, 'unsupported transfer coding');
 const OPTION = reject('invalid Connection');
 const NAMES_FRAMING = reject('Connection names Host or Content-Length');
+const MISSPELT_FRAMING = reject('Content-Length or Transfer-Encoding spelt with `_`');
 const HOSTS = reject('more than one Host');
 
 /** Options that are no names of fields, or whose field is hop-by-hop anyway. */
@@ -61,7 +66,10 @@ export class HeadFields {
     let codings = 0;
     for (let row = 0; row < rows.length; row += ROW) {
       const id = rows[row + 4]!;
-      if (id === 0 || id > KNOWN.expect) continue;
+      if (id === 0 || id > KNOWN.expect) {
+        if (id === MISSPELT_LENGTH || id === MISSPELT_CODING) return MISSPELT_FRAMING;
+        continue;
+      }
       const start = rows[row + 2]!;
       const end = rows[row + 3]!;
       let failed: Rejection | undefined;

@@ -13,6 +13,11 @@ export function networks(help: string): Flag<string | string[], Network[], ''> {
   return { ...texts({ value: 'CIDR', help: `${help}; may repeat` }), read };
 }
 
+/**
+ * Reads `192.168.0.0/16`, `fd00::/8`, or an address.
+ * @param name what it is called in the error
+ * @throws MPROXY_USAGE
+ */
 export function parseNetwork(name: string, text: string): Network {
   const [ip, length, rest] = text.split('/');
   const address = canonicalIp(ip!);

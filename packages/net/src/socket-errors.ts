@@ -19,7 +19,11 @@ function portOwnerCommand(port: number): string {
 }
 
 /** An error of bind(2) or of joining a group, with advice. @param group the address family of a group */
-export function listenFailure(address: Address, error: unknown, group?: 4 | 6): Error {
+export function listenFailure(
+  address: Pick<Address, 'text' | 'port' | 'keys'>,
+  error: unknown,
+  group?: 4 | 6,
+): Error {
   const advice: Record<string, string> = {
     EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
     EADDRINUSE: `see who has it: ${portOwnerCommand(address.port)}`,
@@ -31,7 +35,7 @@ export function listenFailure(address: Address, error: unknown, group?: 4 | 6): 
 }
 
 /** Advice by error code if a group cannot be joined. */
-function groupAdvice({ port, keys }: Address, family: 4 | 6): Record<string, string> {
+function groupAdvice({ port, keys }: Pick<Address, 'port' | 'keys'>, family: 4 | 6): Record<string, string> {
   const sources = family === 4 ? 'net.ipv4.igmp_max_msf' : 'net.ipv6.mld_max_msf';
   const limit = keys.source
     ? `a socket takes so many sources of one group: sysctl ${sources}`

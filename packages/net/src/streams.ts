@@ -1,4 +1,5 @@
 import type { SocketAddress } from 'mproxy-base';
+import type { ThreadLoads } from './thread-loads.js';
 
 /**
  * The interface to stream sockets: TCP, TLS on TCP, and Unix sockets. It is completion-shaped: an engine delivers received
@@ -15,6 +16,11 @@ export interface Streams {
    * @throws the system's error (connect(2)), that of TLS, ETIMEDOUT, or the signal's reason
    */
   connect(options: ConnectOptions): Promise<Connection>;
+  /**
+   * Opens a listening socket, which one thread owns and any number of threads listen on, by `{ fd, shared }`; undefined: the engine cannot.
+   * @throws the system's error (bind(2), listen(2))
+   */
+  share?(options: ShareOptions): SharedSocket;
   /** A timer of the thread's sockets, which is not set yet. It does not keep the process going. */
   timer(onDue: () => void): StreamTimer;
 }
@@ -27,7 +33,17 @@ export interface StreamTimer {
 }
 
 /** Where a listener listens: an address, a Unix socket (unix(7)), or a socket that listens already (systemd.socket(5)). */
-export type ListenAddress = (SocketAddress & { ipv6Only?: boolean }) | { path: string } | { fd: number };
+export type ListenAddress =
+  | (SocketAddress & { ipv6Only?: boolean })
+  | { path: string }
+  | {
+      fd: number;
+      /**
+       * Given if listeners of other threads have it, too (see {@link Streams.share}). Each accepts a few connections at a time, the one that
+       * has most of them a millisecond after the others; none closes it.
+       */
+      shared?: ThreadLoads;
+    };
 
 /** Where a connection goes. An IPv6 address may have a zone: `fe80::1%eth0`. */
 export type PeerAddress = SocketAddress | { path: string };
@@ -56,6 +72,22 @@ export interface ListenOptions {
   onAcceptError?(error: Error): void;
 }
 
+export type ShareOptions = Pick<ListenOptions, 'at' | 'backlog' | 'keepAlive'>;
+
+/** A listening socket, as its owner has it. */
+export interface SharedSocket {
+  readonly fd: number;
+  /** The bound address, with the port that the system picked; undefined: a Unix socket. */
+  readonly local: SocketAddress | undefined;
+  /**
+   * The kernel completes no more connections than one that waits to be accepted: a client that comes now tries again, and finds the socket
+   * closed or its successor. To be called before the threads accept what waits.
+   */
+  refuse(): void;
+  /** Closes it, which resets those that wait. */
+  close(): void;
+}
+
 /** Takes a connected descriptor. @param peer undefined: a Unix socket, or a peer that has left already */
 export type TakeDescriptor = (fd: number, peer: SocketAddress | undefined) => void;
 
@@ -79,8 +111,11 @@ export interface StreamListener {
   /** Accepts nothing until {@link resume}: connections wait in the backlog. Undefined: the engine cannot. */
   pause?(): void;
   resume?(): void;
-  /** Accepts no more connections. Those accepted go on. */
-  close(): void;
+  /**
+   * Accepts no more connections. Those accepted go on.
+   * @param queued what becomes of those that wait to be accepted. Default: `reset`; on a shared descriptor they wait for other threads
+   */
+  close(queued?: 'reset' | 'accept'): void;
   /** Closes the admitted connections, those in a handshake included (see {@link Connection.close}). */
   closeConnections(): void;
 }

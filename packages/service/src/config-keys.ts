@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { type MproxyError, parseDuration, parseSize, reason } from 'mproxy-base';
+import { type MproxyError, parseDuration, parseSize } from 'mproxy-base';
 import { type Place, Substituted, wrong } from './config-place.js';
 import {
   isObject,
@@ -20,6 +19,8 @@ interface Definition {
   required?: true;
   /** Whether null is the same as no value. */
   nullable?: true;
+  /** Whether the content of a file can be the value, by the key with `_file`. */
+  orFile?: true;
   /** What a value is, where the kind of key says too little: `a host name`. */
   expected?: string;
 }
@@ -30,9 +31,14 @@ type Made<D, V> = Key<Needed<D, V>>;
 /** Makes a kind of keys. */
 function make<const D extends Definition, V>(
   definition: D,
-  kind: Omit<Key<V>, 'name' | 'help' | 'default' | 'required' | 'nullable'>,
+  kind: Omit<Key<V>, 'name' | 'help' | 'default' | 'required' | 'nullable' | 'orFile'>,
 ): Made<D, V> {
   return { ...kind, ...definition, name: definition.name ?? '' } as unknown as Made<D, V>;
+}
+
+/** What is no text may come from the environment: `${NAME}`. */
+function orVariable(schema: JsonSchema): JsonSchema {
+  return { anyOf: [schema, { type: 'string', pattern: '^\\$\\{\\w+\\}$' }] };
 }
 
 /** A text. @param check returns what is wrong with it, if anything; '': the expectation says it */
@@ -50,6 +56,21 @@ export function text<const D extends Definition>(
   return make(definition, { expected, schema: { type: 'string', minLength: 1 }, read });
 }
 
+/** A text that is read into a value. @param parse reports what is wrong, then returns undefined */
+export function parsed<V, const D extends Definition & { expected: string }>(
+  definition: D,
+  parse: (given: string, place: Place) => V | undefined,
+  show?: (value: V) => unknown,
+): Made<D, V> {
+  const { expected } = definition;
+  const { read: readText, schema } = text({ ...definition, required: true });
+  const read = (given: unknown, place: Place) => {
+    const value = readText(given, place);
+    return value === undefined ? undefined : parse(value, place);
+  };
+  return make(definition, { expected, schema, read, ...(show ? { show } : {}) });
+}
+
 /** One of some words. */
 export function choice<const V extends string, const D extends Definition>(
   values: readonly V[],
@@ -60,7 +81,7 @@ export function choice<const V extends string, const D extends Definition>(
     const value = given instanceof Substituted ? given.text : given;
     return values.find((one) => one === value) ?? wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { enum: [...values] }, read });
+  return make(definition, { expected, schema: orVariable({ enum: [...values] }), read });
 }
 
 export function toggle<const D extends Definition>(definition: D): Made<D, boolean> {
@@ -69,7 +90,7 @@ export function toggle<const D extends Definition>(definition: D): Made<D, boole
     const value = given instanceof Substituted ? { true: true, false: false }[given.text] : given;
     return typeof value === 'boolean' ? value : wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { type: 'boolean' }, read });
+  return make(definition, { expected, schema: orVariable({ type: 'boolean' }), read });
 }
 
 export function integer<const D extends Definition>(
@@ -85,15 +106,26 @@ export function integer<const D extends Definition>(
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
     return fits ? value : wrong(place, given, expected);
   };
-  return make(definition, { expected, schema: { type: 'integer', minimum: min, maximum: max }, read });
+  return make(definition, {
+    expected,
+    schema: orVariable({ type: 'integer', minimum: min, maximum: max }),
+    read,
+  });
 }
 
-/** Milliseconds, at least 1, written as `500ms`, `10s`, `5m`, `1h`; a bare number is seconds. */
+/** Milliseconds, written as `500ms`, `10s`, `5m`, `1h`; a bare number is seconds. */
 export function duration<const D extends Definition>(definition: D, min = 1): Made<D, number> {
-  const expected = `a duration like 500ms, 10s, 5m or 1h${min === 0 ? '' : ', more than 0'}`;
+  const least = min === 0 ? '' : min === 1 ? ', more than 0' : `, at least ${shownDuration(min)}`;
+  const expected = `a duration like 500ms, 10s, 5m or 1h${least}`;
   const read = quantity(expected, parseDuration, min);
-  const show = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
-  return make(definition, { expected, schema: QUANTITY, read, show });
+  return make(definition, { expected, schema: QUANTITY, read, show: shownDuration });
+}
+
+/** In the largest unit that it is a multiple of. */
+function shownDuration(ms: number): string {
+  const units = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+  const [unit, size] = Object.entries(units).find(([, size]) => ms >= size && ms % size === 0) ?? ['s', 1000];
+  return `${ms / size}${unit}`;
 }
 
 /** Bytes, written as `4096`, `64KiB`, `8MiB`, `1GB`. */
@@ -129,19 +161,10 @@ export function path<const D extends Definition>(definition: D): Made<D, string>
   return make(definition, { expected, schema, read: absolute });
 }
 
-/** The content of a file in UTF-8, without a newline at its end: for a key `NAME_file` beside `NAME`. */
-export function fileContent<const D extends Definition>(definition: D): Made<D, string> {
-  const { expected, schema, read } = path({ ...definition, required: true });
-  const content = (given: unknown, place: Place) => {
-    const file = read(given, place);
-    if (file === undefined) return undefined;
-    try {
-      return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-    } catch (error) {
-      return wrong(place, given, 'a file that can be read', reason(error));
-    }
-  };
-  return make(definition, { expected, schema, read: content });
+/** A key that is known, but of which this version can do nothing. @param what it is for: `TLS` */
+export function later(what: string): Key<undefined> & { later: true } {
+  const read = (_: unknown, place: Place) => place.report(`this version has no ${what} yet`) as undefined;
+  return { name: '', help: what, expected: '', schema: {}, later: true, read };
 }
 
 /** A list of values of one kind. `element` says what they are; its help is not shown. */
@@ -195,8 +218,9 @@ export function object<K extends Keys, const D extends Definition>(
   check?: (values: ValuesOf<K>, place: Place) => void,
 ): Made<D, ValuesOf<K>> {
   const read = (given: unknown, place: Place) => {
+    const before = place.problemCount;
     const values = readTable(keys, given, place);
-    if (values && !place.isWrong) check?.(values, place);
+    if (values && place.problemCount === before) check?.(values, place);
     return values;
   };
   const show = (values: ValuesOf<K>) => showTable(keys, values);

@@ -1,4 +1,6 @@
-import { type Place, wrong } from './config-place.js';
+import { readFileSync } from 'node:fs';
+import { reason } from 'mproxy-base';
+import { type Place, Substituted, wrong } from './config-place.js';
 
 /**
  * One key of a configuration document. Its reader, its docs and its JSON Schema are derived from it. The kinds of keys are made by
@@ -15,6 +17,10 @@ export interface Key<Value = any> {
   required?: true;
   /** Whether null is the same as no value. */
   nullable?: true;
+  /** Whether the content of a file in UTF-8, without a newline at its end, can be the value, by the key with `_file`. */
+  orFile?: true;
+  /** Whether every value is an error, that says that it comes later. Docs and schema do not have it. */
+  later?: true;
   /** The JSON Schema of a value. */
   schema: JsonSchema;
   /** The keys of an object, or of the objects of a list, for the docs. */
@@ -31,7 +37,9 @@ export interface Key<Value = any> {
 export type Keys = Record<string, Key>;
 
 /** The values of a table. */
-export type ValuesOf<K extends Keys> = { [N in keyof K]: K[N] extends Key<infer Value> ? Value : never };
+export type ValuesOf<K extends Keys> = {
+  [N in keyof K as K[N] extends { later: true } ? never : N]: K[N] extends Key<infer Value> ? Value : never;
+};
 
 export type JsonSchema = Record<string, unknown>;
 
@@ -40,9 +48,22 @@ export function keyName(key: string, { name }: Key): string {
   return name || key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** The keys of a table with their names in a document. */
-export function namesOf(keys: Keys): Map<string, Key> {
-  return new Map(Object.entries(keys).map(([key, one]) => [keyName(key, one), one]));
+/** All names of a table in a document, with their keys. */
+function namesOf(keys: Keys): Map<string, Key> {
+  const names = Object.entries(keys).flatMap(([key, one]): [string, Key][] => {
+    const name = keyName(key, one);
+    return one.orFile
+      ? [
+          [name, one],
+          [fileName(name), one],
+        ]
+      : [[name, one]];
+  });
+  return new Map(names);
+}
+
+function fileName(name: string): string {
+  return `${name}_file`;
 }
 
 /**
@@ -59,18 +80,32 @@ export function readTable<K extends Keys>(keys: K, given: unknown, place: Place)
   for (const [key, one] of Object.entries(keys)) {
     const name = keyName(key, one);
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
-    if (value !== undefined && !(value === null && one.nullable))
+    const file = one.orFile && given[fileName(name)];
+    if (value !== undefined && !(value === null && one.nullable)) {
       values[key] = one.read(value, place.key(name));
+      if (file !== undefined) place.key(fileName(name)).report(`${name} is given, too; give one of the two`);
+    } else if (file !== undefined) values[key] = readContent(one, file, place.key(fileName(name)));
     else if (one.required) place.key(name).report(`it is missing; expected ${one.expected}`);
-    else values[key] = one.default === undefined ? undefined : one.read(one.default, place.key(name));
+    else if (!one.later)
+      values[key] = one.default === undefined ? undefined : one.read(one.default, place.key(name));
   }
   return values as ValuesOf<K>;
+}
+
+function readContent(key: Key, given: unknown, place: Place): unknown {
+  const path = given instanceof Substituted ? given.text : given;
+  if (typeof path !== 'string' || path === '') return wrong(place, given, 'a path');
+  try {
+    return key.read(readFileSync(place.file(path), 'utf8').replace(/\r?\n$/, ''), place);
+  } catch (error) {
+    return wrong(place, given, 'a file that can be read', reason(error));
+  }
 }
 
 /** The values of a table as a document has them, without those that are undefined. */
 export function showTable<K extends Keys>(keys: K, values: ValuesOf<K>): Record<string, unknown> {
   const shown = Object.entries(keys).flatMap(([key, one]) => {
-    const value = values[key];
+    const value = (values as Record<string, unknown>)[key];
     return value === undefined ? [] : [[keyName(key, one), one.show ? one.show(value) : value]];
   });
   return Object.fromEntries(shown);
@@ -78,11 +113,17 @@ export function showTable<K extends Keys>(keys: K, values: ValuesOf<K>): Record<
 
 /** The JSON Schema of an object. */
 export function schemaOf(keys: Keys): JsonSchema {
-  const names = [...namesOf(keys)];
+  const names = [...namesOf(keys)].filter(([, { later }]) => !later);
   const required = names.filter(([, { required }]) => required).map(([name]) => name);
   const properties = names.map(([name, one]) => {
+    if (one.orFile && name.endsWith('_file'))
+      return [
+        name,
+        { description: `a file with the value of ${name.slice(0, -'_file'.length)}`, type: 'string' },
+      ];
     const more = one.default === undefined ? {} : { default: one.default };
-    return [name, { description: one.help, ...one.schema, ...more }];
+    const schema = one.nullable ? { anyOf: [one.schema, { type: 'null' }] } : one.schema;
+    return [name, { description: one.help, ...schema, ...more }];
   });
   return {
     type: 'object',
@@ -104,8 +145,9 @@ function isPlain(value: object): boolean {
 
 /** `; did you mean NAME?`, or '' where none is near. */
 export function suggestion(name: string, known: readonly string[]): string {
+  const plain = name.toLowerCase().replaceAll('-', '_');
   const near = known
-    .map((one) => ({ one, distance: distance(name.toLowerCase().replaceAll('-', '_'), one) }))
+    .map((one) => ({ one, distance: one.startsWith(`${plain}_`) ? 1 : distance(plain, one) }))
     .filter(({ one, distance }) => distance <= Math.max(1, Math.floor(one.length / 3)))
     .toSorted((a, b) => a.distance - b.distance)[0];
   return near ? `; did you mean ${near.one}?` : '';

@@ -1,10 +1,11 @@
+import { type Listed, Roster } from 'mproxy-base';
 import { chooseEngine, type Streams } from 'mproxy-net';
 
 /** Time between two looks, in milliseconds: a deadline is noticed at most so much late. */
 const TICK_MS = 100;
 
 /** What has a deadline, or will have one. */
-export interface Dated {
+export interface Dated extends Listed {
   /** By {@link Deadlines.now}; infinite: none. */
   dueAt: number;
   /** Called in each look at which the deadline is past: whoever is not done with it moves it. */
@@ -21,7 +22,7 @@ export interface Dated {
 export class Deadlines {
   /** The time of the last look, in milliseconds of a clock that never goes back. */
   now = performance.now();
-  readonly #all = new Set<Dated>();
+  readonly #all = new Roster<Dated>();
   readonly #timer;
 
   constructor(streams: Pick<Streams, 'timer'>) {
@@ -47,10 +48,10 @@ export class Deadlines {
     const late = now - this.now - 2 * TICK_MS;
     this.now = now;
     this.#timer.set(TICK_MS);
-    for (const one of this.#all) {
+    this.#all.each((one) => {
       if (late > 0) one.dueAt += late;
       if (one.dueAt <= now) one.onDue();
-    }
+    });
   }
 }
 

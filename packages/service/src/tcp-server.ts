@@ -1,4 +1,4 @@
-import { type SocketAddress, showAddress } from 'mproxy-base';
+import { type Listed, Roster, type SocketAddress, showAddress } from 'mproxy-base';
 import {
   type AddressRule,
   type Connection,
@@ -40,10 +40,7 @@ export interface Server {
 }
 
 /** @param at `HOST:PORT`, whose addresses are all listened on; port 0: the system picks one */
-export function tcpServer(
-  at: string | (SocketAddress & { ipv6Only?: boolean }) | { fd: number },
-  options: ServerOptions = {},
-): Server {
+export function tcpServer(at: string | ListenAddress, options: ServerOptions = {}): Server {
   return { serve: async (service) => open(await addresses(at), options, service) };
 }
 
@@ -74,6 +71,12 @@ async function open(
   }
 }
 
+/** A connection that is served. */
+interface Served extends Listed {
+  readonly connection: Connection;
+  readonly context: Context;
+}
+
 /** A server that listens. */
 export class Serving {
   readonly connections: Connections;
@@ -83,9 +86,9 @@ export class Serving {
   readonly addresses: SocketAddress[] = [];
   readonly #listeners: StreamListener[] = [];
   readonly #streams: Streams;
-  readonly #open = new Map<Connection, Context>();
+  readonly #open = new Roster<Served>();
   /** Accepted, but there is no room for them. */
-  readonly #waiting: [Connection, Context][] = [];
+  readonly #waiting: Served[] = [];
   readonly #onRoom = (): void => this.#serveWaiting();
   #onEmpty: (() => void) | undefined;
 
@@ -143,10 +146,10 @@ export class Serving {
   /** Cuts all connections, with a reset. @returns how many there were */
   cut(): number {
     this.close();
-    const all = [...this.#open, ...this.#waiting];
-    this.#waiting.length = 0;
+    const all = this.#waiting.splice(0);
+    this.#open.each((one) => all.push(one));
     const error = new Error('the server stopped');
-    for (const [connection, context] of all) {
+    for (const { connection, context } of all) {
       context.abort(error);
       connection.abort(error);
     }
@@ -157,41 +160,43 @@ export class Serving {
   #take(connection: Connection, listener: string): void {
     const { peer, local, tls } = connection;
     const context = new Context({ peer, local, tls, listener, connections: this.connections });
+    const one: Served = { connection, context, slot: undefined };
     if (this.#waiting.length === 0 && this.connections.hasRoom) {
-      this.#serve(connection, context);
+      this.#serve(one);
       return;
     }
-    if (this.#waiting.length < WAITING) this.#waiting.push([connection, context]);
+    if (this.#waiting.length < WAITING) this.#waiting.push(one);
     else connection.abort();
     for (const one of this.#listeners) one.pause?.();
   }
 
   #serveWaiting(): void {
-    while (this.#waiting.length > 0 && this.connections.hasRoom) this.#serve(...this.#waiting.shift()!);
+    while (this.#waiting.length > 0 && this.connections.hasRoom) this.#serve(this.#waiting.shift()!);
     if (this.#waiting.length > 0) return;
     for (const one of this.#listeners) one.resume?.();
   }
 
-  #serve(connection: Connection, context: Context): void {
+  #serve(one: Served): void {
     const { connections } = this;
+    const { connection, context } = one;
     if (connections.count >= connections.most) connections.closeLongestIdle();
     connections.opened();
-    this.#open.set(connection, context);
+    this.#open.add(one);
     const failed = (error: unknown) => {
-      this.#done(connection);
+      this.#done(one);
       connection.abort();
       this.#report(error, context);
     };
     try {
-      whenDone(this.service.call(connection, context), () => this.#done(connection), failed);
+      whenDone(this.service.call(connection, context), () => this.#done(one), failed);
     } catch (error) {
       failed(error);
     }
   }
 
-  #done(connection: Connection): void {
-    this.#open.delete(connection);
-    connection.close();
+  #done(one: Served): void {
+    this.#open.delete(one);
+    one.connection.close();
     this.connections.closed();
     if (this.#open.size === 0) this.#onEmpty?.();
   }

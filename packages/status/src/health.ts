@@ -31,6 +31,8 @@ export class Health {
   /** Reported by events; they last until the program ends, or another event ends them. */
   readonly #reported = new Map<string, string>();
   #routeFailed: string | undefined;
+  /** Of the figures of the program. */
+  #unable: string | undefined;
   #wellSince = Date.now();
   /** Of the program. */
   state: State = 'starting';
@@ -41,7 +43,7 @@ export class Health {
   /** What is wrong, for one line; undefined: nothing. Without the problems of peers and losses. */
   get unhealthy(): string | undefined {
     const [disconnected] = this.#disconnected.values();
-    return this.#failing ?? disconnected ?? this.#silent(Date.now())[0]?.text;
+    return this.#failing ?? this.#unable ?? disconnected ?? this.#silent(Date.now())[0]?.text;
   }
 
   /** What is wrong with the program as a whole. */
@@ -76,15 +78,19 @@ export class Health {
   }
 
   /** Looks at a running program: called once a second. */
-  look({ stats: { routes }, losses, certificates }: Snapshot): void {
+  look({ stats: { routes, figures }, losses, certificates }: Snapshot): void {
     const now = Date.now();
     for (const [i, { source }] of routes.entries()) this.#note(i, source, now);
     this.#disconnected = disconnected(routes);
+    this.#unable = figures?.unhealthy;
     const failing = this.#failing;
     const found: (readonly [key: string, text: string])[] = [
       ...(failing === undefined ? [] : [[failing, failing] as const]),
       ...[...this.#disconnected].map(([name, text]) => [`disconnected ${name}`, text] as const),
       ...this.#reported,
+      ...[...(figures?.problems ?? []), ...(this.#unable === undefined ? [] : [this.#unable])].map(
+        (text) => [text, text] as const,
+      ),
       ...certificates.flatMap((certificate) => ending(certificate, now)),
     ];
     const old = this.#problems;

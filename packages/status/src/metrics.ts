@@ -1,5 +1,5 @@
 import { VERSION } from 'mproxy-base';
-import type { Certificate, SinkCounts, SourceCounts, Stats } from 'mproxy-flow';
+import type { Certificate, Figures, Histogram, SinkCounts, SourceCounts, Stats } from 'mproxy-flow';
 import { type Counter, type Metric, valueAt } from 'mproxy-flow/counter';
 import { SINK_COUNTERS, SOURCE_COUNTERS } from 'mproxy-flow/counters';
 import type { ProcessFigures } from './process-figures.js';
@@ -26,7 +26,11 @@ export interface OtherFigures extends ProcessFigures {
  * Renders all counters of a program. Labels have the names that the user gave to endpoints, error codes and fixed words:
  * nothing that peers choose. Endpoints of one name are added up; a sink of several routes is counted once, without a source.
  */
-export function renderMetrics({ routes }: Stats, others: OtherFigures, format: MetricsFormat): string {
+export function renderMetrics(
+  { routes, figures }: Stats,
+  others: OtherFigures,
+  format: MetricsFormat,
+): string {
   const families = new Families(format);
   const shared = new Set<object>();
   const names = new Set<string>();
@@ -42,8 +46,14 @@ export function renderMetrics({ routes }: Stats, others: OtherFigures, format: M
       families.addAll(sink, SINKS, ({ names }) => (names ? label(names, sink.name) : both), isNew(to));
     }
   }
+  if (figures) addFigures(families, figures);
   addOthers(families, others);
   return families.render();
+}
+
+function addFigures(families: Families, { metrics }: Figures): void {
+  for (const { name, help, type, samples } of metrics)
+    for (const { labels, value } of samples) families.add(name, help, type, labels, value);
 }
 
 function addOthers(families: Families, others: OtherFigures): void {
@@ -71,12 +81,14 @@ function exportedOf<C>(counters: Record<string, Counter<C, never>>): Exported<C>
 }
 
 interface Family {
-  type: 'counter' | 'gauge';
+  type: 'counter' | 'gauge' | 'histogram';
   help: string;
   divisor: number;
   /** The labels of each sample as written, and its value. */
   labels: string[];
   values: number[];
+  /** Samples of a histogram. */
+  histograms: Histogram[];
   /** Samples by their labels; made when the first endpoint has the name of another. */
   index?: Map<string, number>;
 }
@@ -110,16 +122,27 @@ class Families {
   }
 
   /** @param value undefined: the platform does not tell it */
-  add(name: string, help: string, type: Family['type'], labels: Labels, value: number | undefined): void {
+  add(
+    name: string,
+    help: string,
+    type: Family['type'],
+    labels: Labels,
+    value: number | Histogram | undefined,
+  ): void {
     if (value === undefined) return;
     const written = Object.entries(labels).map((pair) => label(...pair));
-    addSample(this.#family(name, help, type), written.join(','), value, true);
+    const family = this.#family(name, help, type);
+    if (typeof value === 'number') addSample(family, written.join(','), value, true);
+    else {
+      family.labels.push(written.join(','));
+      family.histograms.push(value);
+    }
   }
 
   #family(name: string, help: string, type: Family['type'], divisor = 1): Family {
     const known = this.#families.get(name);
     if (known) return known;
-    const family: Family = { type, help, divisor, labels: [], values: [] };
+    const family: Family = { type, help, divisor, labels: [], values: [], histograms: [] };
     this.#families.set(name, family);
     return family;
   }
@@ -127,8 +150,8 @@ class Families {
   render(): string {
     const open = this.format === 'openmetrics';
     const lines: string[] = [];
-    for (const [name, { type, help, divisor, labels, values }] of this.#families) {
-      if (values.length === 0) continue;
+    for (const [name, { type, help, divisor, labels, values, histograms }] of this.#families) {
+      if (labels.length === 0) continue;
       const full = name.startsWith('process_') ? name : `mproxy_${name}`;
       const sample = type === 'counter' ? `${full}_total` : full;
       const family = open ? full : sample;
@@ -138,10 +161,24 @@ class Families {
         const value = sum / divisor;
         lines.push(labels[i] === '' ? `${sample} ${value}` : `${sample}{${labels[i]}} ${value}`);
       }
+      for (const [i, histogram] of histograms.entries())
+        lines.push(...histogramLines(full, labels[i]!, histogram));
     }
     if (open) lines.push('# EOF');
     return `${lines.join('\n')}\n`;
   }
+}
+
+/** The buckets of a histogram count all values up to their bounds. */
+function histogramLines(name: string, labels: string, { bounds, counts, sum }: Histogram): string[] {
+  const before = labels === '' ? '' : `${labels},`;
+  const all = labels === '' ? '' : `{${labels}}`;
+  let count = 0;
+  const buckets = counts.map((more, i) => {
+    count += more;
+    return `${name}_bucket{${before}${label('le', i < bounds.length ? String(bounds[i]) : '+Inf')}} ${count}`;
+  });
+  return [...buckets, `${name}_sum${all} ${sum}`, `${name}_count${all} ${count}`];
 }
 
 /** @param isNew whether no endpoint of the same name was added before: then there is nothing to look for */

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { connect } from 'node:net';
 import { showAddress } from 'mproxy-base';
 import { canonicalIp } from 'mproxy-net/address';
 import { Allowed } from 'mproxy-net/allowed';
 import type { Network } from 'mproxy-net/datagrams';
+import { removeUnused } from 'mproxy-net/unix-files';
 import type { Listening, StatusData } from './messages.js';
 
 /** Limits of the status server: whatever is sent to it, it takes little memory and time. */
@@ -95,19 +94,5 @@ export class StatusServer {
     if (this.#connections <= MAX_CONNECTIONS) return;
     const [oldest = socket] = this.#waiting;
     oldest.destroy();
-  }
-}
-
-/** Removes the socket that a killed program left: no process accepts connections there. */
-async function removeUnused(path: string): Promise<void> {
-  // A connect to any other file is refused, too.
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') unlinkSync(path);
-  } finally {
-    socket.destroy();
   }
 }

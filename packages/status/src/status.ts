@@ -120,6 +120,7 @@ export class Status {
       ...(isWell && { wellSince: new Date(Math.max(wellSince, this.#peers.wellSince)) }),
       problems,
       routes: stats.routes.map((route, i) => this.#route(route, i)),
+      ...(stats.figures && { tables: stats.figures.tables }),
       losses,
       certificates: certificates.map(({ file, notAfter }) => ({ file, notAfter: new Date(notAfter) })),
       peers,

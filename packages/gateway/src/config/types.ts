@@ -8,6 +8,8 @@ export interface GatewayConfig {
   /** Worker threads; undefined: the CPUs that cpu.max and the affinity allow. */
   workers: number | undefined;
   engine: 'auto' | 'linux' | 'node';
+  /** `http1` among them. The others are not there yet; a notice says so. */
+  protocols: ('http1' | 'http2' | 'websocket')[];
   /** Waiting connections of each listener. */
   backlog: number;
   /** Of all workers together. */
@@ -16,6 +18,8 @@ export interface GatewayConfig {
   maxConnectionsPerIp: number | undefined;
   limits: LimitsConfig;
   timeouts: ClientTimeouts;
+  /** Of routes that do not say otherwise, and of port encoding. */
+  upstreamTimeouts: UpstreamTimeouts;
   /** CIDR ranges whose forwarding fields and PROXY headers are believed; `unix:`: peers of Unix sockets. */
   trustedProxies: string[];
   /** In the order of the document; the router orders them. None shadows another one. */
@@ -35,6 +39,8 @@ export interface GatewayConfig {
 }
 
 export interface ListenConfig {
+  /** Its place in the document or on the command line, for messages: `listen[0]`, `--listen-addr`. */
+  place: string;
   /** As written: `127.0.0.1:8000`, `unix:/run/x.sock`, `fd:web`, `fd:3`. */
   text: string;
   at: ListenAddress;
@@ -88,9 +94,9 @@ export interface RouteConfig {
   place: string;
   /** For metrics and the access log: `example.com/api`, `/`. Routes of equal host and path have one name. */
   name: string;
-  /** `example.com`, `*.example.com`, lower case; undefined: every host that no other route names. */
+  /** As written: `example.com`, `*.example.com`; undefined: every host that no other route names. */
   host: string | undefined;
-  /** `/api`, with `:name` segments; a trailing `/*` is removed. */
+  /** As written: `/api`, `/api/*`, `/users/:id`. */
   path: string;
   /** Undefined: all of them. */
   methods: string[] | undefined;
@@ -119,10 +125,11 @@ export interface UpstreamConfig {
   forwarded: boolean;
   /** The version of the PROXY header that is sent upstream; undefined: none. */
   sendProxy: 'v1' | 'v2' | undefined;
-  /** Of the path, at most one of the two: removed from its start; put in the place of the route's path. */
+  /** Segments that are removed from the start of the path. */
   stripPrefix: string | undefined;
+  /** Put in the place of the route's path; without the other two. */
   replacePath: string | undefined;
-  /** Put before the path, after the other two. */
+  /** Put before the path, after `stripPrefix`. */
   addPrefix: string | undefined;
 }
 

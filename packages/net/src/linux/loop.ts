@@ -13,6 +13,8 @@ export const EPOLLERR = 8;
 export const EPOLLHUP = 0x10;
 export const EPOLLRDHUP = 0x2000;
 const EPOLLET = 0x8000_0000;
+/** Since Linux 4.5. */
+const EPOLLEXCLUSIVE = 0x1000_0000;
 
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
@@ -54,7 +56,9 @@ export class Loop {
   onChange: () => void = () => undefined;
   /** What may call back by itself: the thread goes on for as long as there is any. See {@link hold}. */
   holders = 0;
-  readonly #watched = new Map<number, Watch>();
+  /** By descriptor. */
+  readonly #watched: (Watch | undefined)[] = [];
+  #size = 0;
   readonly #timers = new TimerWheel(performance.now());
   #jobs: Job[] = [];
   /** Jobs of this turn, and how many of them were done. */
@@ -79,7 +83,7 @@ export class Loop {
 
   /** Descriptors that are watched. */
   get size(): number {
-    return this.#watched.size;
+    return this.#size;
   }
 
   /** Whether the next turn has something to do at once. */
@@ -102,11 +106,20 @@ export class Loop {
   }
 
   /**
+   * As {@link addEdge}, for a listening descriptor that loops of other threads have, too: a connection that comes wakes one of those that
+   * wait, or some of them (epoll_ctl(2), EPOLLEXCLUSIVE). A loop in Node's event loop waits by another epoll descriptor, so all of them wake.
+   * @throws the system's error
+   */
+  addShared(fd: number, handler: EdgeHandler): void {
+    this.#watch(fd, (EPOLLIN | EPOLLET | EPOLLEXCLUSIVE) >>> 0, handler);
+  }
+
+  /**
    * Registers a descriptor again after dup2(2) made it another open file: the registration was the old file's, and
    * ended with it (epoll(7), Questions and answers). @throws the system's error
    */
   renew(fd: number): void {
-    const watch = this.#watched.get(fd);
+    const watch = this.#watched[fd];
     if (watch) this.#register(fd, watch);
   }
 
@@ -124,9 +137,11 @@ export class Loop {
    * @returns whether it was watched
    */
   forget(fd: number): boolean {
-    const watched = this.#watched.delete(fd);
-    if (watched) this.onChange();
-    return watched;
+    if (!this.#watched[fd]) return false;
+    this.#watched[fd] = undefined;
+    this.#size--;
+    this.onChange();
+    return true;
   }
 
   /** Runs a job in the last part of this turn, or of the next one. */
@@ -185,11 +200,12 @@ export class Loop {
   }
 
   #watch(fd: number, events: number, handler: EdgeHandler): void {
-    if (this.#watched.has(fd)) throw new RangeError(`descriptor ${fd} is watched already`);
+    if (this.#watched[fd]) throw new RangeError(`descriptor ${fd} is watched already`);
     this.#generation = (this.#generation + 1) >>> 0;
     const watch = { generation: this.#generation, events, handler };
     this.#register(fd, watch);
-    this.#watched.set(fd, watch);
+    this.#watched[fd] = watch;
+    this.#size++;
     this.onChange();
   }
 
@@ -222,7 +238,7 @@ export class Loop {
   #pass(index: number): void {
     const at = (index * EVENT.size) / 4;
     const data = at + EVENT.data / 4;
-    const watch = this.#watched.get(this.#events[data]!);
+    const watch = this.#watched[this.#events[data]!];
     // An earlier call of this turn may have removed it.
     if (watch?.generation !== this.#events[data + 1]) return;
     watch?.handler.onEvents(this.#events[at + EVENT.events / 4]!);

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { SocketAddress } from 'mproxy-base';
 import type { RequestSocket, RequestSocketOptions, SendCounts } from '../datagrams.js';
 import { ErrorQueue, keepErrors } from './error-queue.js';
@@ -14,7 +13,7 @@ export function openRequestSocket(libc: Libc, options: RequestSocketOptions): Re
   try {
     return new LinuxRequestSocket(libc, fd, options);
   } catch (error) {
-    closeSync(fd);
+    libc.close(fd);
     throw error;
   }
 }

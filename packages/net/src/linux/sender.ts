@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { SocketAddress } from 'mproxy-base';
 import { throwInternal } from 'mproxy-base';
 import type { Batch } from 'mproxy-framing';
@@ -44,7 +43,7 @@ export function openSender(libc: Libc, options: SenderOptions): LinuxSender {
   try {
     return new LinuxSender(libc, fd, options);
   } catch (error) {
-    closeSync(fd);
+    libc.close(fd);
     throw error;
   }
 }
@@ -195,7 +194,7 @@ export class LinuxSender implements Sender {
     this.#collect();
     this.#closed = true;
     if (this.#unconnected) this.#unconnected.close();
-    else closeSync(this.fd);
+    else this.libc.close(this.fd);
   }
 
   /**

@@ -27,6 +27,7 @@ export class NodeStreamListener implements StreamListener {
 
   async open(): Promise<this> {
     const { at, backlog = BACKLOG } = this.options;
+    if ('fd' in at && at.shared) throw new Error('a listener of Node cannot share its descriptor');
     const to = 'address' in at ? { ...at, host: at.address } : at;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -58,8 +59,10 @@ export class NodeStreamListener implements StreamListener {
     (this.#server as TlsServerSocket).setSecureContext(firstPair(tls));
   }
 
-  close(): void {
-    this.#server.close();
+  close(queued: 'reset' | 'accept' = 'reset'): void {
+    if (queued === 'reset') this.#server.close();
+    // In between, the event loop polls, and accepts all that wait (libuv: uv__server_io).
+    else setImmediate(() => setImmediate(() => this.#server.close()));
   }
 
   closeConnections(): void {

@@ -81,7 +81,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
 
   /** Whether the client is awaited: its body is read, and no response has begun. */
   get awaitsBody(): boolean {
-    return this.body !== undefined && this.body.isFlowing && !this.body.isComplete && this.writer.isNew;
+    return this.body?.isFlowing === true && !this.body.isComplete && this.writer.isNew;
   }
 
   serve(head: RequestHead): void {
@@ -92,7 +92,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#borrows = true;
     this.#startedAt = performance.now();
     this.writer.begin(head.method === 'HEAD', head.version === '1.0');
-    this.body = head.chunked || length ? new RequestBody(this, length, limits.body) : undefined;
+    this.body = head.chunked || length ? new RequestBody(this, length, limits) : undefined;
     const request = new HttpRequest(
       head.method,
       head.version,

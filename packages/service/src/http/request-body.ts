@@ -1,7 +1,7 @@
 import { ChunkedDecoder, Rejection } from 'mproxy-http';
 import type { Body, BodySink } from './body.js';
-import type { HttpTimeouts } from './server-options.js';
 import type { ServerInput } from './server-input.js';
+import type { HttpLimits, HttpTimeouts } from './server-options.js';
 
 /** The connection that a request body comes from. */
 export interface RequestBodyOwner {
@@ -33,10 +33,10 @@ export class RequestBody implements Body {
   constructor(
     private readonly owner: RequestBodyOwner,
     length: number | undefined,
-    private readonly most: number,
+    private readonly limits: Pick<HttpLimits, 'body' | 'chunks'>,
   ) {
     this.length = length;
-    this.#decoder = length === undefined ? new ChunkedDecoder() : undefined;
+    this.#decoder = length === undefined ? new ChunkedDecoder({ extra: limits.chunks }) : undefined;
   }
 
   /** Whether somebody reads it, or may do so still. */
@@ -119,7 +119,7 @@ export class RequestBody implements Body {
 
   onData(bytes: Uint8Array): void {
     this.received += bytes.length;
-    if (this.received <= this.most) this.#sink?.onData(bytes);
+    if (this.received <= this.limits.body) this.#sink?.onData(bytes);
   }
 
   get #takes(): boolean {
@@ -134,7 +134,7 @@ export class RequestBody implements Body {
     const next = decoder.feed(bytes, at, end, this);
     if (input.bytes === bytes) input.at = next;
     this.isComplete = decoder.done;
-    return this.received > this.most ? LONG_BODY : decoder.rejection;
+    return this.received > this.limits.body ? LONG_BODY : decoder.rejection;
   }
 
   #readBytes(length: number): Rejection | undefined {

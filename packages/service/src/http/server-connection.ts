@@ -1,4 +1,4 @@
-import { Rejection, RequestParser } from 'mproxy-http';
+import { Rejection, type RequestHead, type RequestParser } from 'mproxy-http';
 import type { Connection, ConnectionHandler } from 'mproxy-net';
 import type { Connections, Idler } from '../connections.js';
 import type { Context } from '../context.js';
@@ -11,6 +11,8 @@ import type { ServerParts } from './server-options.js';
 
 /** Bytes that are held while they cannot be used; with more, the client is slowed down. */
 const HELD = 16 * 1024;
+/** In which a connection without a request is not idle yet, in milliseconds. */
+const NEW_MS = 1000;
 /** Looks at a client that takes nothing, within the time-out for that. */
 const LOOKS = 32;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -20,18 +22,20 @@ const SLOW_BODY = new Rejection(408, 'request body timed out');
 /**
  * A connection of a client. Requests are served one at a time, in their order: what comes behind one waits until its response has ended.
  *
- * `idle`: nothing was received of the next request. `head`: a part of it. `busy`: it is served. `over`: nothing is received any more.
+ * `new`: nothing was received yet, but may be on its way. `idle`: nothing was received of the next request. `head`: a part of it. `busy`: it is served. `over`: nothing is received any more.
  */
 export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated, Idler {
   readonly done = new Pending<void>();
   readonly input = new ServerInput();
   dueAt: number;
+  slot: number | undefined;
   isIdle = false;
   idleBefore: Idler | undefined;
   idleAfter: Idler | undefined;
   isUsingInput = false;
-  #state: 'idle' | 'head' | 'busy' | 'over' = 'idle';
-  readonly #parser: RequestParser;
+  #state: 'new' | 'idle' | 'head' | 'busy' | 'over' = 'new';
+  /** While a head is incomplete. */
+  #parser: RequestParser | undefined;
   readonly #exchange: Exchange;
   #paused = false;
   /** While the client takes nothing: until when, and what it had taken. */
@@ -44,11 +48,9 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     private readonly context: Context,
     private readonly connections: Connections,
   ) {
-    this.#parser = new RequestParser({ limits: parts.limits });
     this.#exchange = new Exchange(parts, this, connection, context);
     parts.deadlines.add(this);
-    this.dueAt = parts.deadlines.now + parts.timeouts.head;
-    connections.becomesIdle(this);
+    this.dueAt = parts.deadlines.now + Math.min(NEW_MS, parts.timeouts.head);
     context.onAbort((error) => this.#exchange.cut(error.message, undefined, true));
   }
 
@@ -99,8 +101,12 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       else this.#setBusyDue();
     } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
     else if (this.#state === 'head') this.#reject(SLOW_HEAD);
-    else if (this.#state === 'idle') this.#close(false);
-    else this.dueAt = now + timeouts.idle;
+    else if (this.#state === 'idle' || this.isDraining) this.#close(false);
+    else if (this.#state === 'new') {
+      this.#state = 'idle';
+      this.dueAt += Math.max(0, timeouts.head - NEW_MS);
+      this.connections.becomesIdle(this);
+    } else this.dueAt = now + timeouts.idle;
   }
 
   onChange(): void {
@@ -152,7 +158,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     else {
       // Whoever takes no responses gets no more of them.
       if (input.size === 0 || this.connection.writing) return false;
-      const head = this.#parser.parse(input.bytes, input.at, input.end);
+      const head = this.#parse();
       if (head === undefined) return false;
       if (head instanceof Rejection) this.#reject(head);
       else if ((head.contentLength ?? 0) > this.parts.limits.body) this.#reject(LONG_BODY);
@@ -163,6 +169,19 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       }
     }
     return exchange.http === undefined;
+  }
+
+  #parse(): RequestHead | Rejection | undefined {
+    const { parsers } = this.parts;
+    const { bytes, at, end } = this.input;
+    const parser = this.#parser ?? parsers.take();
+    const head = parser.parse(bytes, at, end);
+    if (head === undefined) this.#parser = parser;
+    else {
+      this.#parser = undefined;
+      if (!(head instanceof Rejection)) parsers.put(parser);
+    }
+    return head;
   }
 
   /** What was received is used, as far as that is possible now: says what is waited for. */
@@ -236,7 +255,8 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     const { connection, parts } = this;
     if (waits || connection.writing) connection.linger(parts.timeouts.linger);
     else {
-      connection.end();
+      // close_notify; without TLS, closing ends it just the same.
+      if (connection.tls) connection.end();
       connection.close();
     }
   }
@@ -246,6 +266,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.dueAt = NEVER;
     this.#blockedUntil = NEVER;
     this.input.clear();
+    this.#parser = undefined;
     this.connections.becomesBusy(this);
   }
 }

@@ -2,12 +2,15 @@ import { HEAD_LIMITS, type HeadLimits, type Rejection } from 'mproxy-http';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
 import type { HttpContext, HttpService } from './message.js';
+import type { ParserPool } from './parser-pool.js';
 import type { ServerStaging } from './server-staging.js';
 
 /** Limits on requests. */
 export interface HttpLimits extends HeadLimits {
   /** Bytes of a request body; more: 413. Default: no limit. */
   readonly body: number;
+  /** Bytes of the chunk extensions and trailers of one body together; more: 400. Default: 16 KiB. */
+  readonly chunks: number;
 }
 
 /** Time-outs of the client side, in milliseconds. One runs only while the client is awaited. */
@@ -26,7 +29,7 @@ export interface HttpTimeouts {
   readonly linger: number;
 }
 
-export const HTTP_LIMITS: HttpLimits = { ...HEAD_LIMITS, body: Number.POSITIVE_INFINITY };
+export const HTTP_LIMITS: HttpLimits = { ...HEAD_LIMITS, body: Number.POSITIVE_INFINITY, chunks: 16_384 };
 
 export const HTTP_TIMEOUTS: HttpTimeouts = {
   head: 10_000,
@@ -58,5 +61,6 @@ export interface ServerParts {
   readonly timeouts: HttpTimeouts;
   readonly deadlines: Deadlines;
   readonly staging: ServerStaging;
+  readonly parsers: ParserPool;
   readonly options: HttpServerOptions;
 }

@@ -4,6 +4,7 @@ import type { Context } from '../context.js';
 import { sharedDeadlines } from '../deadlines.js';
 import type { Service } from '../service.js';
 import type { HttpService } from './message.js';
+import { ParserPool } from './parser-pool.js';
 import { ServerConnection } from './server-connection.js';
 import { HTTP_LIMITS, HTTP_TIMEOUTS, type HttpServerOptions, type ServerParts } from './server-options.js';
 import { ServerStaging } from './server-staging.js';
@@ -13,9 +14,11 @@ import { ServerStaging } from './server-staging.js';
  * the service.
  */
 export function httpServer(service: HttpService, options: HttpServerOptions = {}): Service<Connection, void> {
+  const limits = { ...HTTP_LIMITS, ...options.limits };
   const parts: ServerParts = {
     service,
-    limits: { ...HTTP_LIMITS, ...options.limits },
+    limits,
+    parsers: new ParserPool(limits),
     timeouts: { ...HTTP_TIMEOUTS, ...options.timeouts },
     deadlines: options.deadlines ?? sharedDeadlines(),
     staging: new ServerStaging(),

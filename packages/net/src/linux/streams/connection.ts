@@ -1,4 +1,4 @@
-import type { SocketAddress } from 'mproxy-base';
+import type { Listed, Roster, SocketAddress } from 'mproxy-base';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
@@ -23,8 +23,11 @@ export interface ConnectionFacts {
   tls?: TlsFacts;
 }
 
+/** The connections of a listener. */
+export type Siblings = Pick<Set<Closable>, 'add' | 'delete'> | Roster<Closable>;
+
 /** What a listener closes: its connections, and those in a handshake. */
-export interface Closable {
+export interface Closable extends Listed {
   close(): void;
 }
 
@@ -40,6 +43,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
   received = 0;
+  slot: number | undefined;
   /** -1: closed. */
   #fd: number;
   #handler: ConnectionHandler | undefined;
@@ -76,7 +80,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     fd: number,
     private readonly channel: Channel,
     { peer, local, tls }: ConnectionFacts,
-    private readonly siblings?: Set<Closable>,
+    private readonly siblings?: Siblings,
   ) {
     this.peer = peer;
     this.local = local;
@@ -309,7 +313,8 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
       else if (state === 'ended' && (this.#ended || this.#closing)) this.#shut();
     }
     const sends = this.#fd >= 0 && (due || (drained && this.#handler !== undefined));
-    if (((this.#readable || this.#back) && this.#reads()) || (writable && sends) || this.#hangupDue()) this.#defer();
+    if (((this.#readable || this.#back) && this.#reads()) || (writable && sends) || this.#hangupDue())
+      this.#defer();
     // As sockets of Node, one that is paused and sends nothing does not keep the process going.
     const holds = this.#reads() || sends;
     if (holds === this.#holds) return;

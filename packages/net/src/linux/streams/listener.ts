@@ -1,32 +1,27 @@
 import { rmSync } from 'node:fs';
-import { type SocketAddress, throwInternal } from 'mproxy-base';
+import { Roster, type SocketAddress, throwInternal } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../../descriptors.js';
-import { BACKLOG, KEEPALIVE_MS } from '../../stream-defaults.js';
-import type {
-  ListenAddress,
-  ListenOptions,
-  StreamListener,
-  TakeDescriptor,
-  TlsServer,
-} from '../../streams.js';
+import type { ListenOptions, StreamListener, TakeDescriptor, TlsServer } from '../../streams.js';
+import type { ThreadLoads } from '../../thread-loads.js';
 import { ERRNO, systemError } from '../errno.js';
-import type { Libc } from '../libc.js';
 import type { EdgeHandler, Job } from '../loop.js';
-import { getOption, setOption } from '../options.js';
 import { Timer } from '../timer-wheel.js';
 import type { ServerContext } from '../tls/server-context.js';
 import { type Closable, StreamConnection } from './connection.js';
+import { openListening } from './listening.js';
 import type { StreamParts } from './parts.js';
 import { PlainChannel } from './plain-channel.js';
 import { Securing } from './securing.js';
-import { addressName, openStreamSocket, SOCK_CLOEXEC, SOCK_NONBLOCK, tuneTcp } from './stream-socket.js';
+import { SOCK_CLOEXEC, SOCK_NONBLOCK } from './stream-socket.js';
 
 /** Connections accepted before it is others' turn. */
 const QUOTA = 64;
+/** On a shared descriptor: while a thread serves these, idle ones accept the next. */
+const SHARED_QUOTA = 4;
+/** How long a thread that has more connections than others lets these accept, in milliseconds. */
+const YIELD_MS = 1;
 /** When it tries again after accept(2) failed, in milliseconds: no event tells that descriptors or memory are there again. */
 const RETRY_MS = 100;
-/** <asm-generic/ioctls.h> */
-const FIONBIO = 0x5421;
 
 /** Errors of a connection that ended before it was accepted (accept(2), Error handling). */
 const PASSING = new Set<number>(
@@ -41,7 +36,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   readonly local: SocketAddress | undefined;
   /** -1: closed. */
   #fd: number;
-  readonly #connections = new Set<Closable>();
+  readonly #connections = new Roster<Closable>();
   #security: ServerContext | undefined;
   /** Whether connections differ in their local address. */
   readonly #isWildcard: boolean;
@@ -53,6 +48,16 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   #failing = false;
   readonly #retry = new Timer(() => this.#accept());
   #take: TakeDescriptor | undefined;
+  /** Given: the descriptor is shared. */
+  readonly #loads: ThreadLoads | undefined;
+  /** Connections that it has told there. */
+  #told = 0;
+  /** Set while other threads may accept first. */
+  readonly #yield = new Timer(() => {
+    this.#yields = false;
+    this.#accept();
+  });
+  #yields = false;
 
   /** @throws the system's error, or that of TLS */
   constructor(
@@ -60,17 +65,18 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     private readonly options: ListenOptions,
   ) {
     const { libc, loop } = parts;
+    this.#loads = 'fd' in options.at ? options.at.shared : undefined;
     // Invalid certificates are found before anything is opened.
     if (options.tls) this.#security = parts.tls!.server(options.tls);
     let fd = -1;
     try {
-      fd = openListening(parts, options);
+      fd = openListening(libc, options);
       this.local = parts.localOf(fd);
       this.#isWildcard = this.local?.address === '0.0.0.0' || this.local?.address === '::';
-      if (!options.held) loop.addEdge(fd, this);
+      if (!options.held) this.#watch(fd);
     } catch (error) {
       this.#security?.free();
-      if (fd >= 0) libc.close(fd);
+      if (fd >= 0 && !this.#loads) libc.close(fd);
       throw error;
     }
     this.#fd = fd;
@@ -80,7 +86,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   accept(take?: TakeDescriptor): void {
     this.#take = take;
     if (this.#fd < 0) return;
-    this.parts.loop.addEdge(this.#fd, this);
+    this.#watch(this.#fd);
     if (take) this.#accept();
   }
 
@@ -90,6 +96,8 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#ready = false;
     const { loop } = this.parts;
     loop.clearTimer(this.#retry);
+    loop.clearTimer(this.#yield);
+    this.#yields = false;
     loop.remove(this.#fd);
   }
 
@@ -97,7 +105,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     if (this.#fd < 0 || !this.#paused) return;
     this.#paused = false;
     // Those that wait already count as an event (epoll(7)).
-    this.parts.loop.addEdge(this.#fd, this);
+    this.#watch(this.#fd);
   }
 
   get connections(): number {
@@ -115,12 +123,14 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     this.#security = security;
   }
 
-  close(): void {
+  close(queued: 'reset' | 'accept' = 'reset'): void {
+    if (queued === 'accept') this.#acceptAll();
     if (this.#fd < 0) return;
     const { libc, loop } = this.parts;
     loop.clearTimer(this.#retry);
+    loop.clearTimer(this.#yield);
     loop.remove(this.#fd);
-    libc.close(this.#fd);
+    if (!this.#loads) libc.close(this.#fd);
     this.#fd = -1;
     loop.hold(-1);
     this.#security?.free();
@@ -129,49 +139,73 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   closeConnections(): void {
-    for (const connection of [...this.#connections]) connection.close();
+    this.#connections.each((connection) => connection.close());
   }
 
   onEvents(): void {
-    this.#accept();
+    if (this.#yields) return;
+    if (this.#isAhead()) {
+      this.#yields = true;
+      this.parts.loop.setTimer(this.#yield, YIELD_MS);
+    } else this.#accept();
   }
 
   /** What was left for this turn. */
   run(): void {
-    this.#accept();
+    this.onEvents();
+  }
+
+  /** Whether another thread should accept first. */
+  #isAhead(): boolean {
+    if (!this.#loads) return false;
+    this.#loads.add(this.#connections.size - this.#told);
+    this.#told = this.#connections.size;
+    return this.#loads.isAhead;
+  }
+
+  #watch(fd: number): void {
+    if (this.#loads) this.parts.loop.addShared(fd, this);
+    else this.parts.loop.addEdge(fd, this);
   }
 
   #accept(): void {
     this.#ready = this.#fd >= 0 && !this.#paused;
+    const quota = this.#loads ? SHARED_QUOTA : QUOTA;
     try {
-      for (let left = QUOTA; left > 0 && this.#ready; left--) this.#acceptOne();
+      for (let left = quota; left > 0 && this.#ready; left--)
+        this.#ready = this.#acceptOne() && !this.#paused;
     } finally {
       if (this.#ready && this.#fd >= 0) this.parts.loop.defer(this);
     }
   }
 
-  #acceptOne(): void {
+  #acceptAll(): void {
+    // No more come, but one: it ends. The owner of a shared one sees to that.
+    if (this.#fd >= 0 && !this.#loads) this.parts.libc.listen(this.#fd, 0);
+    while (this.#fd >= 0 && this.#acceptOne());
+  }
+
+  /** @returns whether more may wait */
+  #acceptOne(): boolean {
     const { libc, name, nameLength } = this.parts;
     nameLength.writeUInt32LE(name.length);
     const fd = libc.accept4(this.#fd, name, nameLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      this.#failed(libc.errno());
-      return;
-    }
+    if (fd < 0) return this.#failed(libc.errno());
     this.#failing = false;
     const accepted = this.#admit(fd);
     if (accepted instanceof StreamConnection) this.options.onConnection(accepted);
-    if (this.#fd < 0 || this.#paused) this.#ready = false;
+    return this.#fd >= 0;
   }
 
-  #failed(errno: number): void {
-    if (PASSING.has(errno)) return;
-    this.#ready = false;
-    if (errno === ERRNO.EAGAIN) return;
+  #failed(errno: number): boolean {
+    if (PASSING.has(errno)) return true;
+    if (errno === ERRNO.EAGAIN) return false;
     this.parts.loop.setTimer(this.#retry, RETRY_MS);
-    if (this.#failing) return;
-    this.#failing = true;
-    this.options.onAcceptError?.(systemError(errno, 'accept'));
+    if (!this.#failing) {
+      this.#failing = true;
+      this.options.onAcceptError?.(systemError(errno, 'accept'));
+    }
+    return false;
   }
 
   /** @returns undefined: it may not go on, and is closed; or its descriptor was given away */
@@ -207,40 +241,4 @@ export class Listener implements StreamListener, EdgeHandler, Job {
       return undefined;
     }
   }
-}
-
-/** @throws the system's error */
-function openListening(parts: StreamParts, options: ListenOptions): number {
-  const { libc } = parts;
-  const { at, backlog = BACKLOG, keepAlive = KEEPALIVE_MS.accepted } = options;
-  if ('fd' in at) return inherit(parts, at.fd, keepAlive);
-  const fd = openStreamSocket(libc, at);
-  try {
-    bind(libc, fd, at);
-    if (!('path' in at)) tuneTcp(libc, fd, keepAlive);
-    if (libc.listen(fd, backlog) !== 0) throw systemError(libc.errno(), 'listen');
-    return fd;
-  } catch (error) {
-    libc.close(fd);
-    throw error;
-  }
-}
-
-function bind(libc: Libc, fd: number, at: Exclude<ListenAddress, { fd: number }>): void {
-  const isIp = !('path' in at);
-  // Connections of an earlier listener that are closing do not keep its port (TIME_WAIT, tcp(7)).
-  if (isIp) setOption(libc, fd, 'SO_REUSEADDR', 1);
-  if (isIp && at.address.includes(':')) setOption(libc, fd, 'IPV6_V6ONLY', at.ipv6Only ? 1 : 0);
-  const name = addressName(libc, at);
-  if (libc.bind(fd, name, name.length) !== 0) throw systemError(libc.errno(), 'listen');
-}
-
-/** Takes a socket that listens already. @throws EINVAL for any other descriptor */
-function inherit(parts: StreamParts, fd: number, keepAlive: number): number {
-  const { libc } = parts;
-  if (getOption(libc, fd, 'SO_ACCEPTCONN') === 0) throw systemError(ERRNO.EINVAL, 'accept');
-  const on = Buffer.from([1, 0, 0, 0]);
-  if (libc.ioctl(fd, FIONBIO, on) !== 0) throw systemError(libc.errno(), 'ioctl FIONBIO');
-  if (parts.localOf(fd)) tuneTcp(libc, fd, keepAlive);
-  return fd;
 }

@@ -2,7 +2,7 @@ import { throwInternal } from 'mproxy-base';
 import { HANDSHAKE_MS } from '../../stream-defaults.js';
 import type { ListenOptions } from '../../streams.js';
 import type { SecureChannel } from './channel.js';
-import { type Closable, type ConnectionFacts, StreamConnection } from './connection.js';
+import { type Closable, type ConnectionFacts, type Siblings, StreamConnection } from './connection.js';
 import { Handshake, type HandshakeOutcome } from './handshake.js';
 import type { StreamParts } from './parts.js';
 import { PlainChannel } from './plain-channel.js';
@@ -28,7 +28,7 @@ export class Securing implements Closable, HandshakeOutcome {
     private readonly fd: number,
     private readonly channel: SecureChannel,
     private readonly facts: ConnectionFacts,
-    private readonly siblings: Set<Closable>,
+    private readonly siblings: Siblings,
     private readonly options: SecuringOptions,
   ) {
     this.#handshake = new Handshake(parts, fd, channel, { timeout: HANDSHAKE_MS }, this);

@@ -1,9 +1,17 @@
 import type { SocketAddress } from 'mproxy-base';
 import { ERRNO, systemError } from '../errno.js';
-import { AF_INET, AF_INET6, AF_UNIX, encodeUnixName, PATH_SIZE } from '../layout.js';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  decodeSocketAddress,
+  encodeUnixName,
+  NAME_SPACE,
+  PATH_SIZE,
+} from '../layout.js';
 import type { Libc } from '../libc.js';
 import { setOption } from '../options.js';
-import { endpointBytes } from '../socket.js';
+import { endpointBytes, interfaceName } from '../socket.js';
 
 // <sys/socket.h>
 const SOCK_STREAM = 1;
@@ -30,6 +38,16 @@ export function addressName(libc: Libc, address: Address): Buffer {
   const name = encodeUnixName(path);
   if (name.length - 2 > PATH_SIZE) throw systemError(ERRNO.ENAMETOOLONG, 'bind or connect');
   return name;
+}
+
+/** The local address of a socket; undefined: a Unix socket. @throws the system's error */
+export function localAddress(libc: Libc, fd: number): SocketAddress | undefined {
+  const name = Buffer.alloc(NAME_SPACE);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(NAME_SPACE);
+  if (libc.getsockname(fd, name, length) !== 0) throw systemError(libc.errno(), 'getsockname');
+  if (name.readUInt16LE(0) === AF_UNIX) return undefined;
+  return decodeSocketAddress(name, 0, (index) => interfaceName(libc, index));
 }
 
 /** Sends small writes at once, and probes an idle peer after this time in milliseconds. Accepted sockets inherit it. */

@@ -6,6 +6,7 @@ import { cancellable } from './cancellable.js';
 import { Connector } from './connector.js';
 import { Listener } from './listener.js';
 import type { StreamParts } from './parts.js';
+import { LinuxSharedSocket } from './shared-socket.js';
 
 /**
  * Stream sockets of a thread on its loop, with promises: for a thread that has Node's event loop (see HostedLoop). One that blocks in its
@@ -22,6 +23,7 @@ export function linuxStreams(parts: StreamParts, other: Streams): Streams {
       if (isOthers(options)) return other.connect(options);
       return options.tls ? connectSecurely(parts, options, options.tls) : connect(parts, options);
     },
+    share: (options) => new LinuxSharedSocket(parts.libc, options),
     timer: (onDue) => new LoopTimer(parts.loop, onDue),
   };
 }

@@ -1,0 +1,78 @@
+import { type Place, wrong } from 'mproxy-service/config-place';
+import { RouteTable } from 'mproxy-service/routing/route-table';
+import { readListenAddress } from './addresses.js';
+import type { DocumentValues } from './schema.js';
+import type { ListenConfig } from './types.js';
+
+/** Values of a document; those that are wrong are undefined. */
+export type Read = Partial<DocumentValues>;
+type Given = Readonly<Record<string, unknown>>;
+
+/** The listener of ports that hosts name, if no other is given (as that of fbi-proxy). */
+const PORT_ENCODING_LISTENER = '127.0.0.1:24306';
+const ANY_HOST = '0.0.0.0';
+
+/** Reports what is wrong between the values of keys. @param given the document itself */
+export function checkGateway(values: Read, given: Given, document: Place): void {
+  checkListeners(values, given, document);
+  checkTargets(values, given, document);
+  checkRoutes(values, document);
+  if (values.connectionTimeoutMs !== undefined && values.timeouts?.idle !== undefined)
+    document.key('connection_timeout_ms').report('timeouts.idle says the same; give one of the two');
+  const { protocols } = values;
+  const areKnown = protocols && Array.isArray(given.protocols) && protocols.length === given.protocols.length;
+  if (areKnown && !protocols.includes('http1'))
+    wrong(document.key('protocols'), protocols, 'http1 among them');
+}
+
+/** All listeners: that of host and port first. */
+export function listenersOf(
+  { host, port, listen = [], portEncoding }: Read,
+  document: Place,
+): ListenConfig[] {
+  const listener = (text: string, place: Place): ListenConfig[] => {
+    const address = readListenAddress(text, place);
+    return address ? [{ place: place.name, ...address, proxyProtocol: false }] : [];
+  };
+  if (port !== undefined) {
+    const isBare = host?.includes(':') && !host.startsWith('[');
+    const text = `${isBare ? `[${host}]` : (host ?? ANY_HOST)}:${port}`;
+    return [...listener(text, document.key(host === undefined ? 'port' : 'host')), ...listen];
+  }
+  if (listen.length > 0 || !portEncoding) return listen;
+  return listener(PORT_ENCODING_LISTENER, document.key('port_encoding'));
+}
+
+function checkListeners(values: Read, given: Given, document: Place): void {
+  if (given.host !== undefined && given.port === undefined)
+    document.key('port').report('it is missing; expected an integer from 0 to 65535 beside host');
+  const all = listenersOf(values, document);
+  const isEmpty = all.length === 0 && isNothing(given.listen);
+  if (isEmpty && given.host === undefined && given.port === undefined)
+    document.report('there is no listener; give listen, or host and port');
+  for (const [i, { place, text, at, proxyProtocol }] of all.entries()) {
+    const first = all.find((one) => one.text === text)!;
+    const isAny = at.kind === 'tcp' && at.port === 0;
+    if (first !== all[i] && !isAny) document.reportAt(place, `${text}: ${first.place} listens there, too`);
+    if (proxyProtocol && values.trustedProxies?.length === 0)
+      document.reportAt(place, 'proxy_protocol needs trusted_proxies, and there are none');
+  }
+}
+
+/** Requests go by routes, or by the port that their host names. */
+function checkTargets({ portEncoding }: Read, given: Given, document: Place): void {
+  if (given.port_encoding === undefined && isNothing(given.routes))
+    document.report('there is no route; give routes');
+  if (portEncoding && !isNothing(given.routes))
+    document.key('port_encoding').report('routes are not used with it; give one of the two');
+}
+
+function isNothing(list: unknown): boolean {
+  return list === undefined || (Array.isArray(list) && list.length === 0);
+}
+
+function checkRoutes({ routes = [] }: Read, document: Place): void {
+  const whole = routes.filter(({ path }) => path !== undefined);
+  const { problems } = new RouteTable(whole.map((route) => ({ ...route, value: undefined })));
+  for (const { place, text } of problems) document.reportAt(place, text);
+}

@@ -1,0 +1,24 @@
+import { type Place, wrong } from 'mproxy-service/config-place';
+
+export const METHOD = 'a method like GET';
+export const SUFFIX = 'a domain like localhost';
+
+/** Letters, digits, - and _ between dots (RFC 1123, 2.1, and what is in common use). */
+const NAME = /^[\w-]+(?:\.[\w-]+)*$/;
+const NAME_LENGTH = 253;
+
+/** What follows the port in the hosts of port encoding: lower case, without dots at its ends. */
+export function readSuffix(text: string, place: Place): string | undefined {
+  const name = text.toLowerCase().replace(/^\.|\.$/g, '');
+  return NAME.test(name) && name.length <= NAME_LENGTH ? name : wrong(place, text, SUFFIX);
+}
+
+/** Methods are case-sensitive tokens (RFC 9110, 9.1); those of the standards are upper case. */
+export function readMethod(text: string, place: Place): string | undefined {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(text)) return wrong(place, text, METHOD);
+  if (text !== text.toUpperCase())
+    return wrong(place, text, text.toUpperCase(), 'methods are case-sensitive');
+  if (text === 'CONNECT' || text === 'TRACE')
+    return wrong(place, text, METHOD, 'CONNECT and TRACE are answered with 405');
+  return text;
+}

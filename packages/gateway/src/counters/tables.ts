@@ -1,0 +1,80 @@
+import type { Cell, FigureTable } from 'mproxy-flow';
+import { percentile } from './durations.js';
+import type { GatewayCounters } from './gateway-counters.js';
+import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS } from './layout.js';
+import type { OtherCounts } from './metrics.js';
+
+/** What a person sees of a gateway: routes, upstreams, listeners. Percentiles are of the last minute. */
+export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 'isUp'>): FigureTable[] {
+  const { routes, listeners, upstreams } = counters.layout;
+  const tables: FigureTable[] = [
+    {
+      name: 'routes',
+      columns: [
+        { name: 'route', unit: 'text' },
+        { name: 'requests', unit: 'counter' },
+        ...['2xx', '3xx', '4xx', '5xx'].map((name) => ({ name, unit: 'count' as const })),
+        { name: 'p50', unit: 'time' },
+        { name: 'p99', unit: 'time' },
+        { name: 'received', unit: 'bytes' },
+        { name: 'sent', unit: 'bytes' },
+      ],
+      rows: routes.map((name, i) => routeRow(counters, name, i)).filter(isOfInterest),
+    },
+    {
+      name: 'upstreams',
+      columns: [
+        { name: 'upstream', unit: 'text' },
+        { name: 'state', unit: 'state' },
+        { name: 'requests', unit: 'counter' },
+        { name: 'failed', unit: 'count' },
+        { name: 'retries', unit: 'count' },
+      ],
+      rows: upstreams.map((name, i) => upstreamRow(counters, name, i, isUp(i))),
+    },
+    {
+      name: 'listeners',
+      columns: [
+        { name: 'listener', unit: 'text' },
+        { name: 'connections now', unit: 'count' },
+        { name: 'connections', unit: 'counter' },
+      ],
+      rows: listeners.map((name, i) => {
+        const at = counters.layout.listener(i);
+        return [name, counters.sum(at + LISTENER.connectionsNow), counters.sum(at + LISTENER.connections)];
+      }),
+    },
+  ];
+  return tables.filter(({ rows }) => rows.length > 0);
+}
+
+/** Requests without a route are shown if there are any. */
+function isOfInterest([name, requests]: readonly Cell[]): boolean {
+  return name !== NO_ROUTE || requests !== 0;
+}
+
+function routeRow(counters: GatewayCounters, name: string, route: number): Cell[] {
+  const at = counters.layout.route(route);
+  const classes = STATUS_CLASSES.map((_, c) =>
+    VERSIONS.reduce((sum, _version, v) => sum + counters.sum(at + v * STATUS_CLASSES.length + c), 0),
+  );
+  const recent = counters.recentBuckets(route);
+  return [
+    name,
+    classes.reduce((sum, count) => sum + count, 0),
+    ...classes.slice(2),
+    ...[percentile(recent, 0.5), percentile(recent, 0.99)],
+    ...[counters.sum(at + ROUTE.received), counters.sum(at + ROUTE.sent)],
+  ];
+}
+
+function upstreamRow(counters: GatewayCounters, name: string, upstream: number, isUp: boolean): Cell[] {
+  const at = counters.layout.upstream(upstream);
+  const attempts = RESULTS.map((_, i) => counters.sum(at + UPSTREAM.attempts + i));
+  const all = attempts.reduce((sum, count) => sum + count, 0);
+  const failed = RESULTS.reduce(
+    (sum, result, i) => (['answered', 'cancelled'].includes(result) ? sum : sum + attempts[i]!),
+    0,
+  );
+  return [name, isUp ? 'up' : 'down', all, failed, counters.sum(at + UPSTREAM.retries)];
+}

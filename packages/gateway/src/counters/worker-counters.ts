@@ -1,0 +1,93 @@
+import type { Rejection } from 'mproxy-http';
+import type { ClientObserver } from 'mproxy-service/http/client-observer';
+import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/message';
+import type { RequestObserver } from 'mproxy-service/layers/metrics';
+import { bucketOf } from './durations.js';
+import {
+  type Layout,
+  LISTENER,
+  NO_ROUTE,
+  RESULTS,
+  ROUTE,
+  STATUS_CLASSES,
+  UPSTREAM,
+  VERSIONS,
+  WORKER,
+} from './layout.js';
+
+/** The counters of one worker, which it alone writes. The main thread reads them. */
+export class WorkerCounters implements RequestObserver {
+  readonly #counts: Float64Array;
+  /** Where the counters of each route begin. */
+  readonly #routes: Map<string, number>;
+  readonly #noRoute: number;
+
+  constructor(
+    private readonly layout: Layout,
+    memory: SharedArrayBuffer,
+  ) {
+    this.#counts = new Float64Array(memory);
+    this.#routes = new Map(layout.routes.map((name, i) => [name, layout.route(i)]));
+    this.#noRoute = this.#routes.get(NO_ROUTE)!;
+  }
+
+  begun(): void {
+    this.#counts[WORKER.requestsNow]!++;
+  }
+
+  ended(
+    { version }: HttpRequest,
+    { route }: HttpContext,
+    { status, received, sent, duration }: Outcome,
+  ): void {
+    const counts = this.#counts;
+    const at = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
+    counts[WORKER.requestsNow]!--;
+    counts[at + VERSIONS.indexOf(version) * STATUS_CLASSES.length + Math.trunc(status / 100)]!++;
+    counts[at + ROUTE.received]! += received;
+    counts[at + ROUTE.sent]! += sent;
+    counts[at + ROUTE.durations]! += duration;
+    counts[at + ROUTE.buckets + bucketOf(duration)]!++;
+  }
+
+  /** A request that no service has seen. */
+  rejected({ status }: Rejection): void {
+    const version = VERSIONS.indexOf('1.1') * STATUS_CLASSES.length;
+    this.#counts[this.#noRoute + version + Math.trunc(status / 100)]!++;
+  }
+
+  connectionOpened(listener: number): void {
+    const at = this.layout.listener(listener);
+    this.#counts[at + LISTENER.connectionsNow]!++;
+    this.#counts[at + LISTENER.connections]!++;
+  }
+
+  connectionClosed(listener: number): void {
+    this.#counts[this.layout.listener(listener) + LISTENER.connectionsNow]!--;
+  }
+
+  connectionRefused(): void {
+    this.#counts[WORKER.connectionsRefused]!++;
+  }
+
+  logDropped(): void {
+    this.#counts[WORKER.logDropped]!++;
+  }
+
+  /** Takes the events of a client. @param upstreams those of the client, in its order */
+  upstreams(upstreams: readonly string[]): ClientObserver {
+    const counts = this.#counts;
+    const places = upstreams.map((url) => this.layout.upstream(this.layout.upstreams.indexOf(url)));
+    return {
+      onAttempt: (upstream, result) => {
+        counts[places[upstream]! + UPSTREAM.attempts + RESULTS.indexOf(result)]!++;
+      },
+      onRetry: (upstream) => {
+        counts[places[upstream]! + UPSTREAM.retries]!++;
+      },
+      onQueueFull: (upstream) => {
+        counts[places[upstream]! + UPSTREAM.queueFull]!++;
+      },
+    };
+  }
+}

@@ -1,0 +1,23 @@
+import { info, loss } from 'mproxy-flow/events';
+
+export const WORKER_FAILED = loss(
+  'worker_failed',
+  'worker {worker} ended: {reason}; lost {requests:request(s)} on {connections:connection(s)}; another one starts[ in {retryMs:duration}]',
+);
+export const WORKERS_REDUCED = info(
+  'workers_reduced',
+  'workers: 1, not {workers}: with the engine {engine}, threads cannot share a listener',
+);
+export const SERVICE_FAILED = info(
+  'service_failed',
+  'a service failed: {reason}; its client got 500, or its response was cut',
+  'service(s) failed',
+);
+export const REQUESTS_CUT = loss(
+  'requests_cut',
+  'stopped: {connections:connection(s)} did not end within {grace:duration}, and were cut',
+);
+export const PROTOCOL_LATER = info(
+  'protocol_later',
+  'protocols: {protocol} is not served yet; its clients are served by HTTP/1.1',
+);

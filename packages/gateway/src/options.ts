@@ -1,0 +1,87 @@
+import { flagNames, type OptionsOf, readFlags, usage, type ValuesOf } from 'mproxy-base';
+import { COMMON_OPTIONS, type CommonOptions } from 'mproxy-flow';
+import { isObject } from 'mproxy-service/config-table';
+import { type Document, readDocument } from './config/document.js';
+import type { FlagKey } from './config/merge.js';
+import { readConfig } from './config/read.js';
+import type { GatewayConfig } from './config/types.js';
+import { FLAGS } from './flags.js';
+
+/** The flags as the user writes them. */
+const NAMES = flagNames(FLAGS);
+
+/** The flags of mproxy-gateway, in camelCase; see `mproxy-gateway --help`. `config` may be the configuration itself, as an object. */
+export interface GatewayOptions extends CommonOptions, OptionsOf<typeof FLAGS> {}
+
+/**
+ * The effective configuration of some options, and of the document that they name.
+ * @throws MPROXY_USAGE, with a line for each problem of the document
+ */
+export async function readOptions(options: GatewayOptions): Promise<GatewayConfig> {
+  const values = readFlags(FLAGS, options, COMMON_OPTIONS);
+  const document = await documentOf(values.config);
+  if (values.allowTarget.length > 0 && !values.portEncoding && !has(document, 'port_encoding'))
+    throw usage(NAMES.allowTarget, '', 'no host names a port', `give ${NAMES.portEncoding}`);
+  return readConfig(document, keysOf(values, options.engine));
+}
+
+async function documentOf(config: ValuesOf<typeof FLAGS>['config']): Promise<Document> {
+  if (typeof config === 'string') return readDocument(NAMES.config, config);
+  return { value: config ?? {}, folder: process.cwd(), name: '', hasVariables: false };
+}
+
+function has({ value }: Document, key: string): boolean {
+  return isObject(value) && value[key] !== undefined;
+}
+
+/** The keys that flags give. */
+function keysOf(values: ValuesOf<typeof FLAGS>, engine: GatewayOptions['engine']): FlagKey[] {
+  const key = (path: string, flag: string, value: unknown) =>
+    value === undefined || value === false ? [] : [{ path, flag, value }];
+  const list = (
+    path: string,
+    flag: string,
+    all: readonly string[],
+    read: (one: string) => unknown = String,
+  ) => (all.length === 0 ? [] : [{ path, flag: all.map(() => flag), value: all.map(read) }]);
+  const time = (ms: number | undefined) => (ms === undefined ? undefined : `${ms}ms`);
+  const { route } = values;
+  return [
+    ...list('listen', NAMES.listenAddr, values.listenAddr),
+    ...(route.length === 0
+      ? []
+      : [
+          {
+            path: 'routes',
+            flag: route.map((one) => `${NAMES.route} ${one.replace(SECRET, '//***@')}`),
+            value: route.map(routeOf),
+          },
+        ]),
+    ...list('trusted_proxies', NAMES.trust, values.trust),
+    ...list('port_encoding.suffixes', NAMES.portEncoding, values.portEncoding ?? []),
+    ...list('port_encoding.allow_targets', NAMES.allowTarget, values.allowTarget),
+    ...list('run', NAMES.run, values.run),
+    ...key('access_log.to', NAMES.accessLog, values.accessLog),
+    ...key('access_log.format', NAMES.logFormat, values.logFormat),
+    ...key('access_log.rotate_size', NAMES.rotateSize, values.rotateSize),
+    ...key('access_log.rotate_every', NAMES.rotateEvery, time(values.rotateEvery)),
+    ...key('access_log.keep', NAMES.keep, values.keep),
+    ...key('access_log.gzip', NAMES.gzip, values.gzip),
+    ...key('thread_count', NAMES.workers, values.workers),
+    ...key('engine', '--engine', engine),
+    ...key('drain', NAMES.drain, time(values.drain)),
+    ...key('grace', NAMES.grace, time(values.grace)),
+  ];
+}
+
+/** User and password of a URL. */
+const SECRET = /\/\/[^/@|]*@/g;
+
+/** `[HOST]/PATH=URL[|URL...]`. The path may have `=`, since a URL follows the one that ends it. */
+function routeOf(text: string): Record<string, unknown> {
+  const [, host = '', path = '', urls = ''] =
+    /^([^/=]*)(\/.*?)=(?=[a-z][a-z0-9+.-]*:)(.*)$/is.exec(text) ?? [];
+  if (path === '')
+    throw usage(NAMES.route, text, 'not a route', 'write [HOST]/PATH=URL, as in /api=http://localhost:8080');
+  return { ...(host === '' ? {} : { host }), path, upstreams: urls.split('|') };
+}
