@@ -1,5 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { BY_SLOT, KNOWN, knownName, knownText, MISSPELT, OTHER_FORWARDED } from 'mproxy-http/known-names';
 import { DONE, MORE, ROW } from 'mproxy-http/scan-results';
+import { headScanner } from 'mproxy-http/scanner';
+import { WasmScanner } from 'mproxy-http/scanner-wasm';
 import t from 'tap';
 import { SCANNERS } from './exchange.js';
 import { compareScanners } from './fuzz.js';
@@ -7,6 +11,18 @@ import { compareScanners } from './fuzz.js';
 const HEADS = 100_000;
 
 t.test('both scanners find the same', (t) => compareScanners(t, HEADS));
+
+t.test('the scanner of a thread is the one in WebAssembly, where there is any', (t) => {
+  t.ok(headScanner() instanceof WasmScanner);
+  const script =
+    "import('mproxy-http/scanner').then(({ headScanner }) => console.log(headScanner().constructor.name))";
+  // Without a compiler there is no WebAssembly.
+  const { stdout, stderr } = spawnSync(process.execPath, ['--jitless', '-e', script], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+  });
+  t.equal(String(stdout).trim(), 'JsScanner', String(stderr));
+  t.end();
+});
 
 t.test('known names are found in any case, and where `-` is spelt `_`', (t) => {
   const bytes = (name: string) => Buffer.from(`-${name}:`);

@@ -114,6 +114,10 @@ for (const { name, streams } of ENGINES) {
       const post = request({ method: 'POST', body: whole('hello') });
       t.equal((await ask(http, post).ended()).shown, CLOSED, 'POST was sent');
       t.equal(server.visits.length, visits + 1, 'once');
+      await ask(http).ended();
+      const before = server.visits.length;
+      t.equal((await ask(http, request({ method: 'POST' })).ended()).shown, CLOSED, 'without a body, too');
+      t.equal(server.visits.length, before + 1);
     },
   );
 

@@ -5,7 +5,7 @@ import { ENGINES } from '../../net/engines.js';
 import { freeTcpPort } from '../../support/net.js';
 import { until } from '../../support/wait.js';
 import { ask, client, context, request } from '../exchanges.js';
-import { origin } from '../origin.js';
+import { ok, origin, type Visit } from '../origin.js';
 
 t.test('three failures in a row eject, if they are of more than one client', async (t) => {
   const health = new Health(undefined, 1000);
@@ -91,6 +91,31 @@ for (const { name, streams } of ENGINES) {
     for (let i = 0; i < 4; i++) await get();
     t.equal(back.visits.length, 2);
   });
+
+  t.test(
+    `${name}: resets and missing answers eject; answers, cancels and kept connections that close do not`,
+    async (t) => {
+      const server = await origin(t);
+      const timeouts = { responseHead: 100 };
+      const works: Record<string, (visit: Visit, leave: () => void) => void> = {
+        reset: ({ socket }) => socket.resetAndDestroy(),
+        silence: () => undefined,
+        'an error': (visit) => visit.answer('HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n'),
+        cancels: (_, leave) => leave(),
+        'kept ones that close': ({ socket, number }) =>
+          number > 1 ? socket.destroy() : socket.write(ok('')),
+      };
+      for (const [what, act] of Object.entries(works)) {
+        const http = client(t, streams, { upstreams: [server.url], retries: 0, timeouts });
+        for (let i = 1; i <= 4; i++) {
+          const how = context({ peer: `192.0.2.${i}` });
+          server.onVisit = (visit) => act(visit, () => how.abort(new Error('left')));
+          await ask(http, request(), how).ended();
+        }
+        t.equal(http.upstreams[0]!.health.isOut, what === 'reset' || what === 'silence', what);
+      }
+    },
+  );
 
   t.test(`${name}: if all upstreams are out, all are used`, async (t) => {
     const ports = [await freeTcpPort(), await freeTcpPort()];

@@ -13,11 +13,10 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Why a request has no response from a connection. */
 export interface Failure {
+  /** `closed`: no byte of a response has arrived; `invalid`: it cannot be read, or is not whole; `broken`: the body of the request is not. */
   kind: 'closed' | 'late' | 'invalid' | 'broken';
   /** Whether bytes of the request were sent. */
   sent: boolean;
-  /** Whether bytes of a response have arrived. */
-  answered: boolean;
   /** Whether an earlier request was sent on the connection. */
   reused: boolean;
   error: Error | undefined;
@@ -318,7 +317,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
-      answered: this.#partial !== undefined || kind === 'invalid',
       reused: this.#requests > 1,
       error,
     };
