@@ -107,7 +107,8 @@ class Samples {
 
 function summary(name: string, samples: number[]): [string, number][] {
   const sorted = samples.toSorted((a, b) => a - b);
-  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
+  const at = (part: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
   return [
     [`${name} p50`, at(0.5)],
     [`${name} p99`, at(0.99)],

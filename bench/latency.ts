@@ -36,11 +36,15 @@ async function measure(size: number): Promise<void> {
     ['idle', await idle.findings],
   ] as const;
   await load.findings;
-  console.log(`\n${CONNECTIONS} connections, messages of ${size} bytes, ${engine}; ms, and those of the thread's own:`);
+  console.log(
+    `\n${CONNECTIONS} connections, messages of ${size} bytes, ${engine}; ms, and those of the thread's own:`,
+  );
   for (const kind of KINDS) {
     for (const [name, found] of findings) {
       const figures = ['', ' own'].map((own) => {
-        const [p50, p99, max] = ['p50', 'p99', 'max'].map((part) => found[`${kind}${own} ${part}`]!.toFixed(2));
+        const [p50, p99, max] = ['p50', 'p99', 'max'].map((part) =>
+          found[`${kind}${own} ${part}`]!.toFixed(2),
+        );
         return `p50 ${p50} p99 ${p99} max ${max} beyond 5: ${found[`${kind}${own} late`]}`;
       });
       console.log(`${kind} ${name}: ${figures.join(' | own ')} of ${found[`${kind} count`]}`);

@@ -15,7 +15,7 @@ const BUSY = 8;
 /** The longest time that setTimeout takes, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 /** After this time it is the turn of Node's event loop, in milliseconds. */
-const BUDGET_MS = 1;
+const BUDGET_MS = 1.5;
 
 /**
  * Runs a loop in a thread that has Node's event loop, too. That one sleeps for both: libuv watches the loop's epoll descriptor, which is

@@ -20,8 +20,6 @@ export interface Channel {
   sendOne?(address: number, length: number): number;
   /** Ends sending: FIN, with TLS close_notify first. @returns 0: done */
   finish(): number;
-  /** Whether received bytes wait inside (TLS records that were read and not taken): the descriptor does not tell of them. */
-  readonly pending: boolean;
   /**
    * Whether a count below what was asked for means that the descriptor is empty, or full: the next call would return -EAGAIN, unless
    * the peer has ended. Not so with TLS, whose records are counted one by one.

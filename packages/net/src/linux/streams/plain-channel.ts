@@ -7,7 +7,6 @@ const SHUT_WR = 1;
 /** Bytes as they are. */
 export class PlainChannel implements Channel {
   readonly exact = true;
-  readonly pending = false;
   readonly error = undefined;
 
   constructor(

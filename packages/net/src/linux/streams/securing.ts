@@ -2,9 +2,10 @@ import { throwInternal } from 'mproxy-base';
 import { HANDSHAKE_MS } from '../../stream-defaults.js';
 import type { ListenOptions } from '../../streams.js';
 import type { SecureChannel } from './channel.js';
-import { type Closable, type ConnectionFacts, StreamConnection } from './connection.js';
+import { type ConnectionFacts, StreamConnection } from './connection.js';
 import { Handshake, type HandshakeOutcome } from './handshake.js';
 import type { StreamParts } from './parts.js';
+import type { Closable } from './place.js';
 import { PlainChannel } from './plain-channel.js';
 
 /**

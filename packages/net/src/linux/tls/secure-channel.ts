@@ -44,8 +44,6 @@ export class TlsChannel implements SecureChannel {
   #facts: TlsFacts | undefined;
   /** -EPROTO or -ECONNRESET, or -EBADF once it is freed: OpenSSL must not be called any more (SSL_get_error(3ossl)). */
   #failed = 0;
-  /** The last receive found nothing more: what OpenSSL holds is a part of a record. */
-  #drained = false;
   readonly #vectors: RecordVectors;
 
   /** @throws the error of OpenSSL */
@@ -103,7 +101,6 @@ export class TlsChannel implements SecureChannel {
     do {
       this.#clearErrors();
       const result = ssl.SSL_read(connection, from + received, length - received);
-      this.#drained = result <= 0;
       if (result <= 0) {
         const failure = this.#failure(result);
         return received || failure;
@@ -141,10 +138,6 @@ export class TlsChannel implements SecureChannel {
       if (result < 0) return this.#failure(result);
     }
     return this.libc.shutdown(this.fd, SHUT_WR) === 0 ? 0 : -this.libc.errno();
-  }
-
-  get pending(): boolean {
-    return !this.#drained && !this.#failed && this.ssl.SSL_has_pending(this.connection) === 1;
   }
 
   free(): void {
