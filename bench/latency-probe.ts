@@ -1,10 +1,10 @@
-import { openSync, readSync } from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { loadKoffi } from 'mproxy-net/linux/installed';
 
 /**
  * latency-probe URL SECONDS [ENGINE PORT TO]: how late Node's own work is in a worker, in which the proxy of stream-proxy.ts runs, too, if
- * it is given. Tells of each kind of work the milliseconds of its samples: how long they took, and how long without the time in
- * which the thread was ready and had no processor (/proc/PID/schedstat), which is not its own fault.
+ * it is given. Tells of each kind of work the milliseconds that its samples took, and how much of that the thread itself was busy: only
+ * the latter does not depend on what else the machine does.
  */
 
 /** JavaScript is compiled meanwhile, in seconds. */
@@ -39,7 +39,7 @@ async function observe(): Promise<void> {
 async function probe({ url, seconds, proxied }: Task): Promise<void> {
   if (proxied) await import('./stream-proxy.js');
   const samples = new Samples();
-  parentPort!.on('message', (sent: Time) => samples.add('postMessage', sent, 0));
+  parentPort!.on('message', (sent: Time) => samples.add('postMessage', samples.at(sent), 0));
   timeouts(samples);
   intervals(samples);
   void fetches(samples, url);
@@ -49,7 +49,7 @@ async function probe({ url, seconds, proxied }: Task): Promise<void> {
 }
 
 function timeouts(samples: Samples): void {
-  const since = process.hrtime.bigint();
+  const since = samples.now();
   setTimeout(() => {
     samples.add('setTimeout', since, PAUSE_MS);
     timeouts(samples);
@@ -57,49 +57,69 @@ function timeouts(samples: Samples): void {
 }
 
 function intervals(samples: Samples): void {
-  let since = process.hrtime.bigint();
+  let since = samples.now();
   setInterval(() => {
     samples.add('setInterval', since, PAUSE_MS);
-    since = process.hrtime.bigint();
+    since = samples.now();
   }, PAUSE_MS);
 }
 
 async function fetches(samples: Samples, url: string): Promise<void> {
   for (;;) {
-    const since = process.hrtime.bigint();
+    const since = samples.now();
     await (await fetch(url)).text();
     samples.add('fetch', since, 0);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
+/** A time, and the milliseconds of CPU that the thread had used then. */
+interface Moment {
+  time: Time;
+  cpu: number;
+}
+
 class Samples {
   #takes = false;
-  readonly #delays = new RunDelays();
+  readonly #cpu = threadClock();
+  /** The last ones. */
+  #moments: Moment[] = [];
   readonly #taken = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
-  readonly #own = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
+  readonly #busy = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
 
   take(takes: boolean): void {
     this.#takes = takes;
   }
 
-  /** @param wanted milliseconds that it was to take */
-  add(kind: Kind, since: Time, wanted: number): void {
-    const now = process.hrtime.bigint();
-    const taken = Math.max(0, Number(now - since) / 1e6 - wanted);
-    const delay = this.#delays.since(since, now);
-    if (!this.#takes) return;
-    this.#taken.get(kind)!.push(taken);
-    this.#own.get(kind)!.push(Math.max(0, taken - delay));
+  now(): Moment {
+    const moment = { time: process.hrtime.bigint(), cpu: this.#cpu() };
+    this.#moments.push(moment);
+    if (this.#moments.length > 4000) this.#moments = this.#moments.slice(-2000);
+    return moment;
   }
 
-  /** `fetch p99`, `fetch own max`, `fetch count`, ... */
+  /** A time by another thread. The CPU that was used is that of the last moment before: not more than it was. */
+  at(time: Time): Moment {
+    const { cpu } = this.#moments.findLast((one) => one.time <= time) ?? this.now();
+    return { time, cpu };
+  }
+
+  /** @param wanted milliseconds that it was to take */
+  add(kind: Kind, since: Moment, wanted: number): void {
+    const { time, cpu } = this.now();
+    const taken = Math.max(0, Number(time - since.time) / 1e6 - wanted);
+    if (!this.#takes) return;
+    this.#taken.get(kind)!.push(taken);
+    this.#busy.get(kind)!.push(Math.min(taken, cpu - since.cpu));
+  }
+
+  /** `fetch p99`, `fetch busy max`, `fetch count`, ... */
   result(): Record<string, number> {
     return Object.fromEntries(
       KINDS.flatMap((kind) => [
         [`${kind} count`, this.#taken.get(kind)!.length],
         ...summary(kind, this.#taken.get(kind)!),
-        ...summary(`${kind} own`, this.#own.get(kind)!),
+        ...summary(`${kind} busy`, this.#busy.get(kind)!),
       ]),
     );
   }
@@ -117,22 +137,19 @@ function summary(name: string, samples: number[]): [string, number][] {
   ];
 }
 
-/** How long this thread waited for a processor. */
-class RunDelays {
-  readonly #file = openSync('/proc/thread-self/schedstat', 'r');
-  readonly #bytes = Buffer.alloc(64);
-  /** Of the last second: when it was read, and the nanoseconds until then. */
-  #read: { at: Time; delay: number }[] = [];
-
-  /** @returns milliseconds, at most: a delay that began before counts in full */
-  since(begin: Time, now: Time): number {
-    const length = readSync(this.#file, this.#bytes, 0, this.#bytes.length, 0);
-    const delay = Number(this.#bytes.toString('latin1', 0, length).split(' ')[1]);
-    this.#read.push({ at: now, delay });
-    if (this.#read.length > 4000) this.#read = this.#read.slice(-2000);
-    const before = this.#read.findLast(({ at }) => at <= begin) ?? this.#read[0]!;
-    return (delay - before.delay) / 1e6;
-  }
+/** Milliseconds of CPU that this thread has used (clock_gettime(2)). */
+function threadClock(): () => number {
+  const CLOCK_THREAD_CPUTIME_ID = 3;
+  const time = new BigInt64Array(2);
+  const bytes = Buffer.from(time.buffer);
+  const read = loadKoffi().load(null).func('int clock_gettime(int, _Out_ void *)') as (
+    clock: number,
+    time: Buffer,
+  ) => number;
+  return () => {
+    if (read(CLOCK_THREAD_CPUTIME_ID, bytes) !== 0) throw new Error('clock_gettime failed');
+    return Number(time[0]) * 1000 + Number(time[1]) / 1e6;
+  };
 }
 
 if (isMainThread) await observe();

@@ -37,17 +37,17 @@ async function measure(size: number): Promise<void> {
   ] as const;
   await load.findings;
   console.log(
-    `\n${CONNECTIONS} connections, messages of ${size} bytes, ${engine}; ms, and those of the thread's own:`,
+    `${CONNECTIONS} connections, messages of ${size} bytes, ${engine}; ms, and those of them in which the thread was busy:`,
   );
   for (const kind of KINDS) {
     for (const [name, found] of findings) {
-      const figures = ['', ' own'].map((own) => {
-        const [p50, p99, max] = ['p50', 'p99', 'max'].map((part) =>
-          found[`${kind}${own} ${part}`]!.toFixed(2),
+      const figures = ['', ' busy'].map((part) => {
+        const [p50, p99, max] = ['p50', 'p99', 'max'].map((figure) =>
+          found[`${kind}${part} ${figure}`]!.toFixed(2),
         );
-        return `p50 ${p50} p99 ${p99} max ${max} beyond 5: ${found[`${kind}${own} late`]}`;
+        return `p50 ${p50} p99 ${p99} max ${max} beyond 5: ${found[`${kind}${part} late`]}`;
       });
-      console.log(`${kind} ${name}: ${figures.join(' | own ')} of ${found[`${kind} count`]}`);
+      console.log(`${kind} ${name}: ${figures.join(' | busy ')} of ${found[`${kind} count`]}`);
     }
   }
 }
