@@ -130,7 +130,7 @@ function group(size: number, rate: number, clients: number, seconds: number): Lo
 
 function tlsGroup(size: number, rate: number, clients: number, seconds: number): Load {
   const name = `${size} B, ${thousands(rate)}/s, ${clients} TLS clients`;
-  return { ...group(size, rate, clients, seconds), name, tls: true };
+  return { ...group(size, rate, clients, seconds * LIGHT_FACTOR), name, tls: true };
 }
 
 function probe(size: number, rate: number, seconds: number): Load {
