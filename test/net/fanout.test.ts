@@ -40,5 +40,5 @@ t.test('for a second at most', async (t) => {
   const { fanout, calls, timers } = oneClient();
   fanout.close(() => undefined);
   for (const due of timers) due();
-  t.strictSame(calls, ['close: had not taken everything 1s after the stop: disconnected']);
+  t.strictSame(calls, ['close: had not taken everything 1 s after the stop: disconnected']);
 });
