@@ -14,7 +14,8 @@ import { PlainChannel } from './plain-channel.js';
  */
 const REFUSED_MS = 300;
 
-export interface SecuringOptions extends Pick<ListenOptions, 'onConnection' | 'onHandshakeError'> {
+export interface SecuringOptions extends Pick<ListenOptions, 'onHandshakeError'> {
+  onConnection(connection: StreamConnection): void;
   /** The descriptor of what did not become a connection is closed; after `onHandshakeError`, if that is called. Called once, last. */
   onClosed?(): void;
 }
