@@ -33,7 +33,9 @@ export class StreamParts {
   readonly #receivedBase: number;
   #view: Buffer;
   readonly #viewAddress: number;
-  /** The memory whose address was asked for last: many connections send the same. */
+  /** What was asked for last, and its memory: many connections send the same. */
+  #last: Uint8Array | undefined;
+  #lastAddress = 0;
   #memory: ArrayBufferLike | undefined;
   #address = 0;
 
@@ -63,6 +65,14 @@ export class StreamParts {
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   addressOf(bytes: Uint8Array): number {
     if (bytes === this.#view) return this.#viewAddress;
+    if (bytes !== this.#last) {
+      this.#lastAddress = this.#find(bytes);
+      this.#last = bytes;
+    }
+    return this.#lastAddress;
+  }
+
+  #find(bytes: Uint8Array): number {
     const { buffer, byteOffset } = bytes;
     if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {
