@@ -33,9 +33,11 @@ export class StreamParts {
   readonly #receivedBase: number;
   #view: Buffer;
   readonly #viewAddress: number;
-  /** The memory whose address was asked for last: many connections send the same. */
+  /** The memory whose address was asked for last, and before: many connections send the same, and a proxy sends from two by turns. */
   #memory: ArrayBufferLike | undefined;
   #address = 0;
+  #memoryBefore: ArrayBufferLike | undefined;
+  #addressBefore = 0;
 
   /** @param received what all connections receive into */
   constructor(
@@ -66,8 +68,12 @@ export class StreamParts {
     const { buffer, byteOffset } = bytes;
     if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {
-      this.#address = Number(this.libc.address(Buffer.from(buffer)));
+      const address = this.#addressBefore;
+      const isKnown = buffer === this.#memoryBefore;
+      this.#memoryBefore = this.#memory;
+      this.#addressBefore = this.#address;
       this.#memory = buffer;
+      this.#address = isKnown ? address : Number(this.libc.address(Buffer.from(buffer)));
     }
     return this.#address + byteOffset;
   }
