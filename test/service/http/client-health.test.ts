@@ -93,7 +93,7 @@ for (const { name, streams } of ENGINES) {
   });
 
   t.test(
-    `${name}: resets and missing answers eject; answers, cancels and kept connections that close do not`,
+    `${name}: resets and missing answers eject; errors that it answers, and cancels, do not`,
     async (t) => {
       const server = await origin(t);
       const timeouts = { responseHead: 100 };
@@ -116,6 +116,21 @@ for (const { name, streams } of ENGINES) {
       }
     },
   );
+
+  t.test(`${name}: kept connections that turn out closed do not eject`, async (t) => {
+    const server = await origin(t);
+    const http = client(t, streams, { upstreams: [server.url] });
+    server.onVisit = () => undefined;
+    const from = (i: number) => ask(http, request({ method: 'POST' }), context({ peer: `192.0.2.${i}` }));
+    const answers = [1, 2, 3, 4].map(from);
+    await server.visited(4);
+    for (const visit of server.visits) visit.answer(ok(''));
+    for (const answer of answers) await answer.ended();
+    server.onVisit = ({ socket }) => socket.destroy();
+    for (const i of [1, 2, 3, 4]) t.equal((await from(i).ended()).status, 502);
+    t.equal(server.sockets.length, 4);
+    t.equal(http.upstreams[0]!.health.isOut, false);
+  });
 
   t.test(`${name}: if all upstreams are out, all are used`, async (t) => {
     const ports = [await freeTcpPort(), await freeTcpPort()];

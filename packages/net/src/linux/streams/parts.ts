@@ -33,11 +33,14 @@ export class StreamParts {
   readonly #receivedBase: number;
   #view: Buffer;
   readonly #viewAddress: number;
-  /** What was asked for last, and its memory: many connections send the same. */
+  /** What was asked for last. */
   #last: Uint8Array | undefined;
   #lastAddress = 0;
+  /** The memory whose address was asked for last, and before: many connections send the same, and a proxy sends from two by turns. */
   #memory: ArrayBufferLike | undefined;
   #address = 0;
+  #memoryBefore: ArrayBufferLike | undefined;
+  #addressBefore = 0;
 
   /** @param received what all connections receive into */
   constructor(
@@ -76,8 +79,12 @@ export class StreamParts {
     const { buffer, byteOffset } = bytes;
     if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {
-      this.#address = Number(this.libc.address(Buffer.from(buffer)));
+      const address = this.#addressBefore;
+      const isKnown = buffer === this.#memoryBefore;
+      this.#memoryBefore = this.#memory;
+      this.#addressBefore = this.#address;
       this.#memory = buffer;
+      this.#address = isKnown ? address : Number(this.libc.address(Buffer.from(buffer)));
     }
     return this.#address + byteOffset;
   }
