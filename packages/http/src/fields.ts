@@ -128,10 +128,11 @@ export class Fields {
   }
 
   /**
-   * Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied.
+   * Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied. There may be none.
    * @throws a RangeError if the last one has no end
    */
   appendLines(lines: Uint8Array): void {
+    if (lines.length === 0) return;
     if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
     this.#blocks ??= [];
     this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
