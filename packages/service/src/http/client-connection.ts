@@ -93,10 +93,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
     if (!upload) {
-      this.#sendHead(head);
+      this.#sendHead(head, request.isIdempotent);
       this.#await();
     } else if (request.expectsContinue) {
-      this.#sendHead(head);
+      this.#sendHead(head, false);
       this.#awaitsContinue = true;
       this.#await(CONTINUE_MS);
     } else {
@@ -178,9 +178,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     }
   }
 
-  #sendHead(head: Uint8Array): void {
+  /** @param soon see {@link Connection.offer}: a request that must not be sent twice is never sent later than it is said to be */
+  #sendHead(head: Uint8Array, soon: boolean): void {
     const { connection } = this;
-    const taken = connection.offer(head);
+    const taken = connection.offer(head, soon);
     if (taken < head.length) connection.write([Buffer.from(head.subarray(taken))]);
   }
 
