@@ -1,4 +1,5 @@
 import { COLON, findLf, isText, LF, text, writeBytes, writeEnd, writeText } from './bytes.js';
+import { keptCopy } from './kept-copy.js';
 import { isFieldValue, isToken } from './field-rules.js';
 import { knownText, OTHER_FORWARDED } from './known-names.js';
 import { GONE, ROW } from './scan-results.js';
@@ -9,8 +10,6 @@ const BLOCK = -2;
 /** The number of the name of a block: it has many. */
 const NO_NAME = -1;
 
-/** Bytes of a request line, about. */
-const NEAR = 256;
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -22,6 +21,8 @@ export class Fields {
   readonly #rows: number[];
   #own: string[] | undefined;
   #blocks: Uint8Array[] | undefined;
+  /** The block behind all rows, as nearly always there is one at most. */
+  #last: Uint8Array | undefined;
   #known: number;
 
   /**
@@ -134,11 +135,20 @@ export class Fields {
   appendLines(lines: Uint8Array): void {
     if (lines.length === 0) return;
     if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
+    this.#placeLast();
+    this.#last = lines;
+  }
+
+  /** Gives the last block a row, so that another one can follow. */
+  #placeLast(): void {
+    if (!this.#last) return;
     this.#blocks ??= [];
-    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
+    this.#rows.push(BLOCK, this.#blocks.push(this.#last) - 1, 0, 0, NO_NAME);
+    this.#last = undefined;
   }
 
   *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
+    this.#placeLast();
     this.#openBlocks();
     for (let row = 0; row < this.#rows.length; row += ROW)
       if (this.#rows[row] !== GONE) yield [this.#name(row), this.#value(row)];
@@ -155,19 +165,17 @@ export class Fields {
       end = rows[row + 3]!;
     }
     if (first < 0) return;
-    // Few bytes before the first line are copied too: then its rows stay as they are.
-    const from = first > NEAR ? first : 0;
-    const copy = Buffer.allocUnsafe(end - from);
-    writeBytes(copy, 0, this.#bytes, from, end);
-    this.#bytes = copy;
-    for (let row = 0; from > 0 && row < rows.length; row += ROW)
-      if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! -= from;
+    const copied = keptCopy(this.#bytes, first, end);
+    this.#bytes = copied.bytes;
+    const by = copied.moved;
+    for (let row = 0; by !== 0 && row < rows.length; row += ROW)
+      if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! += by;
   }
 
   /** The most bytes that {@link write} writes. */
   get size(): number {
     const rows = this.#rows;
-    let size = 0;
+    let size = this.#last ? this.#last.length : 0;
     for (let row = 0; row < rows.length; row += ROW) {
       const start = rows[row]!;
       if (start >= 0) size += rows[row + 3]! - start + 2;
@@ -198,12 +206,14 @@ export class Fields {
         at = writeEnd(target, writeText(target, at, this.#value(row)));
       } else if (start === BLOCK) at = writeBytes(target, at, this.#blocks![rows[row + 1]!]!);
     }
+    if (this.#last) at = writeBytes(target, at, this.#last);
     return at;
   }
 
   #add(lower: string, value: string): void {
     const id = knownText(lower);
     if (id !== 0) this.#known |= 1 << id;
+    this.#placeLast();
     this.#own ??= [];
     this.#rows.push(OWN, this.#own.push(lower, value) - 2, 0, 0, id);
   }
@@ -215,6 +225,7 @@ export class Fields {
 
   /** The first row of a name from a row on; -1: there is none. */
   #next(lower: string, from: number): number {
+    this.#placeLast();
     if (this.#blocks?.some((lines) => hasLine(lines, lower))) this.#openBlocks();
     const id = knownText(lower);
     if (id !== 0 && (this.#known & (1 << id)) === 0) return -1;

@@ -122,7 +122,7 @@ export class RequestParser {
     if (facts.host < 0 && !isOld) return NO_HOST;
     if (facts.host >= 0 && !this.#readHost(bytes, rows[facts.host + 2]!, rows[facts.host + 3]!)) return HOST;
     if (method === 'TRACE' || (method === 'CONNECT' && !this.#connects)) return METHOD;
-    const fields = new Fields(bytes, rows, known);
+    const fields = new Fields(bytes, rows, facts.known);
     if (facts.takesTrailers) fields.append('te', 'trailers');
     const hasHost = facts.host >= 0;
     return {

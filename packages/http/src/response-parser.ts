@@ -119,7 +119,7 @@ export class ResponseParser {
     const closeDelimited = !isEmpty && !isTunnel && !isDelimited;
     // What frames a 204 is not there, but the server may think it is.
     const isDoubtful = (status === 204 || isTunnel) && isFramed;
-    const fields = new Fields(bytes, rows, known);
+    const fields = new Fields(bytes, rows, facts.known);
     for (const row of this.#reader.spaced) if (rows[row] !== GONE) fields.respell(row);
     return {
       status,
