@@ -1,7 +1,7 @@
+import { performance } from 'node:perf_hooks';
 import {
   CHUNK_HEADER,
   CRLF,
-  dateLine,
   type Fields,
   type Framing,
   lastChunk,
@@ -13,7 +13,7 @@ import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';
 import { ServerOutput } from './server-output.js';
-import type { ServerStaging } from './server-staging.js';
+import type { ServerParts } from './server-options.js';
 
 /** Bytes of a head besides its fields, at most. */
 const HEAD = 512;
@@ -54,10 +54,10 @@ export class ResponseWriter implements BodySink {
 
   constructor(
     connection: Connection,
-    staging: ServerStaging,
+    private readonly parts: Pick<ServerParts, 'staging' | 'dateLine'>,
     private readonly owner: ResponseOwner,
   ) {
-    this.#output = new ServerOutput(connection, staging, () => this.#onBlocked());
+    this.#output = new ServerOutput(connection, parts.staging, () => this.#onBlocked());
   }
 
   /**
@@ -98,7 +98,7 @@ export class ResponseWriter implements BodySink {
     this.closes = closes || (!isEmpty && this.#framing === undefined);
     this.startedAt = performance.now();
     const connection = this.closes ? 'close' : this.#isOld ? 'keep-alive' : undefined;
-    const date = (fields.known & DATE) === 0 ? dateLine(Date.now()) : undefined;
+    const date = (fields.known & DATE) === 0 ? this.parts.dateLine.now : undefined;
     this.#head(status, fields, this.#framing, date, connection);
     this.#state = 'body';
     if (isEmpty || !body) {
