@@ -4,11 +4,20 @@ import { isFieldValue, isToken } from './field-rules.js';
 import { knownText, OTHER_FORWARDED } from './known-names.js';
 import { GONE, ROW } from './scan-results.js';
 
+/** A request line, without its version. */
+interface StartLine {
+  readonly method: string;
+  readonly target: { readonly path: string; readonly query: string };
+}
+
 /** Instead of a line's start in a row: the line is in {@link Fields}' own strings; it is one of its blocks. */
 const OWN = -1;
 const BLOCK = -2;
 /** The number of the name of a block: it has many. */
 const NO_NAME = -1;
+
+/** Bytes of a request line and a Host besides method, path, query and authority: `  HTTP/1.1`, `Host: `, a line end, some white space. */
+const START_REST = 32;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -24,6 +33,11 @@ export class Fields {
   /** The block behind all rows, as nearly always there is one at most. */
   #last: Uint8Array | undefined;
   #known: number;
+  /** Where a request line of HTTP/1.1 begins in the bytes, and the line of Host behind it ends; -1: they are not there as they are sent on. */
+  #start = -1;
+  #startEnd = 0;
+  #line: StartLine | undefined;
+  #authority = '';
 
   /**
    * @param bytes borrowed
@@ -154,11 +168,30 @@ export class Fields {
       if (this.#rows[row] !== GONE) yield [this.#name(row), this.#value(row)];
   }
 
+  /** For a parser: the request line and Host, which has the first row, are in the bytes as they would be written. */
+  setStart(start: number, end: number, line: StartLine, authority: string): void {
+    this.#start = start;
+    this.#startEnd = end;
+    this.#line = line;
+    this.#authority = authority;
+  }
+
+  /** Whether the bytes have this request line and Host, in no more space than they need, and {@link writeWithStart} writes them. */
+  hasStart(method: string, path: string, query: string, authority: string): boolean {
+    const line = this.#line;
+    if (this.#start < 0 || line === undefined) return false;
+    const { target } = line;
+    if (path !== target.path || query !== target.query || method !== line.method) return false;
+    if (authority !== this.#authority) return false;
+    const needed = method.length + path.length + query.length + authority.length;
+    return this.#startEnd - this.#start <= needed + START_REST;
+  }
+
   /** Copies what is borrowed. */
   keep(): void {
     const rows = this.#rows;
-    let first = -1;
-    let end = 0;
+    let first = this.#start;
+    let end = this.#startEnd;
     for (let row = 0; row < rows.length; row += ROW) {
       if (rows[row]! < 0) continue;
       if (first < 0) first = rows[row]!;
@@ -168,6 +201,10 @@ export class Fields {
     const copied = keptCopy(this.#bytes, first, end);
     this.#bytes = copied.bytes;
     const by = copied.moved;
+    if (this.#start >= 0) {
+      this.#start += by;
+      this.#startEnd += by;
+    }
     for (let row = 0; by !== 0 && row < rows.length; row += ROW)
       if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! += by;
   }
@@ -185,11 +222,25 @@ export class Fields {
     return size;
   }
 
-  /** Writes the lines, each with its CRLF; without the empty line. @returns the offset behind them */
-  write(target: Uint8Array, from: number): number {
+  /** Writes the request line and Host, if {@link hasStart}, and the lines. @returns the offset behind them */
+  writeWithStart(target: Uint8Array, from: number): number {
+    const rows = this.#rows;
+    let row = ROW;
+    let end = this.#startEnd;
+    for (; rows[row] === end + 2; row += ROW) end = rows[row + 3]!;
+    const at = writeEnd(target, writeBytes(target, from, this.#bytes, this.#start, end));
+    return this.write(target, at, row);
+  }
+
+  /**
+   * Writes the lines, each with its CRLF; without the empty line.
+   * @param first the row to begin with
+   * @returns the offset behind them
+   */
+  write(target: Uint8Array, from: number, first = 0): number {
     const rows = this.#rows;
     let at = from;
-    for (let row = 0; row < rows.length; row += ROW) {
+    for (let row = first; row < rows.length; row += ROW) {
       const start = rows[row]!;
       if (start >= 0) {
         // Lines that follow each other are one run.

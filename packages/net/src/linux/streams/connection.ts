@@ -224,7 +224,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job, TurnSende
   #serve(): void {
     const { handler } = this.#receiving;
     try {
-      if (this.#sending.writable) this.#sending.go();
+      if (this.#sending.writable && this.#sending.due) this.#sending.go();
       if (handler && this.#sending.drained) {
         this.#sending.told();
         handler.onDrain?.();
