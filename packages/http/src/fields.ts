@@ -129,6 +129,7 @@ export class Fields {
    * @throws a RangeError if the last one has no end
    */
   appendLines(lines: Uint8Array): void {
+    if (lines.length === 0) return;
     if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
     this.#blocks ??= [];
     this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
@@ -160,7 +161,7 @@ export class Fields {
       if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! -= from;
   }
 
-  /** The most bytes that {@link write} writes. */
+  /** The bytes that {@link write} writes. */
   get size(): number {
     const rows = this.#rows;
     let size = 0;
