@@ -2,7 +2,7 @@ import { delimiter, join } from 'node:path';
 import { type Command, type Contestant, fromTo, GROUP, HOST, type Place } from './contestant.js';
 import type { Load } from './loads.js';
 import { listenAddresses } from './many.js';
-import { isProgram, native, ROOT } from './native.js';
+import { CERTIFICATE, isProgram, native, ROOT } from './native.js';
 import { original } from './original.js';
 import { REPAIRERS } from './repair.js';
 
@@ -69,7 +69,10 @@ function ours(flags: string[], program = underNode): Contestant['command'] {
     }
     if (load.role === 'group') {
       const group = `${GROUP}:${place.in},interface=lo`;
-      return run('reverse', '--multicast-addr', group, '--tcp-output-addr', `${HOST}:${place.out}`);
+      const output = `${load.tls ? 'tls://' : ''}${HOST}:${place.out}`;
+      const { cert, key } = CERTIFICATE;
+      const tls = load.tls ? ['--tls-cert', cert, '--tls-key', key] : [];
+      return run('reverse', '--multicast-addr', group, '--tcp-output-addr', output, ...tls);
     }
     return run('forward', ...fromTo(place));
   };
@@ -95,7 +98,13 @@ function loop(load: Load, place: Place): Command | undefined {
   if (load.role === 'client')
     return { argv: [native('loop-client'), place.file, `${place.out}`, `${load.size}`] };
   if (load.role === 'server') return { argv: [native('loop-server'), `${place.in}`, place.file] };
-  if (load.role === 'group') return { argv: [native('loop-fanout'), GROUP, ...at, `${load.clients}`] };
+  if (load.role === 'group') {
+    const { cert, key } = CERTIFICATE;
+    const args = [GROUP, ...at, `${load.clients}`];
+    return {
+      argv: load.tls ? [native('loop-fanout-tls'), ...args, cert, key] : [native('loop-fanout'), ...args],
+    };
+  }
   return { argv: [native('loop-relay'), ...at] };
 }
 
@@ -109,7 +118,11 @@ function socat(load: Load, place: Place): Command | undefined {
   if (load.role === 'server')
     return { argv: ['socat', '-u', '-b', '65536', listen, `OPEN:${place.file},creat,append`] };
   if (load.role === 'group') {
-    const door = `TCP4-LISTEN:${place.out},bind=${HOST},fork,reuseaddr,backlog=1000`;
+    const { cert, key } = CERTIFICATE;
+    const kind = load.tls
+      ? `OPENSSL-LISTEN:${place.out},pf=ip4,cert=${cert},key=${key},verify=0`
+      : `TCP4-LISTEN:${place.out}`;
+    const door = `${kind},bind=${HOST},fork,reuseaddr,backlog=1000`;
     const join = `ip-add-membership=${GROUP}:${HOST}`;
     const source = `UDP4-RECV:${place.in},bind=${GROUP},reuseaddr,${join},${BUFFER}`;
     return { argv: ['socat', '-U', '-b', '65536', door, source], sockets: load.clients };

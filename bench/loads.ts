@@ -12,8 +12,9 @@ export interface Load {
   seconds: number;
   /** Whether the generator sends up to 64 datagrams per call (UDP_SEGMENT). */
   segmented: boolean;
-  /** TCP clients of a group. */
+  /** TCP clients of a group, and whether they are clients of TLS. */
   clients: number;
+  tls: boolean;
   /** Size of a client's input, and its frame. */
   bytes: number;
   frame: 'lines' | 'raw' | 'mold';
@@ -32,6 +33,7 @@ const defaults = {
   seconds: 0,
   segmented: false,
   clients: 0,
+  tls: false,
   bytes: 0,
   frame: 'raw',
   told: true,
@@ -60,6 +62,7 @@ export function fullLoads(): Load[] {
     file('raw', 8000, 500e6),
     group(1400, 10_000, 1, seconds),
     group(1400, 10_000, 10, seconds),
+    tlsGroup(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
     group(64, 50_000, 10, seconds),
     group(8000, 10_000, 10, seconds),
@@ -81,6 +84,7 @@ export function quickLoads(): Load[] {
     file('raw', 1400, 200e6),
     group(1400, 10_000, 1, seconds),
     group(1400, 10_000, 10, seconds),
+    tlsGroup(1400, 10_000, 10, seconds),
     group(1400, 10_000, 100, seconds),
     probe(100, 2000, seconds),
     many(200, true),
@@ -122,6 +126,11 @@ function group(size: number, rate: number, clients: number, seconds: number): Lo
   const who = clients === 1 ? '1 client' : `${clients} clients`;
   const name = `${size} B, ${thousands(rate)}/s, ${who}`;
   return { ...defaults, role: 'group', name, size, rate, seconds, clients };
+}
+
+function tlsGroup(size: number, rate: number, clients: number, seconds: number): Load {
+  const name = `${size} B, ${thousands(rate)}/s, ${clients} TLS clients`;
+  return { ...group(size, rate, clients, seconds * LIGHT_FACTOR), name, tls: true };
 }
 
 function probe(size: number, rate: number, seconds: number): Load {

@@ -10,7 +10,7 @@ import { noHosts, removeHosts } from './hosts.js';
 import { fullLoads, type Load, quickLoads, ROLES } from './loads.js';
 import { machine } from './machine.js';
 import { measure } from './measure.js';
-import { buildNative, ROOT } from './native.js';
+import { buildNative, buildTls, ROOT } from './native.js';
 import { plot } from './plot.js';
 import { killAll } from './program.js';
 import { report } from './report.js';
@@ -61,9 +61,14 @@ async function main(): Promise<number> {
     });
   try {
     buildNative();
+    const noTls = options.loads.some(({ tls }) => tls) ? buildTls() : undefined;
+    const skipped = noTls === undefined ? [] : [`Groups with TLS clients are left out: ${noTls}.`];
+    for (const line of skipped) console.error(`bench: ${line}`);
+    const loads = options.loads.filter(({ tls }) => noTls === undefined || !tls);
     const begin = performance.now();
-    const results = await runAll(options.field, options.loads, options.rounds, work);
-    write(options.out, results, options.rounds, (performance.now() - begin) / 60_000, options.skipped);
+    const results = await runAll(options.field, loads, options.rounds, work);
+    const minutes = (performance.now() - begin) / 60_000;
+    write(options.out, results, options.rounds, minutes, [...options.skipped, ...skipped]);
     return 0;
   } catch (error) {
     console.error(`bench: ${(error as Error).message}`);

@@ -95,9 +95,10 @@ async function group(
   command: Command,
   prefix: string[],
 ): Promise<Sample> {
-  const { size, clients } = load;
+  const { size, clients, tls } = load;
   const { pid } = program;
-  const argv = [...prefix, native('readers'), place.out, clients, size, expected(load), IDLE_MS];
+  const reader = native(tls ? 'readers-tls' : 'readers');
+  const argv = [...prefix, reader, place.out, clients, size, expected(load), IDLE_MS];
   const readers = new Helper(...argv);
   try {
     await until('connected readers', () => readers.says('connected') && isListening(place.out, pid));

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,9 +7,13 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const PROGRAMS = ['load', 'count', 'readers', 'probe', 'meter', 'echo-load'] as const;
 const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout'] as const;
-export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number];
+const TLS = ['loop-fanout-tls', 'readers-tls'] as const;
+export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number] | (typeof TLS)[number];
 
 const BUILT = join(ROOT, 'build', 'bench', 'native');
+
+/** Of all TLS servers: see {@link buildTls}. */
+export const CERTIFICATE = { cert: join(BUILT, 'bench.crt'), key: join(BUILT, 'bench.key') };
 
 export function native(name: Native): string {
   return join(BUILT, name);
@@ -18,17 +22,42 @@ export function native(name: Native): string {
 /** Compiles the generators, counters and bare loops, which must be faster than what they measure. */
 export function buildNative(): void {
   mkdirSync(BUILT, { recursive: true });
-  for (const name of [...PROGRAMS, ...LOOPS]) {
-    const source = join(ROOT, 'bench', 'native', `${name}.c`);
-    try {
-      execFileSync('cc', ['-O2', '-Wall', '-o', native(name), source], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-    } catch (error) {
-      const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer };
-      if (code === 'ENOENT') throw new Error('the bench needs a C compiler (cc) for its load generator');
-      throw new Error(`cc ${source}: ${stderr}`);
-    }
+  try {
+    for (const name of [...PROGRAMS, ...LOOPS]) compile(name, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error('the bench needs a C compiler (cc) for its load generator', { cause: error });
+  }
+}
+
+/** Compiles those that need OpenSSL, and makes a certificate. @returns why there are none; undefined: there are */
+export function buildTls(): string | undefined {
+  const { cert, key } = CERTIFICATE;
+  const openssl = ['-lssl', '-lcrypto'];
+  try {
+    compile('loop-fanout-tls', 'loop-fanout-tls', ...openssl);
+    compile('readers-tls', 'readers', '-DTLS', ...openssl);
+  } catch (error) {
+    const missing = (error as Error).message.includes('openssl/ssl.h');
+    return missing ? 'the headers of OpenSSL are missing (Debian: libssl-dev)' : (error as Error).message;
+  }
+  const request = ['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+  const files = ['-subj', '/CN=bench', '-days', '2', '-out', cert, '-keyout', key];
+  const { error, status, stderr } = spawnSync('openssl', [...request, ...files], { encoding: 'utf8' });
+  if (error) return `openssl: ${(error as NodeJS.ErrnoException).code ?? error.message}`;
+  return status === 0 ? undefined : `openssl: ${stderr.trim().split('\n').at(-1)}`;
+}
+
+function compile(name: Native, source: string, ...flags: string[]): void {
+  const file = join(ROOT, 'bench', 'native', `${source}.c`);
+  try {
+    execFileSync('cc', ['-O2', '-Wall', '-o', native(name), file, ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+  } catch (error) {
+    const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer };
+    if (code === 'ENOENT') throw error;
+    throw new Error(`cc ${file}: ${stderr}`);
   }
 }
 

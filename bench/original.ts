@@ -84,7 +84,7 @@ function command(folder: string, load: Load, place: Place): Command | undefined 
   if (load.role === 'server')
     return run('server', '--path', place.file, '--listen-addr', `${HOST}:${place.in}`);
   if (load.role === 'group') {
-    if (load.clients !== 1) return undefined;
+    if (load.clients !== 1 || load.tls) return undefined;
     const flags = ['--multicast-addr', `${GROUP}:${place.in}`, '--tcp-output-addr', `${HOST}:${place.out}`];
     return { ...run('reverse', ...flags), isolated: true };
   }

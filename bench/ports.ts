@@ -72,12 +72,13 @@ export async function until(
   what: string,
   condition: () => boolean,
   failed?: () => string | false,
+  limit = TIMEOUT_MS,
 ): Promise<void> {
-  const end = performance.now() + TIMEOUT_MS;
+  const end = performance.now() + limit;
   while (!condition()) {
     const why = failed?.();
     if (why) throw new Error(why);
-    if (performance.now() > end) throw new Error(`no ${what} within ${TIMEOUT_MS / 1000} s`);
+    if (performance.now() > end) throw new Error(`no ${what} within ${limit / 1000} s`);
     await sleep(10);
   }
 }

@@ -1,12 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { type Connection, type ConnectionHandler, chooseEngine, type EngineName } from 'mproxy-net';
 
-/** stream-proxy ENGINE PORT TO: passes TCP connections of 127.0.0.1:PORT on to 127.0.0.1:TO, by the interface to stream sockets alone. */
-const [engine, port, to] = process.argv.slice(2);
+/**
+ * stream-proxy ENGINE PORT TO [PAIR]: passes TCP connections of 127.0.0.1:PORT on to 127.0.0.1:TO, by the interface to stream sockets
+ * alone; TLS connections with PAIR, a file with a certificate and its key.
+ */
+const [engine, port, to, pair] = process.argv.slice(2);
+const pem = pair === undefined ? undefined : readFileSync(pair);
 const { streams } = chooseEngine(engine as EngineName).engine;
 const at = (number: string | undefined) => ({ address: '127.0.0.1', port: Number(number) });
 
 await streams.listen({
   at: at(port),
+  ...(pem && { tls: { pairs: [{ cert: pem, key: pem }] } }),
   async onConnection(client) {
     try {
       const server = await streams.connect({ to: at(to) });

@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { generate } from 'selfsigned';
 import { buildNative, native } from './native.js';
 import { freeTcpPort, isListening, until } from './ports.js';
 import { Helper, killAll, Program } from './program.js';
 
 /**
  * streams [PAIRS] [SECONDS]: a TCP proxy made of the interface to stream sockets, beside HAProxy in mode tcp: bytes a second of CPU, in
- * turns, and the median of the paired ratios; then the memory of an idle connection.
+ * turns, and the median of the paired ratios; then the memory of an idle connection, with TLS and without.
  */
 const pairs = Number(process.argv[2] ?? 9);
 const seconds = Number(process.argv[3] ?? 4);
@@ -16,25 +17,32 @@ const seconds = Number(process.argv[3] ?? 4);
 /** In seconds. */
 const WARM_UP = 2;
 const CONNECTIONS = 64;
+const FEW = 100;
 const IDLE = 2000;
+/** How long idle connections last, in seconds. */
+const REST = 2;
+const CONNECT_MS = 60_000;
 const SIZES = [100, 1_000_000];
 
 interface Ports {
   proxy: string;
   server: string;
+  /** A file with a certificate and its key, where clients of the proxy connect by TLS. */
+  pair?: string | undefined;
 }
 
+const built = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mproxy-bench-'));
 const ours = (engine: string) => ({
   name: engine,
-  argv: ({ proxy, server }: Ports) => {
-    const program = fileURLToPath(new URL('./stream-proxy.js', import.meta.url));
-    return [process.execPath, program, engine, proxy, server];
-  },
+  argv: ({ proxy, server, pair }: Ports) => [
+    ...[process.execPath, built('stream-proxy.js'), engine, proxy, server],
+    ...(pair === undefined ? [] : [pair]),
+  ],
 });
 const haproxy = {
   name: 'haproxy',
-  argv: ({ proxy, server }: Ports) => {
+  argv: ({ proxy, server, pair }: Ports) => {
     const file = join(folder, 'haproxy.cfg');
     writeFileSync(
       file,
@@ -47,7 +55,7 @@ defaults
   timeout client 60s
   timeout server 60s
 listen proxy
-  bind 127.0.0.1:${proxy}
+  bind 127.0.0.1:${proxy}${pair === undefined ? '' : ` ssl crt ${pair}`}
   server echo 127.0.0.1:${server}
 `,
     );
@@ -68,8 +76,14 @@ try {
     const ahead = ratios.filter((ratio) => ratio > 1).length;
     print(size, `median ${median(ratios).toFixed(2)}, ahead in ${ahead} of ${pairs}`);
   }
-  for (const one of [linux, ours('node'), haproxy])
-    console.log(`${one.name}: ${((await idleMemory(one)) / 1024).toFixed(1)} KB an idle connection`);
+  const pair = join(folder, 'pair.pem');
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'bench' }], { keyType: 'ec' });
+  writeFileSync(pair, `${cert}\n${key}\n`);
+  for (const one of [linux, ours('node'), haproxy]) {
+    const plain = (await idleMemory(one)) / 2;
+    const secure = (await idleMemory(one, pair)) - plain;
+    console.log(`${one.name}: an idle connection ${kilo(plain)}, with TLS ${kilo(secure)}`);
+  }
 } finally {
   killAll();
   rmSync(folder, { recursive: true, force: true });
@@ -90,28 +104,38 @@ async function rate(proxy: Proxy, size: number): Promise<number> {
   });
 }
 
-/** The memory of a connection that passes nothing; a proxied one is two. */
-async function idleMemory(proxy: Proxy): Promise<number> {
-  const few = await peak(proxy, 100);
-  return ((await peak(proxy, IDLE)) - few) / (IDLE - 100) / 2;
+/** The memory of two connections that pass nothing: of a client, by TLS with a pair, and to the server. */
+async function idleMemory(proxy: Proxy, pair?: string): Promise<number> {
+  const few = await peak(proxy, FEW, pair);
+  return ((await peak(proxy, IDLE, pair)) - few) / (IDLE - FEW);
 }
 
-function peak(proxy: Proxy, connections: number): Promise<number> {
-  return run(proxy, async (program, load) => {
-    await (await load(connections, 0, 2)).findings;
-    return program.usage().rss;
-  });
+function peak(proxy: Proxy, connections: number, pair?: string): Promise<number> {
+  return run(
+    proxy,
+    async (program, load) => {
+      await (await load(connections, 0, REST)).findings;
+      return program.usage().rss;
+    },
+    pair,
+  );
 }
 
-async function run(proxy: Proxy, look: (program: Program, load: Load) => Promise<number>): Promise<number> {
-  const ports = { proxy: String(await freeTcpPort()), server: String(await freeTcpPort()) };
+async function run(
+  proxy: Proxy,
+  look: (program: Program, load: Load) => Promise<number>,
+  pair?: string,
+): Promise<number> {
+  const ports = { proxy: String(await freeTcpPort()), server: String(await freeTcpPort()), pair };
   const program = new Program({ argv: proxy.argv(ports) });
   try {
     const ended = () => !program.alive && `${proxy.name} ended: ${program.lastWords}`;
     await until('open socket', () => isListening(Number(ports.proxy), program.pid), ended);
     return await look(program, async (connections, size, time) => {
-      const load = new Helper(native('echo-load'), ports.server, ports.proxy, connections, size, time);
-      await until('connections', () => load.says('connected'));
+      const load = pair
+        ? new Helper(process.execPath, built('tls-idle.js'), ports.server, ports.proxy, connections, time)
+        : new Helper(native('echo-load'), ports.server, ports.proxy, connections, size, time);
+      await until('connections', () => load.says('connected'), undefined, CONNECT_MS);
       return load;
     });
   } finally {
@@ -125,6 +149,10 @@ function median(values: number[]): number {
 
 function mega(bytes: number): string {
   return (bytes / 1e6).toFixed(bytes < 1e8 ? 2 : 0);
+}
+
+function kilo(bytes: number): string {
+  return `${(bytes / 1024).toFixed(1)} KB`;
 }
 
 function print(size: number, text: string): void {

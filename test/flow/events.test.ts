@@ -74,7 +74,7 @@ const SAMPLE = {
     subject: 'here',
   },
   ...{ task: 'rotating', text: 'words', transport: 'udp', unconfirmed: 2000, unread: 2, upstream: 'up' },
-  ...{ effect: 'data are lost', unsent: 2 },
+  ...{ effect: 'data are lost', unsent: 2, sockets: 2, clients: 2 },
 };
 
 t.test('the type of an event is its own, and never changes its spelling', (t) => {

@@ -347,11 +347,11 @@ t.test('what is wrong with flags names them', async (t) => {
     ],
     [
       { listenAddr, route: [route, '/*=http://b'] },
-      `--route /*=http://b: hidden by --route ${route}, which has the same host, path`,
+      `--route /*=http://b: hidden by --route ${route}, which has the same host and path`,
     ],
     [
       { config: { port: 1, routes }, route },
-      `--route ${route}: hidden by routes[0], which has the same host, path`,
+      `--route ${route}: hidden by routes[0], which has the same host and path`,
     ],
     [
       { listenAddr, route, trust: '10/8' },

@@ -169,18 +169,18 @@ const CASES: [document: unknown, line: string][] = [
     routed({ host: 'example.com:80' }),
     'routes[0]: host example.com:80: expected a host name without a port, or one like *.example.com',
   ],
-  [routes(route, route), 'routes[1]: hidden by routes[0], which has the same host, path'],
+  [routes(route, route), 'routes[1]: hidden by routes[0], which has the same host and path'],
   [
     routes({ ...route, methods: ['GET', 'PUT'] }, { ...route, methods: ['POST', 'PUT'] }),
     'routes[1]: hidden by routes[0], which has the same host, path and method PUT',
   ],
   [
     routes({ ...route, host: 'A.test' }, { ...route, host: 'a.test.', path: '/*' }),
-    'routes[1]: hidden by routes[0], which has the same host, path',
+    'routes[1]: hidden by routes[0], which has the same host and path',
   ],
   [
     routes({ ...route, path: '/u/:id' }, { ...route, path: '/u/:name' }),
-    'routes[1]: hidden by routes[0], which has the same host, path',
+    'routes[1]: hidden by routes[0], which has the same host and path',
   ],
   [routed({ methods: ['get'] }), 'routes[0].methods[0]: "get": methods are case-sensitive; expected GET'],
   [

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Random } from '../support/random.js';
-import { PARTIAL, SCANNERS, whole } from './exchange.js';
+import { changedByCuts, PARTIAL, SCANNERS, whole } from './exchange.js';
 import { Llhttp } from './llhttp.js';
 
 const ROUNDS = 30_000;
@@ -132,6 +132,11 @@ for (const kind of ['request', 'response'] as const) {
       const answer = llhttp.read(kind, bytes);
       const [, scanner] = SCANNERS[round % 2]!;
       const events = whole({ kind, scanner }, bytes);
+      if (round % 100 === 0) {
+        const changed = changedByCuts({ kind, scanner }, bytes, events);
+        if (changed)
+          t.fail(`${JSON.stringify(bytes.toString('latin1'))}, ${changed}, ${JSON.stringify(events)}`);
+      }
       const isRejected = events.some((event) => event.startsWith('rejected'));
       const text = bytes.toString('latin1');
       const isExempt =

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -62,6 +62,25 @@ for (const { name, streams } of ENGINES) {
         logs.map(({ connection }) => connection.tls?.resumed),
         [false, true],
       );
+    });
+
+    t.test('what an offer did not take need not be sent', async (t) => {
+      const { logs, port } = await open(t);
+      const options = { host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' };
+      const socket = connectTls(options).pause();
+      t.teardown(() => socket.destroy());
+      await until('it is accepted', () => logs.length === 1);
+      const { connection } = logs[0]!;
+      const block = randomBytes(1_000_000);
+      const sent: Buffer[] = [];
+      for (let taken = block.length; taken === block.length; ) {
+        taken = connection.offer(block);
+        sent.push(block.subarray(0, taken));
+      }
+      const last = Buffer.from('something else');
+      connection.write([last]);
+      connection.end();
+      t.ok((await readAll(socket)).equals(Buffer.concat([...sent, last])), `${sent.length} offers`);
     });
 
     t.test('certificates that do not fit are refused by name', async (t) => {

@@ -219,6 +219,10 @@ for (const { name, streams } of ENGINES) {
         for (let i = 0; i < 20; i++) await turn();
         t.equal(next.text, '', 'not while it is paused');
         connection.resume();
+        connection.pause();
+        for (let i = 0; i < 20; i++) await turn();
+        t.equal(next.text, '', 'nor if it is paused again');
+        connection.resume();
         await until('the rest', () => next.text === ' and the rest and more');
         t.equal(first.text, 'first');
         t.equal(connection.received, 27);

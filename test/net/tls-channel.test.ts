@@ -46,6 +46,9 @@ t.test('small vectors are one record, large ones as many as they need', { skip: 
     return sizes;
   };
   const piece = (length: number) => Buffer.allocUnsafeSlow(length).fill('x');
+  // The first 64 KB are sent in smaller ones.
+  await client.write(piece(65_536));
+  await received(65_536);
   for (const [lengths, records] of [
     [[1, 2, 3, 4], [10]],
     [
@@ -71,14 +74,11 @@ t.test('small vectors are one record, large ones as many as they need', { skip: 
   t.equal(client.send([]), 0);
 });
 
-t.test('received bytes that wait inside are told of', { skip: notLinux }, async (t) => {
+t.test('received bytes that find no room are the next to be read', { skip: notLinux }, async (t) => {
   const { client, server } = await pair(t);
-  t.equal(server.channel.pending, false);
   await client.write(Buffer.alloc(5000, 'a'));
   t.equal((await server.read(1000)).length, 1000);
-  t.equal(server.channel.pending, true);
   t.equal((await server.read()).length, 4000);
-  t.equal(server.channel.pending, false);
 });
 
 t.test('records of one byte, both ways', { skip: notLinux }, async (t) => {

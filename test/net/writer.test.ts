@@ -166,7 +166,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 const { buffer, bytes } = workerData;
 const arrears = new FileLock(buffer);
 parentPort.postMessage('ready');
-arrears.lock(bytes);
+arrears.lock(bytes, 1);
 const ticket = arrears.hand(bytes);
 arrears.unlock();
 parentPort.postMessage({ ticket });

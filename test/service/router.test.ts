@@ -176,7 +176,7 @@ t.test('a rule that is none, or that another one hides, is an error that names b
       return (error as Error).message;
     }
   };
-  const hidden = 'routes[1]: hidden by routes[0], which has the same host, path';
+  const hidden = 'routes[1]: hidden by routes[0], which has the same host and path';
   const host = (given: string) =>
     `routes[0]: host ${given}: expected a host name without a port, or one like *.example.com`;
   for (const [rules, expected] of [
@@ -186,7 +186,10 @@ t.test('a rule that is none, or that another one hides, is an error that names b
     [[{ path: '/a' }, { path: '/%61' }], hidden],
     [[{ path: '/:a/x' }, { path: '/:b/x' }], hidden],
     [[{ host: 'A.test' }, { host: 'a.test.' }], hidden],
-    [[{ methods: ['GET', 'PUT'] }, { methods: ['POST', 'PUT'] }], `${hidden} and method PUT`],
+    [
+      [{ methods: ['GET', 'PUT'] }, { methods: ['POST', 'PUT'] }],
+      hidden.replace('host and path', 'host, path and method PUT'),
+    ],
     [[{ methods: ['GET'] }, {}], undefined],
     [[{ methods: ['GET'] }, { methods: ['HEAD'] }], undefined],
     [[{ host: 'a.test' }, { host: '*.test' }, {}], undefined],

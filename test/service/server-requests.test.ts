@@ -112,6 +112,31 @@ t.test('paused within a call, it passes on nothing more: chunks and the end wait
   t.end();
 });
 
+t.test('paused and resumed within a call, it goes on after it, each byte once', (t) => {
+  for (const [head, body, log] of [
+    [CHUNKED, '1\r\na\r\n1\r\nb\r\n0\r\n\r\n', ['a', 'done', 'b', 'done', 'end']],
+    [post(2), 'ab', ['ab', 'done', 'end']],
+  ] as const) {
+    const { server } = waiting();
+    const sink = new Sink();
+    server.connection.receive(head);
+    const [request] = server.requests;
+    request!.body!.start(
+      Object.assign(sink, {
+        onData(bytes: Uint8Array) {
+          Sink.prototype.onData.call(sink, bytes);
+          request!.body!.pause();
+          request!.body!.resume();
+          sink.log.push('done');
+        },
+      }),
+    );
+    server.connection.receive(body);
+    t.strictSame(sink.log, log);
+  }
+  t.end();
+});
+
 t.test('100 Continue', async (t) => {
   t.test('is sent when the body is started', (t) => {
     const { server, answer } = waiting();

@@ -214,7 +214,7 @@ t.test('interim responses', async (t) => {
       return answers.at(-1)!;
     },
   });
-  server.connection.receive(get() + get('GET', '1.0'));
+  server.connection.receive(get() + get() + get('GET', '1.0'));
   const [first] = server.contexts as [HttpContext];
   first.inform(103, Fields.of({ link: 'x' }));
   t.equal(server.text, 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n', 'at once');
@@ -223,8 +223,11 @@ t.test('interim responses', async (t) => {
   const { length } = server.text;
   first.inform(103, new Fields());
   t.equal(server.text.length, length, 'not behind the response, before that of the next request');
-  server.contexts[1]!.inform(103, new Fields());
-  t.equal(server.text.length, length, 'not to HTTP/1.0');
+  answers[1]!.resolve(new HttpResponse(204, new Fields(), undefined));
+  t.equal(server.contexts.length, 3);
+  const before = server.text.length;
+  server.contexts[2]!.inform(103, new Fields());
+  t.equal(server.text.length, before, 'not to HTTP/1.0');
   t.end();
 });
 
@@ -273,6 +276,18 @@ t.test('pipelined requests of a client that takes nothing wait', (t) => {
   for (let i = 0; i < 40; i++) server.connection.take(server.connection.waiting);
   t.equal(server.outcomes.length, 20);
   t.equal(server.text.length, 20 * server.text.indexOf('HTTP', 1));
+  t.end();
+});
+
+t.test('nor are more of them served while small responses wait', (t) => {
+  const server = serve(() => new HttpResponse(200, new Fields(), undefined));
+  server.connection.room = 10;
+  server.connection.receive(`${get() + get()}GET`);
+  t.equal(server.outcomes.length, 2);
+  server.connection.receive(get().slice(3));
+  t.equal(server.requests.length, 2);
+  server.connection.drain();
+  t.equal(server.requests.length, 3);
   t.end();
 });
 

@@ -10,9 +10,13 @@ export const noChromium: string | false = CHROMIUM === undefined && 'chromium is
 let browser: Browser | undefined;
 t.teardown(() => browser?.close());
 
+export function launch(...args: string[]): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', ...args] });
+}
+
 /** An empty page, which the end of the test closes. */
 export async function newPage(t: Test): Promise<Page> {
-  browser ??= await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] });
+  browser ??= await launch();
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   t.teardown(() => page.close());
   return page;

@@ -113,6 +113,10 @@ export const LISTENING = info(
 export const ADDRESS_SKIPPED = info('address_skipped', 'listening: {listener}: skipping {address}: {reason}');
 /** What the sockets of an engine report in words. */
 export const SOCKET_NOTICE = info('socket_notice', '{text}');
+export const THREAD_FAILED = loss(
+  'thread_failed',
+  'thread: a receiving thread failed, and another one replaces it: {sockets:socket(s)}, {clients:client(s)} disconnected; what it held is lost: {reason}',
+);
 export const ROUTE_FAILED = loss('route_failed', '{reason}; the others go on');
 export const RELOAD_FAILED = loss('reload_failed', '{reason}; the reload failed, and nothing has changed');
 export const UNSENT = loss('unsent', 'stopped: {bytes:bytes} that were read were not sent any more');

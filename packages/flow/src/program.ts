@@ -1,5 +1,13 @@
 import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
-import { chooseEngine, ENGINE, ENGINE_NAME, type Engine, type EngineName, type Streams } from 'mproxy-net';
+import {
+  chooseEngine,
+  ENGINE,
+  ENGINE_NAME,
+  type Engine,
+  type EngineName,
+  type Streams,
+  type ThreadFailure,
+} from 'mproxy-net';
 import type { RouteStats, Stats } from './counts.js';
 import type { EventDefinition, Fields, Lost, Notice } from './events.js';
 import * as events from './events.js';
@@ -87,6 +95,8 @@ export class Program {
 
   /** One function for all sockets of the program: what concerns all of them is reported once. */
   readonly socketNotice = (text: string): void => this.emit(events.SOCKET_NOTICE, { text });
+  /** Likewise. */
+  readonly threadFailed = (failure: ThreadFailure): void => this.emit(events.THREAD_FAILED, { ...failure });
 
   /** @param local the address of the socket, if it listens on one */
   listening(fields: Parameters<typeof events.LISTENING.text>[0], local?: SocketAddress): void {

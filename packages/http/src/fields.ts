@@ -1,4 +1,4 @@
-import { isText, text, writeBytes, writeEnd, writeText } from './bytes.js';
+import { COLON, findLf, isText, LF, text, writeBytes, writeEnd, writeText } from './bytes.js';
 import { isFieldValue, isToken } from './field-rules.js';
 import { knownText, OTHER_FORWARDED } from './known-names.js';
 import { GONE, ROW } from './scan-results.js';
@@ -6,7 +6,11 @@ import { GONE, ROW } from './scan-results.js';
 /** Instead of a line's start in a row: the line is in {@link Fields}' own strings; it is one of its blocks. */
 const OWN = -1;
 const BLOCK = -2;
+/** The number of the name of a block: it has many. */
+const NO_NAME = -1;
 
+/** Bytes of a request line, about. */
+const NEAR = 256;
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -123,10 +127,15 @@ export class Fields {
     this.#rows[row + 1] = index;
   }
 
-  /** Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied. */
+  /**
+   * Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied. There may be none.
+   * @throws a RangeError if the last one has no end
+   */
   appendLines(lines: Uint8Array): void {
+    if (lines.length === 0) return;
+    if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
     this.#blocks ??= [];
-    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, 0);
+    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
   }
 
   *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
@@ -146,16 +155,13 @@ export class Fields {
       end = rows[row + 3]!;
     }
     if (first < 0) return;
-    const copy = Buffer.allocUnsafe(end - first);
-    writeBytes(copy, 0, this.#bytes, first, end);
+    // Few bytes before the first line are copied too: then its rows stay as they are.
+    const from = first > NEAR ? first : 0;
+    const copy = Buffer.allocUnsafe(end - from);
+    writeBytes(copy, 0, this.#bytes, from, end);
     this.#bytes = copy;
-    for (let row = 0; first > 0 && row < rows.length; row += ROW) {
-      if (rows[row]! < 0) continue;
-      rows[row]! -= first;
-      rows[row + 1]! -= first;
-      rows[row + 2]! -= first;
-      rows[row + 3]! -= first;
-    }
+    for (let row = 0; from > 0 && row < rows.length; row += ROW)
+      if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! -= from;
   }
 
   /** The most bytes that {@link write} writes. */
@@ -209,7 +215,7 @@ export class Fields {
 
   /** The first row of a name from a row on; -1: there is none. */
   #next(lower: string, from: number): number {
-    if (this.#blocks) this.#openBlocks();
+    if (this.#blocks?.some((lines) => hasLine(lines, lower))) this.#openBlocks();
     const id = knownText(lower);
     if (id !== 0 && (this.#known & (1 << id)) === 0) return -1;
     const rows = this.#rows;
@@ -266,6 +272,14 @@ export class Fields {
       if (parts) this.append(parts[1]!, parts[2]!);
     }
   }
+}
+
+/** Whether one of these lines has a name. */
+function hasLine(lines: Uint8Array, lower: string): boolean {
+  const { length } = lower;
+  for (let at = 0; at < lines.length; at = findLf(lines, at, lines.length) + 1)
+    if (lines[at + length] === COLON && isText(lines, at, at + length, lower)) return true;
+  return false;
 }
 
 /** The name in lower case. */

@@ -104,10 +104,12 @@ export class HeadReader {
 
   #scan(bytes: Uint8Array, at: number, end: number): number {
     const { scanner, rows } = this;
-    const result = scanner.scan(bytes, at, end, this.limits.fields - rows.length / ROW);
+    const isFirst = rows.length === 0;
+    const { fields } = this.limits;
+    const result = scanner.scan(bytes, at, end, isFirst ? fields : fields - rows.length / ROW);
     this.at = scanner.at;
     this.known |= scanner.known;
-    this.rows = rows.length === 0 ? scanner.rows : rows.concat(scanner.rows);
+    this.rows = isFirst ? scanner.rows : rows.concat(scanner.rows);
     return result;
   }
 

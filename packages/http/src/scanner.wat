@@ -18,52 +18,6 @@
   ;; Before the rows, after `scan`: where it stopped, the byte that is wrong, the number of rows, a bit for each known name.
   (global $OUTCOME i32 (i32.const 4080))
 
-  ;; The first byte from `at` on that is no part of a token; or one at or past the end.
-  (func $tokenEnd (param $at i32) (param $end i32) (result i32)
-    (local $bytes v128) (local $found i32)
-    (loop $more
-      (local.set $bytes (v128.load align=1 (local.get $at)))
-      (local.set $found
-        (i8x16.bitmask
-          (i8x16.eq
-            (v128.and
-              (i8x16.swizzle (v128.load (global.get $LOW))
-                (v128.and (local.get $bytes) (i8x16.splat (i32.const 15))))
-              (i8x16.swizzle (v128.load (global.get $HIGH))
-                (i8x16.shr_u (local.get $bytes) (i32.const 4))))
-            (i8x16.splat (i32.const 0)))))
-      (if (local.get $found)
-        (then (return (i32.add (local.get $at) (i32.ctz (local.get $found))))))
-      (local.set $at (i32.add (local.get $at) (i32.const 16)))
-      (br_if $more (i32.lt_u (local.get $at) (local.get $end))))
-    (local.get $at))
-
-  ;; The same for a field value: HTAB, 0x20 to 0x7E, 0x80 to 0xFF.
-  (func $valueEnd (param $at i32) (param $end i32) (result i32)
-    (local $bytes v128) (local $found i32)
-    (loop $more
-      (local.set $bytes (v128.load align=1 (local.get $at)))
-      (local.set $found
-        (i8x16.bitmask
-          (v128.or
-            (v128.andnot
-              (i8x16.lt_u (local.get $bytes) (i8x16.splat (i32.const 0x20)))
-              (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 9))))
-            (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 0x7f))))))
-      (if (local.get $found)
-        (then (return (i32.add (local.get $at) (i32.ctz (local.get $found))))))
-      (local.set $at (i32.add (local.get $at) (i32.const 16)))
-      (br_if $more (i32.lt_u (local.get $at) (local.get $end))))
-    (local.get $at))
-
-  (func $isSpace (param $at i32) (result i32)
-    (local $byte i32)
-    (local.set $byte (i32.load8_u (local.get $at)))
-    (i32.or (i32.eq (local.get $byte) (i32.const 0x20)) (i32.eq (local.get $byte) (i32.const 9))))
-
-  (func $fold (param $at i32) (result i32)
-    (i32.load8_u (i32.add (global.get $FOLD) (i32.load8_u (local.get $at)))))
-
   ;; Whether the first bytes (up to 16) are those of a name, `_` read as `-`: 0; 32: a `_` is among them; -1: they are not.
   (func $folds (param $at i32) (param $name i32) (param $length i32) (result i32)
     (local $bytes v128) (local $spelt v128) (local $mask i32)
@@ -101,9 +55,9 @@
           (i32.and (i32.const 255)
             (i32.add (local.get $length)
               (i32.add
-                (i32.mul (i32.const 23) (call $fold (i32.sub (local.get $end) (i32.const 1))))
+                (i32.mul (i32.const 23) (i32.load8_u (i32.add (global.get $FOLD) (i32.load8_u (i32.sub (local.get $end) (i32.const 1))))))
                 (select
-                  (i32.mul (i32.const 3) (call $fold (i32.sub (local.get $end) (i32.const 4))))
+                  (i32.mul (i32.const 3) (i32.load8_u (i32.add (global.get $FOLD) (i32.load8_u (i32.sub (local.get $end) (i32.const 4))))))
                   (i32.const 0)
                   (i32.ge_u (local.get $length) (i32.const 4)))))))))
     (block $other
@@ -124,7 +78,7 @@
     ;; Any other x-forwarded-.
     (if (i32.and
           (i32.gt_u (local.get $length) (i32.const 12))
-          (i32.eq (call $fold (local.get $start)) (i32.const 0x78)))
+          (i32.eq (i32.load8_u (i32.add (global.get $FOLD) (i32.load8_u (local.get $start)))) (i32.const 0x78)))
       (then
         (local.set $found (call $folds (local.get $start) (global.get $PREFIX) (i32.const 12)))
         (if (i32.ge_s (local.get $found) (i32.const 0))
@@ -136,12 +90,31 @@
   (func (export "scan") (param $at i32) (param $end i32) (param $max i32) (result i32)
     (local $start i32) (local $nameEnd i32) (local $value i32) (local $row i32) (local $id i32) (local $byte i32)
     (local $result i32) (local $count i32) (local $known i32) (local $wrong i32)
+    (local $bytes v128) (local $found i32) (local $low v128) (local $high v128)
+    (local.set $low (v128.load (global.get $LOW)))
+    (local.set $high (v128.load (global.get $HIGH)))
     (local.set $row (global.get $ROWS))
     (block $stop
       (loop $line
         (local.set $start (local.get $at))
         (local.set $result (i32.const 1))
-        (local.set $nameEnd (call $tokenEnd (local.get $at) (local.get $end)))
+        ;; The first byte that is no part of a token.
+        (local.set $nameEnd (local.get $at))
+        (loop $more
+          (local.set $bytes (v128.load align=1 (local.get $nameEnd)))
+          (local.set $found
+            (i8x16.bitmask
+              (i8x16.eq
+                (v128.and
+                  (i8x16.swizzle (local.get $low) (v128.and (local.get $bytes) (i8x16.splat (i32.const 15))))
+                  (i8x16.swizzle (local.get $high) (i8x16.shr_u (local.get $bytes) (i32.const 4))))
+                (i8x16.splat (i32.const 0)))))
+          (if (i32.eqz (local.get $found))
+            (then
+              (local.set $nameEnd (i32.add (local.get $nameEnd) (i32.const 16)))
+              (br_if $more (i32.lt_u (local.get $nameEnd) (local.get $end)))
+              (br $stop))))
+        (local.set $nameEnd (i32.add (local.get $nameEnd) (i32.ctz (local.get $found))))
         (br_if $stop (i32.ge_u (local.get $nameEnd) (local.get $end)))
         (local.set $byte (i32.load8_u (local.get $nameEnd)))
         (local.set $wrong (local.get $nameEnd))
@@ -159,7 +132,7 @@
               (select (i32.const 5)
                 (select (i32.const 4) (i32.const 2)
                   (i32.or (i32.eq (local.get $byte) (i32.const 13)) (i32.eq (local.get $byte) (i32.const 10))))
-                (call $isSpace (local.get $at))))
+                (i32.or (i32.eq (local.get $byte) (i32.const 0x20)) (i32.eq (local.get $byte) (i32.const 9)))))
             (br $stop)))
         (if (i32.ne (local.get $byte) (i32.const 0x3a))
           (then
@@ -168,11 +141,28 @@
         (local.set $value (i32.add (local.get $nameEnd) (i32.const 1)))
         (block $begins
           (loop $space
-            (br_if $begins (i32.ge_u (local.get $value) (local.get $end)))
-            (br_if $begins (i32.eqz (call $isSpace (local.get $value))))
+            (local.set $byte (i32.load8_u (local.get $value)))
+            (br_if $begins
+              (i32.and (i32.ne (local.get $byte) (i32.const 0x20)) (i32.ne (local.get $byte) (i32.const 9))))
             (local.set $value (i32.add (local.get $value) (i32.const 1)))
-            (br $space)))
-        (local.set $at (call $valueEnd (local.get $value) (local.get $end)))
+            (br_if $space (i32.lt_u (local.get $value) (local.get $end)))))
+        ;; The first byte that is no part of a value: HTAB, 0x20 to 0x7E, 0x80 to 0xFF.
+        (local.set $at (local.get $value))
+        (loop $more
+          (local.set $bytes (v128.load align=1 (local.get $at)))
+          (local.set $found
+            (i8x16.bitmask
+              (v128.or
+                (v128.andnot
+                  (i8x16.lt_u (local.get $bytes) (i8x16.splat (i32.const 0x20)))
+                  (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 9))))
+                (i8x16.eq (local.get $bytes) (i8x16.splat (i32.const 0x7f))))))
+          (if (i32.eqz (local.get $found))
+            (then
+              (local.set $at (i32.add (local.get $at) (i32.const 16)))
+              (br_if $more (i32.lt_u (local.get $at) (local.get $end)))
+              (br $stop))))
+        (local.set $at (i32.add (local.get $at) (i32.ctz (local.get $found))))
         (br_if $stop (i32.ge_u (local.get $at) (local.get $end)))
         (local.set $byte (i32.load8_u (local.get $at)))
         (local.set $wrong (local.get $at))
@@ -200,7 +190,9 @@
         (block $ends
           (loop $space
             (br_if $ends (i32.le_u (local.get $nameEnd) (local.get $value)))
-            (br_if $ends (i32.eqz (call $isSpace (i32.sub (local.get $nameEnd) (i32.const 1)))))
+            (local.set $byte (i32.load8_u (i32.sub (local.get $nameEnd) (i32.const 1))))
+            (br_if $ends
+              (i32.and (i32.ne (local.get $byte) (i32.const 0x20)) (i32.ne (local.get $byte) (i32.const 9))))
             (local.set $nameEnd (i32.sub (local.get $nameEnd) (i32.const 1)))
             (br $space)))
         (i32.store offset=12 (local.get $row) (local.get $nameEnd))

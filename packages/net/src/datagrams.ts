@@ -63,6 +63,17 @@ export interface ReceiverOptions extends SocketAddress {
   /** If given, not empty: datagrams from other senders are dropped. IPv4-mapped senders match as IPv4. */
   allow?: Network[];
   notice: (text: string) => void;
+  /** Called when a thread failed that received from this socket, and another goes on with it; once for all its sockets with the same function. */
+  threadFailed?: (failure: ThreadFailure) => void;
+}
+
+export interface ThreadFailure {
+  /** In one line; that of a mistake in the thread with its stack. */
+  reason: string;
+  /** Sockets that the thread received from. Datagrams that it held are lost. */
+  sockets: number;
+  /** Clients of TCP listeners that lived in the thread: they were disconnected. */
+  clients: number;
 }
 
 /** Takes a batch. A promise resolves when the sinks are ready for more, for sources that can wait. */
@@ -79,6 +90,8 @@ export interface SocketTarget {
 
 /** A file, by its descriptor, that a receiving thread writes to. */
 export interface FileTarget {
+  /** Among the targets of the file, from 1 on. */
+  number: number;
   fd: number;
   /** Whether a newline is added to a datagram that does not end with one. */
   endsLines: boolean;
@@ -98,10 +111,18 @@ export interface HandedOver {
   ticket: number;
 }
 
+/** A file that a thread writes to, and what concerns it on the event loop. */
+export interface ThreadFileSink {
+  target: FileTarget;
+  handOver: (piece: HandedOver) => void;
+  /** The thread failed. Another one writes from now on. */
+  threadFailed: () => void;
+}
+
 /** Sinks that a receiver with its own thread writes to directly from there. */
 export interface ThreadSinks {
   sockets: SocketTarget[];
-  files: { target: FileTarget; handOver: (piece: HandedOver) => void }[];
+  files: ThreadFileSink[];
   /** Clients of TCP listeners. They live in the thread's loop, and stay there when the receiver has ended, until they are closed. */
   clients: ThreadClients[];
 }

@@ -13,6 +13,8 @@ export * from './fanout/thread-clients.js';
 export * from './interfaces.js';
 export * from './keys.js';
 export { ThreadDescriptors } from './linux/thread-descriptors.js';
+export { ticketSeed, useTicketSeed } from './linux/tls/thread-keys.js';
+export type { TicketSeed } from './linux/tls/ticket-keys.js';
 export { ThreadFile } from './linux/writer.js';
 export * from './networks.js';
 export * from './progress.js';

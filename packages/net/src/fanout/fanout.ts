@@ -37,11 +37,20 @@ export interface Prepared {
   prepare(batch: Batch, frame: Frame): boolean;
 }
 
+/** How a client is sent to without a queue, by connections that can; both return the number of bytes taken. */
+export interface Direct {
+  /** Sends what is prepared, or a part of it. */
+  sendPrepared(): number;
+  /** See {@link Connection.offer}. */
+  offer(chunk: Buffer): number;
+}
+
+const QUEUED: Direct = { sendPrepared: () => 0, offer: () => 0 };
+
 interface Client {
   connection: Connection;
   queue: OutputQueue;
-  /** See {@link Fanout.add}. */
-  sendPrepared: () => number;
+  direct: Direct;
   /** Bytes of the current batch that were sent from where it lies; 0 between two. */
   ahead: number;
 }
@@ -78,11 +87,10 @@ export class Fanout {
     this.#watchIdle();
   }
 
-  /** @param sendPrepared sends what is prepared at once, or a part of it. @returns the number of bytes sent */
-  add(client: number, connection: Connection, sendPrepared = () => 0): void {
+  add(client: number, connection: Connection, direct = QUEUED): void {
     this.#coalescer.flush();
     const queue = new OutputQueue(connection, this.settings.buffer);
-    const entry = { connection, queue, sendPrepared, ahead: 0 };
+    const entry = { connection, queue, direct, ahead: 0 };
     this.#clients.set(client, entry);
     this.counts.joined();
     this.events.joined(client);
@@ -147,8 +155,9 @@ export class Fanout {
     if (this.#gathering) this.#gatherTimer.clear();
     this.#gathering = false;
     let taken = 0;
-    for (const { queue, ahead } of this.#clients.values()) {
-      const sent = ahead - this.#at;
+    for (const { queue, direct, ahead } of this.#clients.values()) {
+      let sent = Math.max(0, ahead - this.#at);
+      if (sent === 0 && queue.queued === 0) sent = direct.offer(chunk);
       if (sent >= chunk.length || queue.offer(sent > 0 ? chunk.subarray(sent) : chunk, lease, datagrams))
         taken++;
     }
@@ -164,7 +173,7 @@ export class Fanout {
     const { bytes, datagrams } = prepared;
     let behind = false;
     for (const client of this.#clients.values()) {
-      client.ahead = client.queue.queued > 0 ? 0 : client.sendPrepared();
+      client.ahead = client.queue.queued > 0 ? 0 : client.direct.sendPrepared();
       if (client.ahead < bytes) behind = true;
     }
     if (behind) this.#queueRest(batch);
@@ -202,7 +211,7 @@ export class Fanout {
    * one still sends (see linger), and one that has sent something probably goes on.
    */
   #endTaken({ connection, queue }: Client): void {
-    if (queue.queued > 0) return;
+    if (isBehind(connection, queue)) return;
     if (connection.unacknowledged() === 0) {
       connection.end();
       connection.close();
@@ -215,7 +224,7 @@ export class Fanout {
   /** Closes the connections that have not taken everything; the others have the same limit. */
   #disconnectBehind(): void {
     for (const { connection, queue } of this.#clients.values()) {
-      if (queue.queued === 0) continue;
+      if (!isBehind(connection, queue)) continue;
       this.counts.dropped(queue.datagrams);
       connection.close(
         new Error(`had not taken everything ${showDuration(CLOSE_MS)} after the stop: disconnected`),
@@ -230,4 +239,9 @@ export class Fanout {
     this.#closeTimer.clear();
     onClosed();
   }
+}
+
+/** A connection of TLS may have taken the beginning of what is queued, and not sent it. */
+function isBehind(connection: Connection, queue: OutputQueue): boolean {
+  return queue.queued > 0 || connection.writing;
 }

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import type { TlsServer } from '../streams.js';
 import { ClientCounts } from './client-counts.js';
 import type { FanoutEvents, FanoutSettings } from './fanout.js';
@@ -44,6 +44,8 @@ export interface ThreadClientsEvents extends FanoutEvents {
 /** A client whose descriptor the thread has. */
 interface Given {
   fd: number;
+  /** Of the socket: tells it from a later one with the same descriptor. */
+  inode: number;
   state: 'given' | 'joined' | 'refused';
 }
 
@@ -61,6 +63,8 @@ export class ThreadClients {
   readonly #clients = new Map<number, Given>();
   /** Undefined before there is a thread. */
   #order: ((order: ClientsOrder) => void) | undefined;
+  #wasOpen = false;
+  #closing = false;
   #closed!: () => void;
   /** Resolves when all clients were closed after {@link close}, or the thread is gone. */
   readonly #whenClosed = new Promise<void>((resolve) => {
@@ -86,7 +90,7 @@ export class ThreadClients {
 
   /** Gives a non-blocking descriptor to the thread. */
   add(client: number, fd: number): void {
-    this.#clients.set(client, { fd, state: 'given' });
+    this.#clients.set(client, { fd, inode: fstatSync(fd).ino, state: 'given' });
     this.#order?.({ what: 'take', client, fd });
   }
 
@@ -98,15 +102,17 @@ export class ThreadClients {
 
   /** The thread lets the clients take what is queued for them, for a second at most, and closes them. */
   close(): Promise<void> {
+    this.#closing = true;
     if (this.#order) this.#order({ what: 'close' });
     else this.lost('no data came');
     return this.#whenClosed;
   }
 
-  /** A thread takes orders. */
+  /** A thread takes orders: the first, or one that replaces one that {@link failed}. */
   serve(order: (order: ClientsOrder) => void): void {
     this.#order = order;
     for (const [client, { fd }] of this.#clients) order({ what: 'take', client, fd });
+    if (this.#closing) order({ what: 'close' });
   }
 
   /** Takes an event of the thread. */
@@ -118,19 +124,34 @@ export class ThreadClients {
     else this.#left(event.client, event.reason);
   }
 
-  /** The thread ended, or never was. A thread that fails closes no descriptors. */
-  lost(reason: string): void {
+  /**
+   * The thread failed, and closed nothing: its clients are disconnected. Those that come wait for another thread.
+   * @returns how many were disconnected, those in a handshake included
+   */
+  failed(reason: string): number {
+    const { size } = this;
+    this.isOpen = false;
+    this.#order = undefined;
+    this.#counts.left(this.counts.clients.now);
+    for (const client of [...this.#clients.keys()]) this.#lost(client, reason);
+    return size;
+  }
+
+  /** As {@link failed}, where there will be no other thread. */
+  lost(reason: string): number {
+    const size = this.failed(reason);
     this.#order = (order) => {
       if (order.what === 'take') this.#lost(order.client, reason);
     };
-    this.#counts.left(this.#counts.read().clients.now);
-    for (const client of [...this.#clients.keys()]) this.#lost(client, reason);
     this.#closed();
+    return size;
   }
 
   #opened(): void {
     this.isOpen = true;
-    this.events.opened();
+    // The listener accepts already if the thread replaces another.
+    if (!this.#wasOpen) this.events.opened();
+    this.#wasOpen = true;
   }
 
   #joined(client: number): void {
@@ -150,9 +171,19 @@ export class ThreadClients {
   }
 
   #lost(client: number, reason: string): void {
-    const { fd, state } = this.#clients.get(client)!;
-    closeSync(fd);
-    if (state === 'given') this.#refused(client, reason);
+    const given = this.#clients.get(client)!;
+    if (isOpen(given)) closeSync(given.fd);
+    if (given.state === 'given') this.#refused(client, reason);
     this.#left(client, reason);
+  }
+}
+
+/** Whether the descriptor is open; not so if its thread has closed it, and failed before it could report that. */
+function isOpen({ fd, inode }: Given): boolean {
+  try {
+    return fstatSync(fd).ino === inode;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EBADF') return false;
+    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { Deliver, HandedOver, ThreadSinks } from '../datagrams.js';
+import type { Deliver, ReceiverOptions, ThreadFileSink, ThreadSinks } from '../datagrams.js';
 import type { ThreadClients } from '../fanout/thread-clients.js';
 import type { ReceiverTask } from './commands.js';
 import { SharedCounts } from './counts.js';
@@ -16,7 +16,7 @@ export interface ServingThread {
 export class Assignment {
   readonly counts = new SharedCounts();
   readonly task: ReceiverTask;
-  readonly handOver: ((piece: HandedOver) => void)[];
+  readonly files: readonly ThreadFileSink[];
   readonly clients: readonly ThreadClients[];
   /** Resolves when everything received is delivered, and the descriptor can be closed. */
   readonly ended: Promise<void>;
@@ -31,6 +31,7 @@ export class Assignment {
     socket: Socket,
     sinks: ThreadSinks,
     readonly deliver: Deliver | undefined,
+    readonly threadFailed?: ReceiverOptions['threadFailed'],
   ) {
     this.task = {
       ...socket,
@@ -41,7 +42,7 @@ export class Assignment {
       counts: this.counts.buffer,
     };
     this.clients = sinks.clients;
-    this.handOver = sinks.files.map(({ handOver }) => handOver);
+    this.files = sinks.files;
     this.ended = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;

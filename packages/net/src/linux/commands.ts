@@ -22,7 +22,7 @@ export interface ReceiverTask {
 /** The worker's data. */
 export interface ThreadData {
   ring: SharedArrayBuffer;
-  /** Two words: the number of commands posted so far, or {@link QUIT}; then the {@link SINGLE} word. */
+  /** {@link CONTROL_WORDS} words: the number of commands posted so far, or {@link QUIT}; then {@link SINGLE} and {@link EPOLL}. */
   control: SharedArrayBuffer;
   /** Announces commands to a thread that does not block in a socket. */
   eventfd: number;
@@ -32,6 +32,9 @@ export interface ThreadData {
 export const POSTED = 0;
 /** Set before the first command: 1 if the thread serves a single receiver, and blocks in its socket. */
 export const SINGLE = 1;
+/** The descriptor of the thread's loop, while it is open; else 0. A thread that fails does not close it. */
+export const EPOLL = 2;
+export const CONTROL_WORDS = 3;
 
 /** Stop all receivers, and end. */
 export const QUIT = -1;

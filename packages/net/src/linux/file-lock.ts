@@ -7,13 +7,16 @@ const LOCK = 0;
 const HANDED = 1;
 const WRITTEN = 2;
 const IN_FLIGHT = 3;
+/** The thread that holds the lock; see {@link FileLock.release}. */
+const OWNER = 4;
 
 /** Limit of bytes in flight to the event loop, which may be busy; more than the largest batch. */
 const LIMIT = 8 * 1024 * 1024;
 /** Bytes counted for a message beside its content. */
 const MESSAGE_COST = 512;
 
-const WORDS = 16;
+/** Bytes of the words; a multiple of 8. */
+const WORDS = 24;
 /** Longest wait for the event loop before the state is checked again, in milliseconds. */
 const WAIT_MS = 10;
 
@@ -57,10 +60,12 @@ export class FileLock {
   /**
    * Takes the lock to write this many bytes; not for the event loop. If the file has a limit, also waits
    * while too much is in flight: when a file is full, the event loop soon continues in another.
+   * @param owner the number of the thread's {@link FileTarget}, above 0
    */
-  lock(bytes: number): void {
+  lock(bytes: number, owner: number): void {
     for (;;) {
       this.#lock();
+      this.#words[OWNER] = owner;
       if (this.limit === 0 || !this.any || !this.#exceedsLimit(bytes)) return;
       const written = Atomics.load(this.#words, WRITTEN);
       this.unlock();
@@ -74,7 +79,13 @@ export class FileLock {
   }
 
   unlock(): void {
+    this.#words[OWNER] = 0;
     if (Atomics.exchange(this.#words, LOCK, FREE) === WAITING) Atomics.notify(this.#words, LOCK, 1);
+  }
+
+  /** Releases the lock if a thread has it that failed: its last statements did not run. */
+  release(owner: number): void {
+    if (this.#words[OWNER] === owner) this.unlock();
   }
 
   /** Whether the event loop has yet to write something. Reliable while the lock is held. */

@@ -14,11 +14,8 @@ const HANDLE_QUEUE = 32n;
 const BUSY = 8;
 /** The longest time that setTimeout takes, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
-/**
- * After this time it is the turn of Node's event loop, in milliseconds. Before that a turn may begin, whose events, and whose jobs, may
- * take as long.
- */
-const BUDGET_MS = 1;
+/** After this time it is the turn of Node's event loop, in milliseconds. */
+const BUDGET_MS = 1.5;
 
 /**
  * Runs a loop in a thread that has Node's event loop, too. That one sleeps for both: libuv watches the loop's epoll descriptor, which is
@@ -61,7 +58,7 @@ export class HostedLoop {
     try {
       const until = performance.now() + BUDGET_MS;
       do {
-        const events = this.loop.turn(0, BUDGET_MS);
+        const events = this.loop.turn(0, until);
         this.#busy = events >= BUSY || (this.#busy && events > 0);
       } while (this.#busy && performance.now() < until);
     } finally {

@@ -19,7 +19,7 @@ const EPOLLEXCLUSIVE = 0x1000_0000;
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
 /** Events between two looks at the clock. */
-const EVENTS_PER_LOOK = 8;
+const EVENTS_PER_LOOK = 4;
 /** The longest timeout of epoll_wait(2), in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 const EVENT = epollEvent(process.arch);
@@ -178,19 +178,17 @@ export class Loop {
 
   /**
    * Waits until something is ready, for `timeout` milliseconds at most (-1: indefinitely), and calls all that is.
-   * @returns the events that the kernel reported
-   * @param budget after this time in milliseconds it leaves the rest of the events to the next turn; the same for the jobs
+   * @returns the events that the kernel reported last
+   * @param until after this time, by `performance.now()`, the next turn goes on where this one stops
    */
-  turn(timeout: number, budget = Number.POSITIVE_INFINITY): number {
-    if (this.#passed === this.#count) this.#receive(timeout);
-    const until = end(budget);
-    while (this.#passed < this.#count) {
-      this.#pass(this.#passed++);
-      if (this.#passed < this.#count && this.#passed % EVENTS_PER_LOOK === 0 && isPast(until))
-        return this.#count;
+  turn(timeout: number, until = Number.POSITIVE_INFINITY): number {
+    if (this.#done === this.#running.length) {
+      if (this.#passed === this.#count) this.#receive(timeout);
+      if (!this.#passAll(until)) return this.#count;
+      this.#takeJobs();
     }
     if (this.#timers.size > 0) this.#runTimers();
-    this.#runJobs(budget);
+    this.#runJobs(until);
     return this.#count;
   }
 
@@ -235,6 +233,15 @@ export class Loop {
     if (errno !== ERRNO.EINTR) throw systemError(errno, 'epoll_wait');
   }
 
+  /** @returns whether all events were passed on */
+  #passAll(until: number): boolean {
+    while (this.#passed < this.#count) {
+      this.#pass(this.#passed++);
+      if (this.#passed % EVENTS_PER_LOOK === 0 && isPast(until)) break;
+    }
+    return this.#passed === this.#count;
+  }
+
   #pass(index: number): void {
     const at = (index * EVENT.size) / 4;
     const data = at + EVENT.data / 4;
@@ -249,30 +256,23 @@ export class Loop {
     for (let timer = this.#timers.take(now); timer; timer = this.#timers.take(now)) timer.onDue();
   }
 
-  /** Runs the jobs that wait now; those that they defer wait for the next turn. */
-  #runJobs(budget: number): void {
-    if (this.#done === this.#running.length) {
-      const { length } = this.#jobs;
-      if (length === 0) return;
-      const free = this.#running;
-      this.#running = this.#jobs;
-      free.length = 0;
-      this.#jobs = free;
-      this.#done = 0;
-    }
-    const until = end(budget);
+  /** The jobs that wait now are those of this turn; those that they defer wait for the next one. */
+  #takeJobs(): void {
+    const free = this.#running;
+    this.#running = this.#jobs;
+    free.length = 0;
+    this.#jobs = free;
+    this.#done = 0;
+  }
+
+  #runJobs(until: number): void {
     while (this.#done < this.#running.length) {
       this.#running[this.#done++]!.run();
-      if (isPast(until)) return;
+      if (this.#done < this.#running.length && isPast(until)) return;
     }
     this.#running.length = 0;
     this.#done = 0;
   }
-}
-
-/** When a time that begins now ends. */
-function end(ms: number): number {
-  return ms === Number.POSITIVE_INFINITY ? ms : performance.now() + ms;
 }
 
 /** Whether a time is past. The clock is not read for an infinite one. */

@@ -118,10 +118,10 @@ class LinuxReceiver implements Receiver {
 
   async run(deliver: Deliver | undefined, sinks: ThreadSinks = NO_SINKS): Promise<void> {
     if (this.#stopped) return;
-    const { tellsSenders = false, allow } = this.options;
+    const { tellsSenders = false, allow, threadFailed } = this.options;
     const roomy = this.receiveBuffer >= LARGE_BUFFER;
     const socket = { fd: this.fd, ignored: this.#ignored, roomy, tellsSenders, ...(allow && { allow }) };
-    this.#running = new Assignment(socket, sinks, deliver);
+    this.#running = new Assignment(socket, sinks, deliver, threadFailed);
     receivingThreads(this.libc).start(this.#running);
     try {
       await this.#running.ended;

@@ -1,13 +1,14 @@
 import { reason } from 'mproxy-base';
 import { ClientCounts } from '../fanout/client-counts.js';
-import { Fanout } from '../fanout/fanout.js';
+import { type Direct, Fanout } from '../fanout/fanout.js';
 import type { ClientsEvent, ClientsOrder, ClientsTask } from '../fanout/thread-clients.js';
 import type { TlsServer } from '../streams.js';
 import { BatchVectors } from './batch-vectors.js';
 import type { Libc } from './libc.js';
 import type { Loop } from './loop.js';
-import { type Closable, StreamConnection } from './streams/connection.js';
+import { StreamConnection } from './streams/connection.js';
 import { StreamParts } from './streams/parts.js';
+import type { Closable } from './streams/place.js';
 import { PlainChannel } from './streams/plain-channel.js';
 import { Securing } from './streams/securing.js';
 import { LoopTimer } from './streams/streams.js';
@@ -95,7 +96,7 @@ export class ThreadFanouts {
       else {
         const channel = new PlainChannel(this.libc, fd);
         const connection = new StreamConnection(this.#parts, fd, channel, NO_FACTS, connections);
-        clients.fanout.add(client, connection, () => connection.offerVectors(this.#prepared.vectors));
+        clients.fanout.add(client, connection, this.#directTo(connection));
       }
     } catch (error) {
       this.libc.close(fd);
@@ -104,12 +105,19 @@ export class ThreadFanouts {
     }
   }
 
+  #directTo(connection: StreamConnection): Direct {
+    return {
+      sendPrepared: () => connection.offerVectors(this.#prepared.vectors),
+      offer: (chunk) => connection.offer(chunk),
+    };
+  }
+
   #handshake(clients: Clients, security: ServerContext, client: number, fd: number): void {
     const { fanout, report, connections } = clients;
     const channel = security.accept(fd);
     try {
       new Securing(this.#parts, fd, channel, NO_FACTS, connections, {
-        onConnection: (connection) => fanout.add(client, connection),
+        onConnection: (connection) => fanout.add(client, connection, this.#directTo(connection)),
         onHandshakeError: (error) => report({ what: 'refused', client, reason: reason(error) }),
         onClosed: () => left(clients, client),
       });

@@ -1,15 +1,22 @@
 import { closeSync, writeSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
-import { Batch } from 'mproxy-framing';
 import { startWorker } from '#native';
 import type { ThreadClients } from '../fanout/thread-clients.js';
 import type { Assignment, ServingThread } from './assignment.js';
-import { type Command, POSTED, QUIT, type Report, SINGLE, type ThreadData } from './commands.js';
+import {
+  CONTROL_WORDS,
+  type Command,
+  EPOLL,
+  POSTED,
+  QUIT,
+  type Report,
+  SINGLE,
+  type ThreadData,
+} from './commands.js';
+import { Delivery } from './delivery.js';
 import { systemError } from './errno.js';
 import type { Libc } from './libc.js';
-import { MAX_OWNERS, Ring } from './ring.js';
-import { Senders } from './senders.js';
-import { interfaceName } from './socket.js';
+import { MAX_OWNERS } from './ring.js';
 
 const SHUT_RD = 0;
 // <linux/eventfd.h>
@@ -17,8 +24,6 @@ const EFD_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 /** Added to an eventfd. */
 const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
-/** How long a drain delivers before it yields to the event loop, in milliseconds. */
-const TURN_MS = 2;
 
 /** On exit Node waits for its threads, and would wait indefinitely for one blocked in a system call. */
 const running = new Set<ReceivingThread>();
@@ -33,35 +38,26 @@ export interface ThreadEvents {
   letGo(assignment: Assignment, error?: unknown): void;
   /** All clients of a listener were closed. */
   clientsClosed(): void;
-  /** The thread ended, because of an error if given. */
-  exited(error?: unknown): void;
+  /** The thread ended, and everything that it received is delivered. */
+  exited(end: ThreadEnd): void;
 }
 
-interface Served {
-  assignment: Assignment;
-  slot: number;
-  /** Entries of the ring delivered so far, and in all, once the thread let go of it. */
-  delivered: number;
-  entries: number;
-  failure?: { errno: number; call: string } | undefined;
-  /** Whether the clients of its thread were there when it began to receive. */
-  begun?: boolean;
+export interface ThreadEnd {
+  /** Given if it failed. */
+  error?: unknown;
+  /** The receivers and clients that it still had: it failed. */
+  assignments: readonly Assignment[];
+  clients: readonly ThreadClients[];
 }
 
 /** The event loop's side of a receiving thread. */
 export class ReceivingThread implements ServingThread {
   readonly #worker: Worker;
-  readonly #control = new Int32Array(new SharedArrayBuffer(8));
+  readonly #control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
   readonly #eventfd: number;
-  readonly #ring = new Ring();
-  readonly #senders: Senders;
-  readonly #batch = new Batch();
-  readonly #slots: (Served | undefined)[] = [];
-  readonly #freeSlots: number[] = [];
-  readonly #served = new Map<Assignment, Served>();
+  readonly #delivery: Delivery;
   /** By their number; they outlive their receiver. */
   readonly #clients = new Map<number, ThreadClients>();
-  #more: NodeJS.Immediate | undefined;
   #quits = false;
 
   /** Whether it serves a single receiver, blocking in its socket, and ends with it. */
@@ -73,9 +69,13 @@ export class ReceivingThread implements ServingThread {
     private readonly events: ThreadEvents,
   ) {
     this.#eventfd = openEventfd(libc);
-    this.#senders = new Senders((index) => interfaceName(libc, index));
+    this.#delivery = new Delivery(libc, (assignment, failure) => {
+      assignment.thread = undefined;
+      this.#unrefIdle();
+      events.letGo(assignment, failure && systemError(failure.errno, failure.call));
+    });
     const control = this.#control.buffer as SharedArrayBuffer;
-    const workerData: ThreadData = { ring: this.#ring.buffer, control, eventfd: this.#eventfd };
+    const workerData: ThreadData = { ring: this.#delivery.ring.buffer, control, eventfd: this.#eventfd };
     // It allocates little: the space it needs to start is enough.
     this.#worker = startWorker({ workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 4 } });
     running.add(this);
@@ -88,16 +88,15 @@ export class ReceivingThread implements ServingThread {
     this.#worker.once('exit', () => {
       running.delete(this);
       this.#quits = true;
-      closeSync(this.#eventfd);
-      this.#failAll(failure ?? new Error('a receiving thread ended early'));
-      events.exited(failure);
+      this.#closeDescriptors();
+      this.#delivery.drainLast(() => events.exited(this.#end(failure)));
     });
     // The ring is empty: this asks to be woken.
-    this.#drain();
+    this.#delivery.drain();
   }
 
-  get assignments(): Iterable<Assignment> {
-    return this.#served.keys();
+  get assignments(): Assignment[] {
+    return Array.from(this.#delivery.all, ({ assignment }) => assignment);
   }
 
   get single(): boolean {
@@ -107,12 +106,12 @@ export class ReceivingThread implements ServingThread {
   /** Before the first receiver is added: there will be no other. */
   reserve(): void {
     this.#single = true;
-    this.#ring.shrink();
+    this.#delivery.ring.shrink();
     Atomics.store(this.#control, SINGLE, 1);
   }
 
   get size(): number {
-    return this.#served.size;
+    return this.#delivery.size;
   }
 
   /** Whether it serves neither receivers nor clients. */
@@ -126,10 +125,7 @@ export class ReceivingThread implements ServingThread {
   }
 
   add(assignment: Assignment): void {
-    const slot = this.#freeSlots.pop() ?? this.#slots.length;
-    const served: Served = { assignment, slot, delivered: 0, entries: Number.POSITIVE_INFINITY };
-    this.#slots[slot] = served;
-    this.#served.set(assignment, served);
+    const { slot } = this.#delivery.add(assignment);
     assignment.thread = this;
     this.#worker.ref();
     this.#post({ what: 'add', slot, task: assignment.task });
@@ -173,7 +169,7 @@ export class ReceivingThread implements ServingThread {
   }
 
   #command(what: 'stop' | 'release' | 'replaced', assignment: Assignment): void {
-    const served = this.#served.get(assignment);
+    const served = this.#delivery.of(assignment);
     if (served) this.#post({ what, slot: served.slot });
   }
 
@@ -191,13 +187,10 @@ export class ReceivingThread implements ServingThread {
 
   #take(report: Report): void {
     if (report.what === 'ready') this.#ready();
-    else if (report.what === 'more') this.#drain();
+    else if (report.what === 'more') this.#delivery.drain();
     else if (report.what === 'clients') this.#takeEvent(report);
-    else {
-      const served = this.#slots[report.slot]!;
-      if (report.what === 'handover') served.assignment.handOver[report.file]!(report.piece);
-      else this.#ended(served, report.entries, report.failure);
-    }
+    else if (report.what === 'ended') this.#delivery.end(report.slot, report.entries, report.failure);
+    else this.#delivery.at(report.slot).assignment.files[report.file]!.handOver(report.piece);
   }
 
   #takeEvent({ number, event }: Extract<Report, { what: 'clients' }>): void {
@@ -211,7 +204,7 @@ export class ReceivingThread implements ServingThread {
 
   /** Lets receivers begin whose clients are all open. */
   #begin(): void {
-    for (const served of this.#served.values()) {
+    for (const served of this.#delivery.all) {
       const { clients } = served.assignment;
       if (served.begun || clients.length === 0 || !clients.every(({ isOpen }) => isOpen)) continue;
       served.begun = true;
@@ -229,51 +222,19 @@ export class ReceivingThread implements ServingThread {
     this.events.ready();
   }
 
-  #ended(served: Served, entries: number, failure: Served['failure']): void {
-    served.entries = entries;
-    served.failure = failure;
-    this.#endIfDelivered(served);
+  /** A thread that fails leaves its loop open. */
+  #closeDescriptors(): void {
+    closeSync(this.#eventfd);
+    const epoll = Atomics.load(this.#control, EPOLL);
+    if (epoll > 0) closeSync(epoll);
   }
 
-  /** Delivers from the ring, and yields to the event loop after each turn: a flood never ends. */
-  #drain(): void {
-    clearImmediate(this.#more);
-    this.#more = undefined;
-    const until = performance.now() + TURN_MS;
-    while (this.#ring.read(this.#batch)) {
-      const served = this.#slots[this.#ring.owner]!;
-      const { task, deliver } = served.assignment;
-      if (task.tellsSenders) this.#ring.tell(this.#batch, this.#senders);
-      deliver?.(this.#batch);
-      this.#ring.release();
-      served.delivered += this.#batch.count;
-      this.#endIfDelivered(served);
-      if (performance.now() < until) continue;
-      this.#more = setImmediate(() => this.#drain());
-      return;
-    }
-  }
-
-  #endIfDelivered({ assignment, slot, delivered, entries, failure }: Served): void {
-    if (delivered < entries) return;
-    this.#slots[slot] = undefined;
-    this.#freeSlots.push(slot);
-    this.#served.delete(assignment);
-    assignment.thread = undefined;
-    this.#unrefIdle();
-    this.events.letGo(assignment, failure && systemError(failure.errno, failure.call));
-  }
-
-  /** Those whose end was reported are delivered from the ring, even after the thread's exit. */
-  #failAll(error: unknown): void {
-    const left = [...this.#served.values()].filter(({ entries }) => entries === Number.POSITIVE_INFINITY);
-    for (const { assignment } of left) {
-      this.#served.delete(assignment);
-      assignment.thread = undefined;
-      this.events.letGo(assignment, error);
-    }
-    for (const clients of this.#clients.values()) clients.lost('its receiving thread ended');
-    this.#clients.clear();
+  #end(error: unknown): ThreadEnd {
+    const { assignments } = this;
+    const clients = [...this.#clients.values()];
+    const failed = error !== undefined || assignments.length + clients.length > 0;
+    for (const assignment of assignments) assignment.thread = undefined;
+    return { assignments, clients, ...(failed && { error: error ?? new Error('it ended early') }) };
   }
 }
 

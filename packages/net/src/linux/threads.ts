@@ -1,12 +1,15 @@
 import { availableParallelism } from 'node:os';
-import { throwInternal } from 'mproxy-base';
+import { isInternal, reason, throwInternal } from 'mproxy-base';
 import type { Assignment } from './assignment.js';
 import type { Libc } from './libc.js';
-import { ReceivingThread } from './thread.js';
+import { ReceivingThread, type ThreadEnd } from './thread.js';
 
 const PERIOD_MS = 1000;
 /** A socket that receives more entries in a period gets a thread of its own. */
 const HOT_ENTRIES = 50_000;
+/** So many failures of threads within this time end what they do. */
+const MAX_FAILURES = 5;
+const FAILURES_MS = 60_000;
 
 /** A hot socket on its way to a thread of its own, which is started first: the socket is received from meanwhile. */
 interface Move {
@@ -30,6 +33,8 @@ export class Threads {
   /** Entries of each receiver at the last check. */
   #seen = new Map<Assignment, number>();
   #timer: NodeJS.Timeout | undefined;
+  /** When threads failed, by `performance.now()`: the last of them. */
+  #failures: number[] = [];
 
   constructor(private readonly libc: Libc) {}
 
@@ -85,7 +90,7 @@ export class Threads {
       ready: () => this.#ready(thread),
       letGo: (assignment, error) => this.#letGo(assignment, error),
       clientsClosed: () => this.#quitIdle(),
-      exited: (error) => this.#exited(thread, error),
+      exited: (end) => this.#exited(thread, end),
     });
     this.#threads.add(thread);
     this.#timer ??= setInterval(() => this.#check(), PERIOD_MS).unref();
@@ -164,17 +169,56 @@ export class Threads {
     move.to.quit();
   }
 
-  #exited(thread: ReceivingThread, error: unknown): void {
+  #exited(thread: ReceivingThread, end: ThreadEnd): void {
     this.#threads.delete(thread);
     if (this.#threads.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
+    const move = this.#move;
     // No thread for a hot socket: it stays where it is.
-    if (this.#move?.to === thread && !this.#move.released) this.#move = undefined;
-    // With receivers, it is their error.
-    if (error !== undefined) throwInternal(error);
+    if (move?.to === thread && !move.released) this.#move = undefined;
+    else if (move?.from === thread && end.assignments.includes(move.assignment)) this.#cancel(move);
+    if (end.error === undefined) return;
+    for (const { files } of end.assignments) for (const file of files) file.threadFailed();
+    const replaced = end.assignments.length > 0 && !this.#failsAgain();
+    if (replaced) this.#replace(end);
+    else this.#giveUp(end);
   }
+
+  /** Counts a failure. @returns whether there were too many */
+  #failsAgain(): boolean {
+    const now = performance.now();
+    this.#failures = [...this.#failures.filter((at) => now - at < FAILURES_MS), now];
+    return this.#failures.length >= MAX_FAILURES;
+  }
+
+  /** Another thread goes on with the receivers. The clients of the failed one are disconnected; their listeners go on. */
+  #replace({ error, assignments, clients }: ThreadEnd): void {
+    const kept = new Set(assignments.flatMap((assignment) => assignment.clients));
+    let disconnected = 0;
+    for (const one of clients) disconnected += kept.has(one) ? one.failed(LOST) : one.lost(LOST);
+    this.#expected += assignments.length;
+    for (const assignment of assignments) this.start(assignment);
+    const failure = { reason: describe(error), sockets: assignments.length, clients: disconnected };
+    for (const tell of new Set(assignments.map(({ threadFailed }) => threadFailed))) tell?.(failure);
+  }
+
+  #giveUp({ error, assignments, clients }: ThreadEnd): void {
+    for (const assignment of assignments) this.#letGo(assignment, error);
+    for (const one of clients) one.lost(LOST);
+    // With receivers, it is their error.
+    throwInternal(error);
+  }
+}
+
+/** Why clients of a thread that failed are disconnected. */
+const LOST = 'its receiving thread failed';
+
+/** In one line. A mistake of this program is told with its stack, for its report. */
+function describe(error: unknown): string {
+  if (!isInternal(error)) return reason(error);
+  return String((error as Error).stack ?? error).replace(/\s+/g, ' ');
 }
 
 let threads: Threads | undefined;

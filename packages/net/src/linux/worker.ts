@@ -4,6 +4,7 @@ import { BATCH_CAPACITY, Batch } from 'mproxy-framing';
 import { BatchReceiver } from './batch-receiver.js';
 import {
   type Command,
+  EPOLL,
   POSTED,
   QUIT,
   type ReceiverTask,
@@ -42,8 +43,10 @@ const ringWriter = new RingWriter(new Ring(ring), loop !== undefined, control, (
 let vectors: IoVectors | undefined;
 /** Opened with the first clients; in a thread with a loop. */
 let fanouts: ThreadFanouts | undefined;
-/** Loaded before anything is served. */
-let Fanouts: typeof ThreadFanouts;
+/** Loaded when the first clients come: streams and TLS cost a thread without clients nothing. */
+let Fanouts: typeof ThreadFanouts | undefined;
+/** A command that needs them, and waits until they are loaded. */
+let waiting: Command | undefined;
 const single = loop === undefined;
 const parts: ThreadParts = {
   libc,
@@ -55,7 +58,7 @@ const parts: ThreadParts = {
     return vectors;
   },
   openFanout: (task) => {
-    fanouts ??= new Fanouts(libc, loop!, (number, event) => report({ what: 'clients', number, event }));
+    fanouts ??= new Fanouts!(libc, loop!, (number, event) => report({ what: 'clients', number, event }));
     return fanouts.open(task);
   },
   single,
@@ -77,13 +80,8 @@ let obeyed = 0;
 /** The shortest pause that the sockets received from in this turn allow, in milliseconds. */
 let pause = 0;
 
-if (loop) void loadFanouts().then(() => serveMany(loop));
+if (loop) void serveMany(loop);
 else serveOne();
-
-/** Streams and TLS are for threads with a loop alone: one that blocks in its socket starts without them. */
-async function loadFanouts(): Promise<void> {
-  ({ ThreadFanouts: Fanouts } = await import('./thread-fanouts.js'));
-}
 
 function serveOne(): void {
   obeyCommands();
@@ -98,13 +96,18 @@ function serveOne(): void {
   }
 }
 
-function serveMany(loop: Loop): void {
+async function serveMany(loop: Loop): Promise<void> {
   const counter = Buffer.alloc(8);
+  Atomics.store(control, EPOLL, loop.epoll);
   loop.add(eventfd, () => readSync(eventfd, counter));
   while (obeyed !== QUIT || readers.size > 0) {
     pause = Number.POSITIVE_INFINITY;
     loop.turn(stopping.size > 0 ? 0 : backlogged.size > 0 ? RETRY_MS : -1);
     obeyCommands();
+    if (waiting) {
+      ({ ThreadFanouts: Fanouts } = await import('./thread-fanouts.js'));
+      obeyCommands();
+    }
     retryBacklogged();
     for (const reader of stopping) drain(reader);
     // A pause also delays the sockets that nothing was received from in this turn.
@@ -112,6 +115,7 @@ function serveMany(loop: Loop): void {
     if (pauses && pause > 0) wait(pause);
   }
   fanouts?.abort();
+  Atomics.store(control, EPOLL, 0);
   loop.close();
 }
 
@@ -147,7 +151,12 @@ function obeyCommands(): void {
     for (const reader of readers.values()) stop(reader);
     return;
   }
-  for (; obeyed !== count; obeyed = (obeyed + 1) | 0) obey(receiveMessageOnPort(port)!.message);
+  for (; obeyed !== count; obeyed = (obeyed + 1) | 0) {
+    const command: Command = waiting ?? receiveMessageOnPort(port)!.message;
+    waiting = !Fanouts && command.what === 'add' && command.task.clients.length > 0 ? command : undefined;
+    if (waiting) return;
+    obey(command);
+  }
 }
 
 function obey(command: Command): void {

@@ -43,7 +43,7 @@ export class FileWriter {
       for (let i = 0; i < batch.count; i++)
         this.vectors.add(this.#slabAddress + batch.offset[i]!, batch.length[i]!);
     const { bytes } = this.vectors;
-    this.#fileLock.lock(bytes);
+    this.#fileLock.lock(bytes, this.file.number);
     const taken = this.#fileLock.any || bytes > this.#fileLock.room ? 0 : this.#flush();
     // Otherwise the event loop may be changing it.
     if (taken > 0) this.#fileLock.size += taken;
@@ -110,7 +110,13 @@ export class ThreadFile {
   target(fd: number, endsLines: boolean): FileTarget {
     const counts = new SharedCounts();
     this.#counts.push(counts);
-    return { fd, endsLines, counts: counts.buffer, lock: this.#fileLock.buffer };
+    const number = this.#counts.length;
+    return { number, fd, endsLines, counts: counts.buffer, lock: this.#fileLock.buffer };
+  }
+
+  /** The thread that had the target failed: it may have held the lock. */
+  threadFailed({ number }: FileTarget): void {
+    this.#fileLock.release(number);
   }
 
   /** Bytes in the file. The event loop changes it while {@link waiting}, or {@link inTurn}. */

@@ -27,7 +27,7 @@ export interface BodySink {
 }
 
 /** What is passed on at once of a body that is there already. */
-const PIECE = 64 * 1024;
+const PIECE = 256 * 1024;
 
 /** A body that is there already. */
 export class BytesBody implements Body {

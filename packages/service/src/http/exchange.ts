@@ -45,7 +45,6 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   #borrows = false;
   /** Whether the client was told to go on (100). */
   #continued = false;
-  #isRejected = false;
   #startedAt = 0;
   readonly #scheme: 'http' | 'https';
 
@@ -154,7 +153,6 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
       return;
     }
     if (!http) writer.begin(false, false);
-    this.#isRejected = true;
     this.#awaitsService = false;
     const error = new Error(reason);
     this.body?.fail(error);
@@ -163,7 +161,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   }
 
   onResponseEnd(): void {
-    const { body, writer, input } = this;
+    const { body, writer } = this;
     // What nobody has read may be here already.
     if (body && !body.isComplete && !body.isFlowing) {
       body.cancel();
@@ -172,8 +170,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const isWhole = !body || body.isComplete;
     body?.fail(new Error('the response ended before the request'));
     this.#finish(writer.status, undefined);
-    const lingers = !isWhole || this.#isRejected || input.size > 0;
-    this.owner.onExchangeEnd(writer.closes || !isWhole, lingers);
+    this.owner.onExchangeEnd(writer.closes || !isWhole, !isWhole);
   }
 
   onResponseCut(why: string, error?: unknown): void {

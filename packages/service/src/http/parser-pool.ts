@@ -12,7 +12,7 @@ export class ParserPool {
     return parser;
   }
 
-  /** Gives back one that has read a whole head. */
+  /** Gives back one whose head was whole, or invalid. */
   put(parser: RequestParser): void {
     this.#spare = parser;
   }

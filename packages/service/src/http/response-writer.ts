@@ -12,10 +12,9 @@ import {
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';
-import type { ServerStaging, Stager } from './server-staging.js';
+import { ServerOutput } from './server-output.js';
+import type { ServerStaging } from './server-staging.js';
 
-/** Pieces of a body up to so many bytes are copied, to be sent with what is before and behind them. */
-const STAGED = 16 * 1024;
 /** Bytes of a head besides its fields, at most. */
 const HEAD = 512;
 const DATE = maskOf('date');
@@ -34,7 +33,7 @@ export interface ResponseOwner {
 }
 
 /** Writes the responses of a connection, one after the other. */
-export class ResponseWriter implements BodySink, Stager {
+export class ResponseWriter implements BodySink {
   /** `new`: nothing was sent of it; `taken`: it ended, but the connection has not taken all of it. */
   #state: 'new' | 'body' | 'taken' | 'ended' = 'ended';
   status = 0;
@@ -51,11 +50,15 @@ export class ResponseWriter implements BodySink, Stager {
   #paused = false;
   #isStarting = false;
 
+  readonly #output: ServerOutput;
+
   constructor(
-    private readonly connection: Connection,
-    private readonly staging: ServerStaging,
+    connection: Connection,
+    staging: ServerStaging,
     private readonly owner: ResponseOwner,
-  ) {}
+  ) {
+    this.#output = new ServerOutput(connection, staging, () => this.#onBlocked());
+  }
 
   /**
    * Another request is to be answered.
@@ -106,11 +109,7 @@ export class ResponseWriter implements BodySink, Stager {
 
   /** Sends what it has collected. */
   flush(): void {
-    const { staging, connection } = this;
-    if (!staging.isOf(this)) return;
-    const bytes = staging.release();
-    this.#offer(bytes);
-    if (connection.writing) this.#block();
+    this.#output.flush();
   }
 
   onData(bytes: Uint8Array): void {
@@ -121,12 +120,13 @@ export class ResponseWriter implements BodySink, Stager {
       return;
     }
     this.sent += bytes.length;
+    const output = this.#output;
     if (framing === 'chunked') {
-      this.#reserve(CHUNK_HEADER);
-      this.staging.length = writeChunkHeader(this.staging.buffer, this.staging.length, bytes.length);
+      const staging = output.reserve(CHUNK_HEADER);
+      staging.length = writeChunkHeader(staging.buffer, staging.length, bytes.length);
     }
-    this.#write(bytes);
-    if (framing === 'chunked') this.#write(CRLF);
+    output.write(bytes);
+    if (framing === 'chunked') output.write(CRLF);
     if (!this.#isStarting) this.flush();
   }
 
@@ -136,7 +136,7 @@ export class ResponseWriter implements BodySink, Stager {
       this.#fail('the response body is shorter than its length');
       return;
     }
-    if (this.#framing === 'chunked') this.#write(lastChunk(trailers));
+    if (this.#framing === 'chunked') this.#output.write(lastChunk(trailers));
     this.#body = undefined;
     this.#end();
   }
@@ -182,8 +182,7 @@ export class ResponseWriter implements BodySink, Stager {
     date: Uint8Array | undefined,
     connection: string | undefined,
   ): void {
-    const { staging } = this;
-    this.#reserve(fields.size + HEAD);
+    const staging = this.#output.reserve(fields.size + HEAD);
     staging.length = writeResponseHead(
       staging.buffer,
       staging.length,
@@ -213,7 +212,7 @@ export class ResponseWriter implements BodySink, Stager {
   #end(): void {
     this.#state = 'taken';
     if (!this.owner.mayFollow || this.closes) this.flush();
-    if (this.connection.writing) return;
+    if (this.#output.isBlocked) return;
     this.#state = 'ended';
     this.owner.onResponseEnd();
   }
@@ -222,34 +221,7 @@ export class ResponseWriter implements BodySink, Stager {
     this.owner.onResponseCut(message, new Error(message));
   }
 
-  /** Makes room for so many bytes in the staging buffer. */
-  #reserve(bytes: number): void {
-    const { staging } = this;
-    if (staging.isOf(this) && staging.length + bytes > staging.buffer.length) this.flush();
-    staging.take(this);
-    staging.require(bytes);
-  }
-
-  #write(bytes: Uint8Array): void {
-    const { staging } = this;
-    if (bytes.length > STAGED) {
-      this.flush();
-      this.#offer(bytes);
-      if (this.connection.writing) this.#block();
-      return;
-    }
-    this.#reserve(bytes.length);
-    staging.buffer.set(bytes, staging.length);
-    staging.length += bytes.length;
-  }
-
-  /** Sends borrowed bytes: what is not taken is copied. */
-  #offer(bytes: Uint8Array): void {
-    const taken = this.connection.offer(bytes);
-    if (taken < bytes.length) this.connection.write([Buffer.from(bytes.subarray(taken))]);
-  }
-
-  #block(): void {
+  #onBlocked(): void {
     this.owner.onBlocked();
     if (this.#paused || this.#state !== 'body' || !this.#body) return;
     this.#paused = true;

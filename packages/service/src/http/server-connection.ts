@@ -6,6 +6,7 @@ import type { Dated } from '../deadlines.js';
 import { Pending } from '../result.js';
 import { Exchange, type ExchangeOwner } from './exchange.js';
 import { LONG_BODY } from './request-body.js';
+import { SendWatch } from './send-watch.js';
 import { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
 
@@ -13,8 +14,6 @@ import type { ServerParts } from './server-options.js';
 const HELD = 16 * 1024;
 /** In which a connection without a request is not idle yet, in milliseconds. */
 const NEW_MS = 1000;
-/** Looks at a client that takes nothing, within the time-out for that. */
-const LOOKS = 32;
 const NEVER = Number.POSITIVE_INFINITY;
 const SLOW_HEAD = new Rejection(408, 'request head timed out');
 const SLOW_BODY = new Rejection(408, 'request body timed out');
@@ -38,9 +37,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   #parser: RequestParser | undefined;
   readonly #exchange: Exchange;
   #paused = false;
-  /** While the client takes nothing: until when, and what it had taken. */
-  #blockedUntil = NEVER;
-  #taken = 0;
+  readonly #watch: SendWatch;
 
   constructor(
     private readonly parts: ServerParts,
@@ -48,6 +45,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     private readonly context: Context,
     private readonly connections: Connections,
   ) {
+    this.#watch = new SendWatch(connection, parts.timeouts.send);
     this.#exchange = new Exchange(parts, this, connection, context);
     parts.deadlines.add(this);
     this.dueAt = parts.deadlines.now + Math.min(NEW_MS, parts.timeouts.head);
@@ -94,12 +92,11 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   onDue(): void {
     const { deadlines, timeouts } = this.parts;
     const { now } = deadlines;
-    if (this.#blockedUntil < NEVER && this.connection.sent !== this.#taken) this.#setBlocked();
-    if (this.#blockedUntil <= now) this.#exchange.cut('the client takes nothing', undefined, true);
+    if (this.#watch.isOver(now)) this.#exchange.cut('the client takes nothing', undefined, true);
     else if (this.#state === 'busy') {
       if (this.#bodyDueAt() <= now) this.#reject(SLOW_BODY);
       else this.#setBusyDue();
-    } else if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
+    } else if (this.#watch.isOn) this.dueAt = this.#watch.lookAt(now);
     else if (this.#state === 'head') this.#reject(SLOW_HEAD);
     else if (this.#state === 'idle' || this.isDraining) this.#close(false);
     else if (this.#state === 'new') {
@@ -118,11 +115,13 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   }
 
   onBlocked(): void {
-    if (this.#blockedUntil === NEVER) this.#setBlocked();
+    const { now } = this.parts.deadlines;
+    this.#watch.begin(now);
+    this.dueAt = Math.min(this.dueAt, this.#watch.lookAt(now));
   }
 
   onUnblocked(): void {
-    this.#blockedUntil = NEVER;
+    this.#watch.end();
   }
 
   onExchangeEnd(closes: boolean, lingers: boolean): void {
@@ -179,7 +178,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     if (head === undefined) this.#parser = parser;
     else {
       this.#parser = undefined;
-      if (!(head instanceof Rejection)) parsers.put(parser);
+      parsers.put(parser);
     }
     return head;
   }
@@ -210,7 +209,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
       this.dueAt = deadlines.now + timeouts.idle;
       this.connections.becomesIdle(this);
     }
-    if (this.#blockedUntil < NEVER) this.dueAt = this.#blockLookAt();
+    if (this.#watch.isOn) this.dueAt = this.#watch.lookAt(deadlines.now);
   }
 
   #reject(rejection: Rejection): void {
@@ -218,21 +217,8 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.#exchange.reject(rejection);
   }
 
-  #setBlocked(): void {
-    this.#taken = this.connection.sent;
-    this.#blockedUntil = this.parts.deadlines.now + this.parts.timeouts.send;
-    this.dueAt = Math.min(this.dueAt, this.#blockLookAt());
-  }
-
   #setBusyDue(): void {
-    this.dueAt = Math.min(this.#blockLookAt(), this.#bodyDueAt());
-  }
-
-  /** When it is looked whether the client has taken anything: often enough for the time-out to be exact. */
-  #blockLookAt(): number {
-    if (this.#blockedUntil === NEVER) return NEVER;
-    const { deadlines, timeouts } = this.parts;
-    return Math.min(this.#blockedUntil, deadlines.now + timeouts.send / LOOKS);
+    this.dueAt = Math.min(this.#watch.lookAt(this.parts.deadlines.now), this.#bodyDueAt());
   }
 
   #bodyDueAt(): number {
@@ -264,7 +250,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   #over(): void {
     this.#state = 'over';
     this.dueAt = NEVER;
-    this.#blockedUntil = NEVER;
+    this.#watch.end();
     this.input.clear();
     this.#parser = undefined;
     this.connections.becomesBusy(this);

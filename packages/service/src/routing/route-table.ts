@@ -83,8 +83,8 @@ export class RouteTable<T> {
     const entry = entryOf(entries, pattern);
     const hidden = entry.value.add(rule.methods, rule);
     if (!hidden) return;
-    const method = hidden.method === undefined ? '' : ` and method ${hidden.method}`;
-    problem(`hidden by ${hidden.by.place}, which has the same host, path${method}`);
+    const same = hidden.method === undefined ? 'host and path' : `host, path and method ${hidden.method}`;
+    problem(`hidden by ${hidden.by.place}, which has the same ${same}`);
   }
 }
 

@@ -93,7 +93,7 @@ export class FileSink implements Sink {
         inPieces(ready, (bytes, datagrams, begins) => this.#add(bytes, datagrams, begins), this.#maxPiece);
       this.flush();
     };
-    return { files: [{ target, handOver }] };
+    return { files: [{ target, handOver, threadFailed: () => this.#threads.threadFailed(target) }] };
   }
 
   write(given: Batch): void {

@@ -169,6 +169,7 @@ async function openReceiver(
     tellsSenders: keys.frame === 'mold',
     ...(allow.length > 0 && { allow }),
     notice: program.socketNotice,
+    threadFailed: program.threadFailed,
   });
   announce(program, address, answer, receiver);
   return receiver;

@@ -16,12 +16,12 @@ export interface Channel {
    * @returns bytes taken, from the first on
    */
   send(vectors: bigint, count: number): number;
-  /** As {@link send}, for one buffer, where that costs less. The address is exact as a number (see StreamParts). */
-  sendOne?(address: number, length: number): number;
+  /** As {@link send}, for one buffer. The address is exact as a number (see StreamParts). */
+  sendOne(address: number, length: number): number;
+  /** After a send that did not take all: so many of the bytes not taken are encrypted already. With TLS alone. */
+  readonly begun: number;
   /** Ends sending: FIN, with TLS close_notify first. @returns 0: done */
   finish(): number;
-  /** Whether received bytes wait inside (TLS records that were read and not taken): the descriptor does not tell of them. */
-  readonly pending: boolean;
   /**
    * Whether a count below what was asked for means that the descriptor is empty, or full: the next call would return -EAGAIN, unless
    * the peer has ended. Not so with TLS, whose records are counted one by one.

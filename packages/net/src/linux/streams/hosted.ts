@@ -5,7 +5,7 @@ import { HostedLoop } from '../hosted-loop.js';
 import type { Libc } from '../libc.js';
 import { Loop } from '../loop.js';
 import { unacknowledged } from '../socket.js';
-import { TicketKeys } from '../tls/ticket-keys.js';
+import { threadTicketKeys } from '../tls/thread-keys.js';
 import { Tls } from '../tls/tls.js';
 import { loadUv, type Uv } from '../uv.js';
 import { StreamParts } from './parts.js';
@@ -44,7 +44,7 @@ function open(libc: Libc): Streams {
 /** With the reason why node:tls serves where Node was built without the symbols of OpenSSL 3. */
 function openTls(libc: Libc): { tls?: Tls; instead?: string } {
   try {
-    return { tls: new Tls(libc, new TicketKeys()) };
+    return { tls: new Tls(libc, threadTicketKeys()) };
   } catch (error) {
     return { instead: reason(error) };
   }

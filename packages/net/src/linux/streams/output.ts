@@ -36,10 +36,9 @@ export class Output {
     vectors.clear();
     if (stages) this.#stage(parts);
     else this.#collect(parts);
-    const taken =
-      stages && channel.sendOne
-        ? channel.sendOne(stagingAddress, vectors.bytes)
-        : channel.send(vectors.address, vectors.count);
+    const taken = stages
+      ? channel.sendOne(stagingAddress, vectors.bytes)
+      : channel.send(vectors.address, vectors.count);
     if (taken > 0) this.#advance(taken);
     return taken;
   }

@@ -33,6 +33,9 @@ export class StreamParts {
   readonly #receivedBase: number;
   #view: Buffer;
   readonly #viewAddress: number;
+  /** What was asked for last. */
+  #last: Uint8Array | undefined;
+  #lastAddress = 0;
   /** The memory whose address was asked for last, and before: many connections send the same, and a proxy sends from two by turns. */
   #memory: ArrayBufferLike | undefined;
   #address = 0;
@@ -65,6 +68,14 @@ export class StreamParts {
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   addressOf(bytes: Uint8Array): number {
     if (bytes === this.#view) return this.#viewAddress;
+    if (bytes !== this.#last) {
+      this.#lastAddress = this.#find(bytes);
+      this.#last = bytes;
+    }
+    return this.#lastAddress;
+  }
+
+  #find(bytes: Uint8Array): number {
     const { buffer, byteOffset } = bytes;
     if (buffer === this.received.buffer) return this.#receivedBase + byteOffset;
     if (buffer !== this.#memory) {

@@ -7,7 +7,7 @@ const SHUT_WR = 1;
 /** Bytes as they are. */
 export class PlainChannel implements Channel {
   readonly exact = true;
-  readonly pending = false;
+  readonly begun = 0;
   readonly error = undefined;
 
   constructor(

@@ -2,9 +2,10 @@ import { throwInternal } from 'mproxy-base';
 import { HANDSHAKE_MS } from '../../stream-defaults.js';
 import type { ListenOptions } from '../../streams.js';
 import type { SecureChannel } from './channel.js';
-import { type Closable, type ConnectionFacts, type Siblings, StreamConnection } from './connection.js';
+import { type ConnectionFacts, StreamConnection } from './connection.js';
 import { Handshake, type HandshakeOutcome } from './handshake.js';
 import type { StreamParts } from './parts.js';
+import type { Closable, Siblings } from './place.js';
 import { PlainChannel } from './plain-channel.js';
 
 /**
@@ -13,7 +14,8 @@ import { PlainChannel } from './plain-channel.js';
  */
 const REFUSED_MS = 300;
 
-export interface SecuringOptions extends Pick<ListenOptions, 'onConnection' | 'onHandshakeError'> {
+export interface SecuringOptions extends Pick<ListenOptions, 'onHandshakeError'> {
+  onConnection(connection: StreamConnection): void;
   /** The descriptor of what did not become a connection is closed; after `onHandshakeError`, if that is called. Called once, last. */
   onClosed?(): void;
 }

@@ -59,27 +59,21 @@ export class Sending {
   /** See Connection.offer. */
   offer(bytes: Uint8Array): number {
     if (this.state !== 'open' || this.writing || bytes.length === 0) return 0;
-    if (!this.channel.sendOne) return this.#offerToTls(bytes);
     const count = this.writable ? this.channel.sendOne(this.parts.addressOf(bytes), bytes.length) : 0;
     if (count < 0) this.#unsuccessful(count);
-    const taken = Math.max(0, count);
-    this.taken += taken;
-    if (taken < bytes.length) {
-      this.writable = false;
-      this.#drainDue = true;
-    }
-    return taken;
+    const sent = Math.max(0, count);
+    this.taken += sent;
+    if (sent === bytes.length) return sent;
+    this.writable = false;
+    this.#drainDue = true;
+    return sent + this.#keepBegun(bytes, sent);
   }
 
-  /** What TLS did not send must be given to it again (SSL_write(3)): the rest is taken by a copy. */
-  #offerToTls(bytes: Uint8Array): number {
-    this.#output.add(bytes);
-    this.#flush();
-    const { left } = this.#output;
-    this.#output.clear();
-    if (left > 0) this.#output.add(Buffer.from(bytes.subarray(bytes.length - left)));
-    this.#drainDue ||= left > 0;
-    return this.error ? 0 : bytes.length;
+  /** What TLS has encrypted must be given to it again (SSL_write(3)), so it is taken, by a copy. @returns its length */
+  #keepBegun(bytes: Uint8Array, at: number): number {
+    const { begun } = this.channel;
+    if (begun > 0 && this.state === 'open') this.#output.add(Buffer.from(bytes.subarray(at, at + begun)));
+    return this.#output.left;
   }
 
   /** As {@link offer}, for what lies in memory already. What is left must be written next. */

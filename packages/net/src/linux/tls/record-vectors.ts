@@ -2,7 +2,7 @@ import { IOVEC } from '../layout.js';
 import type { Openssl } from './openssl.js';
 
 /** The largest plaintext of a record (RFC 8446, section 5.1). */
-const RECORD = 16 * 1024;
+export const RECORD = 16 * 1024;
 /** Vectors of one {@link RecordVectors.load}. */
 const MAX_VECTORS = 1024;
 
@@ -37,14 +37,14 @@ export class RecordVectors {
     this.ssl.memcpy(this.#tableAddress, vectors, this.#count * IOVEC.size);
   }
 
-  /** Finds the next piece. @returns whether there is one */
-  next(): boolean {
+  /** Finds the next piece. @param limit on its length, {@link RECORD} at most @returns whether there is one */
+  next(limit: number): boolean {
     while (this.#index < this.#count && this.#left === 0) this.#step();
     if (this.#index === this.#count) return false;
-    if (this.#left < RECORD && this.#index < this.#count - 1) this.#gather();
+    if (this.#left < limit && this.#index < this.#count - 1) this.#gather(limit);
     else {
       this.address = this.#base(this.#index) + this.#offset;
-      this.length = Math.min(this.#left, RECORD);
+      this.length = Math.min(this.#left, limit);
     }
     return true;
   }
@@ -60,12 +60,12 @@ export class RecordVectors {
     }
   }
 
-  #gather(): void {
+  #gather(limit: number): void {
     this.address = this.#recordAddress;
     this.length = 0;
     let offset = this.#offset;
-    for (let i = this.#index; i < this.#count && this.length < RECORD; i++, offset = 0) {
-      const bytes = Math.min(this.#size(i) - offset, RECORD - this.length);
+    for (let i = this.#index; i < this.#count && this.length < limit; i++, offset = 0) {
+      const bytes = Math.min(this.#size(i) - offset, limit - this.length);
       if (bytes > 0) this.ssl.memcpy(this.#recordAddress + this.length, this.#base(i) + offset, bytes);
       this.length += bytes;
     }

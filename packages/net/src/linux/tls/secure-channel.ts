@@ -5,6 +5,7 @@ import type { SecureChannel } from '../streams/channel.js';
 import { isVerification, opensslError, truncated, verificationError } from './errors.js';
 import { factsOf } from './facts.js';
 import type { Openssl } from './openssl.js';
+import { RecordSize } from './record-size.js';
 import { RecordVectors } from './record-vectors.js';
 
 // <openssl/ssl.h>, <sys/socket.h>
@@ -41,12 +42,12 @@ export class TlsChannel implements SecureChannel {
   error: Error | undefined;
   /** Whether the server has sent a session: with TLS 1.3 it has accepted the client then. */
   hasSession = false;
+  begun = 0;
   #facts: TlsFacts | undefined;
   /** -EPROTO or -ECONNRESET, or -EBADF once it is freed: OpenSSL must not be called any more (SSL_get_error(3ossl)). */
   #failed = 0;
-  /** The last receive found nothing more: what OpenSSL holds is a part of a record. */
-  #drained = false;
   readonly #vectors: RecordVectors;
+  readonly #recordSize = new RecordSize();
 
   /** @throws the error of OpenSSL */
   constructor(
@@ -103,7 +104,6 @@ export class TlsChannel implements SecureChannel {
     do {
       this.#clearErrors();
       const result = ssl.SSL_read(connection, from + received, length - received);
-      this.#drained = result <= 0;
       if (result <= 0) {
         const failure = this.#failure(result);
         return received || failure;
@@ -115,19 +115,27 @@ export class TlsChannel implements SecureChannel {
 
   send(address: bigint, count: number): number {
     if (this.#failed) return this.#failed;
-    const { ssl, connection } = this;
     const vectors = this.#vectors;
     vectors.load(address, count);
+    this.#recordSize.look();
     let sent = 0;
-    while (vectors.next()) {
-      this.#clearErrors();
-      const result = ssl.SSL_write(connection, vectors.address, vectors.length);
-      if (result <= 0) {
-        const failure = this.#failure(result);
-        return sent || failure || -ERRNO.EPIPE;
-      }
+    while (vectors.next(this.#limit)) {
+      const result = this.#write(vectors.address, vectors.length);
+      if (result <= 0) return sent || result;
       sent += result;
       vectors.take(result);
+    }
+    return sent;
+  }
+
+  sendOne(address: number, length: number): number {
+    if (this.#failed) return this.#failed;
+    this.#recordSize.look();
+    let sent = 0;
+    while (sent < length) {
+      const result = this.#write(address + sent, Math.min(this.#limit, length - sent));
+      if (result <= 0) return sent || result;
+      sent += result;
     }
     return sent;
   }
@@ -143,10 +151,6 @@ export class TlsChannel implements SecureChannel {
     return this.libc.shutdown(this.fd, SHUT_WR) === 0 ? 0 : -this.libc.errno();
   }
 
-  get pending(): boolean {
-    return !this.#drained && !this.#failed && this.ssl.SSL_has_pending(this.connection) === 1;
-  }
-
   free(): void {
     if (this.#failed === FREED) return;
     this.#failed = FREED;
@@ -155,6 +159,24 @@ export class TlsChannel implements SecureChannel {
     if (connection !== 0) ssl.SSL_set_shutdown(connection, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     ssl.SSL_free(connection);
     this.options.released(connection);
+  }
+
+  /** What was begun must be given again with the same length (SSL_write(3)). */
+  get #limit(): number {
+    return this.begun || this.#recordSize.limit;
+  }
+
+  /** Sends a record. @returns its bytes, or a negative errno */
+  #write(address: number, length: number): number {
+    this.#clearErrors();
+    const result = this.ssl.SSL_write(this.connection, address, length);
+    if (result > 0) {
+      this.begun = 0;
+      this.#recordSize.sent(result);
+      return result;
+    }
+    this.begun = length;
+    return this.#failure(result) || -ERRNO.EPIPE;
   }
 
   /** What a result that is not positive means. @returns 0: the peer has ended by close_notify */

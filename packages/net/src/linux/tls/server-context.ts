@@ -29,7 +29,8 @@ export class ServerContext {
   /** One for each pair; the first belongs to each new connection, and has a reference of all. */
   readonly #contexts: Context[] = [];
   readonly #certificates: X509Certificate[];
-  readonly #clientCa: string;
+  /** For each certificate, what a session of it is bound to. */
+  readonly #identities: Buffer[];
   readonly #protocols: Buffer | undefined;
   #channels = 0;
   #freed = false;
@@ -42,7 +43,7 @@ export class ServerContext {
     tickets: SessionTickets,
   ) {
     this.#certificates = tls.pairs.map(({ cert }) => new X509Certificate(cert));
-    this.#clientCa = tls.clientCa ?? '';
+    this.#identities = this.#certificates.map(({ raw }) => sha256(raw, tls.clientCa ?? ''));
     this.#protocols = tls.alpn && stableCopy(encodeProtocols(tls.alpn));
     try {
       for (const pair of tls.pairs) {
@@ -104,17 +105,15 @@ export class ServerContext {
 
   /**
    * Selects the first certificate that names the server name of the client. Called before the session is looked at: one of another
-   * name (RFC 6066, section 3), or of a client that another CA verified, is not resumed.
+   * name (RFC 6066, section 3), or under another certificate, or of a client that another CA verified, is not resumed.
    */
   readHello(connection: number): number {
     const { ssl } = this;
     const name = sentServerName(ssl, connection);
-    const index = name ? this.#certificates.findIndex((certificate) => certificate.checkHost(name)) : 0;
+    const found = name ? this.#certificates.findIndex((certificate) => certificate.checkHost(name)) : 0;
+    const index = Math.max(0, found);
     if (index > 0) ssl.SSL_set_SSL_CTX(connection, this.#contexts[index]!.address);
-    const identity = createHash('sha256')
-      .update(this.#clientCa)
-      .update(`\0${name ?? ''}`)
-      .digest();
+    const identity = sha256(this.#identities[index]!, name ?? '');
     ssl.SSL_set_session_id_context(connection, identity, identity.length);
     return SSL_CLIENT_HELLO_SUCCESS;
   }
@@ -146,4 +145,10 @@ function registerCallbacks(ssl: Openssl): NonNullable<typeof callbacks> {
         contexts.get(number!)!.selectProtocol(out!, outLength!, offered!, length!),
     ),
   };
+}
+
+function sha256(...parts: (string | Uint8Array)[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
 }
