@@ -5,7 +5,13 @@ import { answer } from 'mproxy-service/http/answer';
 import { httpClient } from 'mproxy-service/http/client';
 import { forward, forwarded } from 'mproxy-service/http/forward';
 import { TrustedProxies } from 'mproxy-service/http/forward-client';
-import type { HttpLayer, HttpService } from 'mproxy-service/http/message';
+import type {
+  HttpContext,
+  HttpLayer,
+  HttpRequest,
+  HttpResponse,
+  HttpService,
+} from 'mproxy-service/http/message';
 import { httpServer } from 'mproxy-service/http/server';
 import { AccessLog, type LogSink } from 'mproxy-service/layers/access-log';
 import type { LayerSetup } from 'mproxy-service/layers/layer-type';
@@ -52,7 +58,7 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
   const setup: LayerSetup = { isTrusted: ({ connection }) => trusted.has(connection.peer?.address) };
   const { to: _, ...logOptions } = config.accessLog ?? { to: '' };
   const log = config.accessLog && new AccessLog({ ...logOptions, sink: parts.log });
-  const service = stack<any, any, any>(
+  const service = stack<HttpRequest, HttpResponse, HttpContext>(
     [
       metrics(parts.counters),
       ...(log ? [log.layer] : []),
@@ -136,7 +142,10 @@ function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Ht
   return router(
     config.routes.map((route) => {
       const { place, name, host, path, methods } = route;
-      const service = stack<any, any, any>(layersOf(route.middlewares, setup), target(route, parts, setup));
+      const service = stack<HttpRequest, HttpResponse, HttpContext>(
+        layersOf(route.middlewares, setup),
+        target(route, parts, setup),
+      );
       return { place, host, path, methods, value: { name, service } };
     }),
   );
@@ -173,7 +182,7 @@ function upstream(config: UpstreamConfig, path: string, parts: StackParts): Http
     layers.push(rewrite({ replacePrefix: path, addPrefix: joined(addPrefix, replacePath) }));
   else if (stripPrefix !== undefined || addPrefix !== undefined)
     layers.push(rewrite({ stripPrefix, addPrefix }));
-  return stack<any, any, any>(layers, client);
+  return stack<HttpRequest, HttpResponse, HttpContext>(layers, client);
 }
 
 function joined(first = '', second: string): string {

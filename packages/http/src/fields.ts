@@ -209,7 +209,7 @@ export class Fields {
       if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! += by;
   }
 
-  /** The most bytes that {@link write} writes. */
+  /** The bytes that {@link write} writes. */
   get size(): number {
     const rows = this.#rows;
     let size = this.#last ? this.#last.length : 0;

@@ -1,38 +1,17 @@
-import { type Fields, Rejection, type ResponseHead, ResponseParser } from 'mproxy-http';
+import { Rejection, type ResponseHead } from 'mproxy-http';
 import type { Connection, ConnectionHandler, PeerAddress } from 'mproxy-net';
 import type { Dated, Deadlines } from '../deadlines.js';
+import type { Call, Failure } from './client-call.js';
+import { bodyLimit, framingOf, ResponseHeads } from './client-heads.js';
 import type { UpstreamTimeouts } from './client-options.js';
-import { ResponseBody, type ResponseFraming, type ResponseSource } from './client-response-body.js';
+import { ResponseBody, type ResponseSource } from './client-response-body.js';
 import { writeHead } from './client-staging.js';
-import type { Upload, UploadTarget } from './client-upload.js';
+import type { UploadTarget } from './client-upload.js';
 import { type HttpRequest, HttpResponse } from './message.js';
 
 /** How long an upstream may take to say 100 before the body is sent all the same (RFC 9110, section 10.1.1), in milliseconds. */
 const CONTINUE_MS = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
-
-/** Why a request has no response from a connection. */
-export interface Failure {
-  /** `closed`: no byte of a response has arrived; `invalid`: it cannot be read, or is not whole; `broken`: the body of the request is not. */
-  kind: 'closed' | 'late' | 'invalid' | 'broken';
-  /** Whether bytes of the request were sent. */
-  sent: boolean;
-  /** Whether an earlier request was sent on the connection. */
-  reused: boolean;
-  error: Error | undefined;
-}
-
-/** A request on a connection. One of {@link onResponse} and {@link onFailure} is called, once. */
-export interface Call {
-  readonly request: HttpRequest;
-  readonly upload: Upload | undefined;
-  /** Sent before the request: a PROXY header. No other request follows it. */
-  readonly before: Uint8Array | undefined;
-  onInform(status: number, fields: Fields): void;
-  /** A response began: its fields and its body borrow bytes of this call. */
-  onResponse(response: HttpResponse): void;
-  onFailure(failure: Failure): void;
-}
 
 /** What a connection belongs to. */
 export interface ConnectionOwner {
@@ -66,9 +45,9 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #paused = false;
   #keepTime: number;
   #bodyLimit = NEVER;
-  readonly #parser = new ResponseParser();
-  /** The bytes of a head that is not whole yet. */
-  #partial: Buffer | undefined;
+  readonly #heads = new ResponseHeads();
+  /** An interim response has come. */
+  #informed = false;
 
   /** @param address what it is connected to */
   constructor(
@@ -87,6 +66,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
+    this.#informed = false;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
     this.#requests++;
@@ -218,26 +198,20 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #readHeads(received: Buffer): void {
-    let bytes = received;
-    if (this.#partial) {
-      bytes = Buffer.concat([this.#partial, received]);
-      this.#partial = undefined;
-    }
+    const heads = this.#heads;
     const call = this.#call!;
-    for (let at = 0; this.#state === 'head' && this.#call === call; ) {
-      const head = this.#parser.parse(bytes, at, bytes.length, call.request.method);
-      if (head === undefined) {
-        if (at < bytes.length) this.#partial = Buffer.from(bytes.subarray(at));
-        return;
-      }
+    heads.add(received);
+    while (this.#state === 'head' && this.#call === call) {
+      const head = heads.next(call.request.method);
+      if (head === undefined) return;
       if (head instanceof Rejection) this.#fail('invalid', new Error(head.reason));
-      else if (head.status >= 200) this.#respond(call, head, bytes);
+      else if (head.status >= 200) this.#respond(call, head, heads.bytes);
       else this.#inform(call, head);
-      at = head instanceof Rejection ? 0 : head.headEnd;
     }
   }
 
   #inform(call: Call, { status, fields }: ResponseHead): void {
+    this.#informed = true;
     if (status === 101) this.#fail('invalid', new Error('101 without a request for it'));
     else {
       if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
@@ -264,18 +238,12 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     }
     this.#state = 'body';
     this.#body = body;
-    this.#bodyLimit = this.#limitFor(head);
+    this.#bodyLimit = bodyLimit(head, this.owner.timeouts);
     this.#await(this.#bodyLimit);
     body.offer(bytes, head.headEnd);
     call.onResponse(response);
     if (!body.isTaken) fields.keep();
     body.read();
-  }
-
-  #limitFor({ contentLength, fields }: ResponseHead): number {
-    const { responseBody, eventStream } = this.owner.timeouts;
-    if (contentLength !== undefined) return responseBody;
-    return fields.get('content-type')?.startsWith('text/event-stream') ? eventStream : responseBody;
   }
 
   // Its life.
@@ -305,7 +273,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   /** The peer has ended, or the connection is closed. */
   #ended(error: Error | undefined): void {
     if (this.#state === 'head') {
-      this.#fail(this.#partial ? 'invalid' : 'closed', error);
+      this.#fail(this.#heads.isPartial ? 'invalid' : 'closed', error);
       return;
     }
     const body = this.#body;
@@ -318,6 +286,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
+      answered: this.#informed || kind === 'invalid',
       reused: this.#requests > 1,
       error,
     };
@@ -343,7 +312,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #clear(): void {
     this.#call = undefined;
     this.#body = undefined;
-    this.#partial = undefined;
     this.#awaitsContinue = false;
     this.dueAt = NEVER;
   }
@@ -352,9 +320,4 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #await(ms = this.owner.timeouts.responseHead): void {
     this.dueAt = this.owner.deadlines.now + ms;
   }
-}
-
-function framingOf({ chunked, closeDelimited, contentLength }: ResponseHead): ResponseFraming {
-  if (chunked) return 'chunked';
-  return closeDelimited ? 'close' : (contentLength ?? 0);
 }
