@@ -98,7 +98,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const request = new HttpRequest(
       head.method,
       head.version,
-      head.scheme ?? this.#scheme,
+      // Not that of an absolute-form target: anybody can claim https there.
+      this.#scheme,
       head.authority,
       head.host,
       head.path,
