@@ -95,7 +95,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const request = new HttpRequest(
       head.method,
       head.version,
-      head.scheme ?? this.#scheme,
+      this.#scheme,
       head.authority,
       head.host,
       head.path,
