@@ -69,6 +69,8 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   readonly #parser = new ResponseParser();
   /** The bytes of a head that is not whole yet. */
   #partial: Buffer | undefined;
+  /** Whether any byte of a response has arrived, be it of an interim one: then the request is not sent again. */
+  #isAnswered = false;
 
   /** @param address what it is connected to */
   constructor(
@@ -89,6 +91,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     this.#call = call;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
+    this.#isAnswered = false;
     this.#requests++;
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
@@ -217,6 +220,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #readHeads(received: Buffer): void {
+    this.#isAnswered = true;
     let bytes = received;
     if (this.#partial) {
       bytes = Buffer.concat([this.#partial, received]);
@@ -304,7 +308,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   /** The peer has ended, or the connection is closed. */
   #ended(error: Error | undefined): void {
     if (this.#state === 'head') {
-      this.#fail(this.#partial ? 'invalid' : 'closed', error);
+      this.#fail(this.#isAnswered ? 'invalid' : 'closed', error);
       return;
     }
     const body = this.#body;
