@@ -46,8 +46,8 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #keepTime: number;
   #bodyLimit = NEVER;
   readonly #heads = new ResponseHeads();
-  /** An interim response has come. */
-  #informed = false;
+  /** Whether any byte of a response has arrived, be it of an interim one: then the request is not sent again. */
+  #isAnswered = false;
 
   /** @param address what it is connected to */
   constructor(
@@ -66,9 +66,9 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
-    this.#informed = false;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
+    this.#isAnswered = false;
     this.#requests++;
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
@@ -198,6 +198,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #readHeads(received: Buffer): void {
+    this.#isAnswered = true;
     const heads = this.#heads;
     const call = this.#call!;
     heads.add(received);
@@ -211,7 +212,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #inform(call: Call, { status, fields }: ResponseHead): void {
-    this.#informed = true;
     if (status === 101) this.#fail('invalid', new Error('101 without a request for it'));
     else {
       if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
@@ -273,7 +273,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   /** The peer has ended, or the connection is closed. */
   #ended(error: Error | undefined): void {
     if (this.#state === 'head') {
-      this.#fail(this.#heads.isPartial ? 'invalid' : 'closed', error);
+      this.#fail(this.#isAnswered ? 'invalid' : 'closed', error);
       return;
     }
     const body = this.#body;
@@ -286,7 +286,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
-      answered: this.#informed || kind === 'invalid',
+      answered: this.#isAnswered || kind === 'invalid',
       reused: this.#requests > 1,
       error,
     };
