@@ -4,23 +4,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { start } from '../support/command.js';
 import { until } from '../support/wait.js';
 import { curl, noCurl } from './curl.js';
+import { configured, front } from './front.js';
 import { origin, served } from './running.js';
 
 const skip = noCurl;
 const SIZE = 8 * 1024 * 1024;
-
-/** The command in front of an origin. @returns its URL */
-async function front(t: Test, upstream: string, ...more: string[]): Promise<string> {
-  const gateway = start(t, 'gateway', [
-    ...['--listen-addr', '127.0.0.1:0', '--route', `/=${upstream}`, '--workers', '1'],
-    ...more,
-  ]);
-  return `http://127.0.0.1:${await gateway.port()}`;
-}
 
 /** Answers with the digest of the body, and what it saw of the head. */
 async function digest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -205,10 +197,8 @@ t.test('ranges, conditions and continued downloads of a static file', { skip }, 
   const bytes = randomBytes(1_000_000);
   const cwd = t.testdir({ root: {} });
   writeFileSync(join(cwd, 'root/file.bin'), bytes);
-  const config = { listen: ['127.0.0.1:0'], routes: [{ path: '/', static: { root: 'root' } }] };
-  writeFileSync(join(cwd, 'g.json'), JSON.stringify(config));
-  const gateway = start(t, 'gateway', ['--config', 'g.json'], { cwd });
-  const url = `http://127.0.0.1:${await gateway.port()}/file.bin`;
+  const front = await configured(t, { cwd }, { routes: [{ path: '/', static: { root: 'root' } }] });
+  const url = `${front.url}/file.bin`;
   const part = await curl(t, ['-r', '500-1499', url]);
   t.match(part.first, { status: 206, headers: { 'content-range': ['bytes 500-1499/1000000'] } });
   t.ok(part.stdout.equals(bytes.subarray(500, 1500)));
@@ -235,13 +225,11 @@ t.test('redirections and cookies of an origin below a prefix', { skip }, async (
     } else response.end(`${url} ${headers.cookie} ${headers['x-forwarded-prefix']}`);
   });
   const cwd = t.testdir();
-  const config = {
-    listen: ['127.0.0.1:0'],
-    routes: [{ path: '/app', upstream, strip_prefix: '/app', host_header: 'upstream' }],
-  };
-  writeFileSync(join(cwd, 'g.json'), JSON.stringify(config));
-  const gateway = start(t, 'gateway', ['--config', 'g.json'], { cwd });
-  const url = `http://127.0.0.1:${await gateway.port()}`;
+  const { url } = await configured(
+    t,
+    { cwd },
+    { routes: [{ path: '/app', upstream, strip_prefix: '/app', host_header: 'upstream' }] },
+  );
   const { stdout } = await curl(t, ['-L', '-c', 'jar', '-b', 'jar', `${url}/app/login`], '', { cwd });
   t.equal(`${stdout}`, '/home?a=b id=7 /app');
   t.match(readFileSync(join(cwd, 'jar'), 'utf8'), /#HttpOnly_127\.0\.0\.1\tFALSE\t\/app\/?\tFALSE\t0\tid\t7/);
@@ -298,15 +286,15 @@ t.test('a response that is cut is an error', { skip }, async (t) => {
 });
 
 t.test('a PROXY header of curl', { skip }, async (t) => {
-  const cwd = t.testdir();
-  const config = {
-    listen: [{ address: '127.0.0.1:0', proxy_protocol: true }],
-    trusted_proxies: ['127.0.0.1'],
-    routes: [{ path: '/', upstream: await origin(t, digest) }],
-  };
-  writeFileSync(join(cwd, 'g.json'), JSON.stringify(config));
-  const gateway = start(t, 'gateway', ['--config', 'g.json'], { cwd });
-  const url = `http://127.0.0.1:${await gateway.port()}`;
+  const { url } = await configured(
+    t,
+    {},
+    {
+      listen: [{ address: '127.0.0.1:0', proxy_protocol: true }],
+      trusted_proxies: ['127.0.0.1'],
+      routes: [{ path: '/', upstream: await origin(t, digest) }],
+    },
+  );
   const { transfers, stdout } = await curl(t, ['--haproxy-protocol', url, url]);
   t.strictSame(
     transfers.map(({ status, connects }) => ({ status, connects })),
