@@ -10,6 +10,7 @@ import { until } from '../support/wait.js';
 import { curl, noCurl } from './curl.js';
 import { configured, front } from './front.js';
 import { origin, served } from './running.js';
+import { shortFolder } from './servers.js';
 
 const skip = noCurl;
 const SIZE = 8 * 1024 * 1024;
@@ -247,7 +248,7 @@ t.test('paths are forwarded in their normal form', { skip }, async (t) => {
 });
 
 t.test('Unix sockets on both sides', { skip }, async (t) => {
-  const cwd = t.testdir();
+  const cwd = shortFolder(t);
   const bytes = randomBytes(SIZE);
   const server = createServer(digest);
   const upstream = await served(t, server, join(cwd, 'app.sock'));

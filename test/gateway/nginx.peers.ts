@@ -98,7 +98,7 @@ t.test('connections that nginx closes: at once, after a few requests', { skip },
     `location /ends { keepalive_timeout 0; return 200 $connection_requests; }
      location /few { keepalive_requests 3; return 200 $connection_requests; }`,
   );
-  const client = new Client(t, new URL(await front(t, server.url)).port as never as number);
+  const client = new Client(t, Number(new URL(await front(t, server.url)).port));
   const bodies = async (path: string) => {
     const all: string[] = [];
     for (let i = 0; i < 7; i++) all.push((await client.get(path)).body);
@@ -158,7 +158,7 @@ for (const [name, directives] of [
       const { 'x-forwarded-for': address, 'x-forwarded-proto': protocol, host } = request.headers;
       response.end(`${address} ${protocol} ${host} ${request.headers['x-real-ip']}`);
     });
-    const gateway = await configured(
+    const { gateway, port } = await configured(
       t,
       {},
       { trusted_proxies: ['127.0.0.1'], routes: [{ path: '/', upstream }], access_log: { to: '-' } },
@@ -172,16 +172,15 @@ for (const [name, directives] of [
          proxy_set_header X-Forwarded-Proto https;
          ${directives}
        }`,
-      `upstream gateway { server 127.0.0.1:${gateway.port}; keepalive 8; }`,
+      `upstream gateway { server 127.0.0.1:${port}; keepalive 8; }`,
     );
     // From another address than that of nginx, with a field of its own.
     const args = ['--interface', '127.0.0.2', '-H', 'X-Forwarded-For: 10.9.9.9', '-H', 'Host: a.test'];
     const { first, stdout } = await curl(t, [...args, server.url]);
     t.equal(first.status, 200);
     t.equal(`${stdout}`, '10.9.9.9, 127.0.0.2, 127.0.0.1 https a.test 127.0.0.2');
-    const { running } = { running: gateway.gateway };
-    await until('a record', () => running.stdout.includes('\n'));
-    t.match(JSON.parse(`${running.stdout}`), { client: '127.0.0.2', status: 200 });
-    const file = await curl(t, [`${server.url}/[1-20]`]);
-    t.ok(file.transfers.every(({ status }) => status === 200));
+    await until('a record', () => gateway.stdout.includes('\n'));
+    t.match(JSON.parse(`${gateway.stdout}`), { client: '127.0.0.2', status: 200 });
+    const more = await curl(t, [`${server.url}/[1-20]`]);
+    t.ok(more.transfers.every(({ status }) => status === 200));
   });

@@ -46,9 +46,8 @@ export async function caddy(t: Test, directives: string): Promise<Server> {
   const text = `{
   admin off
   auto_https off
-  persist_config off
 }
-http://127.0.0.1:${port} {
+http://:${port} {
   bind 127.0.0.1
   root * ${folder}/root
 ${directives}
@@ -60,8 +59,8 @@ ${directives}
   return opened({ running: startProgram(t, 'caddy', args, { cwd: folder, env }), port, folder });
 }
 
-/** HAProxy that sends connections on to a server. @param mode tcp or http */
-export async function haproxy(t: Test, mode: string, server: string, more = ''): Promise<Server> {
+/** HAProxy that sends connections on to a server. @param mode tcp or http @param bind options of its listener */
+export async function haproxy(t: Test, mode: string, server: string, more = '', bind = ''): Promise<Server> {
   const { port, folder } = await place(t);
   const text = `
 global
@@ -71,9 +70,10 @@ defaults
   timeout connect 5s
   timeout client 30s
   timeout server 30s
+  timeout check 30s
   retries 0
 listen front
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port} ${bind}
   ${more}
   server gateway ${server}
 `;
@@ -85,9 +85,15 @@ listen front
   });
 }
 
-async function place(t: Test): Promise<{ port: number; folder: string }> {
+/** An empty folder with a short name, which paths of Unix sockets need (unix(7)). The test removes it. */
+export function shortFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'mproxy-server-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function place(t: Test): Promise<{ port: number; folder: string }> {
+  const folder = shortFolder(t);
   mkdirSync(join(folder, 'root'));
   return { port: await freeTcpPort(), folder };
 }
