@@ -286,7 +286,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
-      answered: this.#isAnswered || kind === 'invalid',
       reused: this.#requests > 1,
       error,
     };
