@@ -8,6 +8,8 @@ export interface Failure {
   kind: 'closed' | 'late' | 'invalid' | 'broken';
   /** Whether bytes of the request were sent. */
   sent: boolean;
+  /** Whether bytes of a response have arrived: an interim one, or a part. */
+  answered: boolean;
   /** Whether an earlier request was sent on the connection. */
   reused: boolean;
   error: Error | undefined;

@@ -273,7 +273,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   /** The peer has ended, or the connection is closed. */
   #ended(error: Error | undefined): void {
     if (this.#state === 'head') {
-      this.#fail(this.#isAnswered ? 'invalid' : 'closed', error);
+      this.#fail(this.#heads.isPartial ? 'invalid' : 'closed', error);
       return;
     }
     const body = this.#body;
@@ -286,6 +286,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
+      answered: this.#isAnswered,
       reused: this.#requests > 1,
       error,
     };

@@ -98,7 +98,7 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
   }
 
   onFailure(failure: Failure): void {
-    const { kind, sent, reused, error } = failure;
+    const { kind, sent, answered, reused, error } = failure;
     this.#connection = undefined;
     if (kind === 'broken') {
       this.#attempted('cancelled');
@@ -108,7 +108,7 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
     }
     this.#attempted(kind);
     if (kind === 'late' || (kind === 'closed' && !reused)) this.#upstream.failed(this.context.client);
-    const again = kind === 'closed' && (!sent || this.request.isIdempotent);
+    const again = kind === 'closed' && !answered && (!sent || this.request.isIdempotent);
     if (again && reused && !this.#reconnected && this.#isAvailable) {
       // Not one that was idle as long: it may be closed, too.
       this.#reconnected = true;

@@ -11,6 +11,11 @@ export class ResponseHeads {
   #partial: Buffer | undefined;
   readonly #parser = new ResponseParser();
 
+  /** Whether a head has begun. */
+  get isPartial(): boolean {
+    return this.#partial !== undefined;
+  }
+
   /** @param received borrowed */
   add(received: Buffer): void {
     this.bytes = this.#partial ? Buffer.concat([this.#partial, received]) : received;
