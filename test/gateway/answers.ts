@@ -39,8 +39,7 @@ export function answersIn(text: string, methods: readonly string[], end: End): A
 function bodyAt(text: string, at: number, head: string, end: End) {
   const length = /^content-length: (\d+)\r$/im.exec(head)?.[1];
   if (/^transfer-encoding: chunked\r$/im.test(head)) return chunksAt(text, at);
-  if (length === undefined)
-    return { body: text.slice(at), isComplete: end === 'end', next: text.length };
+  if (length === undefined) return { body: text.slice(at), isComplete: end === 'end', next: text.length };
   const next = at + Number(length);
   return { body: text.slice(at, next), isComplete: text.length >= next, next };
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { ENGINES } from '../net/engines.js';
-import { untrue, inOneOfSome } from '../support/tries.js';
+import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
 import { program } from './program.js';
 import { rawClient } from './raw-client.js';
@@ -33,7 +33,11 @@ for (const { name } of ENGINES) {
     const origin = await recordingOrigin(t);
     origin.onRequest = (received) => received.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     const config = { max_connections: 2 * MANY, timeouts: { idle: `${IDLE}s` } };
-    const gateway = await program(t, { routes: [{ path: '/', upstream: origin.url }], ...config }, { engine: name, logs: false });
+    const gateway = await program(
+      t,
+      { routes: [{ path: '/', upstream: origin.url }], ...config },
+      { engine: name, logs: false },
+    );
     const other = await rawClient(t, gateway.port);
     const ask = async () => {
       const before = performance.now();
@@ -45,7 +49,8 @@ for (const { name } of ENGINES) {
     for (let i = 0; i < 1000; i++) await ask();
     const before = gateway.memory;
     const all = Array.from({ length: PROCESSES }, () => clients(t, gateway.port));
-    const sum = (what: 'open' | 'answered' | 'closed') => all.reduce((total, { told }) => total + (told[what] ?? 0), 0);
+    const sum = (what: 'open' | 'answered' | 'closed') =>
+      all.reduce((total, { told }) => total + (told[what] ?? 0), 0);
     await until('all are open', () => sum('open') === MANY, 60_000);
     t.equal(await gateway.connections(), MANY + 1);
     if (process.platform === 'linux') {

@@ -15,10 +15,16 @@ const MIDDLES: [sent: string, answered: string][] = [
   ['GET /', ''],
   ['GET / HTTP/1.1\r\nHost: h\r\n\r\n', ''],
   ['GET / HTTP/1.1\r\nHost: h\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Le'],
-  ['GET / HTTP/1.1\r\nHost: h\r\n\r\n', `HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(100_000)}`],
+  [
+    'GET / HTTP/1.1\r\nHost: h\r\n\r\n',
+    `HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(100_000)}`,
+  ],
   ['GET / HTTP/1.1\r\nHost: h\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'],
   ['POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc', ''],
-  ['POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'HTTP/1.1 100 Continue\r\n\r\n'],
+  [
+    'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    'HTTP/1.1 100 Continue\r\n\r\n',
+  ],
   ['GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n', ''],
 ];
 const LEAVES: ((socket: Socket) => void)[] = [
@@ -31,7 +37,8 @@ t.test('1,000 clients that leave in the middle leave nothing behind', { skip }, 
   origin.onRequest = () => undefined;
   const gateway = await program(t, { routes: [{ path: '/', upstream: origin.url }] });
   const first = await rawClient(t, gateway.port);
-  origin.onRequest = (received) => received.answer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+  origin.onRequest = (received) =>
+    received.answer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
   first.send('GET /first HTTP/1.1\r\nHost: h\r\n\r\n');
   await first.answered();
   await until('the first connection to the origin is closed', () => origin.open === 0);
@@ -46,7 +53,9 @@ t.test('1,000 clients that leave in the middle leave nothing behind', { skip }, 
     const reaches = middles.filter(([sent]) => sent.length > 10);
     let heads = 0;
     origin.onHead = (received) => {
-      const [, answered] = reaches.filter(([sent]) => sent.startsWith(received.method))[heads++ % reaches.length] ?? ['', ''];
+      const [, answered] = reaches.filter(([sent]) => sent.startsWith(received.method))[
+        heads++ % reaches.length
+      ] ?? ['', ''];
       if (answered !== '') received.answer(answered);
     };
     const clients = await Promise.all(middles.map(() => rawClient(t, gateway.port)));
@@ -70,7 +79,10 @@ t.test('1,000 clients that leave in the middle leave nothing behind', { skip }, 
   await until('and no descriptor more than before', () => gateway.descriptors <= before);
   await until('each has its record', () => gateway.lines.length >= origin.requests.length);
   const served = gateway.lines.filter(({ path }) => path === '/');
-  t.strictSame(served.filter(({ status, cut }) => status !== 499 || cut !== 'client left'), []);
+  t.strictSame(
+    served.filter(({ status, cut }) => status !== 499 || cut !== 'client left'),
+    [],
+  );
   origin.onRequest = (received) => received.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
   first.send('GET /last HTTP/1.1\r\nHost: h\r\n\r\n');
   t.equal((await first.answered(2))[1]!.body, 'ok');

@@ -42,7 +42,8 @@ export class Program {
     const port = this.port.toString(16).toUpperCase().padStart(4, '0');
     const lines = readFileSync('/proc/net/tcp', 'latin1').split('\n');
     // ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING; not those that the kernel alone still knows.
-    return lines.filter((line) => new RegExp(`^ *\\d+: [0-9A-F]{8}:${port} \\S+ 0[1489B] `).test(line)).length;
+    return lines.filter((line) => new RegExp(`^ *\\d+: [0-9A-F]{8}:${port} \\S+ 0[1489B] `).test(line))
+      .length;
   }
 
   async metric(series: string): Promise<number> {

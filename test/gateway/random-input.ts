@@ -27,14 +27,35 @@ const RESPONSES = [
   'HTTP/1.0 200 OK\r\n\r\nhello',
   'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/a\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n',
 ];
-const PIECES = ['\r\n', '\n', '\r', ' ', ':', '0', 'ffffffff', '\0', 'Content-Length: 1\r\n', 'Transfer-Encoding: chunked\r\n', 'HTTP/1.1', '\xff', ';', '%', '/../', 'Host: x\r\n', '\r\n\r\n', '_', ','];
+const PIECES = [
+  '\r\n',
+  '\n',
+  '\r',
+  ' ',
+  ':',
+  '0',
+  'ffffffff',
+  '\0',
+  'Content-Length: 1\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'HTTP/1.1',
+  '\xff',
+  ';',
+  '%',
+  '/../',
+  'Host: x\r\n',
+  '\r\n\r\n',
+  '_',
+  ',',
+];
 
 function mutated(random: Random, from: readonly string[], most: number): Buffer {
   let text = Array.from({ length: random.integer(1, most) }, () => random.pick(from)).join('');
   for (let i = random.integer(0, 3); i > 0; i--) {
     const at = random.integer(0, text.length);
     const cut = random.integer(0, 4);
-    const filling = random.next() < 0.02 ? random.pick(PIECES).repeat(random.integer(1, 3000)) : random.pick(PIECES);
+    const filling =
+      random.next() < 0.02 ? random.pick(PIECES).repeat(random.integer(1, 3000)) : random.pick(PIECES);
     text = text.slice(0, at) + (random.next() < 0.7 ? filling : '') + text.slice(at + cut);
   }
   return Buffer.from(text, 'latin1');
@@ -50,7 +71,11 @@ async function sendOne(random: Random, port: number): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   socket.on('error', () => undefined);
   const closed = once(socket, 'close');
-  const leave = random.pick<(socket: Socket) => void>([(one) => one.end(), (one) => one.resetAndDestroy(), (one) => one.destroy()]);
+  const leave = random.pick<(socket: Socket) => void>([
+    (one) => one.end(),
+    (one) => one.resetAndDestroy(),
+    (one) => one.destroy(),
+  ]);
   const patience = random.next();
   socket.once('connect', () => {
     let at = 0;
@@ -75,7 +100,8 @@ function answerOf(random: Random): (received: Received) => void {
     if (received.target === '/sound' || chance < 0.5) received.answer(RESPONSES[0]!);
     else if (chance < 0.55) received.socket.destroy();
     else if (chance < 0.95) received.socket.write(mutated(random, RESPONSES, 1));
-    if (chance > 0.8 && received.target !== '/sound') setTimeout(() => received.socket.end(), random.integer(0, 5));
+    if (chance > 0.8 && received.target !== '/sound')
+      setTimeout(() => received.socket.end(), random.integer(0, 5));
   };
 }
 
@@ -112,7 +138,8 @@ export async function randomInputs(t: Test, count: number, engine?: string): Pro
     const open = origin.sockets.filter((socket) => !socket.destroyed);
     origin.sockets.splice(0, origin.sockets.length, ...open);
   };
-  const sendTogether = (until: number) => Promise.all(Array.from({ length: TOGETHER }, () => sendMany(until)));
+  const sendTogether = (until: number) =>
+    Promise.all(Array.from({ length: TOGETHER }, () => sendMany(until)));
   // The first fifth warms it up.
   await sendTogether(count * 0.8);
   await isSound(t, gateway);

@@ -54,13 +54,11 @@ export class RawClient {
 
   /** So many whole responses, or the end. */
   async answered(count = 1, ms?: number): Promise<Answer[]> {
-    await until(
-      `${count} responses`,
-      () => this.finals.length >= count || this.end !== 'open',
-      ms,
-    ).catch((error) => {
-      throw new Error(`${error.message}: ${JSON.stringify(this.text.slice(0, 2000))}`);
-    });
+    await until(`${count} responses`, () => this.finals.length >= count || this.end !== 'open', ms).catch(
+      (error) => {
+        throw new Error(`${error.message}: ${JSON.stringify(this.text.slice(0, 2000))}`);
+      },
+    );
     return this.finals;
   }
 

@@ -65,7 +65,11 @@ export function readResponse(bytes: Buffer, method: string): ResponseReading {
     if (head.status < 200) continue;
     const { body, end } = bodyOf(bytes, at, head);
     const isOpenEnded = head.closeDelimited;
-    return { ...reading, body: isOpenEnded ? bytes.toString('latin1', at) : body, isComplete: isOpenEnded || end !== undefined };
+    return {
+      ...reading,
+      body: isOpenEnded ? bytes.toString('latin1', at) : body,
+      isComplete: isOpenEnded || end !== undefined,
+    };
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { until } from '../support/wait.js';
 import { chunksAt } from './answers.js';
@@ -115,7 +115,10 @@ export class RecordingOrigin {
 
   /** The whole requests, sorted. */
   get shown(): string[] {
-    return this.requests.filter(({ isComplete }) => isComplete).map(({ shown }) => shown).sort();
+    return this.requests
+      .filter(({ isComplete }) => isComplete)
+      .map(({ shown }) => shown)
+      .sort();
   }
 
   async received(count = 1): Promise<Received> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { untrue, inOneOfSome } from '../support/tries.js';
+import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
 import { type Program, program } from './program.js';
 import { type RawClient, rawClient } from './raw-client.js';
@@ -23,11 +23,13 @@ async function slowClients(t: Test, { port }: Program): Promise<RawClient[]> {
     const client = await rawClient(t, port);
     clients.push(client);
     if (kindOf(i) === 'head') client.send('GET /head HTTP/1.1\r\nHost: h\r\nX: ');
-    else if (kindOf(i) === 'body') client.send('POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n');
+    else if (kindOf(i) === 'body')
+      client.send('POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n');
     else client.send('GET /large HTTP/1.1\r\nHost: h\r\n\r\n').socket.pause();
   }
   const trickle = setInterval(() => {
-    for (const [i, client] of clients.entries()) if (kindOf(i) !== 'reader' && client.end === 'open') client.send('x');
+    for (const [i, client] of clients.entries())
+      if (kindOf(i) !== 'reader' && client.end === 'open') client.send('x');
   }, PACE);
   t.teardown(() => clearInterval(trickle));
   return clients;
@@ -78,8 +80,12 @@ t.test('1,000 slow clients disturb nobody, and are gone after the time-outs', as
   for (const { end, statuses } of [...of('head'), ...of('body')])
     if (end === 'end' && statuses.join() !== '408') t.fail(`${statuses}`);
   for (const { finals } of of('reader')) if (finals.length > 0) t.fail('a cut response looks complete');
-  await until('each has its record', () => gateway.lines.filter(({ path }) => path !== '/quick').length >= MANY);
-  const statuses = (path: string) => new Set(gateway.lines.filter((line) => line.path === path).map(({ status }) => status));
+  await until(
+    'each has its record',
+    () => gateway.lines.filter(({ path }) => path !== '/quick').length >= MANY,
+  );
+  const statuses = (path: string) =>
+    new Set(gateway.lines.filter((line) => line.path === path).map(({ status }) => status));
   t.strictSame([...statuses('-')], [408]);
   t.strictSame([...statuses('/body')], [408]);
   t.strictSame([...statuses('/large')], [200]);

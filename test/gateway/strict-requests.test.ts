@@ -49,9 +49,12 @@ async function tryOut(client: RawClient, pieces: Buffer[], { reading }: Case): P
   const { finals } = client;
   const statuses = finals.map(({ status }) => status);
   if (String(statuses) !== String(expected)) return `${statuses} instead of ${expected}: ${client.text}`;
-  const told = finals.slice(0, requests.length).map(({ body }, i) => methods[i] === 'HEAD' ? requests[i] : body);
+  const told = finals
+    .slice(0, requests.length)
+    .map(({ body }, i) => (methods[i] === 'HEAD' ? requests[i] : body));
   if (String(told) !== String(requests)) return `other requests: ${told}`;
-  if (isOpen && finals.at(-1)!.body !== 'GET /probe') return `another request behind it: ${finals.at(-1)!.body}`;
+  if (isOpen && finals.at(-1)!.body !== 'GET /probe')
+    return `another request behind it: ${finals.at(-1)!.body}`;
   if (client.end === 'reset') return 'reset';
   const waits = !isOpen && rejected === undefined && (partial !== undefined || requests.length === 0);
   return waits && client.end !== 'open' ? 'it was not waited for' : undefined;
@@ -68,7 +71,8 @@ async function tryAll(t: Test, cases: readonly Case[]): Promise<void> {
       runs.slice(at, at + TOGETHER).map(async ({ one, pieces }) => {
         const client = await rawClient(t, gateway.port);
         const wrong = await tryOut(client, pieces, one);
-        if (wrong !== undefined) t.fail(`${one.name} in pieces of ${pieces.map(({ length }) => length)}: ${wrong}`);
+        if (wrong !== undefined)
+          t.fail(`${one.name} in pieces of ${pieces.map(({ length }) => length)}: ${wrong}`);
         expected.push(...one.reading.requests, ...(one.reading.isOpen ? ['GET /probe'] : []));
         if (one.reading.partial) partial.push(one.reading.partial);
         client.socket.destroy();
@@ -79,16 +83,27 @@ async function tryAll(t: Test, cases: readonly Case[]): Promise<void> {
   t.strictSame(origin.shown, expected.sort(), 'the origin has these requests, each once');
   const begun = origin.requests.filter(({ isComplete }) => !isComplete);
   const wrong = begun.filter(({ shown }) => !partial.some((one) => shown.startsWith(one)));
-  t.strictSame(wrong.map(({ head }) => head), [], 'and the beginning of no other one');
+  t.strictSame(
+    wrong.map(({ head }) => head),
+    [],
+    'and the beginning of no other one',
+  );
   t.ok(begun.length <= partial.length);
-  t.strictSame([...origin.unread.values()].filter((text) => text !== ''), [], 'nor anything else');
+  t.strictSame(
+    [...origin.unread.values()].filter((text) => text !== ''),
+    [],
+    'nor anything else',
+  );
 }
 
 t.test('a table of own cases', async (t) => {
   const cases = REQUESTS.map(([name, text, statuses]) => {
     const bytes = Buffer.from(text, 'latin1');
     const reading = readRequests(bytes);
-    const expected = [...reading.requests.map(() => 200), ...(reading.rejected === undefined ? [] : [reading.rejected])];
+    const expected = [
+      ...reading.requests.map(() => 200),
+      ...(reading.rejected === undefined ? [] : [reading.rejected]),
+    ];
     t.strictSame(expected, statuses, name);
     return { name, bytes, reading };
   });
@@ -112,17 +127,41 @@ t.test("llhttp's requests", { skip }, async (t) => {
     /\nhost *:/i.test(bytes)
       ? bytes
       : bytes.replace(/(^|\n)([\w-]+ [^\r\n]* HTTP\/1\.1\r\n)/g, '$1$2Host: h\r\n');
-  await tryAll(t, publicCases('llhttp-request.json', ({ title }) => title, ({ bytes }) => withHost(bytes)));
+  await tryAll(
+    t,
+    publicCases(
+      'llhttp-request.json',
+      ({ title }) => title,
+      ({ bytes }) => withHost(bytes),
+    ),
+  );
 });
 
 t.test('h1spec', { skip }, async (t) => {
   const UNESCAPED: Record<string, string> = { r: '\r', n: '\n', t: '\t' };
   const text = (request: string) =>
-    request.replace(/\\(r|n|t|x..)/g, (_, what: string) => UNESCAPED[what] ?? String.fromCharCode(Number.parseInt(what.slice(1), 16)));
-  await tryAll(t, publicCases('h1spec.json', ({ desc }) => desc, ({ request }) => text(request)));
+    request.replace(
+      /\\(r|n|t|x..)/g,
+      (_, what: string) => UNESCAPED[what] ?? String.fromCharCode(Number.parseInt(what.slice(1), 16)),
+    );
+  await tryAll(
+    t,
+    publicCases(
+      'h1spec.json',
+      ({ desc }) => desc,
+      ({ request }) => text(request),
+    ),
+  );
 });
 
 t.test('fields like Transfer-Encoding beside a Content-Length', { skip }, async (t) => {
   const text = (field: string) => `POST / HTTP/1.1\r\n${field}\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello`;
-  await tryAll(t, publicCases('transfer-encoding.json', ({ name }) => name, ({ field }) => text(field)));
+  await tryAll(
+    t,
+    publicCases(
+      'transfer-encoding.json',
+      ({ name }) => name,
+      ({ field }) => text(field),
+    ),
+  );
 });

@@ -51,7 +51,9 @@ async function tryAll(t: Test, cases: readonly Case[]): Promise<void> {
     await client.answered();
     const wrong = wrongWith(client, one.reading);
     if (wrong !== undefined)
-      t.fail(`${one.name}, cut at ${cut}: ${wrong}: ${JSON.stringify(client.text)} for ${JSON.stringify(String(one.bytes))}`);
+      t.fail(
+        `${one.name}, cut at ${cut}: ${wrong}: ${JSON.stringify(client.text)} for ${JSON.stringify(String(one.bytes))}`,
+      );
     client.socket.destroy();
   }
   t.equal(origin.requests.length, runs.length, 'no request was sent twice');
@@ -65,13 +67,23 @@ const chunked = (body: string) => ok('Transfer-Encoding: chunked\r\n', body);
 /** The status that the client gets, and whether all of it. */
 const RESPONSES: [name: string, text: string, status: number, isComplete: boolean][] = [
   ['a response', ok('Content-Length: 2\r\n', 'ok'), 200, true],
-  ['an early hint before it', `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok('Content-Length: 2\r\n', 'ok')}`, 200, true],
+  [
+    'an early hint before it',
+    `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok('Content-Length: 2\r\n', 'ok')}`,
+    200,
+    true,
+  ],
   ['whitespace before a colon', ok('Content-Length : 2\r\nA\t: b\r\n', 'ok'), 200, true],
   ['until the end', ok('', 'until the end'), 200, true],
   ['HTTP/1.0 until the end', 'HTTP/1.0 200 OK\r\n\r\nuntil the end', 200, true],
   ['chunks', chunked('2\r\nok\r\n0\r\n\r\n'), 200, true],
   ['trailers', chunked('2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n'), 200, true],
-  ['bytes behind it', ok('Content-Length: 2\r\n', 'okHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'), 200, true],
+  [
+    'bytes behind it',
+    ok('Content-Length: 2\r\n', 'okHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'),
+    200,
+    true,
+  ],
   ['nothing', '', 502, true],
   ['a part of a head', 'HTTP/1.1 200 OK\r\nContent-', 502, true],
   ['something else', 'SSH-2.0-OpenSSH_9.2\r\n', 502, true],
@@ -83,11 +95,26 @@ const RESPONSES: [name: string, text: string, status: number, isComplete: boolea
   ['an empty name', ok(': b\r\n'), 502, true],
   ['two lengths', ok('Content-Length: 2\r\nContent-Length: 3\r\n', 'okk'), 502, true],
   ['two equal lengths', ok('Content-Length: 2\r\nContent-Length: 2\r\n', 'ok'), 502, true],
-  ['both lengths', ok('Content-Length: 2\r\nTransfer-Encoding: chunked\r\n', '2\r\nok\r\n0\r\n\r\n'), 502, true],
+  [
+    'both lengths',
+    ok('Content-Length: 2\r\nTransfer-Encoding: chunked\r\n', '2\r\nok\r\n0\r\n\r\n'),
+    502,
+    true,
+  ],
   ['another coding', ok('Transfer-Encoding: x\r\n', 'ok'), 502, true],
   ['a coding before chunked', ok('Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n'), 502, true],
-  ['Transfer-Encoding in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 502, true],
-  ['101 that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n', 502, true],
+  [
+    'Transfer-Encoding in HTTP/1.0',
+    'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    502,
+    true,
+  ],
+  [
+    '101 that nobody asked for',
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+    502,
+    true,
+  ],
   ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', 502, true],
   ['a status of 600', 'HTTP/1.1 600 X\r\nContent-Length: 0\r\n\r\n', 502, true],
   ['a head beyond 32 KiB', ok(`A: ${'b'.repeat(33_000)}\r\n`), 502, true],
@@ -114,5 +141,8 @@ const skip = folder ? false : 'MPROXY_TEST_DATA is not set';
 
 t.test("llhttp's responses", { skip }, async (t) => {
   const { cases } = JSON.parse(readFileSync(join(folder!, 'http', 'llhttp-response.json'), 'utf8'));
-  await tryAll(t, cases.map(({ title, bytes }: { title: string; bytes: string }) => caseOf(title, bytes)));
+  await tryAll(
+    t,
+    cases.map(({ title, bytes }: { title: string; bytes: string }) => caseOf(title, bytes)),
+  );
 });

@@ -18,7 +18,11 @@ const BEGINNINGS: [name: string, text: string, mayEnd: boolean][] = [
   ['chunked', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', false],
   ['a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', false],
   ['a part of a chunk', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n493e1\r\n${LARGE}`, false],
-  ['all but the last line end', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n', false],
+  [
+    'all but the last line end',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n',
+    false,
+  ],
   ['a body until the end', 'HTTP/1.1 200 OK\r\n\r\nabc', true],
   ['a large body until the end', `HTTP/1.1 200 OK\r\n\r\n${LARGE}`, true],
 ];
@@ -41,7 +45,11 @@ t.test('a response that did not come whole never looks complete, to HTTP/1.0 nei
         await until('an end', () => client.end !== 'open' || client.finals.length > 0);
         const [answer] = client.answers;
         const isWhole = mayEnd && how === 'ends';
-        t.strictSame([answer!.status, answer!.isComplete], [200, isWhole], `${name}, then it ${how}, HTTP/${version}`);
+        t.strictSame(
+          [answer!.status, answer!.isComplete],
+          [200, isWhole],
+          `${name}, then it ${how}, HTTP/${version}`,
+        );
         const [line] = await gateway.logged(`/${count - 1}`);
         t.strictSame([line!.status, line!.cut !== undefined], [200, !isWhole]);
         client.socket.destroy();

@@ -15,8 +15,16 @@ const DEATHS: Record<string, (socket: Socket) => void> = {
 
 /** In which the upstream dies: what it has sent of a response until then, and what the client gets. */
 const PHASES: Record<string, { sends: string; status: number; body?: string }> = {
-  'before the head': { sends: '', status: 502, body: 'the upstream closed the connection before it answered\n' },
-  'in the head': { sends: 'HTTP/1.1 200 OK\r\nContent-Le', status: 502, body: 'the upstream sent an invalid response\n' },
+  'before the head': {
+    sends: '',
+    status: 502,
+    body: 'the upstream closed the connection before it answered\n',
+  },
+  'in the head': {
+    sends: 'HTTP/1.1 200 OK\r\nContent-Le',
+    status: 502,
+    body: 'the upstream sent an invalid response\n',
+  },
   'after an interim head': {
     sends: 'HTTP/1.1 103 Early Hints\r\n\r\n',
     status: 502,
@@ -65,7 +73,11 @@ for (const [how, die] of Object.entries(DEATHS)) {
         const parts = sends === '' ? [] : sends.split('\r\n\r\n');
         if (sends !== '') {
           const { socket } = await origin.received(origin.requests.length + 1 - times());
-          if (status === 200) await until('its beginning', () => client.text.includes('\r\n\r\n') && client.text.includes(parts.at(-1)!.slice(-3)));
+          if (status === 200)
+            await until(
+              'its beginning',
+              () => client.text.includes('\r\n\r\n') && client.text.includes(parts.at(-1)!.slice(-3)),
+            );
           else if (parts.length > 1) await until('the interim head', () => client.text.includes(' 103 '));
           die(socket);
         }
@@ -91,7 +103,7 @@ for (const [how, die] of Object.entries(DEATHS)) {
     const { socket } = await origin.received();
     const piece = Buffer.alloc(1 << 20);
     for (let i = 0; i < 40; i++) client.socket.write(piece);
-    await until('nothing more is taken', () => client.socket.writableLength > 0);
+    await until('some of it was taken', () => client.socket.writableLength <= 38 * piece.length);
     die(socket);
     socket.destroy();
     const [answer] = await client.answered();
@@ -149,7 +161,11 @@ const SCRIPT = `
     });
   }).listen(+process.argv[1], '127.0.0.1', () => process.stderr.write('ready\\n'));`;
 
-for (const [path, status] of [['/before', 502], ['/head', 502], ['/body', 200]] as const) {
+for (const [path, status] of [
+  ['/before', 502],
+  ['/head', 502],
+  ['/body', 200],
+] as const) {
   t.test(`its process is killed: ${path.slice(1)}`, async (t) => {
     const port = await freeTcpPort();
     const upstream = startProgram(t, process.execPath, ['-e', SCRIPT, String(port)]);
