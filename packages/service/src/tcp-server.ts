@@ -117,9 +117,9 @@ export class Serving {
     this.#listeners.push(listener);
   }
 
-  /** Accepts no more connections; those that wait are served, the others go on. */
+  /** Accepts what waits in the backlogs, and no more connections; those that wait are served, the others go on. */
   close(): void {
-    for (const listener of this.#listeners) listener.close();
+    for (const listener of this.#listeners) listener.close('accept');
   }
 
   /**
