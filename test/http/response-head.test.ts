@@ -157,6 +157,7 @@ run('framing', [
     'HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n',
     { contentLength: 0, keepAlive: false },
   ],
+  ['HEAD, 204', 'HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n', { fields: [] }, 'HEAD'],
   [
     '204, chunked',
     'HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n',

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { ERRNO, systemError } from './errno.js';
 import { epollEvent } from './layout.js';
 import type { Libc } from './libc.js';

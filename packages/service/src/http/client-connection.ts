@@ -46,8 +46,8 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #keepTime: number;
   #bodyLimit = NEVER;
   readonly #heads = new ResponseHeads();
-  /** An interim response has come. */
-  #informed = false;
+  /** Whether any byte of a response has arrived, be it of an interim one: then the request is not sent again. */
+  #isAnswered = false;
 
   /** @param address what it is connected to */
   constructor(
@@ -66,17 +66,17 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
-    this.#informed = false;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
+    this.#isAnswered = false;
     this.#requests++;
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
     if (!upload) {
-      this.#sendHead(head);
+      this.#sendHead(head, request.isIdempotent);
       this.#await();
     } else if (request.expectsContinue) {
-      this.#sendHead(head);
+      this.#sendHead(head, false);
       this.#awaitsContinue = true;
       this.#await(CONTINUE_MS);
     } else {
@@ -158,9 +158,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     }
   }
 
-  #sendHead(head: Uint8Array): void {
+  /** @param soon see {@link Connection.offer}: a request that must not be sent twice is never sent later than it is said to be */
+  #sendHead(head: Uint8Array, soon: boolean): void {
     const { connection } = this;
-    const taken = connection.offer(head);
+    const taken = connection.offer(head, soon);
     if (taken < head.length) connection.write([Buffer.from(head.subarray(taken))]);
   }
 
@@ -197,6 +198,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #readHeads(received: Buffer): void {
+    this.#isAnswered = true;
     const heads = this.#heads;
     const call = this.#call!;
     heads.add(received);
@@ -210,7 +212,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #inform(call: Call, { status, fields }: ResponseHead): void {
-    this.#informed = true;
     if (status === 101) this.#fail('invalid', new Error('101 without a request for it'));
     else {
       if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
@@ -285,7 +286,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
-      answered: this.#informed || kind === 'invalid',
+      answered: this.#isAnswered,
       reused: this.#requests > 1,
       error,
     };

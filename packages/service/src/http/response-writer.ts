@@ -1,7 +1,7 @@
+import { performance } from 'node:perf_hooks';
 import {
   CHUNK_HEADER,
   CRLF,
-  dateLine,
   type Fields,
   type Framing,
   lastChunk,
@@ -12,8 +12,8 @@ import {
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';
+import type { ServerParts } from './server-options.js';
 import { ServerOutput } from './server-output.js';
-import type { ServerStaging } from './server-staging.js';
 
 /** Bytes of a head besides its fields, at most. */
 const HEAD = 512;
@@ -54,10 +54,10 @@ export class ResponseWriter implements BodySink {
 
   constructor(
     connection: Connection,
-    staging: ServerStaging,
+    private readonly parts: Pick<ServerParts, 'staging' | 'dateLine'>,
     private readonly owner: ResponseOwner,
   ) {
-    this.#output = new ServerOutput(connection, staging, () => this.#onBlocked());
+    this.#output = new ServerOutput(connection, parts.staging, () => this.#onBlocked());
   }
 
   /**
@@ -79,10 +79,12 @@ export class ResponseWriter implements BodySink {
     return this.#state === 'new';
   }
 
-  /** Sends an interim response. @throws RangeError for another status */
+  /** Sends an interim response, unless the client takes nothing at the moment. @throws RangeError for another status */
   inform(status: number, fields: Fields): void {
     if (!(status >= 100 && status <= 199) || status === 101) throw new RangeError(`interim status ${status}`);
     if (this.#state !== 'new' || this.#isOld) return;
+    // Nothing slows whoever sends them down: a client that takes nothing gets no more of them.
+    if (this.#output.isBlocked) return;
     this.#head(status, fields, undefined, undefined, undefined);
     this.flush();
   }
@@ -98,7 +100,7 @@ export class ResponseWriter implements BodySink {
     this.closes = closes || (!isEmpty && this.#framing === undefined);
     this.startedAt = performance.now();
     const connection = this.closes ? 'close' : this.#isOld ? 'keep-alive' : undefined;
-    const date = (fields.known & DATE) === 0 ? dateLine(Date.now()) : undefined;
+    const date = (fields.known & DATE) === 0 ? this.parts.dateLine.now : undefined;
     this.#head(status, fields, this.#framing, date, connection);
     this.#state = 'body';
     if (isEmpty || !body) {

@@ -189,7 +189,9 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     const { http, body } = this.#exchange;
     if (http) this.#exchange.keep();
     this.input.keep();
-    this.#setPaused(this.input.size >= HELD);
+    // Heads have limits of their own.
+    const awaitsHead = this.#parser !== undefined && !this.connection.writing;
+    this.#setPaused(!awaitsHead && this.input.size >= HELD);
     if (http) {
       body?.setAwaited(this.#exchange.awaitsBody, this.parts.deadlines.now);
       this.#setBusyDue();

@@ -1,6 +1,7 @@
 import { HEAD_LIMITS, type HeadLimits, type Rejection } from 'mproxy-http';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
+import type { DateLine } from './date-line.js';
 import type { HttpContext, HttpService } from './message.js';
 import type { ParserPool } from './parser-pool.js';
 import type { ServerStaging } from './server-staging.js';
@@ -60,6 +61,7 @@ export interface ServerParts {
   readonly limits: HttpLimits;
   readonly timeouts: HttpTimeouts;
   readonly deadlines: Deadlines;
+  readonly dateLine: DateLine;
   readonly staging: ServerStaging;
   readonly parsers: ParserPool;
   readonly options: HttpServerOptions;

@@ -1,0 +1,267 @@
+// Every time-out of section 7, with its status, by the configuration; and that none runs while its peer is not awaited.
+import t, { type Test } from 'tap';
+import { startProgram } from '../support/command.js';
+import { openSocket } from '../support/net.js';
+import { until } from '../support/wait.js';
+import { type Program, program } from './program.js';
+import { type RawClient, rawClient } from './raw-client.js';
+import { type RecordingOrigin, recordingOrigin } from './recording-origin.js';
+
+/** Longer than any test; those that a test is about are short. */
+const LONG = {
+  ...{ request_head: '1m', idle: '1m', request_body: '1m', send: '1m' },
+  ...{ connect: '1m', response_head: '1m', response_body: '1m', event_stream: '1m' },
+};
+const SHORT = 500;
+
+async function proxied(
+  t: Test,
+  timeouts: Record<string, unknown>,
+): Promise<{ origin: RecordingOrigin; gateway: Program; client: RawClient }> {
+  const origin = await recordingOrigin(t);
+  const config = { routes: [{ path: '/', upstream: origin.url }], timeouts: { ...LONG, ...timeouts } };
+  const gateway = await program(t, config);
+  return { origin, gateway, client: await rawClient(t, gateway.port) };
+}
+
+/** Waits for an end, which must not come before the time-out. */
+async function endsAfter(t: Test, client: RawClient, ms = SHORT): Promise<void> {
+  const from = performance.now();
+  await until('an end or an answer', () => client.end !== 'open' || client.finals.length > 0);
+  const after = performance.now() - from;
+  t.ok(after >= ms * 0.75, `after ${after.toFixed(0)} ms`);
+}
+
+t.test('a connection without a byte is closed', async (t) => {
+  const { client } = await proxied(t, { request_head: `${SHORT}ms` });
+  await endsAfter(t, client);
+  t.strictSame([client.end, client.text], ['end', '']);
+});
+
+t.test('a head that is not complete: 408, also if it comes byte by byte', async (t) => {
+  const { client, gateway, origin } = await proxied(t, { request_head: `${SHORT}ms` });
+  const other = await rawClient(t, gateway.port);
+  client.send('GET / HTTP/1.1\r\nHost: h\r\n');
+  other.send('G');
+  const trickle = setInterval(() => other.send('E'), 50);
+  t.teardown(() => clearInterval(trickle));
+  await endsAfter(t, client);
+  await other.ended();
+  for (const one of [client, other]) {
+    await one.ended();
+    t.match(one.answers, [{ status: 408, body: 'request head timed out\n' }]);
+  }
+  await until('they are logged', () => gateway.lines.length === 2);
+  for (const line of gateway.lines) t.match(line, { status: 408, cut: 'request head timed out' });
+  t.strictSame(origin.requests, []);
+});
+
+t.test('the head of a second request has the same time', async (t) => {
+  const { client } = await proxied(t, { request_head: `${SHORT}ms` });
+  client.send('GET /1 HTTP/1.1\r\nHost: h\r\n\r\n');
+  await client.answered();
+  client.send('GET /2 HTTP/1.1\r\n');
+  await client.ended();
+  t.strictSame(client.statuses, [200, 408]);
+});
+
+for (const key of ['timeouts', 'connection_timeout_ms']) {
+  t.test(`a kept connection is closed (${key})`, async (t) => {
+    const origin = await recordingOrigin(t);
+    const { idle: _, ...others } = LONG;
+    const gateway = await program(t, {
+      routes: [{ path: '/', upstream: origin.url }],
+      ...(key === 'timeouts'
+        ? { timeouts: { ...LONG, idle: `${SHORT}ms` } }
+        : { timeouts: others, connection_timeout_ms: SHORT }),
+    });
+    const client = await rawClient(t, gateway.port);
+    client.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+    await client.answered();
+    const from = performance.now();
+    await client.ended();
+    t.ok(performance.now() - from >= 0.75 * SHORT);
+    t.equal(client.end, 'end');
+    t.strictSame(client.statuses, [200]);
+  });
+}
+
+t.test('a request body without a byte: 408', async (t) => {
+  const { client, gateway, origin } = await proxied(t, { request_body: `${SHORT}ms` });
+  client.send('POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc');
+  await endsAfter(t, client);
+  await client.ended();
+  t.match(client.answers, [{ status: 408, body: 'request body timed out\n' }]);
+  t.match((await gateway.logged('/a'))[0], { status: 408, received: 3 });
+  await until('its request ends at the origin', () => origin.open === 0);
+  t.equal(origin.requests[0]!.isComplete, false);
+});
+
+t.test('a request body that is too slow on average: 408', async (t) => {
+  const { client } = await proxied(t, { request_body: `${SHORT}ms`, request_body_rate: 1000 });
+  client.send('POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n');
+  const trickle = setInterval(() => client.send('x'.repeat(10)), 50);
+  t.teardown(() => clearInterval(trickle));
+  await endsAfter(t, client);
+  await client.ended();
+  t.match(client.answers, [{ status: 408 }]);
+});
+
+t.test('a request body is not awaited while the origin takes nothing of it', async (t) => {
+  const { client, origin } = await proxied(t, { request_body: `${SHORT}ms` });
+  origin.onHead = ({ socket }) => socket.pause();
+  client
+    .send(`POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n`)
+    .send(Buffer.alloc(20_000_000));
+  const { socket } = await origin.received();
+  await new Promise((resolve) => setTimeout(resolve, 3 * SHORT));
+  t.equal(client.end, 'open');
+  socket.resume();
+  t.match((await client.answered())[0], { status: 200 });
+});
+
+t.test('a client that takes nothing is cut', async (t) => {
+  const { client, gateway, origin } = await proxied(t, { send: `${SHORT}ms` });
+  origin.onRequest = (received) =>
+    received.answer(`HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n${'x'.repeat(50_000_000)}`);
+  client.socket.pause();
+  client.send('GET /a HTTP/1.1\r\nHost: h\r\n\r\n');
+  const [line] = await gateway.logged('/a');
+  t.match(line, { status: 200, cut: 'the client takes nothing' });
+  await until('its request ends at the origin', () => origin.open === 0);
+  await until('so does its connection', async () => (await gateway.connections()) === 0);
+  client.socket.resume();
+  await client.ended();
+  t.equal(client.end, 'reset');
+});
+
+/** A listener whose queue is full: it never accepts, as its process is stopped. */
+async function deafPort(t: Test): Promise<number> {
+  const script =
+    "const s = require('node:net').createServer().listen(0, '127.0.0.1', 1, () => console.error('port ' + s.address().port + '\\n'))";
+  const server = startProgram(t, process.execPath, ['-e', script]);
+  await server.says(/port \d+\n/);
+  const port = Number(/port (\d+)/.exec(server.stderr)![1]);
+  server.child.kill('SIGSTOP');
+  for (let i = 0; i < 2; i++) await openSocket(t, port);
+  return port;
+}
+
+t.test(
+  'a connection that the upstream does not take: 504',
+  { skip: process.platform !== 'linux' && 'of listen(2) on Linux' },
+  async (t) => {
+    const upstream = `http://127.0.0.1:${await deafPort(t)}`;
+    const gateway = await program(t, {
+      routes: [{ path: '/', upstream }],
+      timeouts: { ...LONG, connect: `${SHORT}ms` },
+    });
+    const client = await rawClient(t, gateway.port);
+    client.send('GET /a HTTP/1.1\r\nHost: h\r\n\r\n');
+    await endsAfter(t, client);
+    t.match(client.answers, [{ status: 504, body: 'the upstream could not be connected to in time\n' }]);
+    t.match((await gateway.logged('/a'))[0], { status: 504, upstream });
+  },
+);
+
+t.test('a response head that does not come, or not whole: 504', async (t) => {
+  for (const begins of ['', 'HTTP/1.1 103 Early Hints\r\n\r\n', 'HTTP/1.1 200 OK\r\n']) {
+    const { client, gateway, origin } = await proxied(t, { response_head: `${SHORT}ms` });
+    origin.onRequest = (received) => received.answer(begins);
+    client.send('POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na');
+    await endsAfter(t, client);
+    t.match(client.answers.at(-1), { status: 504, body: 'the upstream did not answer in time\n' });
+    t.match((await gateway.logged('/a'))[0], { status: 504, upstream: origin.url });
+    t.equal(origin.requests.length, 1);
+    await until('its connection is closed', () => origin.open === 0);
+    client.send('GET /b HTTP/1.1\r\nHost: h\r\n\r\n');
+    origin.onRequest = (received) => received.answer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    t.equal((await client.answered(2))[1]!.status, 200, 'the connection of the client goes on');
+  }
+});
+
+t.test('the time for a response head begins when the request has ended', async (t) => {
+  const { client, origin } = await proxied(t, { response_head: `${SHORT}ms` });
+  client.send('POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na');
+  await origin.received();
+  await new Promise((resolve) => setTimeout(resolve, 3 * SHORT));
+  t.equal(client.text, '');
+  client.send('b');
+  t.equal((await client.answered())[0]!.status, 200);
+});
+
+t.test('a route has time-outs of its own', async (t) => {
+  const origin = await recordingOrigin(t);
+  origin.onRequest = () => undefined;
+  const routes = [
+    { path: '/short', upstream: origin.url, timeouts: { response_head: `${SHORT}ms` } },
+    { path: '/', upstream: origin.url },
+  ];
+  const gateway = await program(t, { routes, timeouts: LONG });
+  const [short, long] = [await rawClient(t, gateway.port), await rawClient(t, gateway.port)];
+  long.send('GET /long HTTP/1.1\r\nHost: h\r\n\r\n');
+  short.send('GET /short HTTP/1.1\r\nHost: h\r\n\r\n');
+  t.equal((await short.answered())[0]!.status, 504);
+  t.equal(long.text, '');
+});
+
+t.test('a response body that is silent is cut; events may be rare', async (t) => {
+  for (const [head, is] of [
+    ['Content-Length: 10\r\n', 'cut'],
+    ['Transfer-Encoding: chunked\r\n', 'cut'],
+    ['', 'cut'],
+    ['Content-Type: text/event-stream\r\n', 'open'],
+  ]) {
+    const { client, gateway, origin } = await proxied(t, { response_body: `${SHORT}ms` });
+    const chunk = head!.startsWith('T') ? '3\r\nabc\r\n' : 'abc';
+    origin.onRequest = (received) => received.answer(`HTTP/1.1 200 OK\r\n${head}\r\n${chunk}`);
+    client.send('GET /a HTTP/1.1\r\nHost: h\r\n\r\n');
+    await until('its beginning', () => client.text.includes('abc'));
+    if (is === 'open') {
+      await new Promise((resolve) => setTimeout(resolve, 3 * SHORT));
+      t.equal(client.end, 'open');
+      continue;
+    }
+    await endsAfter(t, client);
+    t.match(client.answers, [{ status: 200, isComplete: false }], head!);
+    t.match((await gateway.logged('/a'))[0], {
+      status: 200,
+      cut: 'the upstream sent nothing more of the response in time',
+    });
+    await until('its connection is closed', () => origin.open === 0);
+  }
+});
+
+t.test('an event stream that is silent for longer than it may is cut', async (t) => {
+  const { client, origin } = await proxied(t, { event_stream: `${SHORT}ms` });
+  origin.onRequest = (received) =>
+    received.answer('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
+  client.send('GET /a HTTP/1.1\r\nHost: h\r\n\r\n');
+  await until('its beginning', () => client.text.includes('data: 1'));
+  await endsAfter(t, client);
+  t.match(client.answers, [{ status: 200, isComplete: false }]);
+});
+
+t.test('a response body is not awaited while the client takes nothing of it', async (t) => {
+  const { client, origin } = await proxied(t, { response_body: `${SHORT}ms` });
+  origin.onRequest = (received) =>
+    received.answer(`HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n${'x'.repeat(20_000_000)}`);
+  client.socket.pause();
+  client.send('GET /a HTTP/1.1\r\nHost: h\r\n\r\n');
+  await origin.received();
+  await new Promise((resolve) => setTimeout(resolve, 3 * SHORT));
+  client.socket.resume();
+  t.match((await client.answered())[0], { status: 200, isComplete: true });
+});
+
+t.test('an idle connection to an upstream is closed', async (t) => {
+  const origin = await recordingOrigin(t);
+  const routes = [{ path: '/', upstream: origin.url, pool: { idle: `${SHORT}ms` } }];
+  const gateway = await program(t, { routes });
+  const client = await rawClient(t, gateway.port);
+  client.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+  await client.answered();
+  t.equal(origin.open, 1);
+  await until('it is closed', () => origin.open === 0);
+  t.equal(client.end, 'open');
+});
