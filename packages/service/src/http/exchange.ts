@@ -258,12 +258,13 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#request = undefined;
     if (!http) return;
     const { startedAt, sent } = writer;
-    const endedAt = (this.#isResponding ? startedAt : undefined) ?? performance.now();
+    const hasStarted = startedAt >= 0;
+    const endedAt = hasStarted && this.#isResponding ? startedAt : performance.now();
     http.done({
       status,
       received: body?.received ?? 0,
       sent,
-      firstByte: startedAt === undefined ? undefined : startedAt - this.#startedAt,
+      firstByte: hasStarted ? startedAt - this.#startedAt : undefined,
       duration: endedAt - this.#startedAt,
       cut,
     });
