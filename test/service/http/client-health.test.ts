@@ -95,7 +95,11 @@ for (const { name, streams } of ENGINES) {
     t.equal(results.filter((one) => one === 'retry 0').length, 3);
     results.length = 0;
     for (let i = 0; i < 6; i++) await get();
-    t.strictSame([...new Set(results)], ['0 answered']);
+    // It may have been asked again already.
+    t.strictSame(
+      [...new Set(results)].filter((one) => !one.startsWith('1 ')),
+      ['0 answered'],
+    );
     await until('it is out for longer', () => results.includes('1 down'));
     const back = await origin(t, { port });
     await until('it is up', () => results.includes('1 up'));
