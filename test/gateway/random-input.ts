@@ -124,7 +124,11 @@ export async function randomInputs(t: Test, count: number, engine?: string): Pro
   const origin = await recordingOrigin(t);
   origin.onRequest = answerOf(random);
   const routes = [{ path: '/', upstream: origin.url, pool: { max_connections: 200 } }];
-  const gateway = await program(t, { routes, timeouts: SHORT }, { logs: false, ...(engine !== undefined && { engine }) });
+  const gateway = await program(
+    t,
+    { routes, timeouts: SHORT },
+    { logs: false, ...(engine !== undefined && { engine }) },
+  );
   let left = count;
   const sendMany = async (until: number) => {
     while (left > until) {
