@@ -293,6 +293,30 @@ t.test('an invalid body: 400 while nothing was sent, else the response is cut', 
   t.end();
 });
 
+t.test('an invalid body that a service meets within its call: 400 alone, however slowly it is taken', (t) => {
+  for (const room of [Number.POSITIVE_INFINITY, 0]) {
+    const server = new MemoryServer({
+      call({ body }) {
+        const answer = new Pending<HttpResponse>();
+        body!.start({
+          onData: () => undefined,
+          onEnd: () => undefined,
+          onError: (error) => answer.reject(error),
+        });
+        return answer;
+      },
+    });
+    server.connection.room = room;
+    server.connection.receive(`${CHUNKED}zz\r\n`);
+    server.connection.drain();
+    t.match(server.text, /^HTTP\/1.1 400 (?:(?!HTTP)[\s\S])*invalid chunk size\n$/);
+    t.match(server.outcomes, [{ status: 400 }]);
+    t.strictSame(server.errors, []);
+    t.equal(server.ends, 'linger 5000');
+  }
+  t.end();
+});
+
 t.test('a client that leaves', async (t) => {
   for (const how of ['onEnd', 'onHangup', 'onClose'] as const) {
     t.test(`${how}, while the service is awaited`, (t) => {
