@@ -161,6 +161,21 @@ for (const { name, streams } of ENGINES) {
       t.equal(await cut, 0);
     });
 
+    t.test('drain: a request that a kept connection has sent already is answered', async (t) => {
+      const quick = httpServer(service(() => HttpResponse.text(200, 'x')));
+      const server = await tcpServer('127.0.0.1:0', { streams }).serve(quick);
+      const client = await tcpClient(t, server.addresses[0]!.port);
+      client.socket.write(GET);
+      await until('it is idle', () => server.connections.idle === 1);
+      const { length } = client;
+      client.socket.write(GET);
+      const cut = server.drain(10_000);
+      await until('its end', () => client.ended);
+      t.match(String(client.bytes.subarray(length)), /^HTTP\/1.1 200[\s\S]*Connection: close/);
+      client.socket.end();
+      t.equal(await cut, 0);
+    });
+
     t.test('drain: idle ones close, the others have the grace, then they are cut and counted', async (t) => {
       const answers: Pending<HttpResponse>[] = [];
       const slow = httpServer(
