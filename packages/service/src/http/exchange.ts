@@ -1,4 +1,5 @@
-import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
+import type { Rejection, RequestHead } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';

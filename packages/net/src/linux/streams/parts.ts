@@ -1,5 +1,5 @@
 import type { SocketAddress } from 'mproxy-base';
-import type { Connection, ConnectOptions, TlsClient } from '../../streams.js';
+import type { StreamOpeners } from '../../stream-openers.js';
 import { systemError } from '../errno.js';
 import { IOV_MAX, IoVectors } from '../io-vectors.js';
 import { AF_UNIX, decodeSocketAddress, NAME_SPACE } from '../layout.js';
@@ -12,13 +12,6 @@ import type { Tls } from '../tls/tls.js';
 const RECEIVED = 256 * 1024;
 /** Up to so many bytes are copied to be sent. */
 const STAGED = 8 * 1024;
-
-/** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
-export type Upgrade = (
-  fd: number,
-  tls: TlsClient,
-  options: Pick<ConnectOptions, 'timeout' | 'signal'>,
-) => Promise<Connection>;
 
 /** What the stream sockets of a thread share. Its memory is in use during a call, and no longer. */
 export class StreamParts {
@@ -46,9 +39,9 @@ export class StreamParts {
   constructor(
     readonly libc: Libc,
     readonly loop: Loop,
-    /** Undefined: there is no TLS on the loop of this thread. */
-    readonly tls?: Tls,
-    readonly upgrade?: Upgrade,
+    /** Undefined: there is no TLS on the loop of this thread, or none yet. */
+    public tls?: Tls,
+    readonly upgrade?: StreamOpeners['secure'],
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
     this.receivedAddress = libc.address(received);
