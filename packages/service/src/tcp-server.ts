@@ -1,15 +1,8 @@
 import { type Listed, Roster, type SocketAddress, showAddress } from 'mproxy-base';
-import {
-  type AddressRule,
-  type Connection,
-  chooseEngine,
-  type ListenAddress,
-  parseAddress,
-  resolveAll,
-  type StreamListener,
-  type Streams,
-  scoped,
-} from 'mproxy-net';
+import type { AddressRule, Connection, ListenAddress, StreamListener, Streams } from 'mproxy-net';
+import { parseAddress } from 'mproxy-net/address';
+import { chooseEngine } from 'mproxy-net/engine';
+import { resolveAll, scoped } from 'mproxy-net/resolve';
 import { Connections } from './connections.js';
 import { Context } from './context.js';
 import { whenDone } from './result.js';

@@ -1,4 +1,5 @@
-import { Rejection, type ResponseHead } from 'mproxy-http';
+import type { ResponseHead } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler, PeerAddress } from 'mproxy-net';
 import type { Dated, Deadlines } from '../deadlines.js';
 import type { Call, Failure } from './client-call.js';

@@ -1,5 +1,6 @@
 import { isInternal } from 'mproxy-base';
-import { type Fields, KNOWN } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { KNOWN } from 'mproxy-http/known-names';
 import type { Dated } from '../deadlines.js';
 import { proxyHeader } from '../proxy-header.js';
 import { Pending } from '../result.js';

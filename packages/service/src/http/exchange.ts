@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
+import type { Rejection, RequestHead } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';

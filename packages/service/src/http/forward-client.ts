@@ -1,5 +1,8 @@
-import { type Fields, parseForwarded } from 'mproxy-http';
-import { Allowed, canonicalIp, parseNetwork } from 'mproxy-net';
+import type { Fields } from 'mproxy-http';
+import { parseForwarded } from 'mproxy-http/forwarded';
+import { canonicalIp } from 'mproxy-net/address';
+import { Allowed } from 'mproxy-net/allowed';
+import { parseNetwork } from 'mproxy-net/networks';
 
 /** In a list of networks: peers of Unix sockets. */
 const UNIX = 'unix:';

@@ -1,14 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import {
-  CHUNK_HEADER,
-  CRLF,
-  type Fields,
-  type Framing,
-  lastChunk,
-  maskOf,
-  writeChunkHeader,
-  writeResponseHead,
-} from 'mproxy-http';
+import type { Fields, Framing } from 'mproxy-http';
+import { CHUNK_HEADER, CRLF, lastChunk, writeChunkHeader } from 'mproxy-http/chunk-encoding';
+import { maskOf } from 'mproxy-http/known-names';
+import { writeResponseHead } from 'mproxy-http/write-head';
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';

@@ -1,4 +1,5 @@
-import { Rejection, type RequestHead, type RequestParser } from 'mproxy-http';
+import type { RequestHead, RequestParser } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler } from 'mproxy-net';
 import type { Connections, Idler } from '../connections.js';
 import type { Context } from '../context.js';

@@ -1,4 +1,4 @@
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
 import { Wrapper } from '../http/wrapper.js';
 import { mapResult, type Result } from '../result.js';

@@ -1,4 +1,4 @@
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import { integer, text } from '../config-keys.js';
 import type { ValuesOf } from '../config-table.js';
 import { BytesBody } from '../http/body.js';

@@ -1,4 +1,6 @@
-import { type Fields, maskOf, normalPath, otherReading } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { maskOf } from 'mproxy-http/known-names';
+import { normalPath, otherReading } from 'mproxy-http/path';
 import { text } from '../config-keys.js';
 import type { Place } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';
