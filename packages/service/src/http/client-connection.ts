@@ -90,7 +90,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   cancel(call: Call, error: Error): void {
     if (this.#call !== call) return;
     const body = this.#body;
-    this.#shut(true);
+    this.#unwanted();
     body?.end(error);
   }
 
@@ -195,7 +195,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   onCancel(): void {
-    this.#shut(true);
+    this.#unwanted();
   }
 
   #readHeads(received: Buffer): void {
@@ -294,6 +294,14 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     call.upload?.detach();
     this.#shut(true);
     call.onFailure(failure);
+  }
+
+  /**
+   * Nobody wants the response. An upstream that has the whole request sees that by the end of the connection; a reset could discard the
+   * request in its socket, and kill a program that answers it without ignoring SIGPIPE. Of an upload the rest is not sent.
+   */
+  #unwanted(): void {
+    this.#shut(!this.#uploaded);
   }
 
   /** Closes it. @param resets whether the upstream is to notice at once that nobody wants its response */
