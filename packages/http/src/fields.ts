@@ -1,6 +1,6 @@
 import { COLON, findLf, isText, LF, text, writeBytes, writeEnd, writeText } from './bytes.js';
-import { keptCopy } from './kept-copy.js';
 import { isFieldValue, isToken } from './field-rules.js';
+import { keptCopy } from './kept-copy.js';
 import { knownText, OTHER_FORWARDED } from './known-names.js';
 import { GONE, ROW } from './scan-results.js';
 

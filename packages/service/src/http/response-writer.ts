@@ -12,8 +12,8 @@ import {
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';
-import { ServerOutput } from './server-output.js';
 import type { ServerParts } from './server-options.js';
+import { ServerOutput } from './server-output.js';
 
 /** Bytes of a head besides its fields, at most. */
 const HEAD = 512;
