@@ -14,7 +14,7 @@ export interface RequestHead {
   readonly method: string;
   readonly version: '1.0' | '1.1';
   readonly form: TargetForm;
-  /** Of an absolute-form target; undefined: the connection's. */
+  /** Of an absolute-form target, which says nothing of the connection; undefined: another form. */
   readonly scheme: 'http' | 'https' | undefined;
   /** The authority of the target, else the value of Host; '': neither is there (HTTP/1.0). */
   readonly authority: string;

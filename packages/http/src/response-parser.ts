@@ -15,7 +15,7 @@ export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly version: '1.0' | '1.1';
-  /** Without Content-Length, except as an answer to HEAD and of 304, and without the hop-by-hop fields. */
+  /** Without Content-Length, except as an answer to HEAD (unless it is a 204) and of 304, and without the hop-by-hop fields. */
   readonly fields: Fields;
   /** Whether the connection can be used again after this message. */
   readonly keepAlive: boolean;
@@ -116,7 +116,8 @@ export class ResponseParser {
     const { rows, known, at } = this.#reader;
     const facts = this.#facts;
     const describesOther = method === 'HEAD' || status === 304;
-    const failed = facts.read(bytes, rows, known, describesOther);
+    // Neither an interim response nor a 204 describes one (RFC 9110, section 8.6).
+    const failed = facts.read(bytes, rows, known, describesOther && status >= 200 && status !== 204);
     if (failed) return reject(failed.reason);
     const isOld = version === '1.0';
     if (isOld && facts.chunked) return OLD_CODING;

@@ -43,7 +43,7 @@ const DROPPED_TOO = [
   'range',
 ];
 
-const LONG = new Rejection(431, 'trailers too long');
+const LONG = new Rejection(400, 'trailers too long');
 
 /** Reads the field lines behind the last chunk. */
 export class Trailers {

@@ -1,5 +1,5 @@
 import { usage } from 'mproxy-base';
-import { otherReading } from 'mproxy-http';
+import { otherReading } from 'mproxy-http/path';
 import { ExtensionKey } from './context.js';
 import { answer } from './http/answer.js';
 import type { HttpContext, HttpRequest, HttpResponse, HttpService } from './http/message.js';

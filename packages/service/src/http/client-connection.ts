@@ -1,4 +1,5 @@
-import { Rejection, type ResponseHead } from 'mproxy-http';
+import type { ResponseHead } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler, PeerAddress } from 'mproxy-net';
 import type { Dated, Deadlines } from '../deadlines.js';
 import type { Call, Failure } from './client-call.js';
@@ -46,8 +47,8 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #keepTime: number;
   #bodyLimit = NEVER;
   readonly #heads = new ResponseHeads();
-  /** An interim response has come. */
-  #informed = false;
+  /** Whether any byte of a response has arrived, be it of an interim one: then the request is not sent again. */
+  #isAnswered = false;
 
   /** @param address what it is connected to */
   constructor(
@@ -66,9 +67,9 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
-    this.#informed = false;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
+    this.#isAnswered = false;
     this.#requests++;
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
@@ -198,6 +199,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #readHeads(received: Buffer): void {
+    this.#isAnswered = true;
     const heads = this.#heads;
     const call = this.#call!;
     heads.add(received);
@@ -211,7 +213,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   #inform(call: Call, { status, fields }: ResponseHead): void {
-    this.#informed = true;
     if (status === 101) this.#fail('invalid', new Error('101 without a request for it'));
     else {
       if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
@@ -286,7 +287,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
-      answered: this.#informed || kind === 'invalid',
+      answered: this.#isAnswered,
       reused: this.#requests > 1,
       error,
     };

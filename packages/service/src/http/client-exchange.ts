@@ -1,5 +1,6 @@
 import { isInternal } from 'mproxy-base';
-import { type Fields, KNOWN } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { KNOWN } from 'mproxy-http/known-names';
 import type { Dated } from '../deadlines.js';
 import { proxyHeader } from '../proxy-header.js';
 import { Pending } from '../result.js';
@@ -18,6 +19,9 @@ import { type HttpContext, type HttpRequest, HttpResponse } from './message.js';
 const QUEUE_GRACE_MS = 500;
 const NEVER = Number.POSITIVE_INFINITY;
 const MAPPED = (1 << KNOWN.location) | (1 << KNOWN['set-cookie']);
+
+/** Errors of connecting that say nothing of the upstream: this process or this machine has no more descriptors or memory (socket(2)). */
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** What requests of a client share. */
 export interface ExchangeClient {
@@ -70,7 +74,12 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
       return;
     }
     this.#attempted('unconnected');
-    const late = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (EXHAUSTED.has(code)) {
+      this.#fail(503, 'no socket is left for a connection to the upstream');
+      return;
+    }
+    const late = code === 'ETIMEDOUT';
     this.#upstream.failed(this.context.client);
     if (this.#mayRetry(late)) this.#retry(this.client.pick(this.#upstream));
     else this.#fail(late ? 504 : 502, connectProblem(error));

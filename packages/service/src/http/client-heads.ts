@@ -1,4 +1,5 @@
-import { type Rejection, type ResponseHead, ResponseParser } from 'mproxy-http';
+import type { Rejection, ResponseHead } from 'mproxy-http';
+import { ResponseParser } from 'mproxy-http/response-parser';
 import type { UpstreamTimeouts } from './client-options.js';
 import type { ResponseFraming } from './client-response-body.js';
 

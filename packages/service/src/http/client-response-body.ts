@@ -1,4 +1,5 @@
-import { ChunkedDecoder, type DataSink, type Fields } from 'mproxy-http';
+import type { DataSink, Fields } from 'mproxy-http';
+import { ChunkedDecoder } from 'mproxy-http/chunked-decoder';
 import type { Body, BodySink } from './body.js';
 
 /** The connection that a response body comes from. */

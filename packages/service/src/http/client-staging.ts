@@ -1,5 +1,6 @@
 import { Prefixes } from 'mproxy-base';
-import { KNOWN, writeRequestHead } from 'mproxy-http';
+import { KNOWN } from 'mproxy-http/known-names';
+import { writeRequestHead } from 'mproxy-http/write-head';
 import type { HttpRequest } from './message.js';
 
 /** Requests are put together here, so that head and body are sent by one call. In use during a call, and no longer. */

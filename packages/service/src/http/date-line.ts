@@ -1,4 +1,4 @@
-import { dateLine } from 'mproxy-http';
+import { dateLine } from 'mproxy-http/date';
 import type { Deadlines } from '../deadlines.js';
 
 /** The line `Date: ...` of responses. The clock is read when that of deadlines has gone on. */

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
+import type { Rejection, RequestHead } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';
@@ -98,7 +99,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const request = new HttpRequest(
       head.method,
       head.version,
-      head.scheme ?? this.#scheme,
+      // Not that of an absolute-form target: anybody can claim https there.
+      this.#scheme,
       head.authority,
       head.host,
       head.path,
@@ -207,16 +209,21 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     try {
       result = this.parts.service.call(request, http);
     } catch (error) {
-      if (this.http === http) this.#failed(error);
+      if (this.#isUnanswered(http)) this.#failed(error);
       else this.#report(error);
       return;
     }
-    const goesOn = this.http === http;
+    const goesOn = this.#isUnanswered(http);
     if (goesOn && !isLater(result)) this.#respond(result);
     else {
       this.#awaitsService = goesOn;
       whenDone(result, this.#onResponse, this.#onFailure);
     }
+  }
+
+  /** Whether nothing was answered within the call of the service: a request may be rejected for its body. */
+  #isUnanswered(http: HttpContext): boolean {
+    return this.http === http && this.writer.isNew;
   }
 
   #respond(response: HttpResponse): void {

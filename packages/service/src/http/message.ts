@@ -1,4 +1,4 @@
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import { Context, type ExtensionKey } from '../context.js';
 import type { Layer, Service } from '../service.js';
 import { type Body, BytesBody } from './body.js';

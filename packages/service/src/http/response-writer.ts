@@ -1,14 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import {
-  CHUNK_HEADER,
-  CRLF,
-  type Fields,
-  type Framing,
-  lastChunk,
-  maskOf,
-  writeChunkHeader,
-  writeResponseHead,
-} from 'mproxy-http';
+import type { Fields, Framing } from 'mproxy-http';
+import { CHUNK_HEADER, CRLF, lastChunk, writeChunkHeader } from 'mproxy-http/chunk-encoding';
+import { maskOf } from 'mproxy-http/known-names';
+import { writeResponseHead } from 'mproxy-http/write-head';
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import type { HttpResponse } from './message.js';
@@ -79,10 +73,12 @@ export class ResponseWriter implements BodySink {
     return this.#state === 'new';
   }
 
-  /** Sends an interim response. @throws RangeError for another status */
+  /** Sends an interim response, unless the client takes nothing at the moment. @throws RangeError for another status */
   inform(status: number, fields: Fields): void {
     if (!(status >= 100 && status <= 199) || status === 101) throw new RangeError(`interim status ${status}`);
     if (this.#state !== 'new' || this.#isOld) return;
+    // Nothing slows whoever sends them down: a client that takes nothing gets no more of them.
+    if (this.#output.isBlocked) return;
     this.#head(status, fields, undefined, undefined, undefined);
     this.flush();
   }

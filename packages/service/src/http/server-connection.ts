@@ -1,4 +1,5 @@
-import { Rejection, type RequestHead, type RequestParser } from 'mproxy-http';
+import type { RequestHead, RequestParser } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler } from 'mproxy-net';
 import type { Connections, Idler } from '../connections.js';
 import type { Context } from '../context.js';
@@ -190,7 +191,9 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     const { http, body } = this.#exchange;
     if (http) this.#exchange.keep();
     this.input.keep();
-    this.#setPaused(this.input.size >= HELD);
+    // Heads have limits of their own.
+    const awaitsHead = this.#parser !== undefined && !this.connection.writing;
+    this.#setPaused(!awaitsHead && this.input.size >= HELD);
     if (http) {
       body?.setAwaited(this.#exchange.awaitsBody, this.parts.deadlines.now);
       this.#setBusyDue();

@@ -1,4 +1,5 @@
-import { HEAD_LIMITS, type HeadLimits, type Rejection } from 'mproxy-http';
+import type { HeadLimits, Rejection } from 'mproxy-http';
+import { HEAD_LIMITS } from 'mproxy-http/rejection';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
 import type { DateLine } from './date-line.js';

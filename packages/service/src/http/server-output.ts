@@ -23,7 +23,7 @@ export class ServerOutput implements Stager {
     const { staging } = this;
     if (staging.isOf(this) && staging.length + bytes > staging.buffer.length) this.flush();
     staging.take(this);
-    staging.require(bytes);
+    staging.reserve(bytes);
     return staging;
   }
 

@@ -31,7 +31,7 @@ export class ServerStaging {
   }
 
   /** Grows, while it is empty, so that so many bytes fit. */
-  require(bytes: number): void {
+  reserve(bytes: number): void {
     if (bytes <= this.buffer.length) return;
     this.#views = new Prefixes(Buffer.allocUnsafeSlow(2 * bytes));
   }

@@ -1,4 +1,5 @@
 import type { SocketAddress } from 'mproxy-base';
+import type { StreamOpeners } from '../../stream-openers.js';
 import type { Connection, ConnectionHandler, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
@@ -6,7 +7,7 @@ import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loo
 import { getOption } from '../options.js';
 import type { Channel } from './channel.js';
 import { IdleLimit } from './limits.js';
-import type { StreamParts, Upgrade } from './parts.js';
+import type { StreamParts } from './parts.js';
 import { Place, type Siblings } from './place.js';
 import { Receiving } from './receiving.js';
 import { Sending } from './sending.js';
@@ -80,7 +81,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job, TurnSende
     this.#goOn();
   }
 
-  async secure(tls: TlsClient, options: Parameters<Upgrade>[2] = {}): Promise<Connection> {
+  async secure(tls: TlsClient, options: Parameters<StreamOpeners['secure']>[2] = {}): Promise<Connection> {
     const { upgrade } = this.parts;
     if (!upgrade) throw new Error('this thread has no TLS');
     return upgrade(this.detach(), tls, options);

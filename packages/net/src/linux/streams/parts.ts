@@ -1,5 +1,5 @@
 import { Prefixes, type SocketAddress } from 'mproxy-base';
-import type { Connection, ConnectOptions, TlsClient } from '../../streams.js';
+import type { StreamOpeners } from '../../stream-openers.js';
 import { systemError } from '../errno.js';
 import { IOV_MAX, IoVectors } from '../io-vectors.js';
 import { AF_UNIX, decodeSocketAddress, NAME_SPACE } from '../layout.js';
@@ -13,13 +13,6 @@ import { TurnOutput } from './turn-output.js';
 const RECEIVED = 256 * 1024;
 /** Up to so many bytes are copied to be sent. */
 const STAGED = 8 * 1024;
-
-/** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
-export type Upgrade = (
-  fd: number,
-  tls: TlsClient,
-  options: Pick<ConnectOptions, 'timeout' | 'signal'>,
-) => Promise<Connection>;
 
 /** What the stream sockets of a thread share. Its memory is in use during a call, and no longer. */
 export class StreamParts {
@@ -48,9 +41,9 @@ export class StreamParts {
   constructor(
     readonly libc: Libc,
     readonly loop: Loop,
-    /** Undefined: there is no TLS on the loop of this thread. */
-    readonly tls?: Tls,
-    readonly upgrade?: Upgrade,
+    /** Undefined: there is no TLS on the loop of this thread, or none yet. */
+    public tls?: Tls,
+    readonly upgrade?: StreamOpeners['secure'],
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
     this.receivedAddress = Number(libc.address(received));
