@@ -3,6 +3,9 @@ import { ResponseParser } from 'mproxy-http/response-parser';
 import type { UpstreamTimeouts } from './client-options.js';
 import type { ResponseFraming } from './client-response-body.js';
 
+/** The parser of this thread for heads that come whole, as nearly all do: it stays in the processor's cache. */
+let shared: ResponseParser | undefined;
+
 /** The heads of responses in the bytes that a connection receives. */
 export class ResponseHeads {
   /** What was received, from a head that was not whole before on. */
@@ -10,7 +13,8 @@ export class ResponseHeads {
   #at = 0;
   /** A copy of a head that is not whole yet. */
   #partial: Buffer | undefined;
-  readonly #parser = new ResponseParser();
+  /** While a head is not whole. */
+  #parser: ResponseParser | undefined;
 
   /** Whether a head has begun. */
   get isPartial(): boolean {
@@ -26,10 +30,19 @@ export class ResponseHeads {
 
   /** The next head, which borrows {@link bytes}; undefined: it is not whole. @param method of the request */
   next(method: string): ResponseHead | Rejection | undefined {
-    const head = this.#parser.parse(this.bytes, this.#at, this.bytes.length, method);
+    const { bytes } = this;
+    if (this.#at === bytes.length) return undefined;
+    const parser = this.#parser ?? shared ?? new ResponseParser();
+    shared = undefined;
+    const head = parser.parse(bytes, this.#at, bytes.length, method);
     if (head === undefined) {
-      if (this.#at < this.bytes.length) this.#partial = Buffer.from(this.bytes.subarray(this.#at));
-    } else if ('headEnd' in head) this.#at = head.headEnd;
+      this.#parser = parser;
+      this.#partial = Buffer.from(bytes.subarray(this.#at));
+      return undefined;
+    }
+    this.#parser = undefined;
+    shared = parser;
+    if ('headEnd' in head) this.#at = head.headEnd;
     return head;
   }
 }
