@@ -28,7 +28,7 @@ const SUITES = {
     if (process.platform !== 'linux') return;
     const onNode = { env: { ENGINE: 'node' }, note: ' on the node engine' };
     run('test', { ...onNode, only: (file) => PROGRAMS.includes(folderOf(file)) || ON_BOTH.test(file) });
-    run('peers', { ...onNode, only: (file) => ['lan', 'socat'].includes(folderOf(file)) });
+    run('peers', { ...onNode, only: (file) => ['gateway', 'lan', 'socat'].includes(folderOf(file)) });
   },
   package() {
     program('executables', 'packaging/main.mjs');

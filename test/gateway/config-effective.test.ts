@@ -197,7 +197,7 @@ const { MPROXY_TEST_DATA } = process.env;
 for (const name of ['basic_proxy', 'high_performance'])
   t.test(
     `ZProxy: ${name}.json as it is`,
-    { skip: !MPROXY_TEST_DATA && 'needs the public test data' },
+    { skip: !MPROXY_TEST_DATA && 'MPROXY_TEST_DATA is not set' },
     async (t) => {
       const path = `${MPROXY_TEST_DATA}/config/${name}.json`;
       const document = JSON.parse(readFileSync(path, 'utf8'));
@@ -219,7 +219,7 @@ for (const name of ['basic_proxy', 'high_performance'])
 
 t.test(
   'ZProxy: layers that are not there yet are named',
-  { skip: !MPROXY_TEST_DATA && 'needs the public test data' },
+  { skip: !MPROXY_TEST_DATA && 'MPROXY_TEST_DATA is not set' },
   async (t) => {
     const config = `${MPROXY_TEST_DATA}/config/with_middleware.json`;
     const line = (i: number, type: string) =>

@@ -68,10 +68,10 @@ async function activated(
   await once(server, 'listening');
   const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
   const args = command('gateway', ['--listen-addr', listenAddr, '--route', `/=${await origin(t)}`]);
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const child = spawn('sh', ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...args], {
+  // The test runner has every child load it first; a command runs as it does for a user.
+  const child = spawn('sh', ['-c', 'unset NODE_OPTIONS; LISTEN_PID=$$ exec "$@"', 'sh', ...args], {
     stdio: ['ignore', 'pipe', 'pipe', fd],
-    env: { ...env, LISTEN_FDS: '1', LISTEN_FDNAMES: names },
+    env: { ...process.env, LISTEN_FDS: '1', LISTEN_FDNAMES: names },
   });
   const running = new Running(child);
   t.teardown(() => running.kill());
@@ -101,7 +101,7 @@ t.test('a socket that the service manager has not passed', async (t) => {
 
 t.test(
   'with the node engine there is one worker, and a notice says why',
-  { skip: !IS_NODE && 'ENGINE=node' },
+  { skip: !IS_NODE && 'only the node engine has one worker' },
   async (t) => {
     const running = await gateway(t, { route: `/=${await origin(t)}`, workers: 4 });
     t.match((await running.notice('workers_reduced')).text, /^workers: 1, not 4: /);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Worker } from 'node:worker_threads';
 import { type GatewayOptions, type Handle, type Notice, startGateway } from 'mproxy-gateway';
@@ -67,14 +67,19 @@ export async function origin(
   answer: (request: IncomingMessage, response: ServerResponse) => void = (request, response) =>
     response.end(request.url),
 ): Promise<string> {
-  const server = createServer({ keepAliveTimeout: 60_000 }, answer);
-  server.listen(0, '127.0.0.1');
+  return served(t, createServer({ keepAliveTimeout: 60_000 }, answer));
+}
+
+/** Has a server listen on a port, or on the path of a Unix socket, until the test ends. @returns its URL, as upstreams have it */
+export async function served(t: Test, server: Server, path?: string): Promise<string> {
+  if (path === undefined) server.listen(0, '127.0.0.1');
+  else server.listen(path);
   await once(server, 'listening');
   t.teardown(() => {
     server.close();
     server.closeAllConnections();
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return path === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : `unix:${path}`;
 }
 
 /** A kept connection of a client. */

@@ -28,7 +28,7 @@ const PHASES: Record<string, { sends: string; status: number; body?: string }> =
   'after an interim head': {
     sends: 'HTTP/1.1 103 Early Hints\r\n\r\n',
     status: 502,
-    body: 'the upstream sent an invalid response\n',
+    body: 'the upstream closed the connection before it answered\n',
   },
   'after the head': { sends: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', status: 200 },
   'in the body': { sends: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel', status: 200 },

@@ -262,3 +262,21 @@ t.test('two pipelined requests never become three', (t) => {
   }
   t.end();
 });
+
+t.test(
+  'white space in a list: it is read in time that grows with its length, not with the square of it',
+  (t) => {
+    const spaces = ' '.repeat(30_000);
+    const before = process.cpuUsage();
+    for (let i = 0; i < 10; i++) {
+      for (const name of ['Connection', 'Transfer-Encoding', 'TE', 'Keep-Alive', 'Expect', 'Upgrade']) {
+        const text = `GET / HTTP/1.1\r\nHost: h\r\n${name}: a${spaces}b\r\n\r\n`;
+        const bytes = Buffer.from(text, 'latin1');
+        t.ok(new RequestParser().parse(bytes, 0, bytes.length));
+      }
+    }
+    const { user } = process.cpuUsage(before);
+    t.ok(user < 1_000_000, `${user} microseconds of CPU; the square takes ten seconds`);
+    t.end();
+  },
+);

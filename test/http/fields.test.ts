@@ -19,7 +19,7 @@ function parsed(lines: string, before = ''): Fields {
 function written(fields: Fields): string {
   const target = Buffer.alloc(fields.size + 7, '!');
   const end = fields.write(target, 3);
-  if (end - 3 > fields.size) throw new Error(`${end - 3} bytes, but a size of ${fields.size}`);
+  if (end - 3 !== fields.size) throw new Error(`${end - 3} bytes, but a size of ${fields.size}`);
   return target.toString('latin1', 3, end);
 }
 
@@ -151,7 +151,8 @@ t.test('lines that are appended whole', (t) => {
     ],
   );
   t.equal(written(fields), 'Accept: a\r\nx-a: 1\r\nvia: 1.1 \xa0b\r\nx-c: 3\r\n');
-  for (const wrong of ['', 'A: b']) t.throws(() => fields.appendLines(Buffer.from(wrong)), RangeError);
+  t.throws(() => fields.appendLines(Buffer.from('A: b')), RangeError);
+  fields.appendLines(Buffer.alloc(0));
   const other = parsed('Accept: a\r\n');
   other.appendLines(lines);
   other.delete('x-a');

@@ -407,3 +407,21 @@ t.test('no byte is looked at again and again', (t) => {
   }
   t.end();
 });
+
+t.test('request lines that come in the same memory, one after the other, are told apart', (t) => {
+  // Received bytes are a Buffer, of which slice() is a view.
+  const memory = Buffer.alloc(256);
+  const parser = new RequestParser();
+  for (const [method, version] of [
+    ['GET', '1.1'],
+    ['PUT', '1.1'],
+    ['GET', '1.0'],
+    ['PUT', '1.0'],
+    ['GET', '1.1'],
+  ] as const) {
+    const length = memory.write(`${method} /the/same/path HTTP/${version}\r\nHost: a\r\n\r\n`);
+    const head = parser.parse(memory, 0, length);
+    t.match(head, { method, version, path: '/the/same/path' });
+  }
+  t.end();
+});

@@ -241,3 +241,10 @@ t.test('one response after the other', (t) => {
   }
   t.end();
 });
+
+t.test('a 204 has no Content-Length, as an answer to HEAD either', (t) => {
+  const bytes = Buffer.from('HTTP/1.1 204 No Content\r\nContent-Length: 3\r\nA: b\r\n\r\n', 'latin1');
+  const head = parseResponseHead(bytes, 0, bytes.length, 'HEAD') as ResponseHead;
+  t.strictSame([...head.fields], [['a', 'b']]);
+  t.end();
+});

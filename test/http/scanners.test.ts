@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { BY_SLOT, KNOWN, knownName, knownText, MISSPELT, OTHER_FORWARDED } from 'mproxy-http/known-names';
-import { DONE, MORE, ROW } from 'mproxy-http/scan-results';
+import { DONE, MORE, ROW, TOO_MANY } from 'mproxy-http/scan-results';
 import { headScanner } from 'mproxy-http/scanner';
 import { WasmScanner } from 'mproxy-http/scanner-wasm';
 import t from 'tap';
@@ -56,9 +56,21 @@ t.test('lines of any length, and any number of them', (t) => {
       t.equal(scanner.scan(bytes, 0, 3 + length, 100), MORE);
       t.equal(scanner.at, 0);
     }
-    const many = Buffer.from(`${'A: b\r\n'.repeat(10_000)}\r\n`);
-    t.equal(scanner.scan(many, 0, many.length, 20_000), DONE, `${name}: many`);
-    t.equal(scanner.rows.length, 10_000 * ROW);
+    // Behind a long line many are scanned at once.
+    for (const first of [1, 20_000]) {
+      const many = Buffer.from(`A: ${'b'.repeat(first)}\r\n${'A:\r\n'.repeat(9999)}\r\n`);
+      t.equal(scanner.scan(many, 0, many.length, 20_000), DONE, `${name}: many`);
+      t.equal(scanner.rows.length, 10_000 * ROW);
+      t.strictSame(scanner.rows.slice(-ROW), [
+        many.length - 6,
+        many.length - 5,
+        many.length - 4,
+        many.length - 4,
+        0,
+      ]);
+      t.equal(scanner.scan(many, 0, many.length, 9999), TOO_MANY);
+      t.equal(scanner.at, many.length - 6);
+    }
   }
   t.end();
 });

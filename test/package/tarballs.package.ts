@@ -7,7 +7,7 @@ import { until } from '../support/wait.js';
 import { CONSUMER, consumerConfig } from './consumer.js';
 import { emptyFolder, ROOT, runIn } from './folder.js';
 
-const PROGRAMS: Name[] = ['client', 'server', 'forward', 'reverse'];
+const PROGRAMS: Name[] = ['client', 'server', 'forward', 'reverse', 'gateway'];
 const PACKAGES = readdirSync(join(ROOT, 'packages'));
 const { version } = readJson(ROOT, 'package.json') as { version: string };
 
@@ -33,6 +33,7 @@ for (const name of PACKAGES) {
     const wanted = [
       ...['LICENSE', 'README.md', 'package.json'].map((file) => `package/${file}`),
       ...(name === 'status' ? ['package/page.html'] : []),
+      ...(name === 'gateway' ? ['package/schema.json'] : []),
       ...(isProgram(name) ? manualOf(name) : []).map((file) => `package/${file}`),
       ...sources.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
     ];
@@ -111,6 +112,7 @@ for (const resolution of ['nodenext', 'bundler'] as const) {
     t.strictSame(JSON.parse(out), {
       text: 'by the library\n',
       codes: ['MPROXY_USAGE', 'MPROXY_GROUP'],
+      answered: '/HELLO\n',
       wrong: 2,
     });
   });

@@ -60,6 +60,15 @@ t.test('what a service sees of a request', (t) => {
   t.end();
 });
 
+t.test('the scheme is that of the connection, whatever the target claims', (t) => {
+  const { server } = waiting();
+  server.connection.receive('GET https://example.com/a HTTP/1.1\r\nHost: h\r\n\r\n');
+  const [request] = server.requests;
+  t.equal(request!.scheme, 'http');
+  t.match(request, { authority: 'example.com', path: '/a' });
+  t.end();
+});
+
 t.test('bytes that came with the head are passed on when the body is started', (t) => {
   const { server } = waiting();
   const sink = new Sink();

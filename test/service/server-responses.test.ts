@@ -231,6 +231,20 @@ t.test('interim responses', async (t) => {
   t.end();
 });
 
+t.test('interim responses that nobody takes are not collected', (t) => {
+  const answer = new Pending<HttpResponse>();
+  const server = new MemoryServer({ call: () => answer });
+  server.connection.room = 100;
+  server.connection.receive(get());
+  const link = { link: 'x'.repeat(1000) };
+  for (let i = 0; i < 1000; i++) server.contexts[0]!.inform(103, Fields.of(link));
+  t.ok(server.connection.waiting < 2000, `${server.connection.waiting} bytes wait`);
+  answer.resolve(new HttpResponse(204, new Fields(), undefined));
+  server.connection.drain();
+  t.match(server.text, /^HTTP\/1.1 103 Early Hints\r\nlink: x{1000}\r\n\r\nHTTP\/1.1 204 No Content\r\n/);
+  t.end();
+});
+
 t.test('the fields of a request stay valid when the answer comes later', (t) => {
   const answer = new Pending<HttpResponse>();
   const server = new MemoryServer({ call: () => answer });

@@ -74,16 +74,12 @@ async function run(spec: CommandSpec, options: ShellOptions, messages: Messages)
     shown?.notice(notice);
     show(notice);
   };
-  const { printStats } = await import('./stats.js');
-  const { drawStats } = await import('./stats-table.js');
+  const showStats = period === undefined ? undefined : await statsOn(period, options, messages);
   const { tellManager } = await import('./systemd.js');
   const handle = await spec.start(rest as never, stop);
   signals.runs(handle);
   shown?.watch(handle);
-  const isDrawn = messages.terminal && !sharesTerminal(options);
-  const showStats = (every: number) =>
-    isDrawn ? drawStats(handle, every, (lines) => messages.drawTable(lines)) : printStats(handle, every, say);
-  const stopStats = period === undefined ? undefined : showStats(period);
+  const stopStats = showStats?.(handle);
   const stopTelling = await tellManager(handle, stop, say);
   const stopProgress = quiet ? undefined : spec.progress?.(handle, options as never, messages);
   try {
@@ -111,6 +107,20 @@ async function written(text: string): Promise<void> {
 /** Whether data go to a terminal, between whose lines nothing can be drawn. */
 function sharesTerminal({ tee, path }: ShellOptions): boolean {
   return isatty(1) && (tee === true || path === '-');
+}
+
+/** Loaded only if it is asked for. @returns what shows the counters in every period, and returns a function that ends it */
+async function statsOn(
+  period: number,
+  options: ShellOptions,
+  messages: Messages,
+): Promise<(handle: Handle) => () => void> {
+  if (!messages.terminal || sharesTerminal(options)) {
+    const { printStats } = await import('./stats.js');
+    return (handle) => printStats(handle, period, messages.say);
+  }
+  const { drawStats } = await import('./stats-table.js');
+  return (handle) => drawStats(handle, period, (lines) => messages.drawTable(lines));
 }
 
 /** Loaded only if it is asked for. */

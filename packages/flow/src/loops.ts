@@ -1,5 +1,6 @@
 import { failure, type MproxyError } from 'mproxy-base';
-import { ENGINE_NAME, type Engine } from 'mproxy-net';
+import type { Engine } from 'mproxy-net';
+import { ENGINE_NAME } from 'mproxy-net/engine-flag';
 import type { Target } from './endpoint.js';
 
 /**

@@ -1,13 +1,7 @@
 import { type ErrorCode, failure, MproxyError, readFlags, reason, type SocketAddress } from 'mproxy-base';
-import {
-  chooseEngine,
-  ENGINE,
-  ENGINE_NAME,
-  type Engine,
-  type EngineName,
-  type Streams,
-  type ThreadFailure,
-} from 'mproxy-net';
+import type { Engine, EngineName, Streams, ThreadFailure } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
+import { ENGINE, ENGINE_NAME } from 'mproxy-net/engine-flag';
 import type { RouteStats, Stats } from './counts.js';
 import type { EventDefinition, Fields, Lost, Notice } from './events.js';
 import * as events from './events.js';

@@ -6,7 +6,11 @@ import type { GatewayOptions } from './options.js';
 void runCommand({
   ...ABOUT,
   print: printCheck,
-  start: async (options: GatewayOptions, stop) => (await import('./index.js')).startGateway(options, stop),
+  async start(options: GatewayOptions, stop) {
+    const { startFirstThread } = await import('./first-thread.js');
+    startFirstThread();
+    return (await import('./index.js')).startGateway(options, stop);
+  },
 });
 
 /** With `--check`: the effective configuration. */

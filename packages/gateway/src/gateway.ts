@@ -5,7 +5,7 @@ import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
-import { type AccessLogOutput, openAccessLog } from './access-log/access-log.js';
+import type { AccessLogOutput } from './access-log/access-log.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
 import { clientMemory } from './counters/client-counts.js';
 import { GatewayCounters } from './counters/gateway-counters.js';
@@ -13,7 +13,7 @@ import { Layout, WORKER } from './counters/layout.js';
 import { metricsOf } from './counters/metrics.js';
 import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
-import { DevServers } from './dev-servers.js';
+import type { DevServers } from './dev-servers.js';
 import { PROTOCOL_LATER, REQUESTS_CUT, SERVICE_FAILED, WORKERS_REDUCED } from './events.js';
 import { type Listening, listenAll, openShared, type Resolved, resolveListeners } from './listeners.js';
 import { UpstreamHealth } from './upstream-health.js';
@@ -77,7 +77,10 @@ export class Gateway implements Source {
       await this.#end();
       throw error;
     }
-    if (config.run.length > 0) this.#devServers = new DevServers(config.run, this.onNotice);
+    if (config.run.length > 0) {
+      const { DevServers } = await import('./dev-servers.js');
+      this.#devServers = new DevServers(config.run, this.onNotice);
+    }
     program.route(program.source(this), []);
   }
 
@@ -148,6 +151,7 @@ export class Gateway implements Source {
 
   async #openLog(config: AccessLogConfig): Promise<void> {
     const { program, onNotice } = this;
+    const { openAccessLog } = await import('./access-log/access-log.js');
     const log = await openAccessLog(config, { engine: program.engine.name, onNotice });
     this.#accessLog = log;
     if (!config.to.startsWith('udp:')) program.onReload(() => log.reload());

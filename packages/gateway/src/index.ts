@@ -1,9 +1,10 @@
 import type { Worker } from 'node:worker_threads';
-import { type Handle, type Program, startProgram } from 'mproxy-flow';
+import type { Handle, Program } from 'mproxy-flow';
 import { LOST } from 'mproxy-flow/events';
+import { startProgram } from 'mproxy-flow/start';
+import { takeFirstThread } from './first-thread.js';
 import type { Gateway } from './gateway.js';
 import type { GatewayOptions } from './options.js';
-import { startThread } from './worker-thread.js';
 
 export { MproxyError } from 'mproxy-base';
 export type { Handle, Notice, Stats } from 'mproxy-flow';
@@ -15,7 +16,7 @@ export function startGateway(options: GatewayOptions, signal?: AbortSignal): Han
   let gateway: Gateway | undefined;
   const handle = startProgram(options, signal, async (program) => {
     // It loads its modules while this thread loads others, and reads the configuration.
-    const first = startThread();
+    const first = takeFirstThread();
     try {
       gateway = await open(program, options, first);
     } catch (error) {

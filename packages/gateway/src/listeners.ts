@@ -1,15 +1,10 @@
 import { failure, reason, type SocketAddress, showAddress } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
 import { ADDRESS_SKIPPED } from 'mproxy-flow/events';
-import {
-  type ListenAddress as At,
-  isMissing,
-  listenFailure,
-  lookUp,
-  removeUnused,
-  type SharedSocket,
-  type Streams,
-} from 'mproxy-net';
+import type { ListenAddress as At, SharedSocket, Streams } from 'mproxy-net';
+import { lookUp } from 'mproxy-net/resolve';
+import { isMissing, listenFailure } from 'mproxy-net/socket-errors';
+import { removeUnused } from 'mproxy-net/unix-files';
 import type { ListenConfig } from './config/types.js';
 import { passedDescriptor } from './passed-descriptors.js';
 

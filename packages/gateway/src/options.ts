@@ -1,5 +1,6 @@
 import { flagNames, type OptionsOf, readFlags, usage, type ValuesOf } from 'mproxy-base';
-import { COMMON_OPTIONS, type CommonOptions } from 'mproxy-flow';
+import type { CommonOptions } from 'mproxy-flow';
+import { COMMON_OPTIONS } from 'mproxy-flow/program';
 import { isObject } from 'mproxy-service/config-table';
 import { type Document, readDocument } from './config/document.js';
 import type { FlagKey } from './config/merge.js';

@@ -1,18 +1,23 @@
-import { type Connection, lookUp, type Streams } from 'mproxy-net';
-import { type ClientCounts, clientLimit } from 'mproxy-service/client-limit';
+import type { Connection, Streams } from 'mproxy-net';
+import { lookUp } from 'mproxy-net/resolve';
+import type { ClientCounts } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
 import { answer } from 'mproxy-service/http/answer';
 import { httpClient } from 'mproxy-service/http/client';
 import { forward, forwarded } from 'mproxy-service/http/forward';
 import { TrustedProxies } from 'mproxy-service/http/forward-client';
-import type { HttpLayer, HttpService } from 'mproxy-service/http/message';
+import type {
+  HttpContext,
+  HttpLayer,
+  HttpRequest,
+  HttpResponse,
+  HttpService,
+} from 'mproxy-service/http/message';
 import { httpServer } from 'mproxy-service/http/server';
-import { AccessLog, type LogSink } from 'mproxy-service/layers/access-log';
+import type { LogSink } from 'mproxy-service/layers/access-log';
 import type { LayerSetup } from 'mproxy-service/layers/layer-type';
+import { loadLayer } from 'mproxy-service/layers/load';
 import { metrics } from 'mproxy-service/layers/metrics';
-import { rewrite } from 'mproxy-service/layers/rewrite';
-import { LAYERS } from 'mproxy-service/layers/types';
-import { proxyProtocol } from 'mproxy-service/proxy-protocol';
 import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
 import { type Layer, type Service, stack } from 'mproxy-service/service';
@@ -25,7 +30,6 @@ import type {
 } from './config/types.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
-import { portRouter } from './port-router.js';
 import type { UpstreamHealth } from './upstream-health.js';
 
 /** What a stack works with: that of its worker. */
@@ -44,22 +48,25 @@ export interface StackParts {
 }
 
 /**
- * What serves the connections of a gateway, by listener: a stack of the services and layers of mproxy-service.
+ * What serves the connections of a gateway, by listener: a stack of the services and layers of mproxy-service. Only those that it has are
+ * loaded.
  * @throws MPROXY_USAGE, MPROXY_FILE and others of a layer that cannot work
  */
-export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<Connection, void>[] {
+export async function gatewayStack(
+  config: GatewayConfig,
+  parts: StackParts,
+): Promise<Service<Connection, void>[]> {
   const trusted = new TrustedProxies(config.trustedProxies);
   const setup: LayerSetup = { isTrusted: ({ connection }) => trusted.has(connection.peer?.address) };
-  const { to: _, ...logOptions } = config.accessLog ?? { to: '' };
-  const log = config.accessLog && new AccessLog({ ...logOptions, sink: parts.log });
-  const service = stack<any, any, any>(
+  const log = await accessLog(config, parts);
+  const service = stack<HttpRequest, HttpResponse, HttpContext>(
     [
       metrics(parts.counters),
       ...(log ? [log.layer] : []),
       forward({ trusted: config.trustedProxies }),
-      ...layersOf(config.middlewares, setup),
+      ...(await layersOf(config.middlewares, setup)),
     ],
-    routes(config, parts, setup),
+    await routes(config, parts, setup),
   );
   const server = httpServer(service, {
     ...{ deadlines: parts.deadlines, onError: parts.onError },
@@ -82,27 +89,41 @@ export function gatewayStack(config: GatewayConfig, parts: StackParts): Service<
       send: config.timeouts.send,
     },
   });
-  return config.listen.map((listener, i) =>
-    stack(
-      [
-        counted(parts.counters, i),
-        ...(listener.proxyProtocol
-          ? [proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines: parts.deadlines })]
-          : []),
-        ...clientLimits(config, parts, trusted),
-      ],
-      server,
+  const limits = await clientLimits(config, parts, trusted);
+  return Promise.all(
+    config.listen.map(async (listener, i) =>
+      stack(
+        [
+          counted(parts.counters, i),
+          ...(listener.proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
+          ...limits,
+        ],
+        server,
+      ),
     ),
   );
 }
 
+async function accessLog({ accessLog }: GatewayConfig, { log }: StackParts) {
+  if (!accessLog) return undefined;
+  const { AccessLog } = await import('mproxy-service/layers/access-log');
+  const { to: _, ...options } = accessLog;
+  return new AccessLog({ ...options, sink: log });
+}
+
+async function proxyHeaders({ deadlines }: StackParts, trusted: TrustedProxies) {
+  const { proxyProtocol } = await import('mproxy-service/proxy-protocol');
+  return proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines });
+}
+
 /** Trusted proxies bring many clients through one address, so they are not limited. */
-function clientLimits(
+async function clientLimits(
   { maxConnectionsPerIp: most }: GatewayConfig,
   { clients: counts, counters }: StackParts,
   trusted: TrustedProxies,
-): Layer<Connection, void>[] {
+): Promise<Layer<Connection, void>[]> {
   if (most === undefined || counts === undefined) return [];
+  const { clientLimit } = await import('mproxy-service/client-limit');
   const exempts = (address: string) => trusted.has(address);
   return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
 }
@@ -131,19 +152,26 @@ function counted(counters: WorkerCounters, listener: number): Layer<Connection, 
   });
 }
 
-function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): HttpService {
+async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Promise<HttpService> {
   if (config.portEncoding) return ports(config.portEncoding, config, parts);
-  return router(
-    config.routes.map((route) => {
-      const { place, name, host, path, methods } = route;
-      const service = stack<any, any, any>(layersOf(route.middlewares, setup), target(route, parts, setup));
-      return { place, host, path, methods, value: { name, service } };
-    }),
-  );
+  const all = config.routes.map(async (route) => {
+    const { place, name, host, path, methods } = route;
+    const service = stack<HttpRequest, HttpResponse, HttpContext>(
+      await layersOf(route.middlewares, setup),
+      await target(route, parts, setup),
+    );
+    return { place, host, path, methods, value: { name, service } };
+  });
+  return router(await Promise.all(all));
 }
 
 /** Requests whose host names a port. What the targets are is not known before, so they are not counted one by one. */
-function ports(hosts: PortEncodingConfig, config: GatewayConfig, parts: StackParts): HttpService {
+async function ports(
+  hosts: PortEncodingConfig,
+  config: GatewayConfig,
+  parts: StackParts,
+): Promise<HttpService> {
+  const { portRouter } = await import('./port-router.js');
   const { streams, deadlines } = parts;
   const { upstreamTimeouts: timeouts } = config;
   return portRouter({
@@ -153,13 +181,17 @@ function ports(hosts: PortEncodingConfig, config: GatewayConfig, parts: StackPar
   });
 }
 
-function target({ target, path }: RouteConfig, parts: StackParts, setup: LayerSetup): HttpService {
+async function target(
+  { target, path }: RouteConfig,
+  parts: StackParts,
+  setup: LayerSetup,
+): Promise<HttpService> {
   if (target.kind === 'upstream') return upstream(target, path, parts);
-  const answering = LAYERS.get(target.kind)!.layer(target.config, setup);
+  const answering = (await loadLayer(target.kind)).layer(target.config, setup);
   return answering({ call: (request) => answer(request, 404, 'nothing here') });
 }
 
-function upstream(config: UpstreamConfig, path: string, parts: StackParts): HttpService {
+async function upstream(config: UpstreamConfig, path: string, parts: StackParts): Promise<HttpService> {
   const { streams, deadlines, layout, counters, health } = parts;
   const { upstreams, retries, timeouts, pool, hostHeader, sendProxy } = config;
   const client = httpClient({
@@ -169,17 +201,23 @@ function upstream(config: UpstreamConfig, path: string, parts: StackParts): Http
   });
   const { stripPrefix, replacePath, addPrefix } = config;
   const layers: HttpLayer[] = config.forwarded ? [forwarded()] : [];
-  if (replacePath !== undefined)
-    layers.push(rewrite({ replacePrefix: path, addPrefix: joined(addPrefix, replacePath) }));
-  else if (stripPrefix !== undefined || addPrefix !== undefined)
-    layers.push(rewrite({ stripPrefix, addPrefix }));
-  return stack<any, any, any>(layers, client);
+  if ((replacePath ?? stripPrefix ?? addPrefix) !== undefined) {
+    const { rewrite } = await import('mproxy-service/layers/rewrite');
+    const replaced = replacePath !== undefined && {
+      replacePrefix: path,
+      addPrefix: joined(addPrefix, replacePath),
+    };
+    layers.push(rewrite(replaced || { stripPrefix, addPrefix }));
+  }
+  return stack<HttpRequest, HttpResponse, HttpContext>(layers, client);
 }
 
 function joined(first = '', second: string): string {
   return first.replace(/\/$/, '') + second;
 }
 
-function layersOf(middlewares: readonly MiddlewareConfig[], setup: LayerSetup): HttpLayer[] {
-  return middlewares.map(({ type, config }) => LAYERS.get(type)!.layer(config, setup));
+function layersOf(middlewares: readonly MiddlewareConfig[], setup: LayerSetup): Promise<HttpLayer[]> {
+  return Promise.all(
+    middlewares.map(async ({ type, config }) => (await loadLayer(type)).layer(config, setup)),
+  );
 }

@@ -1,9 +1,13 @@
 import { once } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { reason } from 'mproxy-base';
-import { chooseEngine, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
+import type { Connection, ListenAddress } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
+import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
+import { ThreadLoads } from 'mproxy-net/thread-loads';
 import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
+import type { Service } from 'mproxy-service/service';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
 import { LineBuffer } from './access-log/line-buffer.js';
 import { SharedClientCounts } from './counters/client-counts.js';
@@ -33,12 +37,12 @@ const log = new LineBuffer(
 );
 /** Each worker has its part of the connections that all may have. */
 const connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
-const services = build();
+const building = build();
 const servers: Serving[] = [];
 
-function build() {
+async function build(): Promise<Service<Connection, void>[]> {
   try {
-    const built = gatewayStack(config, {
+    const built = await gatewayStack(config, {
       ...{ streams, layout, counters, log },
       deadlines: new Deadlines(streams),
       health: new UpstreamHealth(layout.upstreams.length, task.health),
@@ -58,6 +62,7 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
     const { backlog } = config;
     const options = { ...{ streams, backlog, connections }, onError: serverFailed };
     const own: ListenAddress = loads && 'fd' in at ? { ...at, shared: loads } : at;
+    const services = await building;
     const server = await tcpServer(own, options).serve(services[listener]!);
     servers.push(server);
     report({ what: 'listening', id, local: server.addresses[0] });

@@ -1,7 +1,10 @@
 import type { Worker } from 'node:worker_threads';
 import { throwInternal } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
-import { Backoff, type ListenAddress, ThreadDescriptors, ThreadLoads } from 'mproxy-net';
+import type { ListenAddress } from 'mproxy-net';
+import { Backoff } from 'mproxy-net/backoff';
+import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
+import { ThreadLoads } from 'mproxy-net/thread-loads';
 import type { GatewayCounters } from './counters/gateway-counters.js';
 import { WORKER_FAILED } from './events.js';
 import type { Listening } from './listeners.js';

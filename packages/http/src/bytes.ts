@@ -51,6 +51,11 @@ export function writeText(target: Uint8Array, at: number, string: string): numbe
   return at + length;
 }
 
+/** Bytes up to so many are copied one by one: that takes less time than to make a view of them. */
+const FEW = 48;
+/** The same for all bytes of an array, which need no view. */
+const FEWER = 16;
+
 /** Copies bytes from `start` to `end`. @returns the offset behind them */
 export function writeBytes(
   target: Uint8Array,
@@ -60,9 +65,23 @@ export function writeBytes(
   end = bytes.length,
 ): number {
   const length = end - start;
-  if (length > 64) target.set(bytes.subarray(start, end), at);
+  if (length > FEWER && length === bytes.length) target.set(bytes, at);
+  else if (length > FEW) target.set(view(bytes, start, end), at);
   else for (let i = 0; i < length; i++) target[at + i] = bytes[start + i]!;
   return at + length;
+}
+
+/** Of a Buffer too, a plain array: its constructor takes half the time. */
+function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+/** Whether bytes are these. */
+export function isEqual(bytes: Uint8Array, start: number, end: number, others: Uint8Array): boolean {
+  const { length } = others;
+  if (end - start !== length) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== others[i]) return false;
+  return true;
 }
 
 /** Whether bytes are a string. */

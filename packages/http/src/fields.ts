@@ -1,7 +1,14 @@
 import { COLON, findLf, isText, LF, text, writeBytes, writeEnd, writeText } from './bytes.js';
 import { isFieldValue, isToken } from './field-rules.js';
+import { keptCopy } from './kept-copy.js';
 import { knownText, OTHER_FORWARDED } from './known-names.js';
 import { GONE, ROW } from './scan-results.js';
+
+/** A request line, without its version. */
+interface StartLine {
+  readonly method: string;
+  readonly target: { readonly path: string; readonly query: string };
+}
 
 /** Instead of a line's start in a row: the line is in {@link Fields}' own strings; it is one of its blocks. */
 const OWN = -1;
@@ -9,8 +16,9 @@ const BLOCK = -2;
 /** The number of the name of a block: it has many. */
 const NO_NAME = -1;
 
-/** Bytes of a request line, about. */
-const NEAR = 256;
+/** Bytes of a request line and a Host besides method, path, query and authority: `  HTTP/1.1`, `Host: `, a line end, some white space. */
+const START_REST = 32;
+
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -22,7 +30,14 @@ export class Fields {
   readonly #rows: number[];
   #own: string[] | undefined;
   #blocks: Uint8Array[] | undefined;
+  /** The block behind all rows, as nearly always there is one at most. */
+  #last: Uint8Array | undefined;
   #known: number;
+  /** Where a request line of HTTP/1.1 begins in the bytes, and the line of Host behind it ends; -1: they are not there as they are sent on. */
+  #start = -1;
+  #startEnd = 0;
+  #line: StartLine | undefined;
+  #authority = '';
 
   /**
    * @param bytes borrowed
@@ -128,45 +143,76 @@ export class Fields {
   }
 
   /**
-   * Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied.
+   * Adds lines as they are sent, each with its CRLF: they were made once, of valid fields, for many messages. Not copied. There may be none.
    * @throws a RangeError if the last one has no end
    */
   appendLines(lines: Uint8Array): void {
+    if (lines.length === 0) return;
     if (lines[lines.length - 1] !== LF) throw new RangeError('field lines without an end');
+    this.#placeLast();
+    this.#last = lines;
+  }
+
+  /** Gives the last block a row, so that another one can follow. */
+  #placeLast(): void {
+    if (!this.#last) return;
     this.#blocks ??= [];
-    this.#rows.push(BLOCK, this.#blocks.push(lines) - 1, 0, 0, NO_NAME);
+    this.#rows.push(BLOCK, this.#blocks.push(this.#last) - 1, 0, 0, NO_NAME);
+    this.#last = undefined;
   }
 
   *[Symbol.iterator](): IterableIterator<[name: string, value: string]> {
+    this.#placeLast();
     this.#openBlocks();
     for (let row = 0; row < this.#rows.length; row += ROW)
       if (this.#rows[row] !== GONE) yield [this.#name(row), this.#value(row)];
   }
 
+  /** For a parser: the request line and Host, which has the first row, are in the bytes as they would be written. */
+  setStart(start: number, end: number, line: StartLine, authority: string): void {
+    this.#start = start;
+    this.#startEnd = end;
+    this.#line = line;
+    this.#authority = authority;
+  }
+
+  /** Whether the bytes have this request line and Host, in no more space than they need, and {@link writeWithStart} writes them. */
+  hasStart(method: string, path: string, query: string, authority: string): boolean {
+    const line = this.#line;
+    if (this.#start < 0 || line === undefined) return false;
+    const { target } = line;
+    if (path !== target.path || query !== target.query || method !== line.method) return false;
+    if (authority !== this.#authority) return false;
+    const needed = method.length + path.length + query.length + authority.length;
+    return this.#startEnd - this.#start <= needed + START_REST;
+  }
+
   /** Copies what is borrowed. */
   keep(): void {
     const rows = this.#rows;
-    let first = -1;
-    let end = 0;
+    let first = this.#start;
+    let end = this.#startEnd;
     for (let row = 0; row < rows.length; row += ROW) {
       if (rows[row]! < 0) continue;
       if (first < 0) first = rows[row]!;
       end = rows[row + 3]!;
     }
     if (first < 0) return;
-    // Few bytes before the first line are copied too: then its rows stay as they are.
-    const from = first > NEAR ? first : 0;
-    const copy = Buffer.allocUnsafe(end - from);
-    writeBytes(copy, 0, this.#bytes, from, end);
-    this.#bytes = copy;
-    for (let row = 0; from > 0 && row < rows.length; row += ROW)
-      if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! -= from;
+    const copied = keptCopy(this.#bytes, first, end);
+    this.#bytes = copied.bytes;
+    const by = copied.moved;
+    if (this.#start >= 0) {
+      this.#start += by;
+      this.#startEnd += by;
+    }
+    for (let row = 0; by !== 0 && row < rows.length; row += ROW)
+      if (rows[row]! >= 0) for (let i = row; i < row + 4; i++) rows[i]! += by;
   }
 
-  /** The most bytes that {@link write} writes. */
+  /** The bytes that {@link write} writes. */
   get size(): number {
     const rows = this.#rows;
-    let size = 0;
+    let size = this.#last ? this.#last.length : 0;
     for (let row = 0; row < rows.length; row += ROW) {
       const start = rows[row]!;
       if (start >= 0) size += rows[row + 3]! - start + 2;
@@ -176,11 +222,25 @@ export class Fields {
     return size;
   }
 
-  /** Writes the lines, each with its CRLF; without the empty line. @returns the offset behind them */
-  write(target: Uint8Array, from: number): number {
+  /** Writes the request line and Host, if {@link hasStart}, and the lines. @returns the offset behind them */
+  writeWithStart(target: Uint8Array, from: number): number {
+    const rows = this.#rows;
+    let row = ROW;
+    let end = this.#startEnd;
+    for (; rows[row] === end + 2; row += ROW) end = rows[row + 3]!;
+    const at = writeEnd(target, writeBytes(target, from, this.#bytes, this.#start, end));
+    return this.write(target, at, row);
+  }
+
+  /**
+   * Writes the lines, each with its CRLF; without the empty line.
+   * @param first the row to begin with
+   * @returns the offset behind them
+   */
+  write(target: Uint8Array, from: number, first = 0): number {
     const rows = this.#rows;
     let at = from;
-    for (let row = 0; row < rows.length; row += ROW) {
+    for (let row = first; row < rows.length; row += ROW) {
       const start = rows[row]!;
       if (start >= 0) {
         // Lines that follow each other are one run.
@@ -197,12 +257,14 @@ export class Fields {
         at = writeEnd(target, writeText(target, at, this.#value(row)));
       } else if (start === BLOCK) at = writeBytes(target, at, this.#blocks![rows[row + 1]!]!);
     }
+    if (this.#last) at = writeBytes(target, at, this.#last);
     return at;
   }
 
   #add(lower: string, value: string): void {
     const id = knownText(lower);
     if (id !== 0) this.#known |= 1 << id;
+    this.#placeLast();
     this.#own ??= [];
     this.#rows.push(OWN, this.#own.push(lower, value) - 2, 0, 0, id);
   }
@@ -214,6 +276,7 @@ export class Fields {
 
   /** The first row of a name from a row on; -1: there is none. */
   #next(lower: string, from: number): number {
+    this.#placeLast();
     if (this.#blocks?.some((lines) => hasLine(lines, lower))) this.#openBlocks();
     const id = knownText(lower);
     if (id !== 0 && (this.#known & (1 << id)) === 0) return -1;

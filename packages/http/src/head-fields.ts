@@ -38,6 +38,8 @@ const OPTIONS = new Set(['close', 'keep-alive', 'upgrade', 'te', 'transfer-encod
 
 /** What the fields of a head say of its connection and its framing. One object serves many heads. */
 export class HeadFields {
+  /** A bit for each known name in the rows that are left. */
+  known = 0;
   /** The row of Host; -1: there is none. */
   host = -1;
   contentLength: number | undefined;
@@ -61,6 +63,7 @@ export class HeadFields {
    */
   read(bytes: Uint8Array, rows: number[], known: number, keepsLength: boolean): Rejection | undefined {
     this.#clear();
+    this.known = known & ~TAKEN;
     if ((known & TAKEN) === 0) return undefined;
     let lengths = 0;
     let codings = 0;
@@ -68,6 +71,7 @@ export class HeadFields {
       const id = rows[row + 4]!;
       if (id === 0 || id > KNOWN.expect) {
         if (id === MISSPELT_LENGTH || id === MISSPELT_CODING) return MISSPELT_FRAMING;
+        if (id > MISSPELT) this.known |= 1 << (id & 31);
         continue;
       }
       const start = rows[row + 2]!;
@@ -99,10 +103,12 @@ export class HeadFields {
           if (lengths++ > 0) return LENGTHS;
           this.contentLength = parseContentLength(bytes, start, end);
           if (this.contentLength === undefined) return LENGTH;
-          if (keepsLength) continue;
-          break;
+          if (!keepsLength) break;
+          this.known |= 1 << id;
+          continue;
         case KNOWN.expect:
           this.expectsContinue ||= text(bytes, start, end).toLowerCase() === '100-continue';
+          this.known |= 1 << id;
           continue;
       }
       if (failed) return failed;

@@ -1,4 +1,4 @@
-import { CLASS, isExactly, SP, TARGET, TOKEN, text } from './bytes.js';
+import { CLASS, isEqual, SP, TARGET, TOKEN, text } from './bytes.js';
 import { Rejection } from './rejection.js';
 import { parseTarget, type Target } from './target.js';
 
@@ -19,7 +19,7 @@ const SLOTS = 512;
 const SHORT = 256;
 
 /** The lines of this thread that were read last, one for each slot: the same ones come again and again. */
-const remembered: ({ text: string; line: RequestLine } | undefined)[] = new Array(SLOTS).fill(undefined);
+const remembered: ({ bytes: Uint8Array; line: RequestLine } | undefined)[] = new Array(SLOTS).fill(undefined);
 
 /** The same as {@link parseRequestLine}, and remembers what it has read. */
 export function cachedRequestLine(bytes: Uint8Array, start: number, lf: number): RequestLine | Rejection {
@@ -29,9 +29,10 @@ export function cachedRequestLine(bytes: Uint8Array, start: number, lf: number):
   for (let at = Math.max(start, lf - 18); at < lf - 10; at++) hash = (hash * 31 + bytes[at]!) | 0;
   const slot = (hash ^ (hash >>> 9)) & (SLOTS - 1);
   const known = remembered[slot];
-  if (known !== undefined && isExactly(bytes, start, lf, known.text)) return known.line;
+  if (known !== undefined && isEqual(bytes, start, lf, known.bytes)) return known.line;
   const line = parseRequestLine(bytes, start, lf);
-  if (!(line instanceof Rejection)) remembered[slot] = { text: text(bytes, start, lf), line };
+  if (!(line instanceof Rejection))
+    remembered[slot] = { bytes: new Uint8Array(bytes.subarray(start, lf)), line };
   return line;
 }
 

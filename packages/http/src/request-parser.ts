@@ -59,6 +59,8 @@ export class RequestParser {
   readonly #connects: boolean;
   readonly #facts = new HeadFields();
   #line: RequestLine | undefined;
+  /** Where that line begins, if the whole head came at once. */
+  #lineStart = -1;
   /** The last Host: the next one is the same. */
   #authority = '';
   #host = '';
@@ -89,7 +91,8 @@ export class RequestParser {
         if (bytes[start + 1] !== LF) return START;
         reader.at += 2;
       } else if ((CLASS[first]! & TOKEN) === 0) return START;
-    }
+      this.#lineStart = reader.at;
+    } else this.#lineStart = -1;
     if (!reader.hasStartLine) {
       const result = this.#readLine(bytes, end);
       if (result !== DONE) return result;
@@ -122,7 +125,9 @@ export class RequestParser {
     if (facts.host < 0 && !isOld) return NO_HOST;
     if (facts.host >= 0 && !this.#readHost(bytes, rows[facts.host + 2]!, rows[facts.host + 3]!)) return HOST;
     if (method === 'TRACE' || (method === 'CONNECT' && !this.#connects)) return METHOD;
-    const fields = new Fields(bytes, rows, known);
+    const fields = new Fields(bytes, rows, facts.known);
+    if (facts.host === 0 && target.isPlain && !isOld && this.#lineStart >= 0)
+      fields.setStart(this.#lineStart, rows[3]!, line, this.#authority);
     if (facts.takesTrailers) fields.append('te', 'trailers');
     const hasHost = facts.host >= 0;
     return {

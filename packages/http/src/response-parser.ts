@@ -1,4 +1,4 @@
-import { CLASS, isExactly, SP, text, VALUE } from './bytes.js';
+import { CLASS, isEqual, isExactly, SP, text, VALUE } from './bytes.js';
 import { parseContentLength } from './field-rules.js';
 import { Fields } from './fields.js';
 import { HeadFields } from './head-fields.js';
@@ -15,7 +15,7 @@ export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly version: '1.0' | '1.1';
-  /** Without Content-Length, except as an answer to HEAD and of 304, and without the hop-by-hop fields. */
+  /** Without Content-Length, except as an answer to HEAD (unless it is a 204) and of 304, and without the hop-by-hop fields. */
   readonly fields: Fields;
   /** Whether the connection can be used again after this message. */
   readonly keepAlive: boolean;
@@ -44,6 +44,10 @@ interface StatusLine {
   readonly version: '1.0' | '1.1';
 }
 
+/** Bytes of a status line that is remembered. */
+const USUAL = 64;
+const NO_LINE = new Uint8Array(0);
+
 const reject = (reason: string) => new Rejection(502, reason);
 const START = reject('no HTTP response');
 const LONG = reject('status line too long');
@@ -56,6 +60,8 @@ export class ResponseParser {
   readonly #reader: HeadReader;
   readonly #facts = new HeadFields();
   #line: StatusLine | undefined;
+  /** The bytes of that line: that of the next response is nearly always the same. */
+  #lineBytes: Uint8Array = NO_LINE;
 
   constructor(options: ResponseParserOptions = {}) {
     this.#reader = new HeadReader(options.scanner ?? headScanner(), options.limits ?? HEAD_LIMITS, true);
@@ -92,9 +98,12 @@ export class ResponseParser {
     const lf = reader.lineEnd(bytes, end);
     if (reader.lineTooLong(lf < 0 ? end : lf + 1)) return LONG;
     if (lf < 0) return undefined;
-    const line = parseStatusLine(bytes, reader.at, lf);
-    if (line instanceof Rejection) return line;
-    this.#line = line;
+    if (!isEqual(bytes, reader.at, lf, this.#lineBytes)) {
+      const line = parseStatusLine(bytes, reader.at, lf);
+      if (line instanceof Rejection) return line;
+      this.#line = line;
+      this.#lineBytes = lf - reader.at <= USUAL ? bytes.slice(reader.at, lf) : NO_LINE;
+    }
     reader.startLineRead(lf + 1);
     return DONE;
   }
@@ -107,7 +116,8 @@ export class ResponseParser {
     const { rows, known, at } = this.#reader;
     const facts = this.#facts;
     const describesOther = method === 'HEAD' || status === 304;
-    const failed = facts.read(bytes, rows, known, describesOther);
+    // Neither an interim response nor a 204 describes one (RFC 9110, section 8.6).
+    const failed = facts.read(bytes, rows, known, describesOther && status >= 200 && status !== 204);
     if (failed) return reject(failed.reason);
     const isOld = version === '1.0';
     if (isOld && facts.chunked) return OLD_CODING;
@@ -119,7 +129,7 @@ export class ResponseParser {
     const closeDelimited = !isEmpty && !isTunnel && !isDelimited;
     // What frames a 204 is not there, but the server may think it is.
     const isDoubtful = (status === 204 || isTunnel) && isFramed;
-    const fields = new Fields(bytes, rows, known);
+    const fields = new Fields(bytes, rows, facts.known);
     for (const row of this.#reader.spaced) if (rows[row] !== GONE) fields.respell(row);
     return {
       status,

@@ -27,7 +27,9 @@ const ROWS = Math.floor((PAGE - AT.rows) / (ROW * 4));
 const FULL = 7;
 /** Bytes that are copied and scanned at once, at first and at most. */
 const WINDOW = 2048;
-const MOST = PAGE - 64;
+const MOST = PAGE - 1024;
+/** Bytes before them that are copied, too, at most. */
+const NEAR = 512;
 
 /** The scanner of scanner.wat, in a memory of its own, into which it copies what it scans. */
 export class WasmScanner implements HeadScanner {
@@ -62,9 +64,12 @@ export class WasmScanner implements HeadScanner {
     let result: number;
     for (;;) {
       const to = Math.min(end, at + window);
-      this.#text.set(bytes.subarray(at, to));
-      result = this.#exports.scan(PAGE, PAGE + to - at, Math.min(ROWS, limit - count));
-      const moved = at - PAGE;
+      // To copy a short line before them, too, takes less time than to make a view.
+      const isWhole = at < NEAR && to === bytes.length;
+      this.#text.set(isWhole ? bytes : bytes.subarray(at, to));
+      const from = isWhole ? PAGE + at : PAGE;
+      result = this.#exports.scan(from, from + to - at, Math.min(ROWS, limit - count));
+      const moved = at - from;
       this.#take(count, found[2]!, moved);
       count += found[2]!;
       known |= found[3]!;

@@ -16,6 +16,8 @@ export interface Target {
   readonly path: string;
   /** With its `?`; '': none. */
   readonly query: string;
+  /** The origin form of path and query, and nothing else, was sent. */
+  readonly isPlain: boolean;
 }
 
 const FORM = new Rejection(400, 'invalid request target');
@@ -43,6 +45,7 @@ const ASTERISK: Target = {
   host: undefined,
   path: '*',
   query: '',
+  isPlain: false,
 };
 
 function connectTarget(target: string): Target | Rejection {
@@ -59,7 +62,9 @@ function pathTarget(
   host: string | undefined,
 ): Target | Rejection {
   const mark = rest.indexOf('?');
-  const path = rest === '*' ? rest : normalPath(mark < 0 ? rest : rest.slice(0, mark));
+  const sent = mark < 0 ? rest : rest.slice(0, mark);
+  const path = rest === '*' ? rest : normalPath(sent);
   if (path instanceof Rejection) return path;
-  return { form, scheme, authority, host, path, query: mark < 0 ? '' : rest.slice(mark) };
+  const query = mark < 0 ? '' : rest.slice(mark);
+  return { form, scheme, authority, host, path, query, isPlain: form === 'origin' && path === sent };
 }

@@ -26,6 +26,8 @@ export function writeRequestHead(
 ): number {
   const strings = method.length + path.length + query.length + authority.length + (connection?.length ?? 0);
   if (from + strings + fields.size + REST > target.length) return -1;
+  if (fields.hasStart(method, path, query, authority))
+    return writeLast(target, fields.writeWithStart(target, from), framing, connection);
   let at = writeText(target, from, method);
   target[at++] = 0x20;
   at = writeText(target, writeText(target, at, path), query);

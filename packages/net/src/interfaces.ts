@@ -1,4 +1,4 @@
-import { createSocket, type SocketOptions } from 'node:dgram';
+import type { SocketOptions } from 'node:dgram';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -126,6 +126,7 @@ export async function routeInterface(address: string): Promise<NetInterface | un
   const family = isIPv6(address) ? 6 : 4;
   // Only IP addresses are looked up here.
   const lookup: SocketOptions['lookup'] = (host, _options, callback) => callback(null, host, family);
+  const { createSocket } = await import('node:dgram');
   const socket = createSocket({ type: `udp${family}`, lookup });
   try {
     const refused = await new Promise<unknown>((resolve) => {

@@ -10,7 +10,6 @@ import {
   zoneNeeded,
 } from './address.js';
 import { findInterface, findZone, type NetInterface, readInterfaces, routeInterface } from './interfaces.js';
-import { resolver } from './resolver/resolver.js';
 
 /** One resolved IP address of an address on the command line. */
 export interface Answer {
@@ -28,6 +27,7 @@ export interface Answer {
  */
 export async function lookUp(host: string, signal: AbortSignal): Promise<string[]> {
   if (isIP(host)) return [host];
+  const { resolver } = await import('./resolver/resolver.js');
   const answers = await resolver.lookUp(host, signal);
   return [...new Set(answers.map((ip) => canonicalIp(ip)!))];
 }

@@ -247,9 +247,12 @@ export interface Connection {
   /**
    * Sends of these bytes what is taken at once; none while {@link writing}. They are not borrowed: what is left stays the caller's, who
    * can give it to {@link write}. So received bytes go on to another connection without a copy.
+   * @param soon for messages of few bytes: they may be sent at the end of this turn of the engine's loop, with those of other connections,
+   * which takes less time. They count as taken and {@link sent} at once; what the system does not take then waits as that of
+   * {@link write}, or is lost with the connection
    * @returns how many are taken, from the first on
    */
-  offer(bytes: Uint8Array): number;
+  offer(bytes: Uint8Array, soon?: boolean): number;
   /** Whether bytes of {@link write} are not taken yet. */
   readonly writing: boolean;
   /** Sends what was written, then ends this direction: FIN, with TLS close_notify first. Receiving goes on. */

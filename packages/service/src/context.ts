@@ -2,9 +2,14 @@ import type { SocketAddress } from 'mproxy-base';
 import type { TlsFacts } from 'mproxy-net';
 import type { Connections } from './connections.js';
 
+let keys = 0;
+
 /** A key of an extension, and its type. */
 export class ExtensionKey<T> {
   declare readonly type: T;
+  /** Its place among the extensions of a context. */
+  readonly index = keys++;
+
   constructor(readonly name: string) {}
 }
 
@@ -22,9 +27,11 @@ export class Context {
   readonly listener: string;
   /** The connections that it is one of. */
   readonly connections: Connections | undefined;
-  #extensions: Map<ExtensionKey<unknown>, unknown> | undefined;
+  #extensions: unknown[] | undefined;
   #aborted: Error | undefined;
-  #onAbort: ((error: Error) => void)[] | undefined;
+  /** Nearly always there is one. */
+  #onAbort: ((error: Error) => void) | undefined;
+  #othersOnAbort: ((error: Error) => void)[] | undefined;
   #controller: AbortController | undefined;
 
   constructor(facts: ContextFacts) {
@@ -37,12 +44,12 @@ export class Context {
 
   /** What a layer has left for those within it. */
   get<T>(key: ExtensionKey<T>): T | undefined {
-    return this.#extensions?.get(key) as T | undefined;
+    return this.#extensions?.[key.index] as T | undefined;
   }
 
   set<T>(key: ExtensionKey<T>, value: T): void {
-    this.#extensions ??= new Map();
-    this.#extensions.set(key, value);
+    this.#extensions ??= new Array(keys).fill(undefined);
+    this.#extensions[key.index] = value;
   }
 
   /** Why nobody waits for the output any more; undefined: it is waited for. */
@@ -53,8 +60,11 @@ export class Context {
   /** Calls back once when nobody waits for the output any more; at once if that is so already. */
   onAbort(listener: (error: Error) => void): void {
     if (this.#aborted) listener(this.#aborted);
-    else if (this.#onAbort) this.#onAbort.push(listener);
-    else this.#onAbort = [listener];
+    else if (!this.#onAbort) this.#onAbort = listener;
+    else {
+      this.#othersOnAbort ??= [];
+      this.#othersOnAbort.push(listener);
+    }
   }
 
   /** The same as a signal, for fetch and its like. */
@@ -71,8 +81,8 @@ export class Context {
   abort(error: Error): void {
     if (this.#aborted) return;
     this.#aborted = error;
-    const listeners = this.#onAbort;
-    this.#onAbort = undefined;
-    for (const listener of listeners ?? []) listener(error);
+    this.#onAbort?.(error);
+    const others = this.#othersOnAbort;
+    if (others) for (const listener of others) listener(error);
   }
 }

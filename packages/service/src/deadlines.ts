@@ -1,5 +1,6 @@
 import { type Listed, Roster } from 'mproxy-base';
-import { chooseEngine, type Streams } from 'mproxy-net';
+import type { Streams } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
 
 /** Time between two looks, in milliseconds: a deadline is noticed at most so much late. */
 const TICK_MS = 100;

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { SocketAddress } from 'mproxy-base';
-import { canonicalIp } from 'mproxy-net';
+import { canonicalIp } from 'mproxy-net/address';
 import { addressBytes } from 'mproxy-net/linux/layout';
 
 /** The PROXY protocol (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt): what it says of the original connection. */

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Connection, PeerAddress, Streams, StreamTimer } from 'mproxy-net';
-import { timedOut } from 'mproxy-net';
+import { timedOut } from 'mproxy-net/socket-errors';
 
 /** How long an attempt is alone before the next one begins (RFC 8305, section 5), in milliseconds. */
 const ATTEMPT_DELAY_MS = 250;

@@ -1,5 +1,5 @@
 import { usage } from 'mproxy-base';
-import { otherReading } from 'mproxy-http';
+import { otherReading } from 'mproxy-http/path';
 import { ExtensionKey } from './context.js';
 import { answer } from './http/answer.js';
 import type { HttpContext, HttpRequest, HttpResponse, HttpService } from './http/message.js';
@@ -30,14 +30,19 @@ export function router(rules: readonly RouteRule<RouteTarget>[]): HttpService {
 }
 
 class Router implements HttpService {
+  /** The last path that all programs read alike: the next one is often the same. */
+  #clear = '';
+
   constructor(private readonly table: RouteTable<RouteTarget>) {}
 
   call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
     const { host, path } = request;
     const entry = this.table.find(host, path);
-    const other = otherReading(path);
-    if (other !== undefined && this.table.find(host, other) !== entry)
-      return answer(request, 400, 'ambiguous path');
+    if (path !== this.#clear) {
+      const other = otherReading(path);
+      if (other === undefined) this.#clear = path;
+      else if (this.table.find(host, other) !== entry) return answer(request, 400, 'ambiguous path');
+    }
     if (!entry) return answer(request, 404, 'no route for this host and path');
     const rule = entry.value.find(request.method);
     if (!rule) {

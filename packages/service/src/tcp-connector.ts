@@ -1,4 +1,7 @@
-import { type Connection, chooseEngine, lookUp, type Streams, timedOut } from 'mproxy-net';
+import type { Connection, Streams } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
+import { lookUp } from 'mproxy-net/resolve';
+import { timedOut } from 'mproxy-net/socket-errors';
 import { connectToAny, interleave } from './race.js';
 import type { Service } from './service.js';
 

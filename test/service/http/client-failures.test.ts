@@ -54,6 +54,12 @@ for (const { name, streams } of ENGINES) {
       };
       t.equal((await ask(http).ended()).shown, '502 the upstream sent an invalid response');
       t.equal(server.visits.length, 1, 'bytes of a response have arrived: it is not tried again');
+      server.onVisit = (visit) => {
+        visit.answer('HTTP/1.1 103 Early Hints\r\n\r\n');
+        setTimeout(() => die(visit.socket), 20);
+      };
+      t.equal((await ask(http).ended()).shown, CLOSED);
+      t.equal(server.visits.length, 2, 'nor behind an interim response');
       t.equal(http.upstreams[0]!.pool.open.size, 0);
     });
 

@@ -83,6 +83,18 @@ t.test('Domain and Path of Set-Cookie are mapped back', async (t) => {
   }
 });
 
+t.test('white space in Set-Cookie takes no time', async (t) => {
+  const server = await origin(t);
+  const cookie = `a=b; Path=/x${' '.repeat(30_000)}y`;
+  server.onVisit = (visit) => visit.answer(ok('', `Set-Cookie: ${cookie}\r\n`));
+  const http = client(t, streams, { upstreams: [server.url] });
+  const before = process.cpuUsage();
+  for (let i = 0; i < 10; i++)
+    t.strictSame((await ask(http).ended()).response!.fields.values('set-cookie'), [cookie]);
+  const { user } = process.cpuUsage(before);
+  t.ok(user < 1_000_000, `${user} microseconds of CPU; the square of its length takes some seconds`);
+});
+
 t.test('what trusted proxies say of the scheme and the host counts, and it can be turned off', async (t) => {
   const server = await origin(t);
   server.onVisit = (visit) => visit.answer(ok('', `Location: ${server.url}/a\r\n`));

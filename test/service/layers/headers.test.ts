@@ -39,6 +39,18 @@ t.test('removes, then sets, then adds, whatever the case of names', async (t) =>
   t.strictSame(response, { 'x-b': 'set, more', 'x-a': 'added' });
 });
 
+t.test('what a client spells with _ does not pass for what is removed or set', async (t) => {
+  const request = { remove: ['X-Debug-Mode'], set: { 'X-Auth-User': 'nobody' } };
+  const fields: [string, string][] = [
+    ['X_Auth_User', 'admin'],
+    ['x-auth_user', 'admin'],
+    ['X_Debug_Mode', '1'],
+    ['X_Other_Name', '2'],
+  ];
+  const { request: sent } = await call(headers({ request })(origin), { fields });
+  t.strictSame(fieldsOf(sent.fields), { x_other_name: '2', 'x-auth-user': 'nobody' });
+});
+
 t.test('without changes of responses, the response is that of the service, now or later', async (t) => {
   const later = new Pending<HttpResponse>();
   const layer = headers({ request: { set: { a: 'b' } } });

@@ -49,6 +49,21 @@ t.test('one after the other, prefixes add up', async (t) => {
   t.strictSame(second.context.get(PATH_MAPPING), { outer: '', inner: '/x' });
 });
 
+t.test('a path that could be read so that it leaves the added prefix is refused', async (t) => {
+  for (const [options, target, expected] of [
+    [{ addPrefix: '/pub' }, '/..;/secret', 400],
+    [{ addPrefix: '/pub' }, '/..%2fsecret', 400],
+    [{ addPrefix: '/pub' }, '/a%5c..%5c..%5cpublic', 400],
+    [{ replacePrefix: '/api', addPrefix: '/v1' }, '/api/..;x/y', 400],
+    [{ addPrefix: '/pub' }, '/a/..;/b;c//d', '/pub/a/..;/b;c//d'],
+    [{ addPrefix: '/pub' }, '/a%2F..', '/pub/a%2F..'],
+    [{ addPrefix: '/a;b' }, '/c', '/a;b/c'],
+  ] as const) {
+    const { status, body } = await call(rewrite(options)(echo), { target });
+    t.equal(status === 200 ? body : status, expected, `${JSON.stringify(options)} ${target}`);
+  }
+});
+
 t.test('a regular expression: what it matches is replaced', async (t) => {
   for (const [regex, to, target, expected] of [
     ['^/old/(.*)$', '/new/$1', '/old/a/b?q=1', '/new/a/b?q=1'],

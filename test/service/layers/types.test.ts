@@ -1,4 +1,5 @@
 import { AccessLog } from 'mproxy-service/layers/access-log';
+import { loadLayer } from 'mproxy-service/layers/load';
 import { LAYERS } from 'mproxy-service/layers/types';
 import t from 'tap';
 import { echo } from '../calls.js';
@@ -15,6 +16,12 @@ t.test('each layer has a type of its own, and a help for itself and all of its k
     for (const [name, key] of Object.entries(keys)) t.ok(key.help.length > 5, `${type}.${name}`);
   }
   t.end();
+});
+
+t.test('each layer can be loaded alone, by its type', async (t) => {
+  for (const [type, layer] of LAYERS) t.equal(await loadLayer(type), layer, type);
+  for (const type of ['cors', 'constructor'])
+    await t.rejects(loadLayer(type), { name: 'RangeError', message: `${type}: there is no such layer` });
 });
 
 t.test('a layer around a service is ready when that one is', (t) => {

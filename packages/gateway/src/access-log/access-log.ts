@@ -1,4 +1,4 @@
-import { type CommonOptions, type Lost, type Notice, Program, type Sink, type SinkCounts } from 'mproxy-flow';
+import type { CommonOptions, Lost, Notice, Sink, SinkCounts } from 'mproxy-flow';
 import { addresses } from 'mproxy-flow/addresses';
 import { WRITING } from 'mproxy-flow/endpoints/file/events';
 import { openPathSink } from 'mproxy-flow/endpoints/file/path';
@@ -6,8 +6,9 @@ import { readRotation } from 'mproxy-flow/endpoints/file/rotation/options';
 import { udp } from 'mproxy-flow/endpoints/udp/type';
 import { LOST, noticeOf } from 'mproxy-flow/events';
 import { Outputs } from 'mproxy-flow/open';
+import { Program } from 'mproxy-flow/program';
 import { resolveTargets } from 'mproxy-flow/targets';
-import { Batch } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing/batch';
 import type { AccessLogConfig } from '../config/types.js';
 
 const NEWLINE = 0x0a;

@@ -1,5 +1,6 @@
 import { reason, showDuration } from 'mproxy-base';
-import { type Batch, Coalescer, type Frame, type Lease } from 'mproxy-framing';
+import type { Batch, Frame, Lease } from 'mproxy-framing';
+import { Coalescer } from 'mproxy-framing/coalescer';
 import type { Connection, Streams, StreamTimer } from '../streams.js';
 import type { ClientCounts } from './client-counts.js';
 import { OutputQueue } from './output-queue.js';

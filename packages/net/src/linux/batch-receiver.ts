@@ -1,4 +1,5 @@
-import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY } from 'mproxy-framing/batch';
 import { CONTROL_SIZE, decodeSegment, IOVEC, MMSGHDR, NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Libc } from './libc.js';
 import type { SenderFilter } from './sender-filter.js';

@@ -1,4 +1,5 @@
-import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY } from 'mproxy-framing/batch';
 import type { SharedCounts } from './counts.js';
 import { ERRNO } from './errno.js';
 import { MOST_TRIES } from './error-queue.js';

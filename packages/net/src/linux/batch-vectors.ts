@@ -1,4 +1,5 @@
-import { ADDED_NEWLINE, type Batch, type Frame, toStream } from 'mproxy-framing';
+import type { Batch, Frame } from 'mproxy-framing';
+import { ADDED_NEWLINE, toStream } from 'mproxy-framing/join';
 import type { Prepared } from '../fanout/fanout.js';
 import { IOV_MAX, IoVectors } from './io-vectors.js';
 import type { Libc } from './libc.js';

@@ -1,4 +1,4 @@
-import { Batch } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing/batch';
 import type { Assignment } from './assignment.js';
 import type { Libc } from './libc.js';
 import { Ring } from './ring.js';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Loop } from './loop.js';
 import type { Uv } from './uv.js';
 

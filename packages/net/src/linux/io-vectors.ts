@@ -1,4 +1,4 @@
-import { BATCH_CAPACITY } from 'mproxy-framing';
+import { BATCH_CAPACITY } from 'mproxy-framing/batch';
 import { IOVEC } from './layout.js';
 import type { Libc } from './libc.js';
 

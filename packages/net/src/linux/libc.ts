@@ -12,7 +12,7 @@ export interface Libc {
   getsockname(fd: number, address: Buffer, length: Buffer): number;
   setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
-  recv(fd: number, bytes: bigint, length: number, flags: number): number;
+  recv(fd: number, bytes: number | bigint, length: number, flags: number): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number;
   send(fd: number, bytes: number, length: number, flags: number): number;

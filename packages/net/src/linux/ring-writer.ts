@@ -1,4 +1,5 @@
-import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY } from 'mproxy-framing/batch';
 import type { BatchReceiver } from './batch-receiver.js';
 import { POSTED, QUIT } from './commands.js';
 import type { Ring } from './ring.js';

@@ -1,4 +1,4 @@
-import { Batch } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing/batch';
 import { NAME_SIZE, NAME_SPACE } from './layout.js';
 import type { Senders } from './senders.js';
 

@@ -1,4 +1,5 @@
-import { BATCH_CAPACITY, type Batch } from 'mproxy-framing';
+import type { Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY } from 'mproxy-framing/batch';
 import type { HandedOver } from '../datagrams.js';
 import type { Fanout } from '../fanout/fanout.js';
 import type { ClientsTask } from '../fanout/thread-clients.js';

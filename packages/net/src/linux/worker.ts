@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { BATCH_CAPACITY, Batch } from 'mproxy-framing';
+import { BATCH_CAPACITY, Batch } from 'mproxy-framing/batch';
 import { BatchReceiver } from './batch-receiver.js';
 import {
   type Command,

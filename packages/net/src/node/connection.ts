@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { canonicalIp } from '../address.js';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../streams.js';
+import { survivesFailedWrite } from './failed-write.js';
 
 /** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
 export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
@@ -29,6 +30,8 @@ export class NodeConnection implements Connection {
   received = 0;
   #handler: ConnectionHandler | undefined;
   #error: Error | undefined;
+  /** Why nothing more can be written: the peer is gone, and what came before is still to be read. */
+  #writeError: Error | undefined;
   #closed: boolean;
   /** Writes that the socket has not called back for, and whether `onDrain` is due after the last of them. */
   #uncalled = 0;
@@ -62,6 +65,7 @@ export class NodeConnection implements Connection {
     this.#closed = stream.closed;
     stream.on('error', this.#failed);
     stream.on('close', this.#closedNow);
+    if (stream === raw) survivesFailedWrite(stream, this.#writeFailed);
   }
 
   start(handler: ConnectionHandler): void {
@@ -99,6 +103,7 @@ export class NodeConnection implements Connection {
   pause(): void {
     this.#paused = true;
     this.stream.pause();
+    if (this.#writeError) this.stream.destroy(this.#writeError);
     // A resume of the same turn of the event loop begins to read after it (Node: resume_).
     if (this.receiveBuffer) process.nextTick(() => this.#paused && this.stream.pause());
   }
@@ -113,7 +118,7 @@ export class NodeConnection implements Connection {
   write(bytes: readonly Uint8Array[]): boolean {
     const { stream } = this;
     if (bytes.length === 0) return !this.writing;
-    if (stream.destroyed || stream.writableEnded) return false;
+    if (stream.destroyed || stream.writableEnded || this.#writeError) return false;
     this.#uncalled++;
     const last = bytes.length - 1;
     if (last > 0) stream.cork();
@@ -134,7 +139,7 @@ export class NodeConnection implements Connection {
   }
 
   get writing(): boolean {
-    return this.stream.writableLength > 0;
+    return this.stream.writableLength > 0 && !this.#writeError;
   }
 
   end(): void {
@@ -197,6 +202,10 @@ export class NodeConnection implements Connection {
   };
 
   readonly #ended = (): void => {
+    if (this.#writeError) {
+      this.stream.destroy(this.#writeError);
+      return;
+    }
     this.#endHeld = this.#paused;
     if (!this.#endHeld && !this.#discards && !this.#error && !this.stream.destroyed) this.#handler?.onEnd();
   };
@@ -207,6 +216,12 @@ export class NodeConnection implements Connection {
     if (error || this.stream.destroyed || this.#uncalled > 0 || !this.#drainDue) return;
     this.#drainDue = false;
     this.#handler?.onDrain?.();
+  };
+
+  readonly #writeFailed = (error: Error): void => {
+    this.#writeError ??= error;
+    // A read tells of the end of it.
+    if (this.#paused || this.stream.readableEnded) this.stream.destroy(error);
   };
 
   readonly #idle = (): void => {

@@ -1,7 +1,7 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import type { SocketAddress } from 'mproxy-base';
 import { throwInternal } from 'mproxy-base';
-import { Batch } from 'mproxy-framing';
+import { Batch } from 'mproxy-framing/batch';
 import { Allowed } from '../allowed.js';
 import type {
   Deliver,

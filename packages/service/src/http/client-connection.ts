@@ -1,38 +1,18 @@
-import { type Fields, Rejection, type ResponseHead, ResponseParser } from 'mproxy-http';
+import type { ResponseHead } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler, PeerAddress } from 'mproxy-net';
 import type { Dated, Deadlines } from '../deadlines.js';
+import type { Call, Failure } from './client-call.js';
+import { bodyLimit, framingOf, ResponseHeads } from './client-heads.js';
 import type { UpstreamTimeouts } from './client-options.js';
-import { ResponseBody, type ResponseFraming, type ResponseSource } from './client-response-body.js';
+import { ResponseBody, type ResponseSource } from './client-response-body.js';
 import { writeHead } from './client-staging.js';
-import type { Upload, UploadTarget } from './client-upload.js';
+import type { UploadTarget } from './client-upload.js';
 import { type HttpRequest, HttpResponse } from './message.js';
 
 /** How long an upstream may take to say 100 before the body is sent all the same (RFC 9110, section 10.1.1), in milliseconds. */
 const CONTINUE_MS = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
-
-/** Why a request has no response from a connection. */
-export interface Failure {
-  /** `closed`: no byte of a response has arrived; `invalid`: it cannot be read, or is not whole; `broken`: the body of the request is not. */
-  kind: 'closed' | 'late' | 'invalid' | 'broken';
-  /** Whether bytes of the request were sent. */
-  sent: boolean;
-  /** Whether an earlier request was sent on the connection. */
-  reused: boolean;
-  error: Error | undefined;
-}
-
-/** A request on a connection. One of {@link onResponse} and {@link onFailure} is called, once. */
-export interface Call {
-  readonly request: HttpRequest;
-  readonly upload: Upload | undefined;
-  /** Sent before the request: a PROXY header. No other request follows it. */
-  readonly before: Uint8Array | undefined;
-  onInform(status: number, fields: Fields): void;
-  /** A response began: its fields and its body borrow bytes of this call. */
-  onResponse(response: HttpResponse): void;
-  onFailure(failure: Failure): void;
-}
 
 /** What a connection belongs to. */
 export interface ConnectionOwner {
@@ -66,9 +46,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #paused = false;
   #keepTime: number;
   #bodyLimit = NEVER;
-  readonly #parser = new ResponseParser();
-  /** The bytes of a head that is not whole yet. */
-  #partial: Buffer | undefined;
+  readonly #heads = new ResponseHeads();
   /** Whether any byte of a response has arrived, be it of an interim one: then the request is not sent again. */
   #isAnswered = false;
 
@@ -96,10 +74,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (before) this.isLast = true;
     const head = writeHead(request, this.owner.hostFor(request), before);
     if (!upload) {
-      this.#sendHead(head);
+      this.#sendHead(head, request.isIdempotent);
       this.#await();
     } else if (request.expectsContinue) {
-      this.#sendHead(head);
+      this.#sendHead(head, false);
       this.#awaitsContinue = true;
       this.#await(CONTINUE_MS);
     } else {
@@ -181,9 +159,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     }
   }
 
-  #sendHead(head: Uint8Array): void {
+  /** @param soon see {@link Connection.offer}: a request that must not be sent twice is never sent later than it is said to be */
+  #sendHead(head: Uint8Array, soon: boolean): void {
     const { connection } = this;
-    const taken = connection.offer(head);
+    const taken = connection.offer(head, soon);
     if (taken < head.length) connection.write([Buffer.from(head.subarray(taken))]);
   }
 
@@ -221,22 +200,15 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   #readHeads(received: Buffer): void {
     this.#isAnswered = true;
-    let bytes = received;
-    if (this.#partial) {
-      bytes = Buffer.concat([this.#partial, received]);
-      this.#partial = undefined;
-    }
+    const heads = this.#heads;
     const call = this.#call!;
-    for (let at = 0; this.#state === 'head' && this.#call === call; ) {
-      const head = this.#parser.parse(bytes, at, bytes.length, call.request.method);
-      if (head === undefined) {
-        if (at < bytes.length) this.#partial = Buffer.from(bytes.subarray(at));
-        return;
-      }
+    heads.add(received);
+    while (this.#state === 'head' && this.#call === call) {
+      const head = heads.next(call.request.method);
+      if (head === undefined) return;
       if (head instanceof Rejection) this.#fail('invalid', new Error(head.reason));
-      else if (head.status >= 200) this.#respond(call, head, bytes);
+      else if (head.status >= 200) this.#respond(call, head, heads.bytes);
       else this.#inform(call, head);
-      at = head instanceof Rejection ? 0 : head.headEnd;
     }
   }
 
@@ -267,18 +239,12 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     }
     this.#state = 'body';
     this.#body = body;
-    this.#bodyLimit = this.#limitFor(head);
+    this.#bodyLimit = bodyLimit(head, this.owner.timeouts);
     this.#await(this.#bodyLimit);
     body.offer(bytes, head.headEnd);
     call.onResponse(response);
     if (!body.isTaken) fields.keep();
     body.read();
-  }
-
-  #limitFor({ contentLength, fields }: ResponseHead): number {
-    const { responseBody, eventStream } = this.owner.timeouts;
-    if (contentLength !== undefined) return responseBody;
-    return fields.get('content-type')?.startsWith('text/event-stream') ? eventStream : responseBody;
   }
 
   // Its life.
@@ -308,7 +274,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   /** The peer has ended, or the connection is closed. */
   #ended(error: Error | undefined): void {
     if (this.#state === 'head') {
-      this.#fail(this.#isAnswered ? 'invalid' : 'closed', error);
+      this.#fail(this.#heads.isPartial ? 'invalid' : 'closed', error);
       return;
     }
     const body = this.#body;
@@ -321,6 +287,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const failure = {
       kind,
       sent: this.connection.sent > this.#sentBefore,
+      answered: this.#isAnswered,
       reused: this.#requests > 1,
       error,
     };
@@ -346,7 +313,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #clear(): void {
     this.#call = undefined;
     this.#body = undefined;
-    this.#partial = undefined;
     this.#awaitsContinue = false;
     this.dueAt = NEVER;
   }
@@ -355,9 +321,4 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #await(ms = this.owner.timeouts.responseHead): void {
     this.dueAt = this.owner.deadlines.now + ms;
   }
-}
-
-function framingOf({ chunked, closeDelimited, contentLength }: ResponseHead): ResponseFraming {
-  if (chunked) return 'chunked';
-  return closeDelimited ? 'close' : (contentLength ?? 0);
 }

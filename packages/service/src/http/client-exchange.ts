@@ -1,10 +1,12 @@
 import { isInternal } from 'mproxy-base';
-import { type Fields, KNOWN } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { KNOWN } from 'mproxy-http/known-names';
 import type { Dated } from '../deadlines.js';
 import { proxyHeader } from '../proxy-header.js';
 import { Pending } from '../result.js';
 import type { RetryBudget } from './client-budget.js';
-import type { Call, Failure, UpstreamConnection } from './client-connection.js';
+import type { Call, Failure } from './client-call.js';
+import type { UpstreamConnection } from './client-connection.js';
 import type { AttemptResult } from './client-observer.js';
 import type { ClientSettings } from './client-options.js';
 import type { Waiter } from './client-pool.js';
@@ -17,6 +19,9 @@ import { type HttpContext, type HttpRequest, HttpResponse } from './message.js';
 const QUEUE_GRACE_MS = 500;
 const NEVER = Number.POSITIVE_INFINITY;
 const MAPPED = (1 << KNOWN.location) | (1 << KNOWN['set-cookie']);
+
+/** Errors of connecting that say nothing of the upstream: this process or this machine has no more descriptors or memory (socket(2)). */
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** What requests of a client share. */
 export interface ExchangeClient {
@@ -69,7 +74,12 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
       return;
     }
     this.#attempted('unconnected');
-    const late = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (EXHAUSTED.has(code)) {
+      this.#fail(503, 'no socket is left for a connection to the upstream');
+      return;
+    }
+    const late = code === 'ETIMEDOUT';
     this.#upstream.failed(this.context.client);
     if (this.#mayRetry(late)) this.#retry(this.client.pick(this.#upstream));
     else this.#fail(late ? 504 : 502, connectProblem(error));
@@ -97,7 +107,7 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
   }
 
   onFailure(failure: Failure): void {
-    const { kind, sent, reused, error } = failure;
+    const { kind, sent, answered, reused, error } = failure;
     this.#connection = undefined;
     if (kind === 'broken') {
       this.#attempted('cancelled');
@@ -107,7 +117,7 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
     }
     this.#attempted(kind);
     if (kind === 'late' || (kind === 'closed' && !reused)) this.#upstream.failed(this.context.client);
-    const again = kind === 'closed' && (!sent || this.request.isIdempotent);
+    const again = kind === 'closed' && !answered && (!sent || this.request.isIdempotent);
     if (again && reused && !this.#reconnected && this.#isAvailable) {
       // Not one that was idle as long: it may be closed, too.
       this.#reconnected = true;

@@ -1,4 +1,6 @@
-import { chooseEngine, lookUp, type Streams } from 'mproxy-net';
+import type { Streams } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
+import { lookUp } from 'mproxy-net/resolve';
 import { type Deadlines, sharedDeadlines } from '../deadlines.js';
 import { CONNECT_MS, type LookUp } from '../tcp-connector.js';
 import type { ClientObserver } from './client-observer.js';

@@ -1,10 +1,11 @@
-import { KNOWN, writeRequestHead } from 'mproxy-http';
+import { Prefixes } from 'mproxy-base';
+import { KNOWN } from 'mproxy-http/known-names';
+import { writeRequestHead } from 'mproxy-http/write-head';
 import type { HttpRequest } from './message.js';
 
 /** Requests are put together here, so that head and body are sent by one call. In use during a call, and no longer. */
 export const staging = Buffer.allocUnsafeSlow(64 * 1024);
-/** The last view is kept: heads of one length are usual. */
-let view = staging;
+const views = new Prefixes(staging);
 
 const TE = 1 << KNOWN.te;
 /** Methods whose request has a length even without a body (RFC 9110, section 8.6). */
@@ -12,8 +13,7 @@ const WITH_LENGTH = new Set(['POST', 'PUT', 'PATCH']);
 
 /** The first bytes of {@link staging}. */
 export function staged(length: number): Buffer {
-  if (view.length !== length) view = staging.subarray(0, length);
-  return view;
+  return views.of(length);
 }
 
 /**

@@ -1,4 +1,5 @@
-import { CHUNK_HEADER, CRLF, type Fields, lastChunk, writeChunkHeader } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { CHUNK_HEADER, CRLF, lastChunk, writeChunkHeader } from 'mproxy-http/chunk-encoding';
 import type { Connection } from 'mproxy-net';
 import type { Body, BodySink } from './body.js';
 import { staged, staging } from './client-staging.js';

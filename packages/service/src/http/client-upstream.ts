@@ -1,5 +1,5 @@
 import { throwInternal } from 'mproxy-base';
-import { timedOut } from 'mproxy-net';
+import { timedOut } from 'mproxy-net/socket-errors';
 import { Addresses } from '../addresses.js';
 import type { Deadlines } from '../deadlines.js';
 import { type Connected, connectToAny } from '../race.js';

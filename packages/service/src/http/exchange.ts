@@ -1,4 +1,6 @@
-import { Fields, type Rejection, type RequestHead } from 'mproxy-http';
+import { performance } from 'node:perf_hooks';
+import type { Rejection, RequestHead } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';
@@ -46,6 +48,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   /** Whether the client was told to go on (100). */
   #continued = false;
   #startedAt = 0;
+  /** While a response begins, which may end, too: the clock is read once. */
+  #isResponding = false;
   readonly #scheme: 'http' | 'https';
 
   constructor(
@@ -55,7 +59,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     private readonly context: Context,
   ) {
     this.input = owner.input;
-    this.writer = new ResponseWriter(connection, parts.staging, this);
+    this.writer = new ResponseWriter(connection, parts, this);
     this.#scheme = context.tls ? 'https' : 'http';
   }
 
@@ -95,6 +99,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const request = new HttpRequest(
       head.method,
       head.version,
+      // Not that of an absolute-form target: anybody can claim https there.
       this.#scheme,
       head.authority,
       head.host,
@@ -229,8 +234,11 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const waits = body && this.#request?.expectsContinue && !this.#continued && body.received === 0;
     const closes = !this.#keepAlive || this.owner.isDraining || isGivenUp === true || waits === true;
     try {
+      this.#isResponding = true;
       writer.respond(response, closes);
+      this.#isResponding = false;
     } catch (error) {
+      this.#isResponding = false;
       if (!writer.isNew) throw error;
       response.body?.cancel();
       this.#failed(error);
@@ -256,12 +264,14 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#request = undefined;
     if (!http) return;
     const { startedAt, sent } = writer;
+    const hasStarted = startedAt >= 0;
+    const endedAt = hasStarted && this.#isResponding ? startedAt : performance.now();
     http.done({
       status,
       received: body?.received ?? 0,
       sent,
-      firstByte: startedAt === undefined ? undefined : startedAt - this.#startedAt,
-      duration: performance.now() - this.#startedAt,
+      firstByte: hasStarted ? startedAt - this.#startedAt : undefined,
+      duration: endedAt - this.#startedAt,
       cut,
     });
   }

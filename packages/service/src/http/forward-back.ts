@@ -77,8 +77,9 @@ function begins(path: string, prefix: string): boolean {
 function mapCookie(cookie: string, upstream: string, client: string, paths: PathMapping | undefined): string {
   const [pair, ...attributes] = cookie.split(';');
   const mapped = attributes.map((attribute) => {
-    const [, before = '', name = '', value = ''] =
-      /^(\s*(domain|path)\s*=\s*)(.*?)\s*$/is.exec(attribute) ?? [];
+    const [, before = '', name = '', rest = ''] =
+      /^([ \t]*(domain|path)[ \t]*=[ \t]*)(.*)$/is.exec(attribute) ?? [];
+    const value = rest.trimEnd();
     if (
       name.toLowerCase() === 'domain' &&
       value.replace(/^\./, '').toLowerCase() === upstream &&

@@ -1,4 +1,8 @@
-import { type Fields, FORWARDING, formatForwarded, parseAuthority, viaElement } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { parseAuthority } from 'mproxy-http/authority';
+import { formatForwarded } from 'mproxy-http/forwarded';
+import { FORWARDING } from 'mproxy-http/known-names';
+import { viaElement } from 'mproxy-http/via';
 import { type Context, ExtensionKey } from '../context.js';
 import type { Result } from '../result.js';
 import { ORIGIN } from './forward-back.js';

@@ -1,4 +1,4 @@
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import { Context, type ExtensionKey } from '../context.js';
 import type { Layer, Service } from '../service.js';
 import { type Body, BytesBody } from './body.js';
@@ -36,7 +36,7 @@ export class HttpRequest {
 
   /** Whether a method is idempotent (RFC 9110, section 9.2.2). */
   get isIdempotent(): boolean {
-    return IDEMPOTENT.has(this.method);
+    return this.method === 'GET' || IDEMPOTENT.has(this.method);
   }
 }
 
@@ -85,7 +85,9 @@ export class HttpContext extends Context {
   upstream: string | undefined;
   retries = 0;
   #isDone = false;
-  #onDone: ((outcome: Outcome) => void)[] | undefined;
+  /** Nearly always there is one. */
+  #onDone: ((outcome: Outcome) => void) | undefined;
+  #othersOnDone: ((outcome: Outcome) => void)[] | undefined;
 
   constructor(
     /** What layers around the HTTP server left. */
@@ -107,16 +109,19 @@ export class HttpContext extends Context {
 
   /** Calls back when the response has ended, was cut, or nobody waits for it. */
   onDone(listener: (outcome: Outcome) => void): void {
-    if (this.#onDone) this.#onDone.push(listener);
-    else this.#onDone = [listener];
+    if (!this.#onDone) this.#onDone = listener;
+    else {
+      this.#othersOnDone ??= [];
+      this.#othersOnDone.push(listener);
+    }
   }
 
   /** For the server alone. */
   done(outcome: Outcome): void {
     this.#isDone = true;
-    const listeners = this.#onDone;
-    this.#onDone = undefined;
-    for (const listener of listeners ?? []) listener(outcome);
+    this.#onDone?.(outcome);
+    const others = this.#othersOnDone;
+    if (others) for (const listener of others) listener(outcome);
   }
 }
 

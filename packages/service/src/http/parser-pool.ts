@@ -1,4 +1,5 @@
-import { type HeadLimits, RequestParser } from 'mproxy-http';
+import type { HeadLimits } from 'mproxy-http';
+import { RequestParser } from 'mproxy-http/request-parser';
 
 /** A parser for heads that come whole, as nearly all do. Connections with an incomplete one have their own meanwhile. */
 export class ParserPool {

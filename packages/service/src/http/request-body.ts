@@ -1,4 +1,5 @@
-import { ChunkedDecoder, Rejection } from 'mproxy-http';
+import { ChunkedDecoder } from 'mproxy-http/chunked-decoder';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Body, BodySink } from './body.js';
 import type { ServerInput } from './server-input.js';
 import type { HttpLimits, HttpTimeouts } from './server-options.js';

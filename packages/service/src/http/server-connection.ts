@@ -1,4 +1,5 @@
-import { Rejection, type RequestHead, type RequestParser } from 'mproxy-http';
+import type { RequestHead, RequestParser } from 'mproxy-http';
+import { Rejection } from 'mproxy-http/rejection';
 import type { Connection, ConnectionHandler } from 'mproxy-net';
 import type { Connections, Idler } from '../connections.js';
 import type { Context } from '../context.js';
@@ -26,7 +27,8 @@ const SLOW_BODY = new Rejection(408, 'request body timed out');
 export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated, Idler {
   readonly done = new Pending<void>();
   readonly input = new ServerInput();
-  dueAt: number;
+  // A number from the beginning: V8 then writes it in place, without an allocation.
+  dueAt = NEVER;
   slot: number | undefined;
   isIdle = false;
   idleBefore: Idler | undefined;

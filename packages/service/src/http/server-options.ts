@@ -1,6 +1,8 @@
-import { HEAD_LIMITS, type HeadLimits, type Rejection } from 'mproxy-http';
+import type { HeadLimits, Rejection } from 'mproxy-http';
+import { HEAD_LIMITS } from 'mproxy-http/rejection';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
+import type { DateLine } from './date-line.js';
 import type { HttpContext, HttpService } from './message.js';
 import type { ParserPool } from './parser-pool.js';
 import type { ServerStaging } from './server-staging.js';
@@ -60,6 +62,7 @@ export interface ServerParts {
   readonly limits: HttpLimits;
   readonly timeouts: HttpTimeouts;
   readonly deadlines: Deadlines;
+  readonly dateLine: DateLine;
   readonly staging: ServerStaging;
   readonly parsers: ParserPool;
   readonly options: HttpServerOptions;

@@ -23,7 +23,7 @@ export class ServerOutput implements Stager {
     const { staging } = this;
     if (staging.isOf(this) && staging.length + bytes > staging.buffer.length) this.flush();
     staging.take(this);
-    staging.require(bytes);
+    staging.reserve(bytes);
     return staging;
   }
 
@@ -46,7 +46,7 @@ export class ServerOutput implements Stager {
   /** What is not taken is copied. */
   #send(bytes: Uint8Array): void {
     const { connection } = this;
-    const taken = connection.offer(bytes);
+    const taken = connection.offer(bytes, true);
     if (taken < bytes.length) connection.write([Buffer.from(bytes.subarray(taken))]);
     if (connection.writing) this.onBlocked();
   }

@@ -1,3 +1,5 @@
+import { Prefixes } from 'mproxy-base';
+
 /** Who collects bytes in the staging buffer, to send them together. */
 export interface Stager {
   /** Sends them. */
@@ -8,10 +10,13 @@ const SIZE = 64 * 1024;
 
 /** A buffer in which the connections of a thread, one at a time, collect what they send together. */
 export class ServerStaging {
-  buffer: Buffer = Buffer.allocUnsafeSlow(SIZE);
   length = 0;
   #owner: Stager | undefined;
-  #view: Buffer = this.buffer;
+  #views = new Prefixes(Buffer.allocUnsafeSlow(SIZE));
+
+  get buffer(): Buffer {
+    return this.#views.buffer;
+  }
 
   /** Whether bytes in it are of this one. */
   isOf(one: Stager): boolean {
@@ -26,17 +31,16 @@ export class ServerStaging {
   }
 
   /** Grows, while it is empty, so that so many bytes fit. */
-  require(bytes: number): void {
+  reserve(bytes: number): void {
     if (bytes <= this.buffer.length) return;
-    this.buffer = Buffer.allocUnsafeSlow(2 * bytes);
-    this.#view = this.buffer;
+    this.#views = new Prefixes(Buffer.allocUnsafeSlow(2 * bytes));
   }
 
-  /** The bytes in it, which leave it: valid until others are added. The last view is kept: messages of one length are usual. */
+  /** The bytes in it, which leave it: valid until others are added. */
   release(): Buffer {
-    if (this.#view.length !== this.length) this.#view = this.buffer.subarray(0, this.length);
+    const view = this.#views.of(this.length);
     this.length = 0;
     this.#owner = undefined;
-    return this.#view;
+    return view;
   }
 }

@@ -3,6 +3,7 @@ import { Connections } from '../connections.js';
 import type { Context } from '../context.js';
 import { sharedDeadlines } from '../deadlines.js';
 import type { Service } from '../service.js';
+import { DateLine } from './date-line.js';
 import type { HttpService } from './message.js';
 import { ParserPool } from './parser-pool.js';
 import { ServerConnection } from './server-connection.js';
@@ -15,12 +16,14 @@ import { ServerStaging } from './server-staging.js';
  */
 export function httpServer(service: HttpService, options: HttpServerOptions = {}): Service<Connection, void> {
   const limits = { ...HTTP_LIMITS, ...options.limits };
+  const deadlines = options.deadlines ?? sharedDeadlines();
   const parts: ServerParts = {
     service,
     limits,
     parsers: new ParserPool(limits),
     timeouts: { ...HTTP_TIMEOUTS, ...options.timeouts },
-    deadlines: options.deadlines ?? sharedDeadlines(),
+    deadlines,
+    dateLine: new DateLine(deadlines),
     staging: new ServerStaging(),
     options,
   };

@@ -1,4 +1,4 @@
-import { isFieldValue, isToken } from 'mproxy-http';
+import { isFieldValue, isToken } from 'mproxy-http/field-rules';
 import { list, map, object, text } from '../config-keys.js';
 
 /** Fields that the connection and the framing of messages depend on: the program's own alone. */

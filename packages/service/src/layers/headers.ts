@@ -1,4 +1,4 @@
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';
 import { Wrapper } from '../http/wrapper.js';
 import { mapResult, type Result } from '../result.js';
@@ -19,7 +19,7 @@ const KEYS = {
 
 export const HEADERS = layerType({
   type: 'headers',
-  help: 'Changes the fields of requests and responses.',
+  help: 'Changes the fields of requests and responses. What is removed from a request, or set in it, is removed also where `-` is spelt `_`.',
   keys: KEYS,
   layer: (values) => headers(values),
 });
@@ -45,7 +45,7 @@ class Headers extends Wrapper {
   }
 
   override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
-    this.request?.apply(request.fields);
+    this.request?.applyToRequest(request.fields);
     const result = this.inner.call(request, context);
     return this.response ? mapResult(result, this.#change) : result;
   }
@@ -67,6 +67,13 @@ class Changes {
     this.#add = Object.entries(add);
     // What is wrong is found at the start, not at the first message.
     Fields.of([...this.#set, ...this.#add]);
+  }
+
+  /** What is removed or set must not come from the client under the spelling that CGI and its like take for the same name. */
+  applyToRequest(fields: Fields): void {
+    for (const name of this.#remove) fields.deleteSpellings(name);
+    for (const [name] of this.#set) fields.deleteSpellings(name);
+    this.apply(fields);
   }
 
   apply(fields: Fields): void {

@@ -1,5 +1,6 @@
 import type { MproxyError } from 'mproxy-base';
-import { Allowed, parseNetwork } from 'mproxy-net';
+import { Allowed } from 'mproxy-net/allowed';
+import { parseNetwork } from 'mproxy-net/networks';
 import { list, text } from '../config-keys.js';
 import { answer } from '../http/answer.js';
 import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } from '../http/message.js';

@@ -1,4 +1,4 @@
-import { normalPath } from 'mproxy-http';
+import { normalPath } from 'mproxy-http/path';
 import { text } from '../config-keys.js';
 import { parsePattern } from '../routing/pattern.js';
 import { regexProblem } from './path-regex.js';

@@ -1,4 +1,6 @@
-import { type Fields, maskOf, normalPath } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { maskOf } from 'mproxy-http/known-names';
+import { normalPath, otherReading } from 'mproxy-http/path';
 import { text } from '../config-keys.js';
 import type { Place } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';
@@ -7,7 +9,7 @@ import type { HttpContext, HttpLayer, HttpRequest, HttpResponse, HttpService } f
 import { addPathMapping } from '../http/path-mapping.js';
 import { Wrapper } from '../http/wrapper.js';
 import type { Result } from '../result.js';
-import { matchPattern, type PathPattern, patternOf } from '../routing/pattern.js';
+import { hasPrefix, matchPattern, type PathPattern, patternOf } from '../routing/pattern.js';
 import { layerType } from './layer-type.js';
 import { pathPrefix, pathRegex, plainPath } from './path-keys.js';
 import { compileRegex, REGEX_PATH_LIMIT } from './path-regex.js';
@@ -33,7 +35,7 @@ const KEYS = {
 
 export const REWRITE = layerType({
   type: 'rewrite',
-  help: 'Changes the path of requests. Routes are selected before. Location and the Path of cookies are mapped back for prefixes, not for `regex`. A path beyond 1024 characters is not looked at by a regular expression: 414.',
+  help: 'Changes the path of requests. Routes are selected before. Location and the Path of cookies are mapped back for prefixes, not for `regex`. A path that other programs could read so that it leaves the added prefix is refused: 400. A path beyond 1024 characters is not looked at by a regular expression: 414.',
   keys: KEYS,
   check: checkRewrite,
   layer: (values) => rewrite(values),
@@ -70,6 +72,9 @@ export function rewrite(options: RewriteOptions): HttpLayer {
 }
 
 class PrefixRewrite extends Wrapper {
+  /** What is added, as a less careful program reads it. */
+  readonly #read: string;
+
   constructor(
     inner: HttpService,
     private readonly removed: PathPattern,
@@ -78,6 +83,7 @@ class PrefixRewrite extends Wrapper {
     private readonly tells: boolean,
   ) {
     super(inner);
+    this.#read = otherReading(added) ?? added;
   }
 
   override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
@@ -85,10 +91,19 @@ class PrefixRewrite extends Wrapper {
     const end = path.startsWith('/') ? matchPattern(this.removed, path) : -1;
     if (end < 0) return this.inner.call(request, context);
     const outer = path.slice(0, end);
-    request.path = this.added + path.slice(end) || '/';
+    const rewritten = this.added + path.slice(end) || '/';
+    if (this.#isLeft(rewritten)) return answer(request, 400, 'ambiguous path');
+    request.path = rewritten;
     addPathMapping(context, { outer, inner: this.added });
     if (this.tells && outer !== '') tell(request.fields, outer);
     return this.inner.call(request, context);
+  }
+
+  /** Whether a less careful program reads a path so that it leaves what was put before it: `/v1/..;/x`. */
+  #isLeft(path: string): boolean {
+    if (this.added === '') return false;
+    const other = otherReading(path);
+    return other !== undefined && !hasPrefix(other, this.#read);
   }
 }
 

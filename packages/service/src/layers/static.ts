@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { MproxyError, reason } from 'mproxy-base';
-import { Fields } from 'mproxy-http';
+import { Fields } from 'mproxy-http/fields';
 import { path, text } from '../config-keys.js';
 import { type Place, wrong } from '../config-place.js';
 import type { ValuesOf } from '../config-table.js';

@@ -9,5 +9,5 @@ import { STATIC } from './static.js';
 
 const ALL: readonly LayerType[] = [HEADERS, REWRITE, REDIRECT, RESPOND, STATIC, IP_ALLOW, REQUEST_ID_LAYER];
 
-/** All layers that a configuration can name, by their types. A new one is one more word above. */
+/** All layers that a configuration can name, by their types. A new one is one more word above, and a line of load.ts. */
 export const LAYERS: ReadonlyMap<string, LayerType> = new Map(ALL.map((one) => [one.type, one]));

@@ -1,4 +1,4 @@
-import { normalPath, otherReading } from 'mproxy-http';
+import { normalPath, otherReading } from 'mproxy-http/path';
 
 /** The path of a route: its segments, of which the last may be '', where the path ends with a slash. */
 export interface PathPattern {

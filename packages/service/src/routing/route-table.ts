@@ -52,7 +52,8 @@ export class RouteTable<T> {
 
   /** @param host in lower case, without port and trailing dot @param path normalised, or `*` */
   find(host: string, path: string): PathEntry<Methods<T>> | undefined {
-    const table = this.#exact.get(host) ?? this.#findWildcard(host) ?? this.#others;
+    const exact = this.#exact.size === 0 ? undefined : this.#exact.get(host);
+    const table = exact ?? this.#findWildcard(host) ?? this.#others;
     return table?.find(path === '*' ? '/' : path);
   }
 

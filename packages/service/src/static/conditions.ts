@@ -1,4 +1,5 @@
-import { type Fields, parseHttpDate } from 'mproxy-http';
+import type { Fields } from 'mproxy-http';
+import { parseHttpDate } from 'mproxy-http/date';
 
 /** What identifies the state of a file. */
 export interface Validators {

@@ -9,7 +9,7 @@ export interface Channel {
    * Receives into memory that stays where it is.
    * @returns bytes; 0: the peer has ended (FIN; with TLS close_notify: a FIN without it is -ECONNRESET)
    */
-  receive(address: bigint, length: number): number;
+  receive(address: number | bigint, length: number): number;
   /**
    * Sends from an array of iovec structures (IoVectors). What is not taken must be given again, and first, as TLS may have encrypted a
    * part of it already.

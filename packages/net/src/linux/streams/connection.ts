@@ -1,4 +1,5 @@
 import type { SocketAddress } from 'mproxy-base';
+import type { StreamOpeners } from '../../stream-openers.js';
 import type { Connection, ConnectionHandler, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
@@ -6,11 +7,14 @@ import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loo
 import { getOption } from '../options.js';
 import type { Channel } from './channel.js';
 import { IdleLimit } from './limits.js';
-import type { StreamParts, Upgrade } from './parts.js';
+import type { StreamParts } from './parts.js';
 import { Place, type Siblings } from './place.js';
 import { Receiving } from './receiving.js';
 import { Sending } from './sending.js';
+import type { TurnSender } from './turn-output.js';
 
+/** The most bytes that are collected at once. */
+const COLLECTED = 4096;
 /** Limit on a close that still has to tell the peer of the end, in milliseconds. */
 const CLOSE_MS = 10_000;
 
@@ -27,7 +31,7 @@ export interface ConnectionFacts {
  * What edges tell is remembered until EAGAIN: that it is readable, and that it is writable. What cannot be done at once, be it that the
  * quota is used up or that a callback may not be called now, is a job for the next turn.
  */
-export class StreamConnection implements Connection, EdgeHandler, Job {
+export class StreamConnection implements Connection, EdgeHandler, Job, TurnSender {
   readonly peer: SocketAddress | undefined;
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
@@ -36,6 +40,8 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   #error: Error | undefined;
   readonly #receiving: Receiving;
   readonly #sending: Sending;
+  /** Bytes of it are in {@link StreamParts.turnOutput}. */
+  #isCollected = false;
   /** It closes when the end is sent. */
   #closing = false;
   #idle: IdleLimit | undefined;
@@ -75,7 +81,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     this.#goOn();
   }
 
-  async secure(tls: TlsClient, options: Parameters<Upgrade>[2] = {}): Promise<Connection> {
+  async secure(tls: TlsClient, options: Parameters<StreamOpeners['secure']>[2] = {}): Promise<Connection> {
     const { upgrade } = this.parts;
     if (!upgrade) throw new Error('this thread has no TLS');
     return upgrade(this.detach(), tls, options);
@@ -86,6 +92,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
    * @throws if it is closed already
    */
   detach(): number {
+    this.#flush();
     if (this.#place.fd < 0) throw this.#error ?? new Error('the connection is closed already');
     const fd = this.#place.leave();
     this.#receiving.handler = undefined;
@@ -105,12 +112,21 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   }
 
   write(bytes: readonly Uint8Array[]): boolean {
+    this.#flush();
     const taken = this.#place.fd >= 0 && this.#sending.write(bytes);
     this.#goOn();
     return taken;
   }
 
-  offer(bytes: Uint8Array): number {
+  offer(bytes: Uint8Array, soon = false): number {
+    if (soon && bytes.length <= COLLECTED && this.#place.fd >= 0 && this.#sending.mayCollect) {
+      this.#isCollected = true;
+      this.#sending.taken += bytes.length;
+      this.parts.turnOutput.add(this, bytes);
+      this.#idle?.look();
+      return bytes.length;
+    }
+    this.#flush();
     const taken = this.#place.fd < 0 ? 0 : this.#sending.offer(bytes);
     this.#goOn();
     return taken;
@@ -118,6 +134,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
 
   /** As {@link offer}, for buffers of writev(2): nothing is copied. What is left must be written next. */
   offerVectors(vectors: IoVectors): number {
+    this.#flush();
     const taken = this.#place.fd < 0 ? 0 : this.#sending.offerVectors(vectors);
     if (taken < vectors.bytes) this.#goOn();
     return taken;
@@ -127,7 +144,14 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     return this.#sending.writing;
   }
 
+  /** The end of the turn, or an earlier need to send them. */
+  sendCollected(memory: Buffer, address: number, start: number, end: number): void {
+    this.#isCollected = false;
+    if (!this.#sending.sendCollected(memory, address, start, end)) this.#goOn();
+  }
+
   end(): void {
+    this.#flush();
     if (this.#place.fd >= 0) this.#sending.end();
     this.#goOn();
   }
@@ -141,6 +165,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   }
 
   close(error?: Error): void {
+    this.#flush();
     if (this.#place.fd < 0) return;
     if (error || this.#sending.state !== 'ending' || this.writing) this.#shut(error);
     else {
@@ -151,6 +176,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   }
 
   abort(error?: Error): void {
+    this.#flush();
     if (this.#place.fd < 0) return;
     // A Unix socket has no reset: closed with unread bytes, its peer gets ECONNRESET all the same (unix(7)).
     if (this.peer) this.#place.reset();
@@ -172,6 +198,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   }
 
   unacknowledged(): number | undefined {
+    this.#flush();
     return this.#place.unacknowledged();
   }
 
@@ -198,7 +225,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
   #serve(): void {
     const { handler } = this.#receiving;
     try {
-      if (this.#sending.writable) this.#sending.go();
+      if (this.#sending.writable && this.#sending.due) this.#sending.go();
       if (handler && this.#sending.drained) {
         this.#sending.told();
         handler.onDrain?.();
@@ -241,7 +268,12 @@ export class StreamConnection implements Connection, EdgeHandler, Job {
     this.#place.hold(reads || sends);
   }
 
+  #flush(): void {
+    if (this.#isCollected) this.parts.turnOutput.flush();
+  }
+
   #shut(error?: Error): void {
+    this.#flush();
     if (this.#place.fd < 0) return;
     const fd = this.#place.leave();
     this.#error = error;

@@ -1,16 +1,16 @@
 import { reason } from 'mproxy-base';
+import { loadKoffi } from '#native';
 import { nodeStreams } from '../../node/streams.js';
+import { loadedLater } from '../../stream-openers.js';
 import type { Streams } from '../../streams.js';
 import { HostedLoop } from '../hosted-loop.js';
 import type { Libc } from '../libc.js';
 import { Loop } from '../loop.js';
 import { unacknowledged } from '../socket.js';
-import { threadTicketKeys } from '../tls/thread-keys.js';
-import { Tls } from '../tls/tls.js';
+import { checkOpenssl } from '../tls/openssl-version.js';
 import { loadUv, type Uv } from '../uv.js';
 import { StreamParts } from './parts.js';
 import { linuxStreams } from './streams.js';
-import { upgrade } from './upgrade.js';
 
 let hosted: Streams | undefined;
 
@@ -31,21 +31,21 @@ function open(libc: Libc): Streams {
   }
   const loop = new Loop(libc);
   new HostedLoop(uv, loop);
-  const { tls, instead } = openTls(libc);
-  const parts: StreamParts = new StreamParts(
-    libc,
-    loop,
-    tls,
-    tls ? (fd, client, options) => upgrade(parts, tls, fd, client, options) : node.secure,
-  );
-  return { ...linuxStreams(parts, node), ...(instead !== undefined && { instead }) };
+  const instead = withoutOpenssl();
+  const secure =
+    instead === undefined
+      ? loadedLater(async () => (await import('./secure-openers.js')).secureOpeners(parts))
+      : node;
+  const parts: StreamParts = new StreamParts(libc, loop, undefined, secure.secure);
+  return { ...linuxStreams(parts, secure), ...(instead !== undefined && { instead }) };
 }
 
-/** With the reason why node:tls serves where Node was built without the symbols of OpenSSL 3. */
-function openTls(libc: Libc): { tls?: Tls; instead?: string } {
+/** The reason why node:tls serves where Node was built without the symbols of OpenSSL 3. */
+function withoutOpenssl(): string | undefined {
   try {
-    return { tls: new Tls(libc, threadTicketKeys()) };
+    checkOpenssl(loadKoffi());
+    return undefined;
   } catch (error) {
-    return { instead: reason(error) };
+    return reason(error);
   }
 }

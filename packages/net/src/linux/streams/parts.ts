@@ -1,5 +1,5 @@
-import type { SocketAddress } from 'mproxy-base';
-import type { Connection, ConnectOptions, TlsClient } from '../../streams.js';
+import { Prefixes, type SocketAddress } from 'mproxy-base';
+import type { StreamOpeners } from '../../stream-openers.js';
 import { systemError } from '../errno.js';
 import { IOV_MAX, IoVectors } from '../io-vectors.js';
 import { AF_UNIX, decodeSocketAddress, NAME_SPACE } from '../layout.js';
@@ -7,32 +7,27 @@ import type { Libc } from '../libc.js';
 import type { Loop } from '../loop.js';
 import { interfaceName } from '../socket.js';
 import type { Tls } from '../tls/tls.js';
+import { TurnOutput } from './turn-output.js';
 
 /** Bytes of one receive call. */
 const RECEIVED = 256 * 1024;
 /** Up to so many bytes are copied to be sent. */
 const STAGED = 8 * 1024;
 
-/** Starts TLS on a connected descriptor, which it takes (see {@link Connection.secure}). */
-export type Upgrade = (
-  fd: number,
-  tls: TlsClient,
-  options: Pick<ConnectOptions, 'timeout' | 'signal'>,
-) => Promise<Connection>;
-
 /** What the stream sockets of a thread share. Its memory is in use during a call, and no longer. */
 export class StreamParts {
-  readonly receivedAddress: bigint;
+  /** Exact as a number, see {@link addressOf}. */
+  readonly receivedAddress: number;
   /** Kept in fields: the kernel is given their addresses. */
   readonly staging = Buffer.allocUnsafeSlow(STAGED);
   readonly stagingAddress: number;
   readonly vectors: IoVectors;
+  readonly turnOutput: TurnOutput;
   /** A socket address, and its length, as the kernel writes them. */
   readonly name = Buffer.alloc(NAME_SPACE);
   readonly nameLength = Buffer.alloc(4);
   readonly #receivedBase: number;
-  #view: Buffer;
-  readonly #viewAddress: number;
+  readonly #views: Prefixes;
   /** What was asked for last. */
   #last: Uint8Array | undefined;
   #lastAddress = 0;
@@ -46,28 +41,26 @@ export class StreamParts {
   constructor(
     readonly libc: Libc,
     readonly loop: Loop,
-    /** Undefined: there is no TLS on the loop of this thread. */
-    readonly tls?: Tls,
-    readonly upgrade?: Upgrade,
+    /** Undefined: there is no TLS on the loop of this thread, or none yet. */
+    public tls?: Tls,
+    readonly upgrade?: StreamOpeners['secure'],
     readonly received = Buffer.allocUnsafeSlow(RECEIVED),
   ) {
-    this.receivedAddress = libc.address(received);
-    this.#view = received;
-    this.#viewAddress = Number(this.receivedAddress);
-    this.#receivedBase = this.#viewAddress - received.byteOffset;
+    this.receivedAddress = Number(libc.address(received));
+    this.#views = new Prefixes(received);
+    this.#receivedBase = this.receivedAddress - received.byteOffset;
     this.stagingAddress = Number(libc.address(this.staging));
     this.vectors = new IoVectors(libc, IOV_MAX);
+    this.turnOutput = new TurnOutput(libc, loop);
   }
 
-  /** The first bytes of the received ones. The last view is kept: messages of one length are usual. */
+  /** The first bytes of the received ones. */
   view(length: number): Buffer {
-    if (this.#view.length !== length) this.#view = this.received.subarray(0, length);
-    return this.#view;
+    return this.#views.of(length);
   }
 
   /** Exact as a number: user addresses of 64-bit Linux are below 2^47 (x86-64) or 2^52 (arm64). */
   addressOf(bytes: Uint8Array): number {
-    if (bytes === this.#view) return this.#viewAddress;
     if (bytes !== this.#last) {
       this.#lastAddress = this.#find(bytes);
       this.#last = bytes;

@@ -15,7 +15,7 @@ export class PlainChannel implements Channel {
     private readonly fd: number,
   ) {}
 
-  receive(address: bigint, length: number): number {
+  receive(address: number | bigint, length: number): number {
     return this.#result(this.libc.recv(this.fd, address, length, 0));
   }
 

@@ -69,6 +69,25 @@ export class Sending {
     return sent + this.#keepBegun(bytes, sent);
   }
 
+  /** Whether bytes may be taken now that are sent later, see {@link TurnOutput}. */
+  get mayCollect(): boolean {
+    return this.writable && this.state === 'open' && !this.writing && this.channel.exact === true;
+  }
+
+  /** Sends bytes that count as taken already. @returns whether all were sent; else the rest, which is copied, waits, or sending failed */
+  sendCollected(memory: Buffer, address: number, start: number, end: number): boolean {
+    const count = this.channel.sendOne(address, end - start);
+    if (count === end - start) return true;
+    if (count < 0) this.#unsuccessful(count);
+    const rest = Buffer.from(memory.subarray(start + Math.max(0, count), end));
+    this.taken -= rest.length;
+    if (this.state === 'failed') return false;
+    this.writable = false;
+    this.#drainDue = true;
+    this.#output.add(rest);
+    return false;
+  }
+
   /** What TLS has encrypted must be given to it again (SSL_write(3)), so it is taken, by a copy. @returns its length */
   #keepBegun(bytes: Uint8Array, at: number): number {
     const { begun } = this.channel;

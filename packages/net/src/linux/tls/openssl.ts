@@ -1,5 +1,6 @@
 import { loadKoffi } from '#native';
 import type { Koffi } from '../koffi.js';
+import { checkOpenssl, opensslFunction } from './openssl-version.js';
 
 /** Pointers are addresses, or Buffers for the time of the call. */
 type Argument = number | bigint | string | Buffer | null;
@@ -7,7 +8,6 @@ type Argument = number | bigint | string | Buffer | null;
 /** Functions of OpenSSL 3 (man pages, section 3ossl) that return numbers or addresses. Their C types are in the prototypes. */
 const NUMBERS = {
   memcpy: 'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
-  OPENSSL_version_major: 'unsigned int OPENSSL_version_major()',
   ERR_peek_error: 'unsigned long ERR_peek_error()',
   ERR_clear_error: 'void ERR_clear_error()',
   RAND_bytes: 'int RAND_bytes(uintptr_t, int)',
@@ -151,19 +151,12 @@ export function loadOpenssl(): Openssl {
 }
 
 function bind(koffi: Koffi): Openssl {
+  checkOpenssl(koffi);
   const library = koffi.load(null);
-  const find = ([name, prototype]: [string, string]) => {
-    try {
-      return [name, library.func(prototype)];
-    } catch (error) {
-      throw new Error(`this Node does not export OpenSSL 3: ${(error as Error).message}`);
-    }
-  };
+  const find = ([name, prototype]: [string, string]) => [name, opensslFunction(library, prototype)];
   const functions = Object.fromEntries(
     [...Object.entries(NUMBERS), ...Object.entries(TEXTS)].map(find),
   ) as Functions;
-  const version = functions.OPENSSL_version_major();
-  if (version < 3) throw new Error(`this Node has OpenSSL ${version}, and 3 is needed`);
   let thrown: { error: unknown } | undefined;
   const scratch = Buffer.allocUnsafeSlow(SCRATCH);
   return {

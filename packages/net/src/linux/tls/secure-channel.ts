@@ -95,7 +95,7 @@ export class TlsChannel implements SecureChannel {
     return this.hasSession && failure === -ERRNO.EAGAIN ? 0 : failure;
   }
 
-  receive(address: bigint, length: number): number {
+  receive(address: number | bigint, length: number): number {
     if (this.#failed) return this.#failed;
     const { ssl, connection } = this;
     const from = Number(address);
