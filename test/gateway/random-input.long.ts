@@ -1,6 +1,5 @@
 import t from 'tap';
-import { ENGINES } from '../net/engines.js';
 import { randomInputs } from './random-input.js';
 
-for (const { name } of ENGINES)
-  t.test(`${name}: a million random and mutated inputs on the port`, (t) => randomInputs(t, 1_000_000, name));
+t.test('a million random and mutated inputs on the port', (t) => randomInputs(t, 1_000_000, 'auto'));
+t.test('200,000 of them on the node engine', (t) => randomInputs(t, 200_000, 'node'));

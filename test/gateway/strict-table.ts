@@ -48,11 +48,7 @@ export const REQUESTS: [name: string, text: string, statuses: number[]][] = [
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [505]],
   ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
   ['a request line beyond 8 KiB', `GET /${'a'.repeat(8192)} HTTP/1.1\r\n${HOST}\r\n`, [414]],
-  [
-    'fields beyond 32 KiB',
-    `GET / HTTP/1.1\r\n${HOST}${`${'A: '.padEnd(8000, 'b')}\r\n`.repeat(5)}\r\n`,
-    [431],
-  ],
+  ['fields beyond 32 KiB', `GET / HTTP/1.1\r\n${HOST}${`A: ${'b'.repeat(8000)}\r\n`.repeat(5)}\r\n`, [431]],
   ['101 fields', `GET / HTTP/1.1\r\n${HOST}${'A: b\r\n'.repeat(100)}\r\n`, [431]],
   ['100 fields', `GET / HTTP/1.1\r\n${HOST}${'A: b\r\n'.repeat(99)}\r\n`, [200]],
   ['no Host', `GET / HTTP/1.1\r\n\r\n${EVIL}`, [400]],

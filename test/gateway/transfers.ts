@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { peakMemory } from '../support/memory.js';
+import { peakPrivateMemory } from '../support/memory.js';
 import { Random } from '../support/random.js';
 import { program } from './program.js';
 
@@ -47,7 +47,7 @@ const isWhole = (size: number, sha: string) => `${size} ${sha}`;
 /**
  * Bytes in both directions, of known length and in chunks, with pauses and slow readers on all sides; they must be identical.
  * @param size of all in one direction, in bytes
- * @param most memory of the gateway with one worker, in bytes
+ * @param most memory of the gateway with one worker, in bytes, without the pages of files
  */
 export async function transfers(t: Test, size: number, most: number, engine?: string): Promise<void> {
   const random = new Random();
@@ -99,7 +99,7 @@ export async function transfers(t: Test, size: number, most: number, engine?: st
     await Promise.all(paths.flatMap((path) => [upload(path), download(path)]));
   }
   if (process.platform === 'linux') {
-    const peak = peakMemory(gateway.running.child.pid!);
+    const peak = peakPrivateMemory(gateway.running.child.pid!);
     t.ok(peak <= most, `${Math.round(peak / 2 ** 20)} MiB at most`);
   }
   await gateway.logged('/length2', 2);

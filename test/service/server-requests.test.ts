@@ -63,7 +63,9 @@ t.test('what a service sees of a request', (t) => {
 t.test('the scheme is that of the connection, whatever the target claims', (t) => {
   const { server } = waiting();
   server.connection.receive('GET https://example.com/a HTTP/1.1\r\nHost: h\r\n\r\n');
-  t.match(server.requests[0], { scheme: 'http', authority: 'example.com', path: '/a' });
+  const [request] = server.requests;
+  t.equal(request!.scheme, 'http');
+  t.match(request, { authority: 'example.com', path: '/a' });
   t.end();
 });
 
@@ -287,6 +289,30 @@ t.test('an invalid body: 400 while nothing was sent, else the response is cut', 
       t.ok(body.cancelled);
     }
     t.equal(server.outcomes.length, 1);
+  }
+  t.end();
+});
+
+t.test('an invalid body that a service meets within its call: 400 alone, however slowly it is taken', (t) => {
+  for (const room of [Number.POSITIVE_INFINITY, 0]) {
+    const server = new MemoryServer({
+      call({ body }) {
+        const answer = new Pending<HttpResponse>();
+        body!.start({
+          onData: () => undefined,
+          onEnd: () => undefined,
+          onError: (error) => answer.reject(error),
+        });
+        return answer;
+      },
+    });
+    server.connection.room = room;
+    server.connection.receive(`${CHUNKED}zz\r\n`);
+    server.connection.drain();
+    t.match(server.text, /^HTTP\/1.1 400 (?:(?!HTTP)[\s\S])*invalid chunk size\n$/);
+    t.match(server.outcomes, [{ status: 400 }]);
+    t.strictSame(server.errors, []);
+    t.equal(server.ends, 'linger 5000');
   }
   t.end();
 });

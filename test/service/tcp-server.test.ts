@@ -133,6 +133,49 @@ for (const { name, streams } of ENGINES) {
       t.ok(connections.count <= 2);
     });
 
+    t.test('drain: those that wait to be accepted are served, not reset', async (t) => {
+      const answers: Pending<HttpResponse>[] = [];
+      const slow = httpServer({
+        call: () => {
+          answers.push(new Pending());
+          return answers.at(-1)!;
+        },
+      });
+      const connections = new Connections(1);
+      const server = await tcpServer('127.0.0.1:0', { streams, connections }).serve(slow);
+      t.teardown(() => server.cut());
+      const clients: Awaited<ReturnType<typeof tcpClient>>[] = [];
+      for (let i = 0; i < 5; i++) {
+        const client = await tcpClient(t, server.addresses[0]!.port);
+        client.socket.write(GET);
+        clients.push(client);
+        if (i === 0) await until('it is served', () => answers.length === 1);
+      }
+      const cut = server.drain(10_000);
+      for (const [i, client] of clients.entries()) {
+        await until(`request ${i}`, () => answers.length > i);
+        answers[i]!.resolve(HttpResponse.text(200, 'late'));
+        await until('its response', () => /Connection: close[\s\S]*late$/.test(String(client.bytes)));
+        client.socket.end();
+      }
+      t.equal(await cut, 0);
+    });
+
+    t.test('drain: a request that a kept connection has sent already is answered', async (t) => {
+      const quick = httpServer(service(() => HttpResponse.text(200, 'x')));
+      const server = await tcpServer('127.0.0.1:0', { streams }).serve(quick);
+      const client = await tcpClient(t, server.addresses[0]!.port);
+      client.socket.write(GET);
+      await until('it is idle', () => server.connections.idle === 1);
+      const { length } = client;
+      client.socket.write(GET);
+      const cut = server.drain(10_000);
+      await until('its end', () => client.ended);
+      t.match(String(client.bytes.subarray(length)), /^HTTP\/1.1 200[\s\S]*Connection: close/);
+      client.socket.end();
+      t.equal(await cut, 0);
+    });
+
     t.test('drain: idle ones close, the others have the grace, then they are cut and counted', async (t) => {
       const answers: Pending<HttpResponse>[] = [];
       const slow = httpServer(

@@ -10,6 +10,11 @@ export function peakMemory(pid: number): number {
   return memory(pid, 'VmHWM');
 }
 
+/** The same without the pages of files, as Node's executable, which its processes share. */
+export function peakPrivateMemory(pid: number): number {
+  return peakMemory(pid) - memory(pid, 'RssFile');
+}
+
 /** proc_pid_status(5). */
 function memory(pid: number, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');

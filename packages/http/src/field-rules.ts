@@ -65,6 +65,7 @@ const CODINGS = new Set(['compress', 'deflate', 'gzip', 'x-compress', 'x-gzip'])
 
 /** What a Transfer-Encoding says: `chunked` alone, a known coding before it, or nothing that all programs read alike. */
 export function parseTransferEncoding(value: string): 'chunked' | 'unsupported' | 'invalid' {
+  if (withoutSpace(value) !== value) return 'invalid';
   const codings = value.toLowerCase().split(',').map(withoutSpace);
   if (codings.pop() !== 'chunked') return 'invalid';
   if (codings.length === 0) return 'chunked';

@@ -31,7 +31,8 @@ export function cachedRequestLine(bytes: Uint8Array, start: number, lf: number):
   const known = remembered[slot];
   if (known !== undefined && isEqual(bytes, start, lf, known.bytes)) return known.line;
   const line = parseRequestLine(bytes, start, lf);
-  if (!(line instanceof Rejection)) remembered[slot] = { bytes: new Uint8Array(bytes.subarray(start, lf)), line };
+  if (!(line instanceof Rejection))
+    remembered[slot] = { bytes: new Uint8Array(bytes.subarray(start, lf)), line };
   return line;
 }
 

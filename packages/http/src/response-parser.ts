@@ -1,4 +1,4 @@
-import { CLASS, isExactly, SP, text, VALUE } from './bytes.js';
+import { CLASS, isEqual, isExactly, SP, text, VALUE } from './bytes.js';
 import { parseContentLength } from './field-rules.js';
 import { Fields } from './fields.js';
 import { HeadFields } from './head-fields.js';
@@ -44,6 +44,10 @@ interface StatusLine {
   readonly version: '1.0' | '1.1';
 }
 
+/** Bytes of a status line that is remembered. */
+const USUAL = 64;
+const NO_LINE = new Uint8Array(0);
+
 const reject = (reason: string) => new Rejection(502, reason);
 const START = reject('no HTTP response');
 const LONG = reject('status line too long');
@@ -56,6 +60,8 @@ export class ResponseParser {
   readonly #reader: HeadReader;
   readonly #facts = new HeadFields();
   #line: StatusLine | undefined;
+  /** The bytes of that line: that of the next response is nearly always the same. */
+  #lineBytes: Uint8Array = NO_LINE;
 
   constructor(options: ResponseParserOptions = {}) {
     this.#reader = new HeadReader(options.scanner ?? headScanner(), options.limits ?? HEAD_LIMITS, true);
@@ -92,9 +98,12 @@ export class ResponseParser {
     const lf = reader.lineEnd(bytes, end);
     if (reader.lineTooLong(lf < 0 ? end : lf + 1)) return LONG;
     if (lf < 0) return undefined;
-    const line = parseStatusLine(bytes, reader.at, lf);
-    if (line instanceof Rejection) return line;
-    this.#line = line;
+    if (!isEqual(bytes, reader.at, lf, this.#lineBytes)) {
+      const line = parseStatusLine(bytes, reader.at, lf);
+      if (line instanceof Rejection) return line;
+      this.#line = line;
+      this.#lineBytes = lf - reader.at <= USUAL ? bytes.slice(reader.at, lf) : NO_LINE;
+    }
     reader.startLineRead(lf + 1);
     return DONE;
   }

@@ -17,6 +17,8 @@ import type { Service } from './service.js';
 
 /** Connections that wait in an engine that cannot leave them in the backlog, beyond those that are served. */
 const WAITING = 4096;
+/** How long idle connections of a server that stops stay open: a request may be on its way already. In milliseconds. */
+const SENT_MS = 100;
 const RULE: AddressRule = { flag: 'address to listen on', keys: [], listens: true };
 
 export interface ServerOptions {
@@ -117,30 +119,38 @@ export class Serving {
     this.#listeners.push(listener);
   }
 
-  /** Accepts no more connections; those that wait are served, the others go on. */
+  /** Accepts what waits in the backlogs, and no more connections; those that wait are served, the others go on. */
   close(): void {
-    for (const listener of this.#listeners) listener.close();
+    for (const listener of this.#listeners) listener.close('accept');
   }
 
   /**
-   * Closes, lets connections end after what they do now, and cuts those that take longer.
+   * Closes, lets connections end after what they do now, idle ones after 100 ms, and cuts those that take longer.
    * @param grace in milliseconds
    * @returns how many were cut
    */
   async drain(grace: number): Promise<number> {
     this.close();
+    this.connections.draining = true;
+    const sent = Math.min(SENT_MS, grace);
+    await this.#empty(sent);
     this.connections.drain();
-    if (this.#open.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#streams.timer(resolve);
-        timer.set(grace);
-        this.#onEmpty = () => {
-          timer.clear();
-          resolve();
-        };
-      });
-    }
+    await this.#empty(grace - sent);
     return this.cut();
+  }
+
+  /** Resolves when no connection is open, or after a time. */
+  async #empty(ms: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#streams.timer(resolve);
+      timer.set(ms);
+      this.#onEmpty = () => {
+        timer.clear();
+        resolve();
+      };
+    });
+    this.#onEmpty = undefined;
   }
 
   /** Cuts all connections, with a reset. @returns how many there were */

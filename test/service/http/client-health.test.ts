@@ -60,6 +60,17 @@ t.test('a retry budget grows by a fifth for each request, up to ten', async (t) 
   t.equal(budget.take(), false);
 });
 
+t.test('without descriptors for sockets the answer is 503, and no upstream is to blame', async (t) => {
+  const [{ streams }] = ENGINES as [(typeof ENGINES)[0]];
+  const connect = () => Promise.reject(Object.assign(new Error('too many'), { code: 'EMFILE' }));
+  const http = client(t, { ...streams, connect }, { upstreams: ['http://127.0.0.1:9'] });
+  for (let i = 1; i <= 6; i++) {
+    const { shown } = await ask(http, request(), context({ peer: `192.0.2.${i}` })).ended();
+    t.equal(shown, '503 no socket is left for a connection to the upstream');
+  }
+  t.equal(http.upstreams[0]!.health.isOut, false);
+});
+
 for (const { name, streams } of ENGINES) {
   t.test(`${name}: an upstream that fails is out until a check succeeds`, async (t) => {
     const works = await origin(t);
@@ -84,7 +95,11 @@ for (const { name, streams } of ENGINES) {
     t.equal(results.filter((one) => one === 'retry 0').length, 3);
     results.length = 0;
     for (let i = 0; i < 6; i++) await get();
-    t.strictSame([...new Set(results)], ['0 answered']);
+    // It may have been asked again already.
+    t.strictSame(
+      [...new Set(results)].filter((one) => !one.startsWith('1 ')),
+      ['0 answered'],
+    );
     await until('it is out for longer', () => results.includes('1 down'));
     const back = await origin(t, { port });
     await until('it is up', () => results.includes('1 up'));

@@ -190,6 +190,15 @@ t.test('Forwarded is read where X-Forwarded-For is missing, and extended where a
   t.equal(own.lines.forwarded, 'for="[2001:db8::1]";host="example.com:8000";proto=http');
 });
 
+t.test('what is no node in Forwarded neither fails nor becomes one of X-Forwarded-For', async (t) => {
+  for (const node of ['" a"', '"1.2.3.4, 5.6.7.8"', '""', '"\t"', '"a b"'])
+    for (const text of [`for=${node}`, `for=${node}, for=198.51.100.1`]) {
+      const { lines } = await behind([['forwarded', text]], { trusted: ['10.0.0.1'], peer: '10.0.0.1' });
+      const more = text.includes('198') ? '198.51.100.1, ' : '';
+      t.equal(lines['x-forwarded-for'], `unknown, ${more}10.0.0.1`, text);
+    }
+});
+
 t.test('a connection whose requests differ in their host tells each', async (t) => {
   const connection = new Context({
     peer: { address: '192.0.2.1', port: 1 },

@@ -14,6 +14,8 @@ t.test('answers with the same status, fields and body', async (t) => {
   t.match(await call(respond()), { status: 200, fields: { 'content-type': undefined }, body: '' });
   const html = respond({ body: '<p>', contentType: 'text/html' });
   t.equal((await call(html)).fields['content-type'], 'text/html');
+  const once = respond({ body: '<p>', headers: { 'Content-Type': 'text/html' } });
+  t.equal((await call(once)).fields['content-type'], 'text/html', 'one type alone');
 });
 
 t.test('what a layer changes in one response is in no other', async (t) => {

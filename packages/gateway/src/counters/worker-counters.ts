@@ -21,6 +21,9 @@ export class WorkerCounters implements RequestObserver {
   /** Where the counters of each route begin. */
   readonly #routes: Map<string, number>;
   readonly #noRoute: number;
+  /** The route of the last request, and where its counters begin. */
+  #lastRoute: string | undefined;
+  #lastAt: number;
 
   constructor(
     private readonly layout: Layout,
@@ -29,6 +32,7 @@ export class WorkerCounters implements RequestObserver {
     this.#counts = new Float64Array(memory);
     this.#routes = new Map(layout.routes.map((name, i) => [name, layout.route(i)]));
     this.#noRoute = this.#routes.get(NO_ROUTE)!;
+    this.#lastAt = this.#noRoute;
   }
 
   begun(): void {
@@ -41,7 +45,11 @@ export class WorkerCounters implements RequestObserver {
     { status, received, sent, duration }: Outcome,
   ): void {
     const counts = this.#counts;
-    const at = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
+    if (route !== this.#lastRoute) {
+      this.#lastRoute = route;
+      this.#lastAt = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
+    }
+    const at = this.#lastAt;
     counts[WORKER.requestsNow]!--;
     counts[at + VERSIONS.indexOf(version) * STATUS_CLASSES.length + Math.trunc(status / 100)]!++;
     counts[at + ROUTE.received]! += received;

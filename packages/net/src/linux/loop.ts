@@ -20,7 +20,7 @@ const EPOLLEXCLUSIVE = 0x1000_0000;
 /** Events per epoll_wait(2). With more, the kernel goes on with the others in the next call (ep_send_events). */
 const MAX_EVENTS = 64;
 /** Events between two looks at the clock. */
-const EVENTS_PER_LOOK = 4;
+const EVENTS_PER_LOOK = 16;
 /** The longest timeout of epoll_wait(2), in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 const EVENT = epollEvent(process.arch);

@@ -19,6 +19,9 @@ const QUEUE_GRACE_MS = 500;
 const NEVER = Number.POSITIVE_INFINITY;
 const MAPPED = (1 << KNOWN.location) | (1 << KNOWN['set-cookie']);
 
+/** Errors of connecting that say nothing of the upstream: this process or this machine has no more descriptors or memory (socket(2)). */
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 /** What requests of a client share. */
 export interface ExchangeClient {
   readonly settings: ClientSettings;
@@ -70,7 +73,12 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
       return;
     }
     this.#attempted('unconnected');
-    const late = (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (EXHAUSTED.has(code)) {
+      this.#fail(503, 'no socket is left for a connection to the upstream');
+      return;
+    }
+    const late = code === 'ETIMEDOUT';
     this.#upstream.failed(this.context.client);
     if (this.#mayRetry(late)) this.#retry(this.client.pick(this.#upstream));
     else this.#fail(late ? 504 : 502, connectProblem(error));

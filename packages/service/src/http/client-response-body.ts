@@ -14,6 +14,21 @@ export interface ResponseSource {
   onCancel(error: Error | undefined): void;
 }
 
+/** The last view of bytes. Received bytes are views of one buffer, of which the same come again: most messages of a service are alike. */
+const NOTHING: Uint8Array = new Uint8Array(0);
+const last = { of: NOTHING, start: 0, end: 0, view: NOTHING };
+
+function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (start === 0 && end === bytes.length) return bytes;
+  if (bytes !== last.of || start !== last.start || end !== last.end) {
+    last.of = bytes;
+    last.start = start;
+    last.end = end;
+    last.view = bytes.subarray(start, end);
+  }
+  return last.view;
+}
+
 /** How the end of a body is found: by its length, by the last chunk, or by the end of the connection. */
 export type ResponseFraming = number | 'chunked' | 'close';
 
@@ -139,7 +154,7 @@ export class ResponseBody implements Body, DataSink {
     } else {
       end = Math.min(length, at + this.#left);
       this.#left -= end - at;
-      if (end > at) this.onData(at === 0 && end === length ? bytes : bytes.subarray(at, end));
+      if (end > at) this.onData(viewOf(bytes, at, end));
       if (this.#left === 0 && this.#end === 'open') this.#complete(end === length);
     }
     this.#report();

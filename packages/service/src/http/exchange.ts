@@ -208,16 +208,21 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     try {
       result = this.parts.service.call(request, http);
     } catch (error) {
-      if (this.http === http) this.#failed(error);
+      if (this.#isUnanswered(http)) this.#failed(error);
       else this.#report(error);
       return;
     }
-    const goesOn = this.http === http;
+    const goesOn = this.#isUnanswered(http);
     if (goesOn && !isLater(result)) this.#respond(result);
     else {
       this.#awaitsService = goesOn;
       whenDone(result, this.#onResponse, this.#onFailure);
     }
+  }
+
+  /** Whether nothing was answered within the call of the service: a request may be rejected for its body. */
+  #isUnanswered(http: HttpContext): boolean {
+    return this.http === http && this.writer.isNew;
   }
 
   #respond(response: HttpResponse): void {
@@ -258,12 +263,13 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#request = undefined;
     if (!http) return;
     const { startedAt, sent } = writer;
-    const endedAt = (this.#isResponding ? startedAt : undefined) ?? performance.now();
+    const hasStarted = startedAt >= 0;
+    const endedAt = hasStarted && this.#isResponding ? startedAt : performance.now();
     http.done({
       status,
       received: body?.received ?? 0,
       sent,
-      firstByte: startedAt === undefined ? undefined : startedAt - this.#startedAt,
+      firstByte: hasStarted ? startedAt - this.#startedAt : undefined,
       duration: endedAt - this.#startedAt,
       cut,
     });

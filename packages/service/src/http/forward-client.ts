@@ -26,6 +26,9 @@ export class TrustedProxies {
   }
 }
 
+/** An address, with a port or not, or a name (RFC 7239, section 6). A quoted value can have anything: commas, spaces at its ends. */
+const NODE = /^[\w.:[\]-]+$/;
+
 /** The chain of addresses that X-Forwarded-For, or else Forwarded, has: the client first. */
 export function forwardedFor(fields: Fields): string[] {
   const list = fields.get('x-forwarded-for');
@@ -35,7 +38,7 @@ export function forwardedFor(fields: Fields): string[] {
       .map((one) => one.trim())
       .filter((one) => one !== '');
   const elements = parseForwarded(fields.get('forwarded') ?? '') ?? [];
-  return elements.map((one) => one.for ?? 'unknown');
+  return elements.map((one) => (one.for !== undefined && NODE.test(one.for) ? one.for : 'unknown'));
 }
 
 /**

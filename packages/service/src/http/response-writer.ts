@@ -39,8 +39,8 @@ export class ResponseWriter implements BodySink {
   status = 0;
   /** Bytes of the body. */
   sent = 0;
-  /** When its head was written; undefined: it was not. */
-  startedAt: number | undefined;
+  /** When its head was written; -1: it was not. */
+  startedAt = -1;
   /** Whether the connection ends with it. */
   closes = false;
   #isHead = false;
@@ -71,7 +71,7 @@ export class ResponseWriter implements BodySink {
     this.#isOld = isOld;
     this.status = 0;
     this.sent = 0;
-    this.startedAt = undefined;
+    this.startedAt = -1;
   }
 
   /** Whether nothing of the response was sent. */

@@ -26,7 +26,8 @@ const SLOW_BODY = new Rejection(408, 'request body timed out');
 export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated, Idler {
   readonly done = new Pending<void>();
   readonly input = new ServerInput();
-  dueAt: number;
+  // A number from the beginning: V8 then writes it in place, without an allocation.
+  dueAt = NEVER;
   slot: number | undefined;
   isIdle = false;
   idleBefore: Idler | undefined;

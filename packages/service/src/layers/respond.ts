@@ -9,7 +9,10 @@ import { layerType } from './layer-type.js';
 const KEYS = {
   status: integer(200, 599, { default: 200, help: 'status of the response' }),
   body: text({ orFile: true, help: 'its body, in UTF-8; default: none' }),
-  contentType: text({ default: 'text/plain; charset=utf-8', help: 'media type of the body' }),
+  contentType: text({
+    default: 'text/plain; charset=utf-8',
+    help: 'media type of the body, unless `headers` has Content-Type',
+  }),
   headers: fieldMap({ help: 'further fields of the response' }),
 };
 
@@ -32,7 +35,8 @@ export function respond({
   headers = {},
 }: Partial<ValuesOf<typeof KEYS>> = {}): HttpService {
   const bytes = body === undefined ? undefined : Buffer.from(body);
-  const fields = Fields.of({ ...headers, ...(bytes && { 'content-type': contentType }) });
+  const fields = Fields.of(headers);
+  if (bytes && !fields.has('content-type')) fields.append('content-type', contentType);
   const lines = Buffer.alloc(fields.size);
   fields.write(lines, 0);
   return { call: (request) => respondTo(request, status, lines, bytes) };

@@ -1,0 +1,55 @@
+import t from 'tap';
+import { until } from '../support/wait.js';
+import { program } from './program.js';
+import { rawClient } from './raw-client.js';
+import { recordingOrigin } from './recording-origin.js';
+
+const MOST = 5;
+
+t.test(
+  'max_connections: the longest idle client closes first; while all are busy, new ones wait',
+  async (t) => {
+    const origin = await recordingOrigin(t);
+    const gateway = await program(t, {
+      routes: [{ path: '/', upstream: origin.url }],
+      max_connections: MOST,
+    });
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`;
+    const clients = [];
+    for (let i = 0; i < MOST; i++) {
+      const client = await rawClient(t, gateway.port);
+      client.send(get(`/idle${i}`));
+      await client.answered();
+      clients.push(client);
+    }
+    // The first is idle for the shortest time.
+    clients[0]!.send(get('/again'));
+    await clients[0]!.answered(2);
+    const next = await rawClient(t, gateway.port);
+    next.send(get('/next'));
+    t.equal((await next.answered())[0]!.status, 200);
+    await clients[1]!.ended();
+    t.equal(clients[1]!.end, 'end');
+    t.strictSame(
+      clients.map(({ end }) => end),
+      ['open', 'end', 'open', 'open', 'open'],
+    );
+
+    const { onRequest } = origin;
+    origin.onRequest = () => undefined;
+    const busy = [...clients.filter(({ end }) => end === 'open'), next];
+    const before = origin.requests.length;
+    for (const client of busy) client.send(get('/busy'));
+    await until('all are busy', () => origin.requests.length === before + MOST);
+    origin.onRequest = onRequest;
+    const waiting = await rawClient(t, gateway.port);
+    waiting.send(get('/waiting'));
+    // Its connection is in the backlog, and its request is not read.
+    for (const client of busy) t.equal(client.end, 'open');
+    const [first] = origin.requests.slice(before);
+    t.equal(waiting.text, '');
+    first!.answer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+    t.match((await waiting.answered())[0], { status: 200, body: 'GET /waiting' });
+    t.equal(busy.filter(({ end }) => end !== 'open').length <= 1, true);
+  },
+);
