@@ -10,8 +10,8 @@ import { freeTcpPort, isListening, until } from './ports.js';
 import { Helper, Program } from './program.js';
 import { NOTHING, type Sample } from './sample.js';
 
-/** JavaScript is compiled meanwhile. */
-const WARM_UP = 1;
+/** JavaScript is compiled meanwhile, in seconds. */
+const WARM_UP = 1.5;
 const START_TIMEOUT_MS = 10_000;
 const POLL_MS = 2;
 /** Time in which a program that has answered gets its other threads ready, and gives memory back. */
@@ -44,7 +44,7 @@ export async function gateway(contestant: Contestant, load: Load, work: string):
 }
 
 async function loaded(program: Program, load: Load, place: Place): Promise<Sample> {
-  await ask(load, place, WARM_UP).findings;
+  await ask({ ...load, rate: 0 }, place, WARM_UP).findings;
   const before = program.usage();
   const { asked, answered, failed, seconds, mean, p50, p99 } = await ask(load, place, load.seconds).findings;
   const { cpu, rss, threads } = program.usage();
