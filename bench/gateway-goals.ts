@@ -1,6 +1,6 @@
-import type { Verdict } from './goals.js';
 import type { Load } from './loads.js';
 import { type Metric, median, type Results, short } from './results.js';
+import type { Verdict } from './verdict.js';
 
 /** A contestant's figure at some loads, as a ratio to another's. */
 interface Goal {

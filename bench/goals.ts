@@ -1,13 +1,7 @@
 import { gatewayVerdicts } from './gateway-goals.js';
 import type { Load } from './loads.js';
 import { compared, headline, type Metric, median, type Result, type Results, short } from './results.js';
-
-export interface Verdict {
-  work: string;
-  goal: string;
-  measured: string;
-  met: boolean;
-}
+import type { Verdict } from './verdict.js';
 
 /** The project's goals and their results. Goals that were not measured are omitted. */
 export function verdicts(results: Results, startup: number): Verdict[] {

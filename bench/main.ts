@@ -25,7 +25,7 @@ caddy), as npm's http-proxy where NODE_PATH has it, as the Rust original (see MP
 network namespaces of its own, which need root.
 
 Options:
-  --quick        one round of few and short loads: about a minute
+  --quick        one round of few and short loads: about three minutes
   --role ROLE    only ${ROLES.join(', ')}; may repeat
   --rounds N     how often each is measured, in floods twice as often; default 3, with --quick 1
   --executables  what npm run package made, beside the same code under node, alone

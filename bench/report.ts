@@ -1,9 +1,10 @@
-import { defeats, type Verdict } from './goals.js';
+import { defeats } from './goals.js';
 import { ROLES, type Role } from './loads.js';
 import { besideOriginal } from './original-ratios.js';
 import { TITLES } from './plot.js';
 import { type Metric, median, type Result, type Results, short } from './results.js';
 import { table } from './table.js';
+import type { Verdict } from './verdict.js';
 
 export interface Run {
   /** What was skipped, and why. */
