@@ -4,12 +4,14 @@ import type { Load } from './loads.js';
 export interface Place {
   in: number;
   out: number;
-  /** Input of a client, output of a server. */
+  /** Input of a client, output of a server, configuration of a gateway. */
   file: string;
 }
 
 export interface Command {
   argv: string[];
+  /** Content of `place.file`, which is written before the start. */
+  config?: string;
   stdin?: string;
   stdout?: string;
   /** Number of UDP sockets once all TCP clients are connected; default 1. */

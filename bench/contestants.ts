@@ -1,8 +1,9 @@
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { type Command, type Contestant, fromTo, GROUP, HOST, type Place } from './contestant.js';
+import { gateways } from './gateways.js';
 import type { Load } from './loads.js';
 import { listenAddresses } from './many.js';
-import { CERTIFICATE, isProgram, native, ROOT } from './native.js';
+import { CERTIFICATE, isProgram, native, onPath, ROOT } from './native.js';
 import { original } from './original.js';
 import { REPAIRERS } from './repair.js';
 
@@ -22,7 +23,7 @@ export function contestants(): Contestant[] {
   const peers = { socat, ncat, multicat };
   for (const [name, command] of Object.entries(peers))
     if (onPath(name)) found.push({ name, kind: 'peer', command });
-  return [...found.map(withinLimits), ...REPAIRERS];
+  return [...found.map(withinLimits), ...REPAIRERS, ...gateways()];
 }
 
 /** The executables of `npm run package`, and the same code under the Node version that they contain. */
@@ -39,9 +40,10 @@ export function executables(): Contestant[] {
   return found.map(withinLimits);
 }
 
-/** Repair has its own contestants; many sockets, or groups, in one process are for mproxy alone. */
+/** Repair and gateway have their own contestants; many sockets, or groups, in one process are for mproxy alone. */
 function withinLimits({ command, ...rest }: Contestant): Contestant {
-  const alone = rest.kind === 'loop' || rest.kind === 'peer' ? ['repair', 'many'] : ['repair'];
+  const own = ['repair', 'gateway', 'start'];
+  const alone = rest.kind === 'loop' || rest.kind === 'peer' ? [...own, 'many'] : own;
   return {
     ...rest,
     command: (load, place) => (alone.includes(load.role) ? undefined : command(load, place)),
@@ -145,8 +147,4 @@ function multicat(load: Load, place: Place): Command | undefined {
   if (load.role === 'group' || load.role === 'client' || load.size % TS_PACKET) return undefined;
   const to = load.role === 'server' ? place.file : `${HOST}:${place.out}`;
   return { argv: ['multicat', '-u', '-U', '-m', `${load.size}`, `@${HOST}:${place.in}`, to] };
-}
-
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => isProgram(join(folder, program)));
 }

@@ -1,12 +1,7 @@
+import { gatewayVerdicts } from './gateway-goals.js';
 import type { Load } from './loads.js';
 import { compared, headline, type Metric, median, type Result, type Results, short } from './results.js';
-
-export interface Verdict {
-  work: string;
-  goal: string;
-  measured: string;
-  met: boolean;
-}
+import type { Verdict } from './verdict.js';
 
 /** The project's goals and their results. Goals that were not measured are omitted. */
 export function verdicts(results: Results, startup: number): Verdict[] {
@@ -23,6 +18,10 @@ export function verdicts(results: Results, startup: number): Verdict[] {
         ['wire', 'no more bytes on the wire than uftp'],
       ] as const)
         judge(work, goal, `${short(to.named('uftp', metric))} of uftp's`, to.named('uftp', metric) <= 1);
+      continue;
+    }
+    if (load.role === 'gateway' || load.role === 'start') {
+      found.push(...gatewayVerdicts(results, load));
       continue;
     }
     if (load.role === 'many') {
@@ -75,7 +74,12 @@ export function verdicts(results: Results, startup: number): Verdict[] {
   }
   const rss = Math.max(...results.all.filter(hasRssGoal).map((result) => median(result, 'rss') || 0)) / 1e6;
   if (rss > 0)
-    judge('all of these but mold and many', 'peak RSS <= 100 MB', `at most ${short(rss)} MB`, rss <= 100);
+    judge(
+      'all of these but mold, many and gateway',
+      'peak RSS <= 100 MB',
+      `at most ${short(rss)} MB`,
+      rss <= 100,
+    );
   judge('any command with --help', 'under 100 ms', `at most ${short(startup)} ms`, startup < 100);
   return found;
 }
@@ -109,9 +113,10 @@ function percent(part: number): string {
   return `${(part * 100).toFixed(2)} %`;
 }
 
-/** Mold retains sent messages (`--retain`), so its memory has no goal; many sockets have their own. */
+/** Mold retains sent messages (`--retain`), so its memory has no goal; many sockets and the gateway have their own. */
 function hasRssGoal(result: Result): boolean {
-  return isOurs(result) && result.load.frame !== 'mold' && result.load.role !== 'many';
+  const { frame, role } = result.load;
+  return isOurs(result) && frame !== 'mold' && !['many', 'gateway', 'start'].includes(role);
 }
 
 function isOurs(result: Result): boolean {

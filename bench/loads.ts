@@ -1,18 +1,28 @@
-export const ROLES = ['relay', 'server', 'client', 'group', 'latency', 'many', 'repair'] as const;
+export const ROLES = [
+  'relay',
+  'server',
+  'client',
+  'group',
+  'latency',
+  'many',
+  'repair',
+  'gateway',
+  'start',
+] as const;
 export type Role = (typeof ROLES)[number];
 
 /** A load that all contestants of a role get. */
 export interface Load {
   role: Role;
   name: string;
-  /** Bytes of a datagram. */
+  /** Bytes of a datagram, or of the body of an answer. */
   size: number;
-  /** Datagrams per second; 0 is the generator's maximum. */
+  /** Datagrams or requests per second; 0 is the generator's maximum. */
   rate: number;
   seconds: number;
   /** Whether the generator sends up to 64 datagrams per call (UDP_SEGMENT). */
   segmented: boolean;
-  /** TCP clients of a group, and whether they are clients of TLS. */
+  /** TCP clients of a group or a gateway, and whether they are clients of TLS. */
   clients: number;
   tls: boolean;
   /** Size of a client's input, and its frame. */
@@ -23,6 +33,8 @@ export interface Load {
   /** Many only: sockets of one server, and whether each is a member of a group. */
   listeners: number;
   groups: boolean;
+  /** Gateway only: whether each request has a connection of its own. */
+  fresh: boolean;
   /** Repair only: loss of each receiver in both directions, 0 to 1, and the sending rate. */
   loss: number;
   mbps: number;
@@ -39,6 +51,7 @@ const defaults = {
   told: true,
   listeners: 0,
   groups: false,
+  fresh: false,
   loss: 0,
   mbps: 0,
 } as const;
@@ -72,6 +85,10 @@ export function fullLoads(): Load[] {
     many(200, false),
     many(1000, false),
     ...[0, 0.01, 0.05, 0.2].map((loss) => repair(100e6, loss)),
+    ...gateway(2, [64, 100], [512, 100], [16, 1e6]),
+    freshGateway(64, 2),
+    pacedGateway(5000, 64, 2),
+    start(5000),
   ];
 }
 
@@ -89,6 +106,10 @@ export function quickLoads(): Load[] {
     probe(100, 2000, seconds),
     many(200, true),
     repair(20e6, 0.05),
+    ...gateway(seconds, [64, 100], [16, 1e6]),
+    freshGateway(64, seconds),
+    pacedGateway(5000, 64, seconds),
+    start(1000),
   ];
 }
 
@@ -153,6 +174,34 @@ function repair(bytes: number, loss: number): Load {
   const mbps = 400;
   const name = `${bytes / 1e6} MB, ${mbps} Mbps, ${loss * 100} % lost`;
   return { ...defaults, role: 'repair', name, size: 0, bytes, loss, mbps };
+}
+
+function gateway(seconds: number, ...loads: [clients: number, size: number][]): Load[] {
+  return loads.map(([clients, size]) => {
+    const body = size >= 1e6 ? `${size / 1e6} MB` : `${size} B`;
+    return {
+      ...defaults,
+      role: 'gateway',
+      name: `${clients} kept connections, ${body}`,
+      size,
+      seconds,
+      clients,
+    };
+  });
+}
+
+function freshGateway(clients: number, seconds: number): Load {
+  const name = `a connection for each request, ${clients} at a time, 100 B`;
+  return { ...defaults, role: 'gateway', name, size: 100, seconds, clients, fresh: true };
+}
+
+function pacedGateway(rate: number, clients: number, seconds: number): Load {
+  const name = `${thousands(rate)} requests/s, ${clients} kept connections, 100 B`;
+  return { ...defaults, role: 'gateway', name, size: 100, rate, seconds, clients };
+}
+
+function start(clients: number): Load {
+  return { ...defaults, role: 'start', name: `${thousands(clients)} idle connections`, size: 100, clients };
 }
 
 function thousands(n: number): string {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Contestant, ORIGINAL } from './contestant.js';
+import { httpProxyVersion } from './gateways.js';
 import { ROOT } from './native.js';
 import { named } from './original.js';
 
@@ -15,10 +16,14 @@ export function machine(contestants: Contestant[]): string[] {
     ['socat', ['-V'], /socat version (\S+)/],
     ['ncat', ['--version'], /Version (\S+)/],
     ['multicat', ['-h'], /multicat (\d\S*)/],
+    ['nginx', ['-v'], /nginx\/(\S+)/],
+    ['haproxy', ['-v'], /version (\S+)/],
+    ['caddy', ['version'], /v?(\d\S*)/],
   ];
   const versions = peers
     .filter(([name]) => names.includes(name))
     .map(([name, flags, pattern]) => `${name} ${pattern.exec(output(name, flags))?.[1] ?? ''}`.trim());
+  if (names.includes('http-proxy')) versions.push(`http-proxy ${httpProxyVersion()}`);
   const rust = contestants.find(({ name }) => name === ORIGINAL);
   if (rust) versions.push(named(rust));
   return [

@@ -20,12 +20,12 @@ const FLOOD_FACTOR = 2;
 
 const HELP = `Usage: npm run bench -- [--quick] [--role ROLE]... [--rounds N] [--executables] [--out DIR]
 
-Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat), as the Rust
-original (see MPROXY_RS) and as a bare C loop, and counts what arrived. Loopback alone; a repair, beside uftp, in
+Gives every role of mproxy the same work as the programs that it finds on PATH (socat, ncat, multicat, nginx, haproxy,
+caddy), as npm's http-proxy where NODE_PATH has it, as the Rust original (see MPROXY_RS) and as a bare C loop, and counts what arrived. Loopback alone; a repair, beside uftp, in
 network namespaces of its own, which need root.
 
 Options:
-  --quick        one round of few and short loads: about a minute
+  --quick        one round of few and short loads: about three minutes
   --role ROLE    only ${ROLES.join(', ')}; may repeat
   --rounds N     how often each is measured, in floods twice as often; default 3, with --quick 1
   --executables  what npm run package made, beside the same code under node, alone
@@ -155,7 +155,7 @@ async function turn(result: Result, work: string): Promise<string> {
     if (!sample) return 'no part in it';
     result.samples.push(sample);
     const { metric } = headline(result.load.role);
-    const unit = { p50: 'us', mbps: 'Mbps', seconds: 's' }[metric as string] ?? '/s';
+    const unit = { p50: 'us', mbps: 'Mbps', seconds: 's', cost: 'us', start: 'ms' }[metric as string] ?? '/s';
     return `${(sample.delivered * 100).toFixed(1).padStart(5)} %  ${short(sample[metric])} ${unit}`;
   } catch (error) {
     result.failure = (error as Error).message;
@@ -184,7 +184,7 @@ function write(out: string, results: Results, rounds: number, minutes: number, s
 
 /** Run time of `--help` in milliseconds: the best turn of the slowest command. */
 function slowestHelp(rounds: number): number {
-  const times = ['client', 'server', 'forward', 'reverse'].map((name) => {
+  const times = ['client', 'server', 'forward', 'reverse', 'gateway'].map((name) => {
     const turns = Array.from({ length: rounds + 2 }, () => {
       const begin = performance.now();
       execFileSync(process.execPath, [join(ROOT, 'bin', `mproxy-${name}`), '--help'], { stdio: 'ignore' });

@@ -5,7 +5,7 @@ import type { Command, Place } from './contestant.js';
 import type { Load } from './loads.js';
 import { udpSockets, until } from './ports.js';
 import { Program } from './program.js';
-import type { Sample } from './sample.js';
+import { NOTHING, type Sample } from './sample.js';
 
 /** Single datagrams whose way into the file is timed, and the pause before each. */
 const PROBES = 300;
@@ -41,10 +41,9 @@ export async function many(command: Command, load: Load, place: Place): Promise<
     const times = await probe(socket, load, place, all, size);
     const sent = all.length + PROBES;
     const delivered = size() / load.size / sent;
-    const none = { offered: Number.NaN, rate: Number.NaN, mbps: Number.NaN, wire: Number.NaN };
     const { rss, threads } = program.usage();
     const at = (part: number) => times[Math.min(times.length - 1, Math.floor(part * times.length))]!;
-    return { ...none, delivered, cpu: Number.NaN, rss, threads, p50: at(0.5), p99: at(0.99), seconds };
+    return { ...NOTHING, delivered, rss, threads, p50: at(0.5), p99: at(0.99), seconds };
   } finally {
     socket.close();
     await program.stop();

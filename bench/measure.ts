@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, type Contestant, GROUP, HOST, type Place } from './contestant.js';
+import { gateway } from './gateway.js';
 import { LoopbackHost } from './hosts.js';
 import { LINE_BYTES, writeLines } from './lines.js';
 import type { Load } from './loads.js';
@@ -11,7 +12,7 @@ import { native } from './native.js';
 import { freeTcpPort, freeUdpPort, isListening, udpSockets, until } from './ports.js';
 import { Helper, Program } from './program.js';
 import { repair } from './repair.js';
-import type { Sample } from './sample.js';
+import { NOTHING, type Sample } from './sample.js';
 
 const IDLE_MS = 300;
 const POLL_MS = 10;
@@ -23,12 +24,10 @@ const WARM_UP = 200;
 const MAX_BYTES = 3e9;
 const MAX_DATAGRAMS = 8e6;
 
-const NO_LATENCY = { p50: Number.NaN, p99: Number.NaN };
-const NO_REPAIR = { seconds: Number.NaN, wire: Number.NaN };
-
 /** @returns undefined if the contestant does not support this load */
 export async function measure(contestant: Contestant, load: Load, work: string): Promise<Sample | undefined> {
   if (load.role === 'repair') return await repair(contestant, load, work);
+  if (load.role === 'gateway' || load.role === 'start') return await gateway(contestant, load, work);
   const place = {
     in: await freeUdpPort(),
     out: await (load.role === 'group' ? freeTcpPort() : freeUdpPort()),
@@ -143,15 +142,13 @@ async function client(command: Command, load: Load, place: Place): Promise<Sampl
     const delivered = bytes / load.bytes;
     const mbps = (bytes * 8) / got.seconds! / 1e6;
     return {
+      ...NOTHING,
       offered: rate / delivered,
       delivered,
       rate,
       mbps,
       cpu: cpu / (bytes / 1e9),
       rss: rss * 1024,
-      threads: Number.NaN,
-      ...NO_LATENCY,
-      ...NO_REPAIR,
     };
   } finally {
     sink.kill();
@@ -194,6 +191,7 @@ function sample(
   const { cpu, rss, threads } = program.usage();
   const bytes = arrived * load.size;
   return {
+    ...NOTHING,
     offered: sent.sent! / sent.seconds!,
     delivered: arrived / sent.sent!,
     rate: arrived / seconds,
@@ -201,7 +199,5 @@ function sample(
     cpu: bytes > 0 ? (cpu - cpuBefore) / (bytes / 1e9) : Number.NaN,
     rss,
     threads,
-    ...NO_LATENCY,
-    ...NO_REPAIR,
   };
 }

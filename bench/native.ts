@@ -1,12 +1,21 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-const PROGRAMS = ['load', 'count', 'readers', 'probe', 'meter', 'echo-load'] as const;
-const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout'] as const;
+const PROGRAMS = [
+  'load',
+  'count',
+  'readers',
+  'probe',
+  'meter',
+  'echo-load',
+  'http-load',
+  'http-origin',
+] as const;
+const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout', 'loop-http'] as const;
 const TLS = ['loop-fanout-tls', 'readers-tls'] as const;
 export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number] | (typeof TLS)[number];
 
@@ -68,4 +77,8 @@ export function isProgram(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+export function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => isProgram(join(folder, program)));
 }

@@ -37,7 +37,11 @@ export function plot(role: Role, results: Results): string {
         ? { metric: 'rss', title: 'peak RSS, bytes' }
         : role === 'repair'
           ? { metric: 'wire', title: 'times the file on the wire' }
-          : { metric: 'cpu', title: 'CPU seconds for a GB' };
+          : role === 'gateway'
+            ? { metric: 'mean', title: 'mean latency, us' }
+            : role === 'start'
+              ? { metric: 'idle', title: 'bytes an idle connection' }
+              : { metric: 'cpu', title: 'CPU seconds for a GB' };
   const direction = headline(role).less ? 'shorter is better' : 'longer is better';
   const panels = [
     { metric, title: `${title} (${direction})` },
@@ -64,6 +68,8 @@ export const TITLES: Record<Role, string> = {
   repair: 'Repair: a file to three hosts that lose some of everything (--frame mold)',
   latency: 'Latency of the relay (mproxy-forward)',
   many: 'Many sockets in one mproxy-server',
+  gateway: 'Gateway: HTTP/1.1 (mproxy-gateway)',
+  start: 'Gateway: start and memory (mproxy-gateway)',
 };
 
 function block(rows: Result[], panels: Panel[], y: number): string[] {

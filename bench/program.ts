@@ -10,8 +10,9 @@ const running = new Set<Program>();
 export interface Usage {
   /** Seconds of CPU. */
   cpu: number;
-  /** Peak memory in bytes (VmHWM). */
+  /** Memory in bytes: its peak (VmHWM), and now (VmRSS). */
   rss: number;
+  resident: number;
   threads: number;
 }
 
@@ -49,12 +50,13 @@ export class Program {
   }
 
   usage(): Usage {
-    const total = { cpu: 0, rss: 0, threads: 0 };
+    const total = { cpu: 0, rss: 0, resident: 0, threads: 0 };
     const left = this.#child.pid === undefined ? [] : [this.#child.pid];
     for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
       try {
-        const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-        total.rss += Number(peak ?? 0) * 1024;
+        const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+        total.rss += kilobytes('VmHWM', status) * 1024;
+        total.resident += kilobytes('VmRSS', status) * 1024;
         for (const thread of readdirSync(`/proc/${pid}/task`)) {
           total.threads++;
           const at = `/proc/${pid}/task/${thread}`;
@@ -93,6 +95,11 @@ export class Program {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
+}
+
+/** A figure of /proc/PID/status; 0 of a process that has ended. */
+function kilobytes(name: string, status: string): number {
+  return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
 }
 
 /** Kills all remaining processes. */

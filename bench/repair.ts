@@ -7,7 +7,7 @@ import type { Load } from './loads.js';
 import { ROOT } from './native.js';
 import { until } from './ports.js';
 import { Program } from './program.js';
-import type { Sample } from './sample.js';
+import { NOTHING, type Sample } from './sample.js';
 
 /** An administratively scoped group, used only between the bench's hosts. */
 const GROUP = '239.77.0.2';
@@ -84,15 +84,13 @@ export async function repair({ name }: Contestant, load: Load, work: string): Pr
     const whole = receivers.filter(({ file }) => readFileSync(file).equals(content)).length;
     if (whole < RECEIVERS.length)
       throw new Error(`${whole} of ${RECEIVERS.length} got it: ${sender.lastWords}`);
-    return { ...NOT_MEASURED, delivered: 1, mbps: (load.bytes * 8) / seconds / 1e6, seconds, wire };
+    return { ...NOTHING, delivered: 1, mbps: (load.bytes * 8) / seconds / 1e6, seconds, wire };
   } finally {
     for (const program of programs) await program.stop();
     hosts.remove();
     for (const host of RECEIVERS) rmSync(join(work, `host${host}`), { recursive: true, force: true });
   }
 }
-
-const NOT_MEASURED = { offered: NaN, rate: NaN, cpu: NaN, rss: NaN, threads: NaN, p50: NaN, p99: NaN };
 
 function uftp(more: string[]): Repairer {
   const where = ['-I', 'eth0', '-M', GROUP, '-p', `${PORT}`, '-B', BUFFER];

@@ -1,9 +1,10 @@
-import { defeats, type Verdict } from './goals.js';
+import { defeats } from './goals.js';
 import { ROLES, type Role } from './loads.js';
 import { besideOriginal } from './original-ratios.js';
 import { TITLES } from './plot.js';
 import { type Metric, median, type Result, type Results, short } from './results.js';
 import { table } from './table.js';
+import type { Verdict } from './verdict.js';
 
 export interface Run {
   /** What was skipped, and why. */
@@ -37,6 +38,10 @@ const NOTES: Record<Role, string> = {
   repair:
     'A file of AIS sentences to a group, from one host to three on a bridge (network namespaces). Each of the three loses so much of all UDP that it receives and of all that it sends, by iptables at random. Seconds from the start of the sender until everybody has the whole file: all mproxy-servers ended with 0, or uftp ended, which its receivers told so. By itself uftp waits some time for whoever registers; with -H it is told its receivers, as mproxy is not. The bytes are those of the sender, by the counter of its interface.',
   many: 'One server that writes to one file. Seconds from its start until a datagram that was sent to each socket, as soon as all were open, is in the file. Then single datagrams, each to the next socket: microseconds from the send until it is in the file.',
+  gateway:
+    'A reverse proxy between clients that send the head of a browser, and an origin with bodies of one length; an answer counts if its status and length are right. Each has one worker, kept connections to the origin, no access log, X-Forwarded-For and X-Forwarded-Proto; all count requests but the loop and http-proxy. Before, each has 1.5 seconds of the same work as fast as it can. At a rate, the clients ask by the clock, whatever is still under way. http-proxy is the npm package.',
+  start:
+    'Milliseconds from the start until a client has the first answer, also beside those of `node -e 0` just before. Memory (VmRSS of all processes) a second after that answer; then connections that have each had one answer, and are kept: what the memory grows by for each.',
   latency:
     'Microseconds from the send to the receipt of the same datagram at the other side; the probe sends by the clock, whatever is still under way.',
 };
@@ -83,7 +88,7 @@ function lost(results: Results): string {
 function rolesTable(role: Role, results: Results): string {
   const columns: [string, Metric, (n: number) => string][] = [
     ['offered/s', 'offered', count],
-    ['delivered %', 'delivered', (n) => (Number.isFinite(n) ? (n * 100).toFixed(2) : '-')],
+    ['delivered %', 'delivered', percent],
     ['datagrams/s', 'rate', count],
     ['Mbps', 'mbps', count],
     ['CPU s/GB', 'cpu', short],
@@ -91,6 +96,27 @@ function rolesTable(role: Role, results: Results): string {
   ];
   if (role === 'latency')
     columns.splice(0, 5, columns[1]!, ['p50 us', 'p50', short], ['p99 us', 'p99', short]);
+  if (role === 'gateway')
+    columns.splice(
+      0,
+      5,
+      ['answers/s', 'rate', count],
+      ['right %', 'delivered', percent],
+      ['CPU us an answer', 'cost', short],
+      ['mean us', 'mean', short],
+      ['p50 us', 'p50', short],
+      ['p99 us', 'p99', short],
+    );
+  if (role === 'start')
+    columns.splice(
+      0,
+      6,
+      ['first answer ms', 'start', short],
+      ['of `node -e 0`', 'starts', short],
+      ['memory at rest MB', 'rss', (n) => short(n / 1e6)],
+      ['KB an idle connection', 'idle', (n) => short(n / 1024)],
+      ['threads', 'threads', count],
+    );
   if (role === 'many')
     columns.splice(
       0,
@@ -124,6 +150,10 @@ function failed(failures: Result[]): string {
   return failures
     .map(({ load, contestant, failure }) => `- ${load.role}, ${load.name}: ${contestant.name}: ${failure}`)
     .join('\n');
+}
+
+function percent(n: number): string {
+  return Number.isFinite(n) ? (n * 100).toFixed(2) : '-';
 }
 
 function count(n: number): string {

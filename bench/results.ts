@@ -43,6 +43,8 @@ export function headline(role: Role): { metric: Metric; title: string; less: boo
   if (role === 'latency') return { metric: 'p50', title: 'median latency, us', less: true };
   if (role === 'repair') return { metric: 'seconds', title: 'seconds until all have it', less: true };
   if (role === 'many') return { metric: 'seconds', title: 'seconds until all deliver', less: true };
+  if (role === 'gateway') return { metric: 'cost', title: 'CPU us an answer', less: true };
+  if (role === 'start') return { metric: 'start', title: 'ms to the first answer', less: true };
   if (role === 'client') return { metric: 'mbps', title: 'delivered, Mbps', less: false };
   return { metric: 'rate', title: 'delivered, datagrams a second', less: false };
 }
@@ -52,6 +54,13 @@ export function compared(role: Role): { metric: Metric; title: string; less: boo
   const first = headline(role);
   if (role === 'repair') return [first, { metric: 'wire', title: 'times the file on the wire', less: true }];
   if (role === 'many') return [first, { metric: 'rss', title: 'peak RSS, bytes', less: true }];
+  if (role === 'gateway') return [first, { metric: 'mean', title: 'mean latency, us', less: true }];
+  if (role === 'start')
+    return [
+      first,
+      { metric: 'rss', title: 'RSS at rest, bytes', less: true },
+      { metric: 'idle', title: 'bytes an idle connection', less: true },
+    ];
   if (role === 'latency') return [first, { metric: 'p99', title: 'p99, us', less: true }];
   return [
     first,

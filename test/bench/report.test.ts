@@ -4,7 +4,7 @@ import { fullLoads, type Load } from '../../bench/loads.js';
 import { machine } from '../../bench/machine.js';
 import { report } from '../../bench/report.js';
 import { Results } from '../../bench/results.js';
-import type { Sample } from '../../bench/sample.js';
+import { NOTHING, type Sample } from '../../bench/sample.js';
 
 const OURS: Contestant = { name: 'mproxy', kind: 'ours', command: () => undefined };
 const RUST: Contestant = { name: ORIGINAL, version: '0.1.8', kind: 'peer', command: () => undefined };
@@ -65,18 +65,7 @@ function load(role: Load['role'], name: string): Load {
 
 function add(results: Results, load: Load, contestant: Contestant, ...samples: Partial<Sample>[]) {
   const result = results.add(load, contestant);
-  const nothing = {
-    offered: NaN,
-    delivered: NaN,
-    rate: NaN,
-    mbps: NaN,
-    cpu: NaN,
-    rss: NaN,
-    threads: NaN,
-    p50: NaN,
-    p99: NaN,
-  };
-  for (const sample of samples) result.samples.push({ ...nothing, seconds: NaN, wire: NaN, ...sample });
+  for (const sample of samples) result.samples.push({ ...NOTHING, ...sample });
   return result;
 }
 
