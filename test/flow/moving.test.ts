@@ -94,6 +94,8 @@ for (const engine of ENGINES) {
       });
     };
     const looks = [sink.lookUpAgain(), sink.lookUpAgain()];
+    await until('it is asked for', () => asked > 0);
+    await new Promise((next) => setImmediate(next));
     t.equal(asked, 1);
     resolve(['127.0.0.2']);
     await Promise.all(looks);
