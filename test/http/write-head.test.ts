@@ -10,6 +10,8 @@ import {
   parseHttpDate,
   parseTokens,
   parseTransferEncoding,
+  type RequestHead,
+  RequestParser,
   viaElement,
   writeRequestHead,
   writeResponseHead,
@@ -33,6 +35,33 @@ t.test('heads of requests', (t) => {
     `${start}Content-Length: 9007199254740991\r\nConnection: close\r\n\r\n`,
   );
   t.equal(request('chunked'), `${start}Transfer-Encoding: chunked\r\n\r\n`);
+  t.end();
+});
+
+t.test('heads of requests that were received', (t) => {
+  const sentOn = (head: string) => {
+    const bytes = Buffer.from(head);
+    const { method, path, query, authority, fields } = new RequestParser().parse(
+      bytes,
+      0,
+      bytes.length,
+    ) as RequestHead;
+    const end = writeRequestHead(target, 0, method, path, query, authority, fields, undefined);
+    return target.toString('latin1', 0, end);
+  };
+  const expected = 'GET /a?b HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n';
+  for (const head of [
+    expected,
+    // Each program has a version of its own (RFC 9112, section 2.3).
+    'GET /a?b HTTP/1.2\r\nHost: h\r\nA: b\r\n\r\n',
+    'GET /a?b HTTP/1.9\r\nHost: h\r\nA: b\r\n\r\n',
+    'GET /a?b HTTP/1.0\r\nHost: h\r\nA: b\r\n\r\n',
+    'GET /x/../%61?b HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n',
+    'GET http://h/a?b HTTP/1.1\r\nHost: other\r\nA: b\r\n\r\n',
+    'GET /a?b HTTP/1.1\r\nA: b\r\nHost: h\r\n\r\n',
+    'GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: x\r\nX: y\r\nA: b\r\n\r\n',
+  ])
+    t.equal(sentOn(head), expected, head);
   t.end();
 });
 

@@ -6,6 +6,8 @@ export interface RequestLine {
   readonly method: string;
   readonly target: Target;
   readonly version: '1.0' | '1.1';
+  /** Whether it can be sent on as it came: its path is normal, its version ours. */
+  readonly isPlain: boolean;
 }
 
 const METHOD = new Rejection(400, 'invalid method');
@@ -49,7 +51,8 @@ export function parseRequestLine(bytes: Uint8Array, start: number, lf: number): 
   if (minor instanceof Rejection) return minor;
   if (at + 10 !== lf || bytes[at + 9] !== 13) return END;
   const target = parseTarget(method, text(bytes, targetStart, at));
-  return target instanceof Rejection ? target : { method, target, version: minor === 0 ? '1.0' : '1.1' };
+  if (target instanceof Rejection) return target;
+  return { method, target, version: minor === 0 ? '1.0' : '1.1', isPlain: minor === 1 && target.isPlain };
 }
 
 function methodOf(bytes: Uint8Array, start: number, end: number): string {

@@ -126,7 +126,7 @@ export class RequestParser {
     if (facts.host >= 0 && !this.#readHost(bytes, rows[facts.host + 2]!, rows[facts.host + 3]!)) return HOST;
     if (method === 'TRACE' || (method === 'CONNECT' && !this.#connects)) return METHOD;
     const fields = new Fields(bytes, rows, facts.known);
-    if (facts.host === 0 && target.isPlain && !isOld && this.#lineStart >= 0)
+    if (facts.host === 0 && line.isPlain && this.#lineStart >= 0)
       fields.setStart(this.#lineStart, rows[3]!, line, this.#authority);
     if (facts.takesTrailers) fields.append('te', 'trailers');
     const hasHost = facts.host >= 0;
