@@ -1,21 +1,8 @@
 import { isText, text } from './bytes.js';
 import { parseContentLength, parseTokens, parseTransferEncoding } from './field-rules.js';
-import { KNOWN, MISSPELT, maskOf } from './known-names.js';
+import { HOP_BY_HOP, KNOWN, MISSPELT } from './known-names.js';
 import { Rejection } from './rejection.js';
 import { GONE, ROW } from './scan-results.js';
-
-/** The fields that concern one connection or the framing, and Host: no part of {@link Fields}. */
-const TAKEN = maskOf(
-  'host',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'expect',
-);
 
 /** To CGI and its like they frame the message. */
 const MISSPELT_LENGTH = KNOWN['content-length'] + MISSPELT;
@@ -63,8 +50,8 @@ export class HeadFields {
    */
   read(bytes: Uint8Array, rows: number[], known: number, keepsLength: boolean): Rejection | undefined {
     this.#clear();
-    this.known = known & ~TAKEN;
-    if ((known & TAKEN) === 0) return undefined;
+    this.known = known & ~HOP_BY_HOP;
+    if ((known & HOP_BY_HOP) === 0) return undefined;
     let lengths = 0;
     let codings = 0;
     for (let row = 0; row < rows.length; row += ROW) {

@@ -44,6 +44,19 @@ export function maskOf(...names: (keyof typeof KNOWN)[]): number {
   return names.reduce((mask, name) => mask | (1 << KNOWN[name]), 0);
 }
 
+/** The fields that concern one connection or the framing, and Host: each hop makes its own. */
+export const HOP_BY_HOP = maskOf(
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'content-length',
+  'expect',
+);
+
 /** What the gateway itself says about a client: never believed, unless from a trusted proxy. */
 export const FORWARDING =
   maskOf(

@@ -1,7 +1,7 @@
 import { CR, LF } from './bytes.js';
 import { Fields } from './fields.js';
 import { HeadReader } from './head-reader.js';
-import { FORWARDING, maskOf } from './known-names.js';
+import { FORWARDING, HOP_BY_HOP, maskOf } from './known-names.js';
 import { HEAD_LIMITS, Rejection } from './rejection.js';
 import { DONE, MORE } from './scan-results.js';
 import { headScanner } from './scanner.js';
@@ -12,16 +12,8 @@ import { headScanner } from './scanner.js';
  */
 const DROPPED =
   FORWARDING |
+  HOP_BY_HOP |
   maskOf(
-    'host',
-    'connection',
-    'keep-alive',
-    'proxy-connection',
-    'te',
-    'transfer-encoding',
-    'upgrade',
-    'content-length',
-    'expect',
     'trailer',
     'via',
     'content-type',
