@@ -11,6 +11,7 @@ import { Threads } from 'mproxy-net/linux/threads';
 import t, { type Test } from 'tap';
 import { type TcpClient, tcpClient, udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { assignmentOf } from './assignments.js';
 import { ENGINES } from './engines.js';
 
 const engine = ENGINES.find(({ name }) => name === 'linux');
@@ -142,13 +143,7 @@ t.test('a socket alone, which its thread blocks in, goes on, too', { skip }, asy
   const fd = openSocket(loadLibc(), 4);
   bindSocket(loadLibc(), fd, { address: '127.0.0.1', port: 0 });
   const port = localPort(loadLibc(), fd);
-  const texts: string[] = [];
-  const deliver = (batch: Batch) => {
-    batch.each((offset, length) => texts.push(String(batch.keep(offset, length))));
-    return undefined;
-  };
-  const socket = { fd, ignored: [], roomy: false, tellsSenders: false };
-  const assignment = new Assignment(socket, { sockets: [], files: [], clients: [] }, deliver);
+  const { assignment, texts } = assignmentOf(fd);
   threads.expect();
   threads.start(assignment);
   await udpSend(port, ['before\n']);

@@ -2,15 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Batch } from 'mproxy-framing';
 import { BATCH_CAPACITY } from 'mproxy-framing';
-import { Assignment } from 'mproxy-net/linux/assignment';
 import { loadLibc } from 'mproxy-net/linux/libc';
 import { bindSocket, localPort, openSocket } from 'mproxy-net/linux/socket';
 import { receivingThreads } from 'mproxy-net/linux/threads';
 import t, { type Test } from 'tap';
 import { udpSend } from '../support/net.js';
 import { until } from '../support/wait.js';
+import { assignmentOf } from './assignments.js';
 import { ENGINES, open, openSender, sendAll } from './engines.js';
 
 const engine = ENGINES.find(({ name }) => name === 'linux');
@@ -22,13 +21,7 @@ const noThreads = () => until('all threads ended', () => threads().count === 0);
 
 /** A descriptor that is received from on a thread; what it delivers is remembered. */
 function receive(t: Test, fd: number) {
-  const texts: string[] = [];
-  const deliver = (batch: Batch) => {
-    batch.each((offset, length) => texts.push(String(batch.keep(offset, length))));
-    return undefined;
-  };
-  const socket = { fd, ignored: [], roomy: false, tellsSenders: false };
-  const assignment = new Assignment(socket, { sockets: [], files: [], clients: [] }, deliver);
+  const { assignment, texts } = assignmentOf(fd);
   threads().expect();
   threads().start(assignment);
   t.teardown(async () => {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { HttpResponse, service } from 'mproxy-service';
 import t from 'tap';
+import { mutated, ODD_PIECES } from '../support/mutated.js';
 import { Random } from '../support/random.js';
 import { MemoryServer, readBody } from './memory-connection.js';
 
@@ -13,31 +14,6 @@ const PARTS = [
   'PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok',
   'GET http://h/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
 ];
-const PIECES = [
-  '\r\n',
-  '\n',
-  '\r',
-  ' ',
-  ':',
-  '0',
-  'ffffffff',
-  '\0',
-  'Content-Length: 1\r\n',
-  'HTTP/1.1',
-  '\xff',
-  ';',
-];
-
-function mutated(random: Random): string {
-  let text = Array.from({ length: random.integer(1, 3) }, () => random.pick(PARTS)).join('');
-  for (let i = random.integer(0, 3); i > 0; i--) {
-    const at = random.integer(0, text.length);
-    const cut = random.integer(0, 3);
-    text = text.slice(0, at) + (random.next() < 0.7 ? random.pick(PIECES) : '') + text.slice(at + cut);
-  }
-  return text;
-}
-
 t.test(
   `${ROUNDS} mutated connections: no exception, no more requests than were sent, and an end`,
   async (t) => {
@@ -52,7 +28,7 @@ t.test(
           return HttpResponse.text(200, text);
         }),
       );
-      const text = mutated(random);
+      const text = mutated(random, PARTS, 3, 3, () => random.pick(ODD_PIECES));
       for (let at = 0; at < text.length; ) {
         const size = random.next() < 0.3 ? random.integer(1, 20) : text.length;
         server.connection.receive(text.slice(at, at + size));
