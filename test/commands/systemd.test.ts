@@ -1,19 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { missing } from '../lan/tools.js';
 import { type Name, type Running, start, startProgram } from '../support/command.js';
 import { loopbackGroup } from '../support/group.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 
 const skip = process.platform !== 'linux' ? 'systemd is Linux' : missing('socat');
 
 /** A path short enough for a socket's address (unix(7)). */
 function socketPath(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mproxy-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
+  const folder = shortFolder(t);
   return join(folder, 'notify');
 }
 

@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { start } from '../support/command.js';
+import { shortFolder } from '../support/short-folder.js';
 
 t.test('--check prints the effective configuration', async (t) => {
-  // The path of a Unix socket is short.
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
+  const folder = shortFolder(t);
   writeFileSync(join(folder, 'g.toml'), 'port = 8000\n[[routes]]\npath = "/"\nupstream = "unix:app.sock"\n');
   const gateway = start(t, 'gateway', ['--config', 'g.toml', '--check', '--trust', '::1'], { cwd: folder });
   t.equal(await gateway.exited, 0);

@@ -1,15 +1,14 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: documents have them
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDocument } from 'mproxy-gateway/config/document';
 import { parseJson } from 'mproxy-gateway/config/json';
 import { readConfig } from 'mproxy-gateway/config/read';
 import type { GatewayConfig } from 'mproxy-gateway/config/types';
 import t from 'tap';
+import { shortFolder } from '../support/short-folder.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
-t.teardown(() => rmSync(folder, { recursive: true }));
+const folder = shortFolder(t);
 
 /** The path of a file in a folder of the test. */
 function file(name: string, text: string): string {

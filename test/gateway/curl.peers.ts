@@ -6,11 +6,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { start, startProgram } from '../support/command.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { curl, noCurl } from './curl.js';
 import { configured, front } from './front.js';
 import { origin, served } from './running.js';
-import { shortFolder } from './servers.js';
 
 const skip = noCurl;
 const SIZE = 8 * 1024 * 1024;

@@ -5,10 +5,10 @@ import t, { type Test } from 'tap';
 import { missing } from '../lan/tools.js';
 import { launcher, type Running, startProgram } from '../support/command.js';
 import { Host, lan, noNamespaces } from '../support/namespace.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { type Curled, curl, noCurl } from './curl.js';
 import { blocks, commandLines, part } from './page.js';
-import { shortFolder } from './servers.js';
 
 /** The examples of docs/gateway.md, literally; each in a namespace for its fixed ports. */
 const skip = noNamespaces || noCurl;

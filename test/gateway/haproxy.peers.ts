@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { start } from '../support/command.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { curl, noCurl } from './curl.js';
 import { configured } from './front.js';
 import { origin } from './running.js';
-import { haproxy, noHaproxy, shortFolder } from './servers.js';
+import { haproxy, noHaproxy } from './servers.js';
 
 const skip = noHaproxy || noCurl;
 

@@ -6,11 +6,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { command, Running, start } from '../support/command.js';
+import { shortFolder } from '../support/short-folder.js';
 import { Client, gateway, IS_NODE, origin } from './running.js';
 
 t.test('the file of a Unix socket', async (t) => {
   const url = await origin(t);
-  const path = join(t.testdir(), 'web.sock');
+  const path = join(shortFolder(t), 'web.sock');
   const args = ['--listen-addr', `unix:${path}`, '--route', `/=${url}`, '--workers', '2'];
   const first = start(t, 'gateway', args);
   await first.says(`listening: http unix:${path}\n`);
@@ -31,7 +32,7 @@ t.test('the file of a Unix socket', async (t) => {
 });
 
 t.test('what is no socket is not removed', async (t) => {
-  const path = join(t.testdir(), 'file');
+  const path = join(shortFolder(t), 'file');
   writeFileSync(path, 'mine');
   const running = start(t, 'gateway', ['--listen-addr', `unix:${path}`, '--route', '/=http://127.0.0.1:9']);
   t.equal(await running.exited, 1);

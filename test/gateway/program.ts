@@ -1,10 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { ask, sample, startShown } from '../status/http.js';
 import type { Running } from '../support/command.js';
 import { residentMemory } from '../support/memory.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 
 /** A record of the access log, as JSON. */
@@ -96,8 +96,7 @@ export async function program(
   config: Record<string, unknown>,
   { logs = true, engine }: { logs?: boolean; engine?: string } = {},
 ): Promise<Program> {
-  const folder = mkdtempSync(join(tmpdir(), 'gateway-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
+  const folder = shortFolder(t);
   const [file, log] = [join(folder, 'gateway.json'), join(folder, 'access.log')];
   writeFileSync(log, '');
   const own = { host: '127.0.0.1', port: 0, thread_count: 1, ...(logs && { access_log: { to: log } }) };

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { missing } from '../lan/tools.js';
 import { type Running, startProgram } from '../support/command.js';
 import { freeTcpPort } from '../support/net.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 
 /** Why each of them cannot be used here; false where it can. For `skip`. */
@@ -83,13 +83,6 @@ listen front
     port,
     folder,
   });
-}
-
-/** An empty folder with a short name, which paths of Unix sockets need (unix(7)). The test removes it. */
-export function shortFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mproxy-server-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 async function place(t: Test): Promise<{ port: number; folder: string }> {

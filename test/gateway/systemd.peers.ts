@@ -4,10 +4,10 @@ import t, { type Test } from 'tap';
 import { missing } from '../lan/tools.js';
 import { command, type Running, startProgram } from '../support/command.js';
 import { freeTcpPort } from '../support/net.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { curl, noCurl } from './curl.js';
 import { origin } from './running.js';
-import { shortFolder } from './servers.js';
 
 const skip = missing('systemd-socket-activate') || noCurl;
 

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { start } from '../support/command.js';
 import { tcpServer, udpSend, udpSink } from '../support/net.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { ask, sample, startShown } from './http.js';
 
@@ -133,8 +133,7 @@ t.test('health: silence fails it, and the reason is one line', async (t) => {
 });
 
 t.test('a Unix socket, also one that a killed program left; one in use is an error', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'status-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
+  const folder = shortFolder(t);
   const path = join(folder, 'status');
   const args = ['--path', '/dev/null', '--listen-addr', '127.0.0.1:0', '--status-addr', `unix:${path}`];
   const killed = start(t, 'server', args);

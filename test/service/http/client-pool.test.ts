@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { ENGINES } from '../../net/engines.js';
+import { shortFolder } from '../../support/short-folder.js';
 import { until } from '../../support/wait.js';
 import { ask, client, context, request } from '../exchanges.js';
 import { ok, origin, type Visit } from '../origin.js';
@@ -122,8 +121,7 @@ for (const { name, streams } of ENGINES) {
   });
 
   t.test(`${name}: a Unix socket is an upstream`, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'mproxy-'));
-    t.teardown(() => rmSync(folder, { recursive: true }));
+    const folder = shortFolder(t);
     const path = join(folder, 'a b.sock');
     const server = await origin(t, { path });
     const http = client(t, streams, { upstreams: [`unix:${path}`], hostHeader: 'upstream' });

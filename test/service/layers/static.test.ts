@@ -1,23 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readlinkSync,
   renameSync,
-  rmSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Body } from 'mproxy-service/http/body';
 import type { HttpResponse } from 'mproxy-service/http/message';
 import { STATIC, staticFiles } from 'mproxy-service/layers/static';
 import t, { type Test } from 'tap';
+import { shortFolder } from '../../support/short-folder.js';
 import { bytesOf, call, contextOf, echo, type Given, requestOf } from '../calls.js';
 import { layerOf, problemsOf } from './tables.js';
 
@@ -201,13 +199,9 @@ t.test('FIFOs, sockets and devices are no files, and nobody waits for them', asy
   const { root, service } = site(t);
   execFileSync('mkfifo', [join(root, 'fifo')]);
   const names = ['fifo', 'socket'];
-  // The path of a socket is short (unix(7)).
-  const short = mkdtempSync(join(tmpdir(), 'mproxy-'));
+  const short = shortFolder(t);
   const server = createServer().listen(join(short, 'socket'));
-  t.teardown(() => {
-    server.close();
-    rmSync(short, { recursive: true });
-  });
+  t.teardown(() => server.close());
   await new Promise((resolve) => server.once('listening', resolve));
   renameSync(join(short, 'socket'), join(root, 'socket'));
   try {
