@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Pool } from 'mproxy-service/http/client-pool';
 import t from 'tap';
 import { ENGINES } from '../../net/engines.js';
 import { shortFolder } from '../../support/short-folder.js';
@@ -197,4 +198,61 @@ t.test('an upstream is a URL of a scheme, a host and a port, or the path of a Un
     names.map((one) => `${one.name} ${one.authority}`),
     ['http://a a', 'http://[::1]:81 [::1]:81', 'unix:/a b localhost'],
   );
+});
+
+/** A pool of numbered connections, and the numbers that waiters got. */
+function numberedPool(maxConnections: number) {
+  const got: string[] = [];
+  let last = 0;
+  const pool: Pool<{ number: number; close(): void }> = new Pool(
+    { maxConnections, maxIdle: 8, maxQueue: 8 },
+    async () => {
+      const connection = { number: ++last, close: () => pool.remove(connection) };
+      return connection;
+    },
+  );
+  const wait = (name: string, needsNew: boolean) =>
+    pool.wait({
+      needsNew,
+      onConnection: ({ number }) => got.push(`${name} ${number}`),
+      onConnectError: (error) => got.push(`${name} ${error}`),
+    });
+  return { pool, wait, got };
+}
+
+t.test('who needs a new connection gets none that had a request', async (t) => {
+  const { pool, wait, got } = numberedPool(8);
+  wait('first', false);
+  await until('it is connected', () => got.length === 1);
+  const [used] = pool.open;
+  wait('again', true);
+  pool.release(used!);
+  t.strictSame(got, ['first 1']);
+  t.equal(pool.idle, 1);
+  await until('it is connected', () => got.length === 2);
+  t.strictSame(got, ['first 1', 'again 2']);
+});
+
+t.test('who needs a new connection gets one also when others wait before it', async (t) => {
+  const { wait, got } = numberedPool(8);
+  wait('first', false);
+  wait('again', true);
+  wait('third', false);
+  await until('all are connected', () => got.length === 3);
+  t.strictSame(got, ['first 1', 'again 2', 'third 3']);
+});
+
+t.test('without room for a new connection, one that becomes free makes room', async (t) => {
+  const { pool, wait, got } = numberedPool(1);
+  wait('first', false);
+  await until('it is connected', () => got.length === 1);
+  const [used] = pool.open;
+  wait('again', true);
+  wait('third', false);
+  pool.release(used!);
+  t.strictSame(got, ['first 1', 'third 1'], 'another one takes it');
+  pool.release(used!);
+  await until('it is connected', () => got.length === 3);
+  t.strictSame(got.slice(2), ['again 2']);
+  t.equal(pool.open.size, 1);
 });

@@ -39,8 +39,8 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
   #upstream: Upstream;
   #connection: UpstreamConnection | undefined;
   #retries: number;
-  /** It was sent again because a reused connection had been closed. */
-  #reconnected = false;
+  /** It was sent again because a reused connection had been closed. Another one that is kept may be closed, too. */
+  needsNew = false;
 
   constructor(
     private readonly client: ExchangeClient,
@@ -118,9 +118,8 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
     this.#attempted(kind);
     if (kind === 'late' || (kind === 'closed' && !reused)) this.#upstream.failed(this.context.client);
     const again = kind === 'closed' && !answered && (!sent || this.request.isIdempotent);
-    if (again && reused && !this.#reconnected && this.#isAvailable) {
-      // Not one that was idle as long: it may be closed, too.
-      this.#reconnected = true;
+    if (again && reused && !this.needsNew && this.#isAvailable) {
+      this.needsNew = true;
       this.#retry(this.#upstream);
     } else if (again && this.#mayRetry(false)) this.#retry(this.client.pick(this.#upstream));
     else this.#fail(kind === 'late' ? 504 : 502, PROBLEMS[kind]);

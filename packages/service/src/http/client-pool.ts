@@ -9,6 +9,8 @@ export interface PoolLimits {
 
 /** Waits for a connection. One of the two is called once, never within {@link Pool.wait}. */
 export interface Waiter<C> {
+  /** Whether it takes none that had a request before: that may be closed by now. */
+  readonly needsNew: boolean;
   onConnection(connection: C): void;
   onConnectError(error: unknown): void;
 }
@@ -59,7 +61,7 @@ export class Pool<C extends { close(): void }> {
   }
 
   /**
-   * Waits for a connection that is new, or was used just now.
+   * Waits for a connection that is new, or was used just now, if the waiter takes it.
    * @returns false: the queue is full
    */
   wait(waiter: Waiter<C>): boolean {
@@ -78,13 +80,22 @@ export class Pool<C extends { close(): void }> {
 
   /** A request on it has ended, and another one can follow. */
   release(connection: C): void {
+    if (this.#give(connection, false)) return;
+    // Whoever still waits for a new one needs its place.
+    const isInTheWay = this.#waiting.size > this.#connecting && !this.#hasRoom;
+    if (this.#closed || isInTheWay || this.#idle.length >= this.limits.maxIdle) connection.close();
+    else this.#idle.push(connection);
+  }
+
+  /** Gives a connection to the first that takes it. */
+  #give(connection: C, isNew: boolean): boolean {
     for (const waiter of this.#waiting) {
+      if (waiter.needsNew && !isNew) continue;
       this.#waiting.delete(waiter);
       waiter.onConnection(connection);
-      return;
+      return true;
     }
-    if (this.#closed || this.#idle.length >= this.limits.maxIdle) connection.close();
-    else this.#idle.push(connection);
+    return false;
   }
 
   /** It is closed. */
@@ -114,7 +125,8 @@ export class Pool<C extends { close(): void }> {
   #connected(connection: C): void {
     this.#connecting--;
     this.#open.add(connection);
-    this.release(connection);
+    if (!this.#give(connection, true)) this.release(connection);
+    this.#connectIfNeeded();
   }
 
   #failed(error: unknown): void {
