@@ -153,6 +153,7 @@ function counted(counters: WorkerCounters, listener: number): Layer<Connection, 
 }
 
 async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Promise<HttpService> {
+  if (config.service !== undefined) return (await import('./module-service.js')).loadService(config.service);
   if (config.portEncoding) return ports(config.portEncoding, config, parts);
   const all = config.routes.map(async (route) => {
     const { place, name, host, path, methods } = route;
