@@ -21,3 +21,7 @@ export const PROTOCOL_LATER = info(
   'protocol_later',
   'protocols: {protocol} is not served yet; its clients are served by HTTP/1.1',
 );
+export const DESCRIPTORS_FEW = info(
+  'descriptors_few',
+  'max_connections is {connections}, but the descriptor limit of {limit} is used up by {fits}, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections',
+);

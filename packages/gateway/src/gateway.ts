@@ -5,6 +5,7 @@ import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
+import { descriptorLimit } from 'mproxy-net/descriptors';
 import type { AccessLogOutput } from './access-log/access-log.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
 import { clientMemory } from './counters/client-counts.js';
@@ -14,7 +15,7 @@ import { metricsOf } from './counters/metrics.js';
 import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
-import { PROTOCOL_LATER, REQUESTS_CUT, SERVICE_FAILED, WORKERS_REDUCED } from './events.js';
+import { DESCRIPTORS_FEW, PROTOCOL_LATER, REQUESTS_CUT, SERVICE_FAILED, WORKERS_REDUCED } from './events.js';
 import { type Listening, listenAll, openShared, type Resolved, resolveListeners } from './listeners.js';
 import { UpstreamHealth } from './upstream-health.js';
 import { Workers } from './workers.js';
@@ -67,6 +68,11 @@ export class Gateway implements Source {
     const { program, config } = this;
     for (const protocol of config.protocols)
       if (protocol !== 'http1') program.emit(PROTOCOL_LATER, { protocol });
+    const limit = descriptorLimit();
+    if (limit !== undefined && limit < 2 * config.maxConnections) {
+      const fits = Math.floor(limit / 2);
+      program.emit(DESCRIPTORS_FEW, { connections: config.maxConnections, limit, fits });
+    }
     const resolved = await resolveListeners(config.listen, program.stopping);
     try {
       if (config.accessLog) await this.#openLog(config.accessLog);
