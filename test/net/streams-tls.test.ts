@@ -298,11 +298,6 @@ for (const { name, streams } of ENGINES) {
       t.equal(sockets.length, 0);
     });
 
-    t.test('a listener whose clients need no certificate cannot begin to ask for one', async (t) => {
-      const { listener } = await open(t);
-      t.throws(() => listener.secure({ pairs: [pair], clientCa: authority.pem }));
-    });
-
     t.test('TLS starts on an open connection, after words in the clear', async (t) => {
       const { port, sockets } = await nodeServer(t);
       const connection = await streams.connect({ to: at(port) });
