@@ -286,6 +286,13 @@ export interface Connection {
   abort(error?: Error): void;
   /** Calls `onIdle` after this time without a byte received and without a write taken, in milliseconds; 0: never. */
   limitIdle(ms: number): void;
+  /**
+   * Closes with ETIMEDOUT when the peer has not acknowledged sent bytes, or has had no room for more, for this time (tcp(7),
+   * TCP_USER_TIMEOUT). It limits unanswered keepalive probes, too, instead of their number. A Unix socket has none. Undefined: the engine
+   * cannot.
+   * @param ms in milliseconds; 0: as long as the system tries (tcp_retries2, about 15 minutes)
+   */
+  userTimeout?(ms: number): void;
   /** Bytes taken that the peer has not acknowledged (tcp(7), SIOCOUTQ); undefined where it cannot be read. */
   unacknowledged(): number | undefined;
 }
