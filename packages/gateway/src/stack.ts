@@ -1,4 +1,4 @@
-import type { Connection, Streams } from 'mproxy-net';
+import type { Connection, Streams, TlsCredentials } from 'mproxy-net';
 import { lookUp } from 'mproxy-net/resolve';
 import type { ClientCounts } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
@@ -30,6 +30,8 @@ import type {
 } from './config/types.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
+import type { ListenerSecurity } from './listener-security.js';
+import { clientLayers, securityLayers } from './security-layers.js';
 import type { UpstreamHealth } from './upstream-health.js';
 
 /** What a stack works with: that of its worker. */
@@ -41,6 +43,12 @@ export interface StackParts {
   health: UpstreamHealth;
   /** Of the connections of each client; undefined: they are not limited. */
   clients: ClientCounts | undefined;
+  /** Of TLS listeners, if there are any. */
+  security: ListenerSecurity | undefined;
+  /** Of https upstreams, by the number of the route. */
+  credentials: readonly (TlsCredentials | undefined)[];
+  /** Told why TLS with an upstream failed. */
+  onTlsError(upstream: string, error: Error): void;
   /** Takes the lines of the access log, if there is one. */
   log: LogSink;
   /** Takes what a service threw. */
@@ -63,7 +71,9 @@ export async function gatewayStack(
     [
       metrics(parts.counters),
       ...(log ? [log.layer] : []),
+      ...(await securityLayers(config, parts)),
       forward({ trusted: config.trustedProxies }),
+      ...(await clientLayers(config, parts, setup)),
       ...(await layersOf(config.middlewares, setup)),
     ],
     await routes(config, parts, setup),
@@ -95,6 +105,7 @@ export async function gatewayStack(
       stack(
         [
           counted(parts.counters, i),
+          ...(listener.tls ? [handshakes(parts.counters, i)] : []),
           ...(listener.proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
           ...limits,
         ],
@@ -152,13 +163,23 @@ function counted(counters: WorkerCounters, listener: number): Layer<Connection, 
   });
 }
 
+/** Counts the finished TLS handshakes of a listener. */
+function handshakes(counters: WorkerCounters, listener: number): Layer<Connection, void> {
+  return (inner) => ({
+    call(connection, context) {
+      counters.handshake(listener, context.tls?.resumed ? 'resumed' : 'full');
+      return inner.call(connection, context);
+    },
+  });
+}
+
 async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Promise<HttpService> {
   if (config.portEncoding) return ports(config.portEncoding, config, parts);
-  const all = config.routes.map(async (route) => {
+  const all = config.routes.map(async (route, i) => {
     const { place, name, host, path, methods } = route;
     const service = stack<HttpRequest, HttpResponse, HttpContext>(
       await layersOf(route.middlewares, setup),
-      await target(route, parts, setup),
+      await target(route, parts, setup, parts.credentials[i]),
     );
     return { place, host, path, methods, value: { name, service } };
   });
@@ -185,19 +206,27 @@ async function target(
   { target, path }: RouteConfig,
   parts: StackParts,
   setup: LayerSetup,
+  credentials: TlsCredentials | undefined,
 ): Promise<HttpService> {
-  if (target.kind === 'upstream') return upstream(target, path, parts);
+  if (target.kind === 'upstream') return upstream(target, path, parts, credentials);
   const answering = (await loadLayer(target.kind)).layer(target.config, setup);
   return answering({ call: (request) => answer(request, 404, 'nothing here') });
 }
 
-async function upstream(config: UpstreamConfig, path: string, parts: StackParts): Promise<HttpService> {
-  const { streams, deadlines, layout, counters, health } = parts;
+async function upstream(
+  config: UpstreamConfig,
+  path: string,
+  parts: StackParts,
+  credentials: TlsCredentials | undefined,
+): Promise<HttpService> {
+  const { streams, deadlines, layout, counters, health, onTlsError } = parts;
+  const { tlsServername: serverName, tlsInsecure: insecure } = config;
   const { upstreams, retries, timeouts, pool, hostHeader, sendProxy } = config;
   const client = httpClient({
     ...{ upstreams, retries, timeouts, pool, hostHeader, sendProxy, streams, deadlines },
     health: upstreams.map((url) => health.cells(layout.upstreams.indexOf(url))),
-    observer: counters.upstreams(upstreams),
+    tls: credentials && { credentials, serverName, insecure },
+    observer: counters.upstreams(upstreams, onTlsError),
   });
   const { stripPrefix, replacePath, addPrefix } = config;
   const layers: HttpLayer[] = config.forwarded ? [forwarded()] : [];

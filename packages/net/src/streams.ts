@@ -55,6 +55,8 @@ export interface ListenOptions {
   /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
   keepAlive?: number;
   tls?: TlsServer;
+  /** Limit on the TLS handshake, in milliseconds. Default: 10,000. */
+  handshakeTimeout?: number;
   /** Accepts nothing before {@link StreamListener.accept}, on an engine that has it. Default: false. */
   held?: boolean;
   /**
@@ -137,6 +139,13 @@ export interface ConnectOptions {
 export interface TlsPair {
   cert: string | Buffer;
   key: string | Buffer;
+  /** Names that it serves: `app.example.com`, `*.example.com` (one or more labels). Default: those of the certificate. */
+  names?: readonly string[];
+  /**
+   * CA certificates as PEM; a client that asks for one of its names needs a certificate that they verify. Default:
+   * {@link TlsServer.clientCa}.
+   */
+  clientCa?: string;
 }
 
 /** How a listener secures its connections: TLS 1.2 and 1.3. An engine keeps what it derives from it: it never changes. */
@@ -147,6 +156,11 @@ export interface TlsServer {
   clientCa?: string;
   /** Protocols in order of preference (RFC 7301). A client that offers others alone is refused. */
   alpn?: readonly string[];
+  /**
+   * Refuses a handshake whose server name no pair has, with the alert unrecognized_name (RFC 6066, section 3); no server name is unknown,
+   * too. Default: false: the first pair.
+   */
+  strictNames?: boolean;
 }
 
 /** What a client trusts, and what it presents. An engine keeps what it derives from it: it never changes. */
@@ -183,6 +197,8 @@ export interface TlsFacts {
   resumed: boolean;
   /** The verified certificate of the peer as DER; undefined: it has none, or is not verified. */
   peerCertificate: Buffer | undefined;
+  /** The number of the pair that was used; undefined: this side is the client. */
+  pair: number | undefined;
 }
 
 /** Takes what a connection reports. */

@@ -270,5 +270,6 @@ function factsOf(socket: TLSSocket): TlsFacts {
     alpn: socket.alpnProtocol || undefined,
     resumed: socket.isSessionReused(),
     peerCertificate: socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined,
+    pair: undefined,
   };
 }

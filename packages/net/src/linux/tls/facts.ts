@@ -20,6 +20,7 @@ export function factsOf(
     alpn: alpnOf(ssl, connection),
     resumed: ssl.SSL_session_reused(connection) === 1,
     peerCertificate: verifiedCertificate(ssl, connection),
+    pair: undefined,
   };
 }
 
