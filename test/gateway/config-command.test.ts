@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { start } from '../support/command.js';
+import { launcher, start, startProgram } from '../support/command.js';
 import { shortFolder } from '../support/short-folder.js';
 
 t.test('--check prints the effective configuration', async (t) => {
@@ -60,10 +60,24 @@ t.test('what is no command line', async (t) => {
     [['--rout', '/=http://a'], "unknown option '--rout' (Did you mean --route?); see mproxy-gateway --help"],
     [['--check', '--log', 'xml'], '--log: xml: no such log format; use text, json'],
     [['--tls-cert', 'a'], "unknown option '--tls-cert'"],
+    [['--log-format', 'json'], '--log-format: there is no access log; give --access-log'],
+    [['--gzip'], '--gzip: there is no access log; give --access-log'],
   ];
   for (const [args, text] of cases) {
     const gateway = start(t, 'gateway', args);
     t.equal(await gateway.exited, 2, text);
     t.ok(gateway.stderr.startsWith(`mproxy-gateway: ${text}`), gateway.stderr);
   }
+});
+
+t.test('in a folder that was removed: an error says so', async (t) => {
+  const line = '"$0" --listen-addr 127.0.0.1:0 --route /=http://127.0.0.1:1';
+  const gateway = startProgram(t, 'sh', ['-c', `rmdir "$PWD" && exec ${line}`, launcher('gateway')], {
+    cwd: t.testdir({}),
+  });
+  t.equal(await gateway.exited, 1);
+  t.equal(
+    gateway.stderr,
+    'mproxy-gateway: current folder: .: no such file or directory; change to a folder that exists\n',
+  );
 });

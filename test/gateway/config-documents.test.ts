@@ -130,11 +130,15 @@ t.test('a file that is no configuration', async (t) => {
   const cases: [name: string, text: string, why: string][] = [
     ['a.yaml', '', 'not a configuration by its name; use .json, .toml, .js or .mjs'],
     ['none.mjs', 'export const a = 1', 'it has no default export; export default { ... }'],
-    ['text.mjs', 'export default 1', 'its default export is no configuration object; export default { ... }'],
     [
-      'call.mjs',
-      'export default { call() {} }',
-      'its default export is no configuration object; export default { ... }',
+      'text.mjs',
+      'export default 1',
+      'its default export is neither a configuration object nor a service; export default { ... }',
+    ],
+    [
+      'rest.mjs',
+      'export default { call() {} }; export const config = 5',
+      'its export config is no configuration object',
     ],
     ['throws.mjs', 'throw new Error("no\\nway")', 'it cannot be loaded: Error: no way'],
     ['syntax.mjs', 'export default {', "it cannot be loaded: SyntaxError: Unexpected token '}'"],

@@ -87,6 +87,7 @@ t.test('the defaults of a configuration', async (t) => {
     accessLog: undefined,
     drain: 0,
     grace: 25_000,
+    service: undefined,
     portEncoding: undefined,
     run: [],
   } satisfies GatewayConfig);

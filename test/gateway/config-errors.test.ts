@@ -38,6 +38,13 @@ const CASES: [document: unknown, line: string][] = [
   [{ apps: {}, listen_port: 80 }, 'this is a configuration of rpxy, which this version does not read yet'],
   [{ routes: [route] }, 'there is no listener; give listen, or host and port'],
   [{ port: 8000 }, 'there is no route; give routes'],
+  [but({ service: 'app.mjs' }), 'service: routes are not used with it; give one of the two'],
+  [
+    { port: 1, service: 'app.mjs', port_encoding: {} },
+    'service: port_encoding is not used with it; give one of the two',
+  ],
+  [{ port: 1, service: 'a.mjs' }, 'service: "/etc/gateway/a.mjs": expected a file that can be read'],
+  [{ port: 1, service: 5 }, 'service: 5: expected a path'],
   [but({ routes: [] }), 'there is no route; give routes'],
   [but({ rutes: 1 }), 'rutes: there is no such key; did you mean routes?'],
   [but({ maxConnections: 1 }), 'maxConnections: there is no such key; did you mean max_connections?'],

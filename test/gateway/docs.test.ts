@@ -16,7 +16,7 @@ t.test('the documents of the page are valid', async (t) => {
 t.test('the command lines of the page are valid', async (t) => {
   const lines = commandLines().filter((line) => line.startsWith('mproxy-gateway '));
   t.ok(lines.length >= 8);
-  const cwd = t.testdir({ 'gateway.json': blocks('json')[0]! });
+  const cwd = t.testdir({ 'gateway.json': blocks('json')[0]!, 'app.mjs': blocks('js')[0]! });
   for (const line of lines) {
     const args = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
     const gateway = start(t, 'gateway', [...args.slice(1), '--check'], { cwd });

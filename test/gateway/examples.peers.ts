@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -174,6 +174,21 @@ t.test('a socket of systemd', { skip: skip || missing('systemd-socket-activate')
   await running.says('Listening on ');
   t.match(await machine.received('http://127.0.0.1:8000/x'), { url: '/x', at: '127.0.0.1:3000' });
   t.match(running.stderr, 'mproxy-gateway: listening: http ');
+});
+
+t.test('a service of your own', { skip }, async (t) => {
+  const machine = new Machine(t);
+  await machine.origins('127.0.0.1:3000');
+  const text = part('### A service of your own');
+  const modules = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+  symlinkSync(modules, join(machine.cwd, 'node_modules'));
+  writeFileSync(join(machine.cwd, 'app.mjs'), blocks('js', text)[0]!);
+  await machine.gateway(commandLines(text)[0]!);
+  const at = 'http://127.0.0.1:8000/x';
+  t.match(await machine.received(at), { at: '127.0.0.1:3000', url: '/x' });
+  const closed = await machine.curl('-H', 'X-Maintenance: yes', at);
+  t.equal(closed.first.status, 503);
+  t.equal(`${closed.stdout}`, 'back soon\n');
 });
 
 t.test('development', { skip }, async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { launcher, startProgram } from '../support/command.js';
 import { until } from '../support/wait.js';
 import { program } from './program.js';
 import { rawClient } from './raw-client.js';
@@ -51,5 +52,27 @@ t.test(
     first!.answer('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
     t.match((await waiting.answered())[0], { status: 200, body: 'GET /waiting' });
     t.equal(busy.filter(({ end }) => end !== 'open').length <= 1, true);
+  },
+);
+
+t.test(
+  'a descriptor limit that is too low for max_connections is reported',
+  { skip: process.platform !== 'linux' && 'no descriptor limit' },
+  async (t) => {
+    const routes = [{ path: '/', upstream: 'http://127.0.0.1:1' }];
+    const says = async (most: number) => {
+      const config = { listen: ['127.0.0.1:0'], max_connections: most, routes };
+      const cwd = t.testdir({ 'g.json': JSON.stringify(config) });
+      const script = 'ulimit -n 1000; exec "$0" --config g.json';
+      const gateway = startProgram(t, 'sh', ['-c', script, launcher('gateway')], { cwd });
+      await gateway.says(/listening: .*\n/);
+      await gateway.stop();
+      return gateway.stderr;
+    };
+    t.match(
+      await says(501),
+      'max_connections is 501, but the descriptor limit of 1000 is used up by 500, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections\n',
+    );
+    t.notMatch(await says(500), 'max_connections');
   },
 );

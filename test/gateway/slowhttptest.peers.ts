@@ -33,7 +33,7 @@ for (const [name, mode] of Object.entries(MODES)) {
       const timeouts = { request_head: '3s', request_body: '3s', send: '3s', idle: '20s' };
       const gateway = await program(t, { routes: [{ path: '/', upstream: origin.url }], timeouts });
       const url = `http://127.0.0.1:${gateway.port}/`;
-      const args = ['-c', `${MANY}`, '-r', '200', '-i', '1', '-l', '40', '-p', '2', '-u', url];
+      const args = ['-c', `${MANY}`, '-r', '200', '-i', '1', '-l', '40', '-p', '10', '-u', url];
       const attack = startProgram(t, 'slowhttptest', [...mode, ...args]);
       await until('they are connected', async () => (await gateway.connections()) > MANY / 2);
       const other = await rawClient(t, gateway.port);

@@ -34,3 +34,7 @@ export const CERTIFICATE_EXPIRED = loss(
   'certificate_expired',
   '{file}: the certificate is not valid since {since}; clients refuse it',
 );
+export const DESCRIPTORS_FEW = info(
+  'descriptors_few',
+  'max_connections is {connections}, but the descriptor limit of {limit} is used up by {fits}, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections',
+);

@@ -5,6 +5,7 @@ import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
+import { descriptorLimit } from 'mproxy-net/descriptors';
 import type { AccessLogOutput } from './access-log/access-log.js';
 import { hasTls } from './config/has-tls.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
@@ -16,6 +17,7 @@ import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
 import {
+  DESCRIPTORS_FEW,
   PROTOCOL_LATER,
   REQUESTS_CUT,
   SERVICE_FAILED,
@@ -83,6 +85,11 @@ export class Gateway implements Source {
     if (hasTls(config)) {
       const { GatewaySecurity } = await import('./gateway-security.js');
       this.#security = new GatewaySecurity(config, program, (tls) => this.#workers.secure(tls));
+    }
+    const limit = descriptorLimit();
+    if (limit !== undefined && limit < 2 * config.maxConnections) {
+      const fits = Math.floor(limit / 2);
+      program.emit(DESCRIPTORS_FEW, { connections: config.maxConnections, limit, fits });
     }
     const resolved = await resolveListeners(config.listen, program.stopping);
     try {

@@ -24,8 +24,14 @@ export async function readOptions(options: GatewayOptions): Promise<GatewayConfi
   const document = await documentOf(values.config);
   if (values.allowTarget.length > 0 && !values.portEncoding && !has(document, 'port_encoding'))
     throw usage(NAMES.allowTarget, '', 'no host names a port', `give ${NAMES.portEncoding}`);
+  const ofLog = LOG_FLAGS.find((flag) => values[flag] !== undefined && values[flag] !== false);
+  if (ofLog && values.accessLog === undefined && !has(document, 'access_log'))
+    throw usage(NAMES[ofLog], '', 'there is no access log', `give ${NAMES.accessLog}`);
   return readConfig(document, keysOf(values, options.engine));
 }
+
+/** They change an access log that is given. */
+const LOG_FLAGS = ['logFormat', 'rotateSize', 'rotateEvery', 'keep', 'gzip'] as const;
 
 async function documentOf(config: ValuesOf<typeof FLAGS>['config']): Promise<Document> {
   if (typeof config === 'string') return readDocument(NAMES.config, config);

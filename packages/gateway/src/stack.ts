@@ -18,9 +18,8 @@ import type { LogSink } from 'mproxy-service/layers/access-log';
 import type { LayerSetup } from 'mproxy-service/layers/layer-type';
 import { loadLayer } from 'mproxy-service/layers/load';
 import { metrics } from 'mproxy-service/layers/metrics';
-import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
-import { type Layer, type Service, stack } from 'mproxy-service/service';
+import { type Service, stack } from 'mproxy-service/service';
 import type {
   GatewayConfig,
   MiddlewareConfig,
@@ -28,6 +27,7 @@ import type {
   RouteConfig,
   UpstreamConfig,
 } from './config/types.js';
+import { connectionLayers } from './connection-layers.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
 import type { ListenerSecurity } from './listener-security.js';
@@ -99,20 +99,8 @@ export async function gatewayStack(
       send: config.timeouts.send,
     },
   });
-  const limits = await clientLimits(config, parts, trusted);
-  return Promise.all(
-    config.listen.map(async (listener, i) =>
-      stack(
-        [
-          counted(parts.counters, i),
-          ...(listener.tls ? [handshakes(parts.counters, i)] : []),
-          ...(listener.proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
-          ...limits,
-        ],
-        server,
-      ),
-    ),
-  );
+  const connections = await connectionLayers(config, parts, trusted);
+  return config.listen.map((_, i) => stack(connections[i]!, server));
 }
 
 async function accessLog({ accessLog }: GatewayConfig, { log }: StackParts) {
@@ -122,58 +110,8 @@ async function accessLog({ accessLog }: GatewayConfig, { log }: StackParts) {
   return new AccessLog({ ...options, sink: log });
 }
 
-async function proxyHeaders({ deadlines }: StackParts, trusted: TrustedProxies) {
-  const { proxyProtocol } = await import('mproxy-service/proxy-protocol');
-  return proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines });
-}
-
-/** Trusted proxies bring many clients through one address, so they are not limited. */
-async function clientLimits(
-  { maxConnectionsPerIp: most }: GatewayConfig,
-  { clients: counts, counters }: StackParts,
-  trusted: TrustedProxies,
-): Promise<Layer<Connection, void>[]> {
-  if (most === undefined || counts === undefined) return [];
-  const { clientLimit } = await import('mproxy-service/client-limit');
-  const exempts = (address: string) => trusted.has(address);
-  return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
-}
-
-/** Counts the connections of a listener. */
-function counted(counters: WorkerCounters, listener: number): Layer<Connection, void> {
-  return (inner) => ({
-    call(connection, context) {
-      const done = new Pending<void>();
-      counters.connectionOpened(listener);
-      const ended = (end: () => void) => {
-        counters.connectionClosed(listener);
-        end();
-      };
-      try {
-        whenDone(
-          inner.call(connection, context),
-          () => ended(() => done.resolve()),
-          (error) => ended(() => done.reject(error)),
-        );
-      } catch (error) {
-        ended(() => done.reject(error));
-      }
-      return done;
-    },
-  });
-}
-
-/** Counts the finished TLS handshakes of a listener. */
-function handshakes(counters: WorkerCounters, listener: number): Layer<Connection, void> {
-  return (inner) => ({
-    call(connection, context) {
-      counters.handshake(listener, context.tls?.resumed ? 'resumed' : 'full');
-      return inner.call(connection, context);
-    },
-  });
-}
-
 async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Promise<HttpService> {
+  if (config.service !== undefined) return (await import('./module-service.js')).loadService(config.service);
   if (config.portEncoding) return ports(config.portEncoding, config, parts);
   const all = config.routes.map(async (route, i) => {
     const { place, name, host, path, methods } = route;

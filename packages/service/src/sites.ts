@@ -45,7 +45,7 @@ export class Sites {
     // With strict names, nobody can connect for a host that no pair has; else the first is for those.
     if (found === undefined && strictNames) return false;
     const site = this.#sites[found ?? 0]!;
-    if (site === this.#sites[pair ?? asked ?? 0]) return true;
+    if (site === this.#sites[pair ?? 0]) return true;
     return asked === undefined && site.clientCa === undefined;
   }
 }

@@ -1,9 +1,8 @@
-import type { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import { MproxyError } from 'mproxy-base';
 import { readCredentials } from 'mproxy-net/tls';
+import { certificateNames, pairFor } from 'mproxy-net/tls-names';
 import type { Place } from 'mproxy-service/config-place';
-import { certificateNames } from '../certificate-names.js';
+
 import { type Identity, readIdentity } from '../tls-files.js';
 import { credentialFiles } from '../upstream-credentials.js';
 import type { GatewayConfig } from './types.js';
@@ -27,7 +26,7 @@ function checkHosts({ certificates }: GatewayConfig, identities: Identity[], doc
     const before = names.map((name) => owners.get(name));
     for (const [j, name] of (hosts ?? []).entries()) {
       const at = `${place}.hosts[${j}]`;
-      if (!has(identities[i]!.certificate, name))
+      if (pairFor([{ cert: identities[i]!.pair.cert }], sampleOf(name)) === undefined)
         document.reportAt(at, `${JSON.stringify(name)}: the certificate has no such name`);
       else if (before[j] !== undefined)
         document.reportAt(at, `${JSON.stringify(name)}: ${before[j]} has it, too`);
@@ -39,30 +38,17 @@ function checkHosts({ certificates }: GatewayConfig, identities: Identity[], doc
 }
 
 /** A host that is reached by TLS alone needs a certificate. */
-function checkRouteHosts(
-  { listen, routes, certificates }: GatewayConfig,
-  identities: Identity[],
-  document: Place,
-) {
+function checkRouteHosts({ listen, routes }: GatewayConfig, identities: Identity[], document: Place): void {
   if (listen.some(({ tls }) => !tls)) return;
-  for (const { place, host } of routes) {
-    if (host === undefined || isIP(host.replace(/^\[|\]$/g, ''))) continue;
-    const serves = ({ certificate }: Identity, i: number) =>
-      certificates[i]!.hosts?.some((name) => covers(name, host)) ?? has(certificate, host);
-    if (!identities.some(serves))
+  const pairs = identities.map(({ pair }) => pair);
+  for (const { place, host } of routes)
+    if (host !== undefined && !host.startsWith('[') && pairFor(pairs, sampleOf(host)) === undefined)
       document.reportAt(`${place}.host`, `${JSON.stringify(host)}: no certificate has this name`);
-  }
 }
 
-/** Whether a pattern of hosts has all of another one. */
-function covers(pattern: string, host: string): boolean {
-  const lower = host.toLowerCase().replace(/\.$/, '');
-  return lower === pattern || (pattern.startsWith('*') && lower.endsWith(pattern.slice(1)));
-}
-
-/** Of `*.example.com`: whether any name of one more label is one of the certificate. */
-function has(certificate: X509Certificate, host: string): boolean {
-  return certificate.checkHost(host.replace(/^\*\./, 'any.')) !== undefined;
+/** A name that a host like *.example.com stands for; one of more labels may be another certificate's. */
+function sampleOf(host: string): string {
+  return host.replace(/^\*\./, 'any.');
 }
 
 function checkUpstreams({ routes }: GatewayConfig, document: Place): void {

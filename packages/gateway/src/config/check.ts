@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { type Place, wrong } from 'mproxy-service/config-place';
 import { RouteTable } from 'mproxy-service/routing/route-table';
 import { checkTls } from './check-tls.js';
@@ -35,12 +36,22 @@ function checkListeners(values: Read, given: Given, document: Place): void {
   }
 }
 
-/** Requests go by routes, or by the port that their host names. */
-function checkTargets({ portEncoding }: Read, given: Given, document: Place): void {
-  if (given.port_encoding === undefined && isNothing(given.routes))
+/** Requests go by routes, by the port that their host names, or to the service of a module. */
+function checkTargets({ portEncoding, service }: Read, given: Given, document: Place): void {
+  const { port_encoding: ports, service: named, routes } = given;
+  if (ports === undefined && named === undefined && isNothing(routes))
     document.report('there is no route; give routes');
-  if (portEncoding && !isNothing(given.routes))
+  if (portEncoding && !isNothing(routes))
     document.key('port_encoding').report('routes are not used with it; give one of the two');
+  if (service === undefined) return;
+  const place = document.key('service');
+  if (!isNothing(routes)) place.report('routes are not used with it; give one of the two');
+  else if (ports !== undefined) place.report('port_encoding is not used with it; give one of the two');
+  else if (!isFile(service)) wrong(place, service, 'a file that can be read');
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 function isNothing(list: unknown): boolean {

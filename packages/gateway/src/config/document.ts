@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { reason, usage } from 'mproxy-base';
 import { type Place, Substituted } from 'mproxy-service/config-place';
 import { isObject } from 'mproxy-service/config-table';
+import { isService } from '../module-service.js';
 import { SyntaxProblem } from './syntax-problem.js';
 
 /** A configuration as it was written. */
@@ -18,7 +19,8 @@ export interface Document {
 }
 
 /**
- * Reads a file by its extension: JSON, TOML, or a module whose default export is the configuration.
+ * Reads a file by its extension: JSON, TOML, or a module. The default export of a module is the configuration; or it is a service, and then
+ * its export `config` is the rest of the configuration.
  * @throws MPROXY_USAGE a file that cannot be read, or is not in its language
  */
 export async function readDocument(flag: string, path: string): Promise<Document> {
@@ -57,15 +59,19 @@ async function readText(flag: string, path: string, file: string): Promise<strin
 async function exported(flag: string, path: string, file: string): Promise<unknown> {
   await readText(flag, path, file);
   const module = await imported(flag, path, file);
-  const value = module.default;
+  const { default: value, config = {} } = module;
   if (value === undefined) throw usage(flag, path, 'it has no default export', 'export default { ... }');
-  // What came from another realm, or has methods, is no plain data.
-  if (isObject(value) && typeof value.call !== 'function') return value;
-  throw usage(flag, path, 'its default export is no configuration object', 'export default { ... }');
+  if (isService(value)) {
+    if (!isObject(config)) throw usage(flag, path, 'its export config is no configuration object');
+    return { ...config, service: file };
+  }
+  if (isObject(value)) return value;
+  const problem = 'its default export is neither a configuration object nor a service';
+  throw usage(flag, path, problem, 'export default { ... }');
 }
 
 /** What a module throws while it is loaded is the user's, whatever its class. */
-async function imported(flag: string, path: string, file: string): Promise<{ default?: unknown }> {
+async function imported(flag: string, path: string, file: string): Promise<Record<string, unknown>> {
   try {
     return await import(pathToFileURL(file).href);
   } catch (error) {

@@ -6,6 +6,7 @@ import {
   list,
   object,
   parsed,
+  path,
   size,
   text,
   toggle,
@@ -176,6 +177,9 @@ export const SERVER = {
   accessLog: object(ACCESS_LOG, { help: 'one record for each request; default none' }, checkAccessLog),
   drain: duration({ default: 0, help: 'after SIGTERM, accepting goes on for this long' }, 0),
   grace: duration({ default: '25s', help: 'then requests have this long to end' }, 0),
+  service: path({
+    help: 'instead of routes: a module (.js, .mjs) whose default export is an HTTP service of mproxy-service',
+  }),
   portEncoding: object(PORT_ENCODING, { help: 'instead of routes: the host of a request names its port' }),
   run: list(text({ help: 'a command' }), {
     default: [],

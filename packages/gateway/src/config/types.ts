@@ -44,6 +44,8 @@ export interface GatewayConfig {
   drain: number;
   /** Requests have that long to end after listeners stopped. */
   grace: number;
+  /** Instead of routes: the path of a module whose default export is an HTTP service. Each worker loads it. */
+  service: string | undefined;
   /** Instead of routes: hosts name their port. */
   portEncoding: PortEncodingConfig | undefined;
   /** Commands of development servers that start and stop with the gateway. */

@@ -11,7 +11,7 @@ export function factsOf(
   ssl: Openssl,
   connection: number,
   sent: { serverName: string | undefined } | undefined,
-): TlsFacts {
+): Omit<TlsFacts, 'pair'> {
   return {
     version: ssl.SSL_get_version(connection) ?? 'unknown',
     serverName: sent
@@ -20,7 +20,6 @@ export function factsOf(
     alpn: alpnOf(ssl, connection),
     resumed: ssl.SSL_session_reused(connection) === 1,
     peerCertificate: verifiedCertificate(ssl, connection),
-    pair: undefined,
   };
 }
 
