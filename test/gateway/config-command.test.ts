@@ -25,7 +25,7 @@ t.test('--check prints every error on a line of its own', async (t) => {
   });
   const lines = [
     'g.json: prot: there is no such key; did you mean port?',
-    'g.json: routes[0].upstream: "x": expected http://HOST[:PORT] or unix:PATH',
+    'g.json: routes[0].upstream: "x": expected http://HOST[:PORT], https://HOST[:PORT] or unix:PATH',
     'g.json: routes[1]: 5: expected an object',
   ];
   for (const check of [['--check'], []]) {

@@ -1,11 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
-import type { ListenAddress } from 'mproxy-net';
+import type { ListenAddress, TlsServer } from 'mproxy-net';
 import { stackOf } from './stack-of.js';
 import type { Order, PlainError, Report, WorkerTask } from './worker-messages.js';
 
 export interface WorkerEvents {
   serviceFailed(reason: string): void;
+  upstreamFailed(upstream: string, reason: string): void;
   log(lines: Uint8Array<ArrayBuffer>, records: number): void;
   /** It ended, not asked to. */
   died(reason: string): void;
@@ -87,6 +88,11 @@ export class WorkerThread {
     this.#order({ what: 'drain', grace });
   }
 
+  /** Uses other certificates for TLS handshakes from now on. */
+  secure(tls: TlsServer): void {
+    this.#order({ what: 'secure', tls });
+  }
+
   logged(bytes: number): void {
     this.#order({ what: 'logged', bytes });
   }
@@ -107,6 +113,7 @@ export class WorkerThread {
     else if (report.what === 'failed') this.#ready.reject(errorOf(report.error));
     else if (report.what === 'listening') this.#listening(report);
     else if (report.what === 'service failed') this.events.serviceFailed(report.reason);
+    else if (report.what === 'upstream failed') this.events.upstreamFailed(report.upstream, report.reason);
     else if (report.what === 'log') this.events.log(report.lines, report.records);
     else if (report.what === 'closed') this.#closed();
     else this.#drained(report.cut);

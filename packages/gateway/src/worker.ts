@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { reason } from 'mproxy-base';
-import type { Connection, ListenAddress } from 'mproxy-net';
+import type { Connection, ListenAddress, TlsServer } from 'mproxy-net';
 import { chooseEngine } from 'mproxy-net/engine';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
+import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
 import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
@@ -13,6 +14,7 @@ import { LineBuffer } from './access-log/line-buffer.js';
 import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
+import { ListenerSecurity } from './listener-security.js';
 import { gatewayStack } from './stack.js';
 import { stackOf } from './stack-of.js';
 import { UpstreamHealth } from './upstream-health.js';
@@ -28,6 +30,7 @@ const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(re
 if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
 const loads = shared && new ThreadLoads(shared.loads, number);
 loads?.begin();
+if (task.tls?.tickets) useTicketSeed(task.tls.tickets);
 const { streams } = chooseEngine(task.engine).engine;
 const layout = new Layout(config);
 const counters = new WorkerCounters(layout, task.counters);
@@ -37,6 +40,7 @@ const log = new LineBuffer(
 );
 /** Each worker has its part of the connections that all may have. */
 const connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
+const security = task.tls?.server && new ListenerSecurity(task.tls.server, config);
 const building = build();
 const servers: Serving[] = [];
 
@@ -47,6 +51,8 @@ async function build(): Promise<Service<Connection, void>[]> {
       deadlines: new Deadlines(streams),
       health: new UpstreamHealth(layout.upstreams.length, task.health),
       clients: task.clients && new SharedClientCounts(task.clients, number),
+      ...{ security, credentials: task.tls?.upstreams ?? [] },
+      onTlsError: (upstream, error) => report({ what: 'upstream failed', upstream, reason: reason(error) }),
       onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
     });
     report({ what: 'ready' });
@@ -60,11 +66,15 @@ async function build(): Promise<Service<Connection, void>[]> {
 async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>): Promise<void> {
   try {
     const { backlog } = config;
-    const options = { ...{ streams, backlog, connections }, onError: serverFailed };
+    const options = {
+      ...{ streams, backlog, connections, onError: serverFailed },
+      ...(config.listen[listener]!.tls && security?.options(() => counters.handshake(listener, 'failed'))),
+    };
     const own: ListenAddress = loads && 'fd' in at ? { ...at, shared: loads } : at;
     const services = await building;
     const server = await tcpServer(own, options).serve(services[listener]!);
     servers.push(server);
+    if (config.listen[listener]!.tls) security?.opened(listener, server);
     report({ what: 'listening', id, local: server.addresses[0] });
   } catch (error) {
     report({ what: 'listening', id, error: plainError(error) });
@@ -73,6 +83,15 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
 
 function serverFailed(error: unknown): void {
   report({ what: 'service failed', reason: reason(error) });
+}
+
+/** The main thread has checked them. */
+function secure(tls: TlsServer): void {
+  try {
+    security!.use(tls);
+  } catch (error) {
+    serverFailed(error);
+  }
 }
 
 async function drain(grace: number): Promise<void> {
@@ -85,6 +104,7 @@ async function drain(grace: number): Promise<void> {
 
 port.on('message', (order: Order) => {
   if (order.what === 'listen') void listen(order);
+  else if (order.what === 'secure') secure(order.tls);
   else if (order.what === 'drain') void drain(order.grace);
   else log.written(order.bytes);
 });

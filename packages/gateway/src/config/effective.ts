@@ -1,6 +1,6 @@
 import type { Place } from 'mproxy-service/config-place';
 import { readTable } from 'mproxy-service/config-table';
-import { listenersOf } from './check.js';
+import { certificatesOf, listenersOf } from './listeners-of.js';
 import type { DocumentValues, RouteValues } from './schema.js';
 import { ANSWERS, POOL } from './schema-route.js';
 import type { GatewayConfig, PoolConfig, RouteConfig, TargetConfig, UpstreamTimeouts } from './types.js';
@@ -16,6 +16,7 @@ export function effective(values: DocumentValues, document: Place): GatewayConfi
   return {
     ...same,
     listen: listenersOf(values, document),
+    certificates: certificatesOf(values, document),
     timeouts: { ...client, idle: client.idle ?? connectionTimeoutMs ?? IDLE_MS },
     upstreamTimeouts,
     routes: routes.map((route) => routeOf(route, upstreamTimeouts, document)),
@@ -37,6 +38,7 @@ function targetOf(route: RouteValues, timeouts: UpstreamTimeouts, document: Plac
   const { hostHeader = 'client', forwarded = false } = route;
   const { sendProxy, stripPrefix, replacePath, addPrefix } = route;
   const { connect, responseHead, responseBody, eventStream, tunnel } = route.timeouts ?? {};
+  const { tlsCa, tlsServername, tlsCert, tlsKey, tlsInsecure } = route;
   return {
     kind: 'upstream',
     upstreams: upstream === undefined ? upstreams : [upstream],
@@ -51,6 +53,7 @@ function targetOf(route: RouteValues, timeouts: UpstreamTimeouts, document: Plac
     },
     pool: route.pool ?? defaultPool(document),
     ...{ hostHeader, forwarded, sendProxy, stripPrefix, replacePath, addPrefix },
+    ...{ tlsCa, tlsServername, tlsCert, tlsKey, tlsInsecure },
   };
 }
 

@@ -1,6 +1,7 @@
 import { duration, size } from 'mproxy-service/config-keys';
 
 export const CLIENT_TIMEOUTS = {
+  tlsHandshake: duration({ default: '10s', help: 'until a TLS handshake is finished: closed' }),
   requestHead: duration({ default: '10s', help: 'until a request head is complete: 408' }),
   idle: duration({ help: 'a kept client connection without a request is closed; default 75s' }),
   requestBody: duration({ default: '30s', help: 'without a byte of a request body: 408' }),
