@@ -118,7 +118,15 @@ t.test('a reset of one end is a reset of the other', async (t) => {
   const notices = () => third.near.send('nobody takes this').end === 'reset';
   await until('the client notices', notices, SOON);
   const records = await gateway.logged('/', 3);
-  t.ok(records.every(({ status, cut }) => status === 101 && cut !== undefined));
+  t.strictSame(
+    records.map(({ status, cut }) => [status, cut]),
+    [
+      [101, 'client left'],
+      [101, 'read ECONNRESET'],
+      [101, records[2]!.cut],
+    ],
+  );
+  t.type(records[2]!.cut, 'string');
   await until('no connection is left', async () => (await gateway.connections()) === 0);
 });
 
