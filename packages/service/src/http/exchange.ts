@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Rejection, RequestHead } from 'mproxy-http';
-import { parseTokens } from 'mproxy-http/field-rules';
 import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';
-import { HttpContext, HttpRequest, HttpResponse, type Upgrade } from './message.js';
-import { RequestBody, type RequestBodyOwner } from './request-body.js';
+import { bodyOf, endlessBody, protocolOf, requestOf } from './exchange-request.js';
+import { HttpContext, type HttpRequest, HttpResponse } from './message.js';
+import type { RequestBody, RequestBodyOwner } from './request-body.js';
 import { type ResponseOwner, ResponseWriter } from './response-writer.js';
 import type { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
@@ -97,30 +97,19 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   }
 
   serve(head: RequestHead): void {
-    const { limits } = this.parts;
-    const { contentLength: length, fields } = head;
+    const { limits, upgrades } = this.parts;
     this.#keepAlive = head.keepAlive;
     this.#continued = false;
     this.#borrows = true;
     this.#startedAt = performance.now();
     this.isSwitched = false;
     this.writer.begin(head.method === 'HEAD', head.version === '1.0');
-    this.body = head.chunked || length ? new RequestBody(this, length, limits) : undefined;
-    const upgrade = head.upgrade === undefined ? undefined : this.#upgradeOf(head);
-    const request = new HttpRequest(
-      head.method,
-      head.version,
-      // Not that of an absolute-form target: anybody can claim https there.
-      this.#scheme,
-      head.authority,
-      head.host,
-      head.path,
-      head.query,
-      fields,
-      upgrade ? undefined : this.body,
-      head.expectsContinue,
-      upgrade,
-    );
+    const body = bodyOf(head, this, limits);
+    const protocol = body ? undefined : protocolOf(head, upgrades);
+    const upgrade = protocol === undefined ? undefined : { protocol, body: endlessBody(this, limits) };
+    this.#protocol = protocol;
+    this.body = upgrade?.body ?? body;
+    const request = requestOf(head, this.#scheme, body, upgrade);
     const http = new HttpContext(this.context, this.#inform);
     this.#request = request;
     this.http = http;
@@ -233,21 +222,6 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.http?.abort(error);
     this.#finish(status, why);
     this.owner.onExchangeCut(resets || !showsEnd);
-  }
-
-  /** What comes behind the request is its {@link body}. */
-  #upgradeOf(head: RequestHead): Upgrade | undefined {
-    const { limits, upgrades } = this.parts;
-    if (head.method !== 'GET' || this.body) return undefined;
-    const protocol = parseTokens(head.upgrade!)?.find((one) => upgrades.has(one));
-    this.#protocol = protocol;
-    if (protocol === undefined) return undefined;
-    const body = new RequestBody(this, Number.POSITIVE_INFINITY, {
-      ...limits,
-      body: Number.POSITIVE_INFINITY,
-    });
-    this.body = body;
-    return { protocol, body };
   }
 
   /** After a 101, one direction has ended: if both have, the connection does. */
