@@ -115,7 +115,10 @@ t.test('each request of a kept connection is looked at', async (t) => {
   const request = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n`;
   const hosts = ['a.test', '1.b.test', '1.b.test', 'www.a.test', 'm.test', 'a.test'];
   const [first = '', ...others] = hosts;
-  const fields = others.map((host) => `\r\n${request(host)}`).join('').replace(/^/, 'A: b\r\n');
+  const fields = others
+    .map((host) => `\r\n${request(host)}`)
+    .join('')
+    .replace(/^/, 'A: b\r\n');
   const answered = await askSecurely(t, port, { sni: 'a.test', host: first, fields });
   t.match(answered, { statuses: [200, 421, 421, 200, 421, 200] });
 });

@@ -52,7 +52,8 @@ async function build(): Promise<Service<Connection, void>[]> {
       health: new UpstreamHealth(layout.upstreams.length, task.health),
       clients: task.clients && new SharedClientCounts(task.clients, number),
       ...{ security, credentials: task.tls?.upstreams ?? [] },
-      onTlsError: (upstream, error) => report({ what: 'upstream failed', upstream, reason: reason(error) }),
+      onTlsError: (upstream, error) =>
+        report({ what: 'upstream failed', upstream, reason: tlsReason(error) }),
       onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
     });
     report({ what: 'ready' });
@@ -79,6 +80,11 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
   } catch (error) {
     report({ what: 'listening', id, error: plainError(error) });
   }
+}
+
+/** Why TLS with an upstream failed. What are flags of other programs are keys of a route here. */
+function tlsReason(error: Error): string {
+  return reason(error).replace(/--tls-(\w+)/g, 'tls_$1');
 }
 
 function serverFailed(error: unknown): void {

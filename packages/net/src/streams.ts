@@ -68,7 +68,7 @@ export interface ListenOptions {
   admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean;
   /** Takes a connection, after its TLS handshake. Nothing is read before {@link Connection.start}. */
   onConnection(connection: Connection): void;
-  /** The TLS handshake of an admitted connection failed, or took longer than 10 s; it is closed. */
+  /** The TLS handshake of an admitted connection failed, or took longer than {@link handshakeTimeout}; it is closed. */
   onHandshakeError?(error: Error, peer: SocketAddress | undefined): void;
   /** accept(2) failed; the listener goes on. */
   onAcceptError?(error: Error): void;

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServerSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../descriptors.js';
-import { BACKLOG, KEEPALIVE_MS } from '../stream-defaults.js';
+import { BACKLOG, HANDSHAKE_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
 import { checkedPair, firstPair, serverOptions, verification } from './tls-contexts.js';
@@ -78,7 +78,11 @@ export class NodeStreamListener implements StreamListener {
       const accept = (socket: Socket) => this.#admit(socket) && onConnection(this.connect(socket, socket));
       return createServer(options, accept);
     }
-    const server = createTlsServer({ ...options, ...serverOptions(tls, () => this.#tls!) });
+    const server = createTlsServer({
+      ...options,
+      ...serverOptions(tls, () => this.#tls!),
+      handshakeTimeout: this.options.handshakeTimeout ?? HANDSHAKE_MS,
+    });
     // Node's own listeners begin the handshake: they are called for admitted connections alone.
     const handshakes = server.listeners('connection');
     server.removeAllListeners('connection');

@@ -1,6 +1,5 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
-import { HANDSHAKE_MS } from '../stream-defaults.js';
 import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
 import { clientCaOf, pairFor } from '../tls-names.js';
 
@@ -63,7 +62,6 @@ export function verification(tls: TlsServer): { requestCert: boolean; rejectUnau
  */
 export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOptions {
   return {
-    handshakeTimeout: HANDSHAKE_MS,
     ...verification(tls),
     SNICallback(name, callback) {
       const context = contextFor(name, current());

@@ -14,7 +14,7 @@ import { PlainChannel } from './plain-channel.js';
  */
 const REFUSED_MS = 300;
 
-export interface SecuringOptions extends Pick<ListenOptions, 'onHandshakeError'> {
+export interface SecuringOptions extends Pick<ListenOptions, 'onHandshakeError' | 'handshakeTimeout'> {
   onConnection(connection: StreamConnection): void;
   /** The descriptor of what did not become a connection is closed; after `onHandshakeError`, if that is called. Called once, last. */
   onClosed?(): void;
@@ -33,7 +33,13 @@ export class Securing implements Closable, HandshakeOutcome {
     private readonly siblings: Siblings,
     private readonly options: SecuringOptions,
   ) {
-    this.#handshake = new Handshake(parts, fd, channel, { timeout: HANDSHAKE_MS }, this);
+    this.#handshake = new Handshake(
+      parts,
+      fd,
+      channel,
+      { timeout: options.handshakeTimeout ?? HANDSHAKE_MS },
+      this,
+    );
     siblings.add(this);
   }
 
