@@ -40,7 +40,8 @@ t.test(
     const running = await gateway(t, route(origin.url, trusted));
     const client = new Client(t, running.port);
     for (let i = 0; i < 4; i++) t.equal((await client.get('/')).body, 'once');
-    t.strictSame(origin.resumed, [false, true, true, true]);
+    // A server of Node gives tickets with full handshakes alone, and each is used once (RFC 8446, appendix C.4).
+    t.strictSame(origin.resumed, [false, true, false, true]);
   },
 );
 
