@@ -383,7 +383,7 @@ t.test('what is wrong with flags names them', async (t) => {
     ],
     [
       { listenAddr, route, logFormat: 'json' },
-      'access_log.to: it is missing; expected -, a file, or udp://HOST:PORT',
+      '--log-format: there is no access log; give --access-log',
     ],
     [{ listenAddr, route, workers: 0 }, '--workers: 0: not a whole number from 1 to 256'],
     [{ listenAddr, route, engine: 'x' }, '--engine: "x": expected one of auto, linux, node'],

@@ -117,7 +117,7 @@ t.test('certificates are read again', async (t) => {
 
   await t.test(
     'a worker that starts later has the current one',
-    { skip: IS_NODE && 'one worker' },
+    { skip: IS_NODE && 'only the node engine has one worker' },
     async (t) => {
       for (const worker of running.workers.slice()) await worker.terminate();
       await running.notice('worker_failed', 1);
@@ -129,7 +129,7 @@ t.test('certificates are read again', async (t) => {
 
 t.test(
   'sessions are resumed by all workers, and by those that start later',
-  { skip: IS_NODE && 'one worker' },
+  { skip: IS_NODE && 'only the node engine has one worker' },
   async (t) => {
     const running = await gateway(t, { listenAddr: SECURE, ...flags, config: { routes: here }, workers: 4 });
     const session = await sessionOf(t, running.port);
