@@ -190,8 +190,7 @@ export interface ConnectionHandler {
   /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */
   onData(bytes: Buffer): void;
   /**
-   * The peer has sent everything: FIN, with TLS close_notify (the node engine cannot tell if that is missing). Sending goes on.
-   * Called once.
+   * The peer has sent everything: FIN, with TLS close_notify: a FIN without it is an error (ECONNRESET). Sending goes on. Called once.
    */
   onEnd(): void;
   /**

@@ -5,6 +5,7 @@ import { descriptorLimit, takesReserve } from '../descriptors.js';
 import { BACKLOG, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
+import { noticeCut } from './cut.js';
 import { firstPair, serverOptions } from './tls-contexts.js';
 
 /** Makes a connection of an accepted socket, and of the TLS socket on it. */
@@ -87,7 +88,9 @@ export class NodeStreamListener implements StreamListener {
       if (this.#admit(socket)) for (const handshake of handshakes) handshake.call(server, socket);
     });
     server.on('secureConnection', (socket) => {
-      if (!socket.destroyed) onConnection(this.connect(rawOf(socket), socket));
+      const raw = rawOf(socket);
+      noticeCut(socket, raw);
+      if (!socket.destroyed) onConnection(this.connect(raw, socket));
     });
     server.on('tlsClientError', (error, socket) => {
       this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
