@@ -55,6 +55,8 @@ export interface ListenOptions {
   /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
   keepAlive?: number;
   tls?: TlsServer;
+  /** Limit on the TLS handshake, in milliseconds. Default: 10,000. */
+  handshakeTimeout?: number;
   /** Accepts nothing before {@link StreamListener.accept}, on an engine that has it. Default: false. */
   held?: boolean;
   /**
@@ -98,7 +100,7 @@ export interface StreamListener {
   readonly connections: number;
   /**
    * Uses other certificates for handshakes from now on.
-   * @throws if `clientCa` is given where there was none, or missing where there was one
+   * @throws the error of OpenSSL, if a certificate or key is invalid; then nothing changes
    */
   secure(tls: Omit<TlsServer, 'alpn'>): void;
   /**
@@ -137,16 +139,28 @@ export interface ConnectOptions {
 export interface TlsPair {
   cert: string | Buffer;
   key: string | Buffer;
+  /** Names that it serves: `app.example.com`, `*.example.com` (one or more labels). Default: those of the certificate. */
+  names?: readonly string[];
+  /**
+   * CA certificates as PEM; a client that is given this pair needs a certificate that they verify. Where only some pairs have it, the node
+   * engine requests a certificate of all clients, and refuses those that need one without an alert. Default: {@link TlsServer.clientCa}.
+   */
+  clientCa?: string;
 }
 
 /** How a listener secures its connections: TLS 1.2 and 1.3. An engine keeps what it derives from it: it never changes. */
 export interface TlsServer {
-  /** At least one. The first that names the client's server name is used (RFC 6066, section 3), else the first. */
+  /** At least one. That which has the client's server name is used (see `pairFor` of tls-names.ts), else the first. */
   pairs: readonly TlsPair[];
   /** CA certificates as PEM. If given, a client needs a certificate that they verify. */
   clientCa?: string;
   /** Protocols in order of preference (RFC 7301). A client that offers others alone is refused. */
   alpn?: readonly string[];
+  /**
+   * Refuses a handshake whose server name no pair has, and one without a server name, with the alert unrecognized_name (RFC 6066, section
+   * 3); the node engine sends no alert. Default: false: the first pair.
+   */
+  strictNames?: boolean;
 }
 
 /** What a client trusts, and what it presents. An engine keeps what it derives from it: it never changes. */
@@ -183,6 +197,8 @@ export interface TlsFacts {
   resumed: boolean;
   /** The verified certificate of the peer as DER; undefined: it has none, or is not verified. */
   peerCertificate: Buffer | undefined;
+  /** The number of the pair that was used; undefined: this side is the client. */
+  pair: number | undefined;
 }
 
 /** Takes what a connection reports. */

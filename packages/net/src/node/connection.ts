@@ -53,16 +53,18 @@ export class NodeConnection implements Connection {
    * @param raw the socket of the kernel
    * @param stream the same, or the TLS socket on it, with the handshake finished
    * @param receiveBuffer what the stream receives into, if it has one; it is paused then
+   * @param pair the number of the certificate, if this side is the server of TLS
    */
   constructor(
     private readonly raw: Socket,
     private readonly stream: Socket,
     private readonly engine: { unacknowledged: Unacknowledged; secure: Secure },
     private readonly receiveBuffer?: ReceiveBuffer,
+    pair?: number,
   ) {
     this.peer = addressOf(raw.remoteAddress, raw.remotePort);
     this.local = addressOf(raw.localAddress, raw.localPort);
-    this.tls = stream instanceof TLSSocket ? factsOf(stream) : undefined;
+    this.tls = stream instanceof TLSSocket ? factsOf(stream, pair) : undefined;
     this.#error = stream.errored ?? undefined;
     this.#closed = stream.closed;
     stream.on('error', this.#failed);
@@ -265,7 +267,7 @@ export function addressOf(ip: string | undefined, port: number | undefined): Soc
   return ip === undefined || port === undefined ? undefined : { address: canonicalIp(ip) ?? ip, port };
 }
 
-function factsOf(socket: TLSSocket): TlsFacts {
+function factsOf(socket: TLSSocket, pair: number | undefined): TlsFacts {
   const { servername } = socket as TLSSocket & { servername?: string | false };
   return {
     version: socket.getProtocol() ?? 'unknown',
@@ -273,5 +275,6 @@ function factsOf(socket: TLSSocket): TlsFacts {
     alpn: socket.alpnProtocol || undefined,
     resumed: socket.isSessionReused(),
     peerCertificate: socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined,
+    pair,
   };
 }

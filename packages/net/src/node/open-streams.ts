@@ -15,7 +15,8 @@ type Waiting = Pick<ConnectOptions, 'timeout' | 'signal'>;
 /** Opens stream sockets on node:net and node:tls. */
 export function nodeOpeners(unacknowledged?: Unacknowledged): StreamOpeners {
   const engine = { unacknowledged, secure };
-  const connection = (raw: Socket, stream: Socket) => new NodeConnection(raw, stream, engine);
+  const connection = (raw: Socket, stream: Socket, pair?: number) =>
+    new NodeConnection(raw, stream, engine, undefined, pair);
 
   async function secure(raw: Socket, tls: TlsClient, options: Waiting): Promise<Connection> {
     try {

@@ -6,10 +6,10 @@ import { BACKLOG, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
 import { noticeCut } from './cut.js';
-import { firstPair, serverOptions } from './tls-contexts.js';
+import { checkedPair, firstPair, serverOptions, verification } from './tls-contexts.js';
 
-/** Makes a connection of an accepted socket, and of the TLS socket on it. */
-type Connect = (raw: Socket, stream: Socket) => Connection;
+/** Makes a connection of an accepted socket, and of the TLS socket on it with the number of its pair. */
+type Connect = (raw: Socket, stream: Socket, pair?: number) => Connection;
 
 /** A listener on a server of node:net, or node:tls. */
 export class NodeStreamListener implements StreamListener {
@@ -54,10 +54,9 @@ export class NodeStreamListener implements StreamListener {
   }
 
   secure(tls: Omit<TlsServer, 'alpn'>): void {
-    if ((tls.clientCa === undefined) !== (this.#tls?.clientCa === undefined))
-      throw new Error('whether clients need a certificate cannot change while a listener is open');
-    this.#tls = tls;
     (this.#server as TlsServerSocket).setSecureContext(firstPair(tls));
+    Object.assign(this.#server, verification(tls));
+    this.#tls = tls;
   }
 
   close(queued: 'reset' | 'accept' = 'reset'): void {
@@ -88,15 +87,28 @@ export class NodeStreamListener implements StreamListener {
       if (this.#admit(socket)) for (const handshake of handshakes) handshake.call(server, socket);
     });
     server.on('secureConnection', (socket) => {
-      const raw = rawOf(socket);
-      noticeCut(socket, raw);
-      if (!socket.destroyed) onConnection(this.connect(raw, socket));
+      if (!socket.destroyed) this.#secured(socket);
     });
-    server.on('tlsClientError', (error, socket) => {
-      this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
-      socket.destroy();
-    });
+    server.on('tlsClientError', (error, socket) => this.#refused(error, socket));
     return server;
+  }
+
+  #secured(socket: TLSSocket): void {
+    let pair: number;
+    try {
+      pair = checkedPair(socket, this.#tls!);
+    } catch (error) {
+      this.#refused(error as Error, socket);
+      return;
+    }
+    const raw = rawOf(socket);
+    noticeCut(socket, raw);
+    this.options.onConnection(this.connect(raw, socket, pair));
+  }
+
+  #refused(error: Error, socket: TLSSocket): void {
+    this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
+    socket.destroy();
   }
 
   #admit(socket: Socket): boolean {

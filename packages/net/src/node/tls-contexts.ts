@@ -1,7 +1,8 @@
-import { X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext, type TlsOptions } from 'node:tls';
+import { constants, X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
 import { HANDSHAKE_MS } from '../stream-defaults.js';
 import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
+import { clientCaOf, pairFor } from '../tls-names.js';
 
 const MIN_VERSION = 'TLSv1.2';
 
@@ -37,9 +38,23 @@ export function identityOf(pair: TlsPair, clientCa: string | undefined): Identit
   return identity;
 }
 
-/** What `setSecureContext` takes: the certificate for clients without SNI. */
-export function firstPair({ pairs, clientCa }: TlsServer) {
-  return secureOptions(pairs[0]!, clientCa);
+/**
+ * What `setSecureContext` takes: the certificate for clients without SNI. With TLS 1.2 Node resumes a session under another name without
+ * selecting the context of that name: where clients are verified by different CAs, there are no sessions.
+ */
+export function firstPair(tls: TlsServer) {
+  const [first] = tls.pairs;
+  const authorities = new Set(tls.pairs.map((pair) => clientCaOf(pair, tls)));
+  return {
+    ...secureOptions(first!, clientCaOf(first!, tls)),
+    ...(authorities.size > 1 && { secureOptions: constants.SSL_OP_NO_TICKET }),
+  };
+}
+
+/** How clients are verified; the server reads it for each connection (Node: _tls_wrap, tlsConnectionListener). */
+export function verification(tls: TlsServer): { requestCert: boolean; rejectUnauthorized: boolean } {
+  const needs = tls.pairs.map((pair) => clientCaOf(pair, tls) !== undefined);
+  return { requestCert: needs.includes(true), rejectUnauthorized: !needs.includes(false) };
 }
 
 /**
@@ -49,17 +64,35 @@ export function firstPair({ pairs, clientCa }: TlsServer) {
 export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOptions {
   return {
     handshakeTimeout: HANDSHAKE_MS,
-    requestCert: tls.clientCa !== undefined,
-    rejectUnauthorized: tls.clientCa !== undefined,
-    SNICallback: (name, callback) => callback(null, contextFor(name, current())),
+    ...verification(tls),
+    SNICallback(name, callback) {
+      const context = contextFor(name, current());
+      callback(context ? null : new Error(`no certificate for ${name}`), context);
+    },
     ...(tls.alpn && { ALPNProtocols: [...tls.alpn] }),
     ...firstPair(tls),
   };
 }
 
-function contextFor(name: string, tls: TlsServer): SecureContext {
-  const all = tls.pairs.map((pair) => identityOf(pair, tls.clientCa));
-  return (all.find(({ certificate }) => certificate.checkHost(name)) ?? all[0]!).context;
+/**
+ * Which pair a connection has whose handshake is finished.
+ * @throws if its client may not have it: with `rejectUnauthorized` Node would refuse those of all pairs
+ */
+export function checkedPair(socket: TLSSocket, tls: TlsServer): number {
+  const { servername: name } = socket as TLSSocket & { servername?: string | false };
+  const found = name ? pairFor(tls.pairs, name) : undefined;
+  if (found === undefined && tls.strictNames) throw new Error('the client sent no server name');
+  const pair = found ?? 0;
+  const needed = clientCaOf(tls.pairs[pair]!, tls) !== undefined;
+  if (needed && !socket.authorized) throw new Error(`client certificate: ${socket.authorizationError}`);
+  return pair;
+}
+
+function contextFor(name: string, tls: TlsServer): SecureContext | undefined {
+  const found = pairFor(tls.pairs, name);
+  if (found === undefined && tls.strictNames) return undefined;
+  const pair = tls.pairs[found ?? 0]!;
+  return identityOf(pair, clientCaOf(pair, tls)).context;
 }
 
 function secureOptions({ cert, key }: TlsPair, clientCa: string | undefined) {

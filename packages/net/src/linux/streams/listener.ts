@@ -117,8 +117,6 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     const { tls: first } = this.options;
     if (!first || !this.#security) throw new Error('a listener without TLS has no certificates');
     if (this.#fd < 0) return;
-    if ((tls.clientCa === undefined) !== (first.clientCa === undefined))
-      throw new Error('whether clients need a certificate cannot change while a listener is open');
     const security = this.parts.tls!.server({ ...tls, ...(first.alpn && { alpn: first.alpn }) });
     this.#security.free();
     this.#security = security;

@@ -11,7 +11,7 @@ export function factsOf(
   ssl: Openssl,
   connection: number,
   sent: { serverName: string | undefined } | undefined,
-): TlsFacts {
+): Omit<TlsFacts, 'pair'> {
   return {
     version: ssl.SSL_get_version(connection) ?? 'unknown',
     serverName: sent

@@ -30,6 +30,8 @@ export interface TlsChannelOptions {
   context: number;
   /** Whether this side is the server. */
   server: boolean;
+  /** A server's: which pair a connection has, after its handshake. */
+  pairOf?(connection: number): number;
   /** The name that the client sends. */
   serverName?: string | undefined;
   /** The channel is freed. */
@@ -82,7 +84,8 @@ export class TlsChannel implements SecureChannel {
     const result = ssl.SSL_do_handshake(connection);
     if (result !== 1) return this.#failure(result) || this.#truncated();
     ssl.rethrow();
-    this.#facts = factsOf(ssl, connection, options.server ? undefined : { serverName: options.serverName });
+    const sent = options.server ? undefined : { serverName: options.serverName };
+    this.#facts = { ...factsOf(ssl, connection, sent), pair: options.pairOf?.(connection) };
     return 0;
   }
 

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { TlsServer } from '../../streams.js';
+import { clientCaOf, pairFor } from '../../tls-names.js';
 import type { Libc } from '../libc.js';
 import { encodeProtocols } from './alpn.js';
 import { sentServerName } from './client-hello.js';
@@ -12,8 +13,10 @@ import type { SessionTickets } from './tickets.js';
 // <openssl/ssl.h>, <openssl/tls1.h>
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB = 53;
 const SSL_SESS_CACHE_OFF = 0;
-const SSL_VERIFY_PEER = 1;
-const SSL_VERIFY_FAIL_IF_NO_PEER_CERT = 2;
+const SSL_VERIFY_NONE = 0;
+/** SSL_VERIFY_PEER with SSL_VERIFY_FAIL_IF_NO_PEER_CERT. */
+const SSL_VERIFY_REQUIRED = 3;
+const SSL_AD_UNRECOGNIZED_NAME = 112;
 const SSL_TLSEXT_ERR_OK = 0;
 const SSL_TLSEXT_ERR_ALERT_FATAL = 2;
 const OPENSSL_NPN_NEGOTIATED = 1;
@@ -28,9 +31,8 @@ let callbacks: { hello: bigint; serverName: bigint; protocol: bigint } | undefin
 export class ServerContext {
   /** One for each pair; the first belongs to each new connection, and has a reference of all. */
   readonly #contexts: Context[] = [];
-  readonly #certificates: X509Certificate[];
-  /** For each certificate, what a session of it is bound to. */
-  readonly #identities: Buffer[];
+  /** For each pair, whether clients need a certificate, and what a session is bound to. */
+  readonly #sites: { verify: number; identity: Buffer }[];
   readonly #protocols: Buffer | undefined;
   #channels = 0;
   #freed = false;
@@ -39,19 +41,25 @@ export class ServerContext {
   constructor(
     private readonly ssl: Openssl,
     private readonly libc: Libc,
-    tls: TlsServer,
+    private readonly tls: TlsServer,
     tickets: SessionTickets,
   ) {
-    this.#certificates = tls.pairs.map(({ cert }) => new X509Certificate(cert));
-    this.#identities = this.#certificates.map(({ raw }) => sha256(raw, tls.clientCa ?? ''));
+    this.#sites = tls.pairs.map((pair) => {
+      const clientCa = clientCaOf(pair, tls);
+      return {
+        verify: clientCa === undefined ? SSL_VERIFY_NONE : SSL_VERIFY_REQUIRED,
+        identity: sha256(new X509Certificate(pair.cert).raw, clientCa ?? ''),
+      };
+    });
     this.#protocols = tls.alpn && stableCopy(encodeProtocols(tls.alpn));
     try {
       for (const pair of tls.pairs) {
         const context = new Context(ssl, SSL_SESS_CACHE_OFF);
         this.#contexts.push(context);
         context.present(pair);
-        this.#configure(context.address, tls, tickets);
-        if (tls.clientCa !== undefined) context.trust(tls.clientCa, true);
+        this.#configure(context.address, tickets);
+        const clientCa = clientCaOf(pair, tls);
+        if (clientCa !== undefined) context.trust(clientCa, true);
       }
     } catch (error) {
       for (const context of this.#contexts) context.free();
@@ -66,6 +74,7 @@ export class ServerContext {
     return new TlsChannel(this.ssl, this.libc, fd, {
       context: this.#number,
       server: true,
+      pairOf: (connection) => this.#pairOf(connection),
       released: () => {
         this.#channels--;
         this.#release();
@@ -80,7 +89,7 @@ export class ServerContext {
   }
 
   /** Everything that differs from OpenSSL's defaults, in each context: SSL_set_SSL_CTX takes some of it over, and not all. */
-  #configure(context: number, { clientCa }: TlsServer, tickets: SessionTickets): void {
+  #configure(context: number, tickets: SessionTickets): void {
     const { ssl } = this;
     callbacks ??= registerCallbacks(ssl);
     ssl.SSL_CTX_set_client_hello_cb(context, callbacks.hello, this.#number);
@@ -88,8 +97,6 @@ export class ServerContext {
     if (this.#protocols) ssl.SSL_CTX_set_alpn_select_cb(context, callbacks.protocol, this.#number);
     ssl.SSL_CTX_set_tlsext_ticket_key_evp_cb(context, tickets.callback);
     ssl.SSL_CTX_set_timeout(context, TICKET_KEY_MS / 1000);
-    if (clientCa !== undefined)
-      ssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, null);
   }
 
   get #number(): number {
@@ -104,18 +111,33 @@ export class ServerContext {
   }
 
   /**
-   * Selects the first certificate that names the server name of the client. Called before the session is looked at: one of another
-   * name (RFC 6066, section 3), or under another certificate, or of a client that another CA verified, is not resumed.
+   * Selects the pair that has the server name of the client. Called before the session is looked at: one of another name (RFC 6066,
+   * section 3), or under another certificate, or of a client that another CA verified, is not resumed.
+   * @param alert the address of the alert to be sent
    */
-  readHello(connection: number): number {
-    const { ssl } = this;
+  readHello(connection: number, alert: number): number {
+    const { ssl, tls } = this;
     const name = sentServerName(ssl, connection);
-    const found = name ? this.#certificates.findIndex((certificate) => certificate.checkHost(name)) : 0;
-    const index = Math.max(0, found);
+    const found = name === undefined ? undefined : pairFor(tls.pairs, name);
+    if (found === undefined && tls.strictNames) {
+      ssl.scratch.writeInt32LE(SSL_AD_UNRECOGNIZED_NAME);
+      ssl.memcpy(alert, ssl.scratchAddress, 4);
+      return SSL_CLIENT_HELLO_ERROR;
+    }
+    const index = found ?? 0;
+    const { verify, identity } = this.#sites[index]!;
     if (index > 0) ssl.SSL_set_SSL_CTX(connection, this.#contexts[index]!.address);
-    const identity = sha256(this.#identities[index]!, name ?? '');
-    ssl.SSL_set_session_id_context(connection, identity, identity.length);
+    // It was taken from the context that the connection began with.
+    ssl.SSL_set_verify(connection, verify, null);
+    const bound = sha256(identity, name ?? '');
+    ssl.SSL_set_session_id_context(connection, bound, bound.length);
     return SSL_CLIENT_HELLO_SUCCESS;
+  }
+
+  /** Which pair a connection has. */
+  #pairOf(connection: number): number {
+    const address = this.ssl.SSL_get_SSL_CTX(connection);
+    return this.#contexts.findIndex((context) => context.address === address);
   }
 
   /** Selects the first of the server's protocols that the client offers. */
@@ -133,8 +155,8 @@ function registerCallbacks(ssl: Openssl): NonNullable<typeof callbacks> {
   const pointer = 'uintptr_t';
   const fatal = SSL_TLSEXT_ERR_ALERT_FATAL;
   return {
-    hello: ssl.callback([pointer, pointer, pointer], SSL_CLIENT_HELLO_ERROR, (connection, _alert, number) =>
-      contexts.get(number!)!.readHello(connection!),
+    hello: ssl.callback([pointer, pointer, pointer], SSL_CLIENT_HELLO_ERROR, (connection, alert, number) =>
+      contexts.get(number!)!.readHello(connection!, alert!),
     ),
     // The name was used: acknowledged, it is also remembered with the session (SSL_get_servername(3ossl)).
     serverName: ssl.callback([pointer, pointer, pointer], fatal, () => SSL_TLSEXT_ERR_OK),
