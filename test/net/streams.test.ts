@@ -316,6 +316,22 @@ for (const { name, streams } of ENGINES) {
       await log.has('close');
     });
 
+    t.test('a peer that takes nothing for longer than the user timeout is lost', async (t) => {
+      const { log, peer } = await pair(t, streams);
+      if (name === 'node') {
+        t.equal(log.connection.userTimeout, undefined, 'Node has no such option');
+        return;
+      }
+      peer.pause();
+      while (log.connection.write([Buffer.alloc(65_536)])) await turn();
+      log.connection.userTimeout!(300);
+      const start = performance.now();
+      await log.has('close');
+      t.equal(log.code, 'ETIMEDOUT');
+      t.ok(performance.now() - start >= 300);
+      log.connection.userTimeout!(1000);
+    });
+
     t.test('an idle connection says so again and again', async (t) => {
       const { log, peer } = await pair(t, streams);
       log.connection.limitIdle(20);
@@ -375,6 +391,7 @@ for (const { name, streams } of ENGINES) {
       log.connection.write([Buffer.from('hello')]);
       await until('it arrives', () => logs[0]?.text === 'hello');
       t.strictSame([log.connection.peer, logs[0]!.connection.peer], [undefined, undefined]);
+      log.connection.userTimeout?.(1000);
       logs[0]!.connection.abort();
       await logs[0]!.has('close');
       // There is no reset (unix(7)).

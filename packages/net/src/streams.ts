@@ -206,8 +206,7 @@ export interface ConnectionHandler {
   /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */
   onData(bytes: Buffer): void;
   /**
-   * The peer has sent everything: FIN, with TLS close_notify (the node engine cannot tell if that is missing). Sending goes on.
-   * Called once.
+   * The peer has sent everything: FIN, with TLS close_notify: a FIN without it is an error (ECONNRESET). Sending goes on. Called once.
    */
   onEnd(): void;
   /**
@@ -286,6 +285,13 @@ export interface Connection {
   abort(error?: Error): void;
   /** Calls `onIdle` after this time without a byte received and without a write taken, in milliseconds; 0: never. */
   limitIdle(ms: number): void;
+  /**
+   * Closes with ETIMEDOUT when the peer has not acknowledged sent bytes, or has had no room for more, for this time (tcp(7),
+   * TCP_USER_TIMEOUT). It limits unanswered keepalive probes, too, instead of their number. A Unix socket has none. Undefined: the engine
+   * cannot.
+   * @param ms in milliseconds; 0: as long as the system tries (tcp_retries2, about 15 minutes)
+   */
+  userTimeout?(ms: number): void;
   /** Bytes taken that the peer has not acknowledged (tcp(7), SIOCOUTQ); undefined where it cannot be read. */
   unacknowledged(): number | undefined;
 }

@@ -22,6 +22,7 @@ const OPTIONS = {
   TCP_KEEPIDLE: [6, 4],
   TCP_KEEPINTVL: [6, 5],
   TCP_KEEPCNT: [6, 6],
+  TCP_USER_TIMEOUT: [6, 18],
   // <linux/in.h>, ip(7)
   IP_TOS: [0, 1],
   IP_RECVERR: [0, 11],

@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { canonicalIp } from '../address.js';
+import { truncated } from '../socket-errors.js';
 import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../streams.js';
+import { isCut } from './cut.js';
 import { survivesFailedWrite } from './failed-write.js';
 
 /** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
@@ -209,6 +211,7 @@ export class NodeConnection implements Connection {
       return;
     }
     this.#endHeld = this.#paused;
+    if (!this.#endHeld && isCut(this.stream)) this.#failed(truncated());
     if (!this.#endHeld && !this.#discards && !this.#error && !this.stream.destroyed) this.#handler?.onEnd();
   };
 

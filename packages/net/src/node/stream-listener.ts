@@ -5,6 +5,7 @@ import { descriptorLimit, takesReserve } from '../descriptors.js';
 import { BACKLOG, HANDSHAKE_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
+import { noticeCut } from './cut.js';
 import { checkedPair, firstPair, serverOptions, verification } from './tls-contexts.js';
 
 /** Makes a connection of an accepted socket, and of the TLS socket on it with the number of its pair. */
@@ -104,7 +105,9 @@ export class NodeStreamListener implements StreamListener {
       this.#refused(error as Error, socket);
       return;
     }
-    this.options.onConnection(this.connect(rawOf(socket), socket, pair));
+    const raw = rawOf(socket);
+    noticeCut(socket, raw);
+    this.options.onConnection(this.connect(raw, socket, pair));
   }
 
   #refused(error: Error, socket: TLSSocket): void {

@@ -4,7 +4,7 @@ import type { Connection, ConnectionHandler, TlsClient, TlsFacts } from '../../s
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
 import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
-import { getOption } from '../options.js';
+import { getOption, setOption } from '../options.js';
 import type { Channel } from './channel.js';
 import { IdleLimit } from './limits.js';
 import type { StreamParts } from './parts.js';
@@ -195,6 +195,11 @@ export class StreamConnection implements Connection, EdgeHandler, Job, TurnSende
 
   get sent(): number {
     return this.#sending.taken;
+  }
+
+  userTimeout(ms: number): void {
+    // A Unix socket has no peer that could be lost.
+    if (this.#place.fd >= 0 && this.peer) setOption(this.parts.libc, this.#place.fd, 'TCP_USER_TIMEOUT', ms);
   }
 
   unacknowledged(): number | undefined {
