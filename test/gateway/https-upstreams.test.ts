@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import t from 'tap';
-import { Authority } from '../support/certificates.js';
+import { Authority, type Pair } from '../support/certificates.js';
 import { until } from '../support/wait.js';
 import { answered, httpsOrigin } from './https-origin.js';
 import { Client, gateway, IS_NODE, served } from './running.js';
@@ -65,6 +67,31 @@ t.test(
     t.equal((origin.sockets[0] as unknown as { servername: string }).servername, 'api.test');
   },
 );
+
+t.test('what upstreams are trusted by and presented is read again', async (t) => {
+  const clients = await Authority.make(t, 'authority of clients');
+  const [cert, key] = [authority.path('mine.pem'), authority.path('mine.key')];
+  const present = ({ cert: pem, key: secret }: Pair) => {
+    writeFileSync(cert, pem);
+    writeFileSync(key, secret);
+  };
+  present(await clients.sign({ dns: ['first.test'] }));
+  const name = (socket: TLSSocket) => String(socket.getPeerCertificate().subject.CN);
+  const origin = await httpsOrigin(t, pair, (socket) => socket.end(answered(name(socket), true)), {
+    ...{ requestCert: true, rejectUnauthorized: true, ca: clients.pem },
+  });
+  const running = await gateway(t, route(origin.url, { ...trusted, tls_cert: cert, tls_key: key }));
+  const client = new Client(t, running.port);
+  t.equal((await client.get('/')).body, 'first.test');
+  present(await clients.sign({ dns: ['second.test'] }));
+  running.handle.reload();
+  await running.notice('certificates_reloaded');
+  await until('the other certificate', async () => (await client.get('/')).body === 'second.test');
+  writeFileSync(key, 'no key');
+  running.handle.reload();
+  t.match((await running.notice('reload_failed')).text, key);
+  t.equal((await client.get('/')).body, 'second.test');
+});
 
 const wrong = await authority.sign({ dns: ['wrong.test'] });
 const day = 86_400_000;
