@@ -59,7 +59,7 @@ t.test('what is no command line', async (t) => {
     [['--config', 'no.json'], '--config: no.json: no such file or directory'],
     [['--rout', '/=http://a'], "unknown option '--rout' (Did you mean --route?); see mproxy-gateway --help"],
     [['--check', '--log', 'xml'], '--log: xml: no such log format; use text, json'],
-    [['--tls-cert', 'a'], "unknown option '--tls-cert'"],
+    [['--tls-cert', 'a'], '--tls-key: missing or too many: 1 --tls-cert need as many --tls-key'],
     [['--log-format', 'json'], '--log-format: there is no access log; give --access-log'],
     [['--gzip'], '--gzip: there is no access log; give --access-log'],
   ];

@@ -228,8 +228,8 @@ const CASES: [document: unknown, line: string][] = [
   [routed({ upstream: 'localhost:3000' }), `routes[0].upstream: "localhost:3000": ${WHERE}`],
   [routed({ upstream: 'http:localhost' }), `routes[0].upstream: "http:localhost": ${WHERE}`],
   [
-    routed({ upstream: 'https://a.test' }),
-    `routes[0].upstream: "https://a.test": this version has no https:// yet; ${WHERE}`,
+    routed({ upstream: 'h2://a.test' }),
+    `routes[0].upstream: "h2://a.test": this version has no h2:// yet; ${WHERE}`,
   ],
   [
     routed({ upstream: 'http://a.test/b' }),

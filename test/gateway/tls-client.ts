@@ -13,10 +13,17 @@ export interface TlsRequest extends ConnectionOptions {
 }
 
 /** Responses, or what ended the connection instead: the number of an alert (RFC 8446, section 6), or `closed`. */
-export type Answered =
-  | { status: number; statuses: number[]; text: string; socket: TLSSocket }
-  | number
-  | 'closed';
+export type Answered = Answers | number | 'closed';
+
+export interface Answers {
+  /** The first. */
+  status: number;
+  statuses: number[];
+  text: string;
+  /** Of the server's certificate. */
+  serial: string;
+  socket: TLSSocket;
+}
 
 /** Sends a request over a connection of its own, which it ends, and reads until the end. */
 export async function askSecurely(t: Test, port: number, request: TlsRequest): Promise<Answered> {
@@ -31,6 +38,10 @@ export async function askSecurely(t: Test, port: number, request: TlsRequest): P
   });
   t.teardown(() => socket.destroy());
   let text = '';
+  let serial = '';
+  socket.once('secureConnect', () => {
+    serial = socket.getPeerCertificate().serialNumber;
+  });
   socket.on('data', (bytes) => {
     text += bytes.toString('latin1');
   });
@@ -41,7 +52,7 @@ export async function askSecurely(t: Test, port: number, request: TlsRequest): P
   });
   await once(socket, 'close').catch(() => undefined);
   const statuses = answersIn(text, [], 'end').map(({ status }) => status);
-  if (statuses.length > 0) return { status: statuses[0]!, statuses, text, socket };
+  if (statuses.length > 0) return { status: statuses[0]!, statuses, text, serial, socket };
   const { code = '' } = (failed ?? {}) as NodeJS.ErrnoException;
   return alertOf(code, failed?.message ?? '');
 }
@@ -52,5 +63,6 @@ function alertOf(code: string, message: string): number | 'closed' {
   if (number !== undefined) return Number(number);
   if (code.includes('UNRECOGNIZED_NAME')) return 112;
   if (code.includes('CERTIFICATE_REQUIRED')) return 116;
+  if (code.includes('NO_APPLICATION_PROTOCOL')) return 120;
   return code.includes('UNKNOWN_CA') ? 48 : 'closed';
 }

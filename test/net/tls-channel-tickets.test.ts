@@ -182,29 +182,36 @@ t.test('a session ticket outlives one change of keys, and no second', { skip: no
   }
 });
 
-t.test('a client resumes its sessions, of the same server and name alone', { skip: notLinux }, async (t) => {
-  const authority = await Authority.make(t);
-  const own = await authority.sign({ dns: ['a.test', 'b.test'] });
-  const servers: Promise<Driven>[] = [];
-  const started = () => serve(t, { pairs: [own] }, (server) => servers.push(server.handshake()));
-  const [one, two] = [await started(), await started()];
-  const tls: TlsClient = { credentials: { ca: authority.pem }, serverName: 'a.test', insecure: false };
-  const context = clientContext(t, tls);
-  const resumes = async (port: number, more: Partial<TlsClient> = {}) => {
-    const client = await dial(t, context, port, { ...tls, ...more });
-    await client.handshake();
-    await client.accepted();
-    const server = await servers.pop()!;
-    t.equal(server.channel.facts.resumed, client.channel.facts.resumed);
-    t.ok(client.channel.facts.peerCertificate, 'verified, resumed or not');
-    client.close();
-    return client.channel.facts.resumed;
-  };
-  t.equal(await resumes(one.port), false);
-  t.equal(await resumes(one.port), true);
-  t.equal(await resumes(one.port), true, 'by the ticket of the second');
-  t.equal(await resumes(two.port), false);
-  t.equal(await resumes(one.port, { serverName: 'b.test' }), false);
-  t.equal(await resumes(one.port, { insecure: true }), false);
-  t.equal(await resumes(one.port), true);
-});
+t.test(
+  'a client resumes its sessions, of the same server, name and credentials alone',
+  { skip: notLinux },
+  async (t) => {
+    const authority = await Authority.make(t);
+    const own = await authority.sign({ dns: ['a.test', 'b.test'] });
+    const servers: Promise<Driven>[] = [];
+    const started = () => serve(t, { pairs: [own] }, (server) => servers.push(server.handshake()));
+    const [one, two] = [await started(), await started()];
+    const tls: TlsClient = { credentials: { ca: authority.pem }, serverName: 'a.test', insecure: false };
+    const context = clientContext(t, tls);
+    const resumes = async (port: number, more: Partial<TlsClient> = {}, from = context) => {
+      const client = await dial(t, from, port, { ...tls, ...more });
+      await client.handshake();
+      await client.accepted();
+      const server = await servers.pop()!;
+      t.equal(server.channel.facts.resumed, client.channel.facts.resumed);
+      t.ok(client.channel.facts.peerCertificate, 'verified, resumed or not');
+      client.close();
+      return client.channel.facts.resumed;
+    };
+    t.equal(await resumes(one.port), false);
+    t.equal(await resumes(one.port), true);
+    t.equal(await resumes(one.port), true, 'by the ticket of the second');
+    t.equal(await resumes(two.port), false);
+    t.equal(await resumes(one.port, { serverName: 'b.test' }), false);
+    t.equal(await resumes(one.port, { insecure: true }), false);
+    const pair = await authority.sign({ dns: ['me.test'] });
+    const identified = clientContext(t, { credentials: { ...tls.credentials, pair } });
+    t.equal(await resumes(one.port, {}, identified), false, 'with a certificate of its own');
+    t.equal(await resumes(one.port), true);
+  },
+);

@@ -1,6 +1,5 @@
 import type { Program } from 'mproxy-flow';
 import { CERTIFICATES_RELOADED } from 'mproxy-flow/endpoints/tcp/events';
-import type { TlsServer } from 'mproxy-net';
 import { ticketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { Certificates } from './certificates.js';
 import type { GatewayConfig } from './config/types.js';
@@ -12,27 +11,25 @@ import type { WorkerTls } from './worker-messages.js';
 export class GatewaySecurity {
   /** Undefined: no listener has TLS. */
   readonly #certificates: Certificates | undefined;
-  readonly #upstreams: WorkerTls['upstreams'];
+  #upstreams: WorkerTls['upstreams'];
 
   /**
-   * @param secure gives other certificates to workers
+   * @param secure gives what was read again to workers
    * @throws MPROXY_TLS a file cannot be used
    */
   constructor(
-    config: GatewayConfig,
+    private readonly config: GatewayConfig,
     private readonly program: Pick<Program, 'emit' | 'onReload' | 'presents'>,
-    private readonly secure: (tls: TlsServer) => void,
+    private readonly secure: (tls: WorkerTls) => void,
   ) {
     this.#upstreams = readUpstreamCredentials(config);
+    if (config.certificates.length > 0) this.#certificates = new Certificates(config);
     for (const { place, target } of config.routes)
       if (target.kind === 'upstream' && target.tlsInsecure)
         program.emit(UPSTREAM_INSECURE, { place, upstream: target.upstreams.join(', ') });
-    if (config.certificates.length === 0) return;
-    const certificates = new Certificates(config);
-    this.#certificates = certificates;
-    program.presents(() => certificates.list());
-    program.onReload(() => this.#reload(certificates));
-    this.#reportExpired(certificates);
+    program.presents(() => this.#presented);
+    program.onReload(() => this.#reload());
+    this.#reportExpired();
   }
 
   /** For a worker that starts. */
@@ -41,16 +38,22 @@ export class GatewaySecurity {
     return { server, upstreams: this.#upstreams, ...(server && { tickets: ticketSeed() }) };
   }
 
-  /** @throws MPROXY_TLS; then nothing changes */
-  #reload(certificates: Certificates): void {
-    certificates.reload();
-    this.secure(certificates.tls);
-    this.program.emit(CERTIFICATES_RELOADED, {});
-    this.#reportExpired(certificates);
+  get #presented() {
+    return this.#certificates?.list() ?? [];
   }
 
-  #reportExpired(certificates: Certificates): void {
-    for (const { file, notAfter } of certificates.list())
+  /** @throws MPROXY_TLS; then nothing changes */
+  #reload(): void {
+    const upstreams = readUpstreamCredentials(this.config);
+    this.#certificates?.reload();
+    this.#upstreams = upstreams;
+    this.secure({ server: this.#certificates?.tls, upstreams });
+    this.program.emit(CERTIFICATES_RELOADED, {});
+    this.#reportExpired();
+  }
+
+  #reportExpired(): void {
+    for (const { file, notAfter } of this.#presented)
       if (notAfter < Date.now())
         this.program.emit(CERTIFICATE_EXPIRED, { file, since: new Date(notAfter).toISOString() });
   }

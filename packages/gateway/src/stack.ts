@@ -45,7 +45,7 @@ export interface StackParts {
   clients: ClientCounts | undefined;
   /** Of TLS listeners, if there are any. */
   security: ListenerSecurity | undefined;
-  /** Of https upstreams, by the number of the route. */
+  /** Of https upstreams, by the number of the route. They may be replaced. */
   credentials: readonly (TlsCredentials | undefined)[];
   /** Told why TLS with an upstream failed. */
   onTlsError(upstream: string, error: Error): void;
@@ -118,7 +118,7 @@ async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetu
     const { place, name, host, path, methods } = route;
     const service = stack<HttpRequest, HttpResponse, HttpContext>(
       await layersOf(route.middlewares, setup),
-      await target(route, parts, setup, parts.credentials[i]),
+      await target(route, i, parts, setup),
     );
     return { place, host, path, methods, value: { name, service } };
   });
@@ -143,11 +143,11 @@ async function ports(
 
 async function target(
   { target, path }: RouteConfig,
+  route: number,
   parts: StackParts,
   setup: LayerSetup,
-  credentials: TlsCredentials | undefined,
 ): Promise<HttpService> {
-  if (target.kind === 'upstream') return upstream(target, path, parts, credentials);
+  if (target.kind === 'upstream') return upstream(target, path, route, parts);
   const answering = (await loadLayer(target.kind)).layer(target.config, setup);
   return answering({ call: (request) => answer(request, 404, 'nothing here') });
 }
@@ -155,16 +155,22 @@ async function target(
 async function upstream(
   config: UpstreamConfig,
   path: string,
+  route: number,
   parts: StackParts,
-  credentials: TlsCredentials | undefined,
 ): Promise<HttpService> {
   const { streams, deadlines, layout, counters, health, onTlsError } = parts;
   const { tlsServername: serverName, tlsInsecure: insecure } = config;
+  const tls = {
+    ...{ serverName, insecure },
+    get credentials() {
+      return parts.credentials[route]!;
+    },
+  };
   const { upstreams, retries, timeouts, pool, hostHeader, sendProxy } = config;
   const client = httpClient({
     ...{ upstreams, retries, timeouts, pool, hostHeader, sendProxy, streams, deadlines },
     health: upstreams.map((url) => health.cells(layout.upstreams.indexOf(url))),
-    tls: credentials && { credentials, serverName, insecure },
+    tls: parts.credentials[route] && tls,
     observer: counters.upstreams(upstreams, onTlsError),
   });
   const { stripPrefix, replacePath, addPrefix } = config;

@@ -38,7 +38,7 @@ export type Order =
   /** A descriptor is shared. */
   | { what: 'listen'; id: number; listener: number; at: ListenAddress }
   /** Use other certificates for TLS handshakes from now on. */
-  | { what: 'secure'; tls: TlsServer }
+  | { what: 'secure'; tls: WorkerTls }
   /** Accept what waits and no more, and let connections end within this time, in milliseconds. */
   | { what: 'drain'; grace: number }
   /** So many bytes of its log are written. */

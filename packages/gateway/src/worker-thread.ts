@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
-import type { ListenAddress, TlsServer } from 'mproxy-net';
+import type { ListenAddress } from 'mproxy-net';
 import { stackOf } from './stack-of.js';
-import type { Order, PlainError, Report, WorkerTask } from './worker-messages.js';
+import type { Order, PlainError, Report, WorkerTask, WorkerTls } from './worker-messages.js';
 
 export interface WorkerEvents {
   serviceFailed(reason: string): void;
@@ -89,7 +89,7 @@ export class WorkerThread {
   }
 
   /** Uses other certificates for TLS handshakes from now on. */
-  secure(tls: TlsServer): void {
+  secure(tls: WorkerTls): void {
     this.#order({ what: 'secure', tls });
   }
 

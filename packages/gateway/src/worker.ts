@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { parentPort } from 'node:worker_threads';
 import { reason } from 'mproxy-base';
-import type { Connection, ListenAddress, TlsServer } from 'mproxy-net';
+import type { Connection, ListenAddress } from 'mproxy-net';
 import { chooseEngine } from 'mproxy-net/engine';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
@@ -18,7 +18,7 @@ import { ListenerSecurity } from './listener-security.js';
 import { gatewayStack } from './stack.js';
 import { stackOf } from './stack-of.js';
 import { UpstreamHealth } from './upstream-health.js';
-import { type Order, plainError, type Report, type WorkerTask } from './worker-messages.js';
+import { type Order, plainError, type Report, type WorkerTask, type WorkerTls } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
 
 /** A worker: serves the connections that it accepts, by a stack of its own. An exception that nothing catches ends it alone. */
@@ -41,6 +41,7 @@ const log = new LineBuffer(
 /** Each worker has its part of the connections that all may have. */
 const connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
 const security = task.tls?.server && new ListenerSecurity(task.tls.server, config);
+const credentials = [...(task.tls?.upstreams ?? [])];
 const building = build();
 const servers: Serving[] = [];
 
@@ -51,8 +52,9 @@ async function build(): Promise<Service<Connection, void>[]> {
       deadlines: new Deadlines(streams),
       health: new UpstreamHealth(layout.upstreams.length, task.health),
       clients: task.clients && new SharedClientCounts(task.clients, number),
-      ...{ security, credentials: task.tls?.upstreams ?? [] },
-      onTlsError: (upstream, error) => report({ what: 'upstream failed', upstream, reason: reason(error) }),
+      ...{ security, credentials },
+      onTlsError: (upstream, error) =>
+        report({ what: 'upstream failed', upstream, reason: tlsReason(error) }),
       onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
     });
     report({ what: 'ready' });
@@ -81,14 +83,20 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
   }
 }
 
+/** Why TLS with an upstream failed. What are flags of other programs are keys of a route here. */
+function tlsReason(error: Error): string {
+  return reason(error).replace(/--tls-(\w+)/g, 'tls_$1');
+}
+
 function serverFailed(error: unknown): void {
   report({ what: 'service failed', reason: reason(error) });
 }
 
 /** The main thread has checked them. */
-function secure(tls: TlsServer): void {
+function secure({ server, upstreams }: WorkerTls): void {
   try {
-    security!.use(tls);
+    if (server) security!.use(server);
+    credentials.splice(0, credentials.length, ...upstreams);
   } catch (error) {
     serverFailed(error);
   }

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { throwInternal } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
-import type { ListenAddress, TlsServer } from 'mproxy-net';
+import type { ListenAddress } from 'mproxy-net';
 import { Backoff } from 'mproxy-net/backoff';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
@@ -92,7 +92,7 @@ export class Workers {
   }
 
   /** All of them use other certificates for TLS handshakes from now on. */
-  secure(tls: TlsServer): void {
+  secure(tls: WorkerTls): void {
     for (const thread of this.#threads) thread?.secure(tls);
   }
 

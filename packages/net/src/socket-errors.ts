@@ -12,6 +12,13 @@ export function timedOut(text: string): Error {
   return Object.assign(new Error(text), { code: 'ETIMEDOUT' });
 }
 
+/** The peer closed, or lost, the connection in the middle: a FIN without close_notify may be an attacker's (RFC 8446, section 6.1). */
+export function truncated(): Error {
+  return Object.assign(new Error('the connection was closed without close_notify of TLS'), {
+    code: 'ECONNRESET',
+  });
+}
+
 /** The command that shows which process uses a port. */
 function portOwnerCommand(port: number): string {
   if (process.platform === 'linux') return `ss -lnp sport = :${port}`;

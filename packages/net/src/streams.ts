@@ -55,23 +55,47 @@ export interface ListenOptions {
   /** Idle time before the first TCP keepalive probe (tcp(7), TCP_KEEPIDLE), in milliseconds. Default: 60,000. */
   keepAlive?: number;
   tls?: TlsServer;
-  /** Limit on the TLS handshake, in milliseconds. Default: 10,000. */
+  /** What each connection begins with, before its TLS handshake if it has one. Default: nothing. */
+  preamble?: PreambleOptions;
+  /**
+   * Limit on preamble and TLS handshake together, in milliseconds; on the node engine, on each of them. Default: 10,000.
+   */
   handshakeTimeout?: number;
   /** Accepts nothing before {@link StreamListener.accept}, on an engine that has it. Default: false. */
   held?: boolean;
   /**
-   * Called for each accepted connection before its TLS handshake.
+   * Called for each accepted connection before its preamble and TLS handshake.
    * @param peer undefined: a Unix socket, or a peer that has left already
    * @param scarce the descriptor limit of this process, if the connection has one of the last; these are for files and names
    * @returns whether it may go on; else it is closed
    */
   admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean;
-  /** Takes a connection, after its TLS handshake. Nothing is read before {@link Connection.start}. */
+  /** Takes a connection, after its preamble and TLS handshake. Nothing else is read before {@link Connection.start}. */
   onConnection(connection: Connection): void;
-  /** The TLS handshake of an admitted connection failed, or took longer than 10 s; it is closed. */
+  /** Preamble or TLS handshake of an admitted connection failed, or took too long; it is closed. */
   onHandshakeError?(error: Error, peer: SocketAddress | undefined): void;
   /** accept(2) failed; the listener goes on. */
   onAcceptError?(error: Error): void;
+}
+
+/** What a connection begins with, before TLS: the header of the PROXY protocol, in which a proxy tells whom it speaks for. */
+export interface Preamble {
+  /** Its bytes. */
+  length: number;
+  /** The addresses of the original connection; undefined: it tells none. */
+  source: SocketAddress | undefined;
+  destination: SocketAddress | undefined;
+}
+
+/** How a preamble is recognized. A connection that begins in another way, or ends before it is complete, is refused (EPROTO). */
+export interface PreambleOptions {
+  /** Bytes that it has at most, up to 64 KiB. */
+  most: number;
+  /**
+   * @param bytes the first of the connection, up to `most`; borrowed
+   * @returns `incomplete`: more bytes are needed
+   */
+  parse(bytes: Buffer): Preamble | 'incomplete' | 'invalid';
 }
 
 export type ShareOptions = Pick<ListenOptions, 'at' | 'backlog' | 'keepAlive'>;
@@ -108,6 +132,7 @@ export interface StreamListener {
    * @param take if given, takes the descriptors of admitted connections, instead of `onConnection`: non-blocking, nothing was read, no
    * TLS handshake has begun. They are its own, and not among {@link connections}. Those that wait already are admitted and given in
    * this call
+   * @throws if it is given, and connections have a preamble
    */
   accept?(take?: TakeDescriptor): void;
   /** Accepts nothing until {@link resume}: connections wait in the backlog. Undefined: the engine cannot. */
@@ -206,8 +231,7 @@ export interface ConnectionHandler {
   /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */
   onData(bytes: Buffer): void;
   /**
-   * The peer has sent everything: FIN, with TLS close_notify (the node engine cannot tell if that is missing). Sending goes on.
-   * Called once.
+   * The peer has sent everything: FIN, with TLS close_notify: a FIN without it is an error (ECONNRESET). Sending goes on. Called once.
    */
   onEnd(): void;
   /**
@@ -233,6 +257,8 @@ export interface Connection {
   readonly local: SocketAddress | undefined;
   /** Undefined: no TLS. */
   readonly tls: TlsFacts | undefined;
+  /** Undefined: its listener expects none. */
+  readonly preamble?: Preamble | undefined;
   /** Bytes received until now, without TLS's own. */
   readonly received: number;
   /** Bytes that the kernel, or TLS, has taken until now. */

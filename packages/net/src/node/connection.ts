@@ -2,8 +2,18 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { canonicalIp } from '../address.js';
-import type { Connection, ConnectionHandler, ConnectOptions, TlsClient, TlsFacts } from '../streams.js';
+import { truncated } from '../socket-errors.js';
+import type {
+  Connection,
+  ConnectionHandler,
+  ConnectOptions,
+  Preamble,
+  TlsClient,
+  TlsFacts,
+} from '../streams.js';
+import { isCut } from './cut.js';
 import { survivesFailedWrite } from './failed-write.js';
+import { preambleOf } from './preamble.js';
 
 /** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
 export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
@@ -27,6 +37,7 @@ export class NodeConnection implements Connection {
   readonly peer: SocketAddress | undefined;
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
+  readonly preamble: Preamble | undefined;
   received = 0;
   #handler: ConnectionHandler | undefined;
   #error: Error | undefined;
@@ -62,6 +73,7 @@ export class NodeConnection implements Connection {
   ) {
     this.peer = addressOf(raw.remoteAddress, raw.remotePort);
     this.local = addressOf(raw.localAddress, raw.localPort);
+    this.preamble = preambleOf(raw);
     this.tls = stream instanceof TLSSocket ? factsOf(stream, pair) : undefined;
     this.#error = stream.errored ?? undefined;
     this.#closed = stream.closed;
@@ -209,6 +221,7 @@ export class NodeConnection implements Connection {
       return;
     }
     this.#endHeld = this.#paused;
+    if (!this.#endHeld && isCut(this.stream)) this.#failed(truncated());
     if (!this.#endHeld && !this.#discards && !this.#error && !this.stream.destroyed) this.#handler?.onEnd();
   };
 

@@ -6,6 +6,7 @@ import { ACCEPT_MS, CONNECT_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { StreamOpeners } from '../stream-openers.js';
 import type { Connection, ConnectOptions, TlsClient } from '../streams.js';
 import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
+import { noticeCut } from './cut.js';
 import { NodeStreamListener } from './stream-listener.js';
 import { clientContext } from './tls-contexts.js';
 
@@ -50,7 +51,7 @@ export function nodeOpeners(unacknowledged?: Unacknowledged): StreamOpeners {
 }
 
 function secured(socket: Socket, { credentials, serverName, insecure, alpn }: TlsClient): TLSSocket {
-  return connectTls({
+  const stream = connectTls({
     socket,
     secureContext: clientContext(credentials),
     rejectUnauthorized: !insecure,
@@ -58,6 +59,8 @@ function secured(socket: Socket, { credentials, serverName, insecure, alpn }: Tl
     ...(!isIP(serverName) && { servername: serverName }),
     ...(alpn && { ALPNProtocols: [...alpn] }),
   });
+  noticeCut(stream, socket);
+  return stream;
 }
 
 /**

@@ -2,9 +2,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServerSocket } from 'node:tls';
 import type { SocketAddress } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../descriptors.js';
-import { BACKLOG, KEEPALIVE_MS } from '../stream-defaults.js';
+import { BACKLOG, HANDSHAKE_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
+import { noticeCut } from './cut.js';
+import { readPreamble } from './preamble.js';
 import { checkedPair, firstPair, serverOptions, verification } from './tls-contexts.js';
 
 /** Makes a connection of an accepted socket, and of the TLS socket on it with the number of its pair. */
@@ -68,6 +70,11 @@ export class NodeStreamListener implements StreamListener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** On preamble and handshake, each, in milliseconds. */
+  get #limit(): number {
+    return this.options.handshakeTimeout ?? HANDSHAKE_MS;
+  }
+
   #create(): Server {
     const { keepAlive = KEEPALIVE_MS.accepted, tls, onConnection } = this.options;
     const options = {
@@ -75,21 +82,38 @@ export class NodeStreamListener implements StreamListener {
       pauseOnConnect: !tls,
     };
     if (!tls) {
-      const accept = (socket: Socket) => this.#admit(socket) && onConnection(this.connect(socket, socket));
-      return createServer(options, accept);
+      const accept = (socket: Socket) => onConnection(this.connect(socket, socket));
+      return createServer(options, (socket) => this.#accept(socket, accept));
     }
-    const server = createTlsServer({ ...options, ...serverOptions(tls, () => this.#tls!) });
+    const server = createTlsServer({
+      ...options,
+      handshakeTimeout: this.#limit,
+      ...serverOptions(tls, () => this.#tls!),
+    });
     // Node's own listeners begin the handshake: they are called for admitted connections alone.
     const handshakes = server.listeners('connection');
     server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      if (this.#admit(socket)) for (const handshake of handshakes) handshake.call(server, socket);
-    });
+    const accept = (socket: Socket) => {
+      for (const handshake of handshakes) handshake.call(server, socket);
+    };
+    server.on('connection', (socket: Socket) => this.#accept(socket, accept));
     server.on('secureConnection', (socket) => {
       if (!socket.destroyed) this.#secured(socket);
     });
     server.on('tlsClientError', (error, socket) => this.#refused(error, socket));
     return server;
+  }
+
+  /** @param go goes on with an admitted socket, after its preamble */
+  #accept(socket: Socket, go: (socket: Socket) => void): void {
+    if (!this.#admit(socket)) return;
+    const { preamble } = this.options;
+    if (!preamble) go(socket);
+    else
+      readPreamble(socket, preamble, this.#limit, {
+        onRead: () => go(socket),
+        onError: (error) => this.#refused(error, socket),
+      });
   }
 
   #secured(socket: TLSSocket): void {
@@ -100,10 +124,12 @@ export class NodeStreamListener implements StreamListener {
       this.#refused(error as Error, socket);
       return;
     }
-    this.options.onConnection(this.connect(rawOf(socket), socket, pair));
+    const raw = rawOf(socket);
+    noticeCut(socket, raw);
+    this.options.onConnection(this.connect(raw, socket, pair));
   }
 
-  #refused(error: Error, socket: TLSSocket): void {
+  #refused(error: Error, socket: Socket): void {
     this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
     socket.destroy();
   }

@@ -1,10 +1,15 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
-import { HANDSHAKE_MS } from '../stream-defaults.js';
 import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
+import { TLS12_CIPHERS, TLS13_CIPHERS } from '../tls-ciphers.js';
 import { clientCaOf, pairFor } from '../tls-names.js';
 
-const MIN_VERSION = 'TLSv1.2';
+/** What holds for clients and servers. Without the option Node renegotiates three times in ten minutes (tls.CLIENT_RENEG_LIMIT). */
+const SECURITY = {
+  minVersion: 'TLSv1.2',
+  ciphers: `${TLS13_CIPHERS}:${TLS12_CIPHERS}`,
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+} as const;
 
 interface Identity {
   certificate: X509Certificate;
@@ -19,7 +24,7 @@ export function clientContext(credentials: TlsCredentials): SecureContext {
   const { ca, pair } = credentials;
   let context = clients.get(credentials);
   if (!context) {
-    context = createSecureContext({ minVersion: MIN_VERSION, ca: [...[ca].flat()], ...pair });
+    context = createSecureContext({ ...SECURITY, ca: [...[ca].flat()], ...pair });
     clients.set(credentials, context);
   }
   return context;
@@ -47,7 +52,7 @@ export function firstPair(tls: TlsServer) {
   const authorities = new Set(tls.pairs.map((pair) => clientCaOf(pair, tls)));
   return {
     ...secureOptions(first!, clientCaOf(first!, tls)),
-    ...(authorities.size > 1 && { secureOptions: constants.SSL_OP_NO_TICKET }),
+    ...(authorities.size > 1 && { secureOptions: SECURITY.secureOptions | constants.SSL_OP_NO_TICKET }),
   };
 }
 
@@ -63,7 +68,6 @@ export function verification(tls: TlsServer): { requestCert: boolean; rejectUnau
  */
 export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOptions {
   return {
-    handshakeTimeout: HANDSHAKE_MS,
     ...verification(tls),
     SNICallback(name, callback) {
       const context = contextFor(name, current());
@@ -96,5 +100,5 @@ function contextFor(name: string, tls: TlsServer): SecureContext | undefined {
 }
 
 function secureOptions({ cert, key }: TlsPair, clientCa: string | undefined) {
-  return { minVersion: MIN_VERSION, cert, key, ...(clientCa !== undefined && { ca: clientCa }) } as const;
+  return { ...SECURITY, cert, key, ...(clientCa !== undefined && { ca: clientCa }) } as const;
 }

@@ -28,7 +28,8 @@ export interface PoolOptions extends PoolLimits {
 
 /** Of https upstreams. */
 export interface UpstreamTls {
-  credentials: TlsCredentials;
+  /** Read for each connection: it may be replaced. */
+  readonly credentials: TlsCredentials;
   /** The name that is asked for and verified. Default: the host of the upstream. */
   serverName?: string | undefined;
   /** Accepts any certificate. Default: false. */

@@ -6,7 +6,7 @@ import type { Deadlines } from '../deadlines.js';
 import { type Connected, connectToAny } from '../race.js';
 import { type ConnectionOwner, UpstreamConnection } from './client-connection.js';
 import { Health } from './client-health.js';
-import type { ClientSettings, UpstreamTimeouts, UpstreamTls } from './client-options.js';
+import type { ClientSettings, UpstreamTimeouts } from './client-options.js';
 import { Pool } from './client-pool.js';
 import type { HttpRequest } from './message.js';
 import { parseUpstream } from './upstream-address.js';
@@ -26,7 +26,7 @@ export class Upstream implements ConnectionOwner {
   isOld = false;
   readonly #addresses: Addresses;
   /** Undefined: it speaks no TLS. */
-  readonly #tls: TlsClient | undefined;
+  readonly #secureHost: string | undefined;
   readonly #checks = new Set<NodeJS.Timeout>();
 
   /**
@@ -41,7 +41,8 @@ export class Upstream implements ConnectionOwner {
     const { target, authority, name, isSecure } = parseUpstream(url);
     this.authority = authority;
     this.name = name;
-    if (isSecure) this.#tls = clientOf(target as { host: string }, settings.tls, name);
+    if (isSecure && !settings.tls) throw new RangeError(`${name}: tls is missing: whom it trusts`);
+    this.#secureHost = isSecure ? (target as { host: string }).host : undefined;
     this.deadlines = settings.deadlines;
     this.timeouts = settings.timeouts;
     this.idleTime = settings.pool.idle;
@@ -104,6 +105,12 @@ export class Upstream implements ConnectionOwner {
     return connectToAny(streams, addresses, { timeout, tls: this.#tls });
   }
 
+  get #tls(): TlsClient | undefined {
+    if (this.#secureHost === undefined) return undefined;
+    const { credentials, serverName = this.#secureHost, insecure = false } = this.settings.tls!;
+    return { credentials, serverName, insecure, alpn: ['http/1.1'] };
+  }
+
   /** @param ms for how long; undefined: it is not ejected */
   #eject(ms: number | undefined): void {
     if (ms === undefined) return;
@@ -128,12 +135,6 @@ export class Upstream implements ConnectionOwner {
     this.health.checked(true);
     this.settings.observer.onHealth?.(this.index, true);
   }
-}
-
-function clientOf({ host }: { host: string }, tls: UpstreamTls | undefined, name: string): TlsClient {
-  if (!tls) throw new RangeError(`${name}: what it is trusted by is missing: tls`);
-  const { credentials, serverName = host, insecure = false } = tls;
-  return { credentials, serverName, insecure, alpn: ['http/1.1'] };
 }
 
 /** A promise that is rejected with ETIMEDOUT after a time. */

@@ -1,6 +1,6 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { StreamOpeners } from '../../stream-openers.js';
-import type { Connection, ConnectionHandler, TlsClient, TlsFacts } from '../../streams.js';
+import type { Connection, ConnectionHandler, Preamble, TlsClient, TlsFacts } from '../../streams.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { IoVectors } from '../io-vectors.js';
 import { type EdgeHandler, EPOLLERR, EPOLLHUP, EPOLLOUT, type Job } from '../loop.js';
@@ -22,6 +22,7 @@ export interface ConnectionFacts {
   peer: SocketAddress | undefined;
   local: SocketAddress | undefined;
   tls?: TlsFacts;
+  preamble?: Preamble;
 }
 
 /**
@@ -35,6 +36,7 @@ export class StreamConnection implements Connection, EdgeHandler, Job, TurnSende
   readonly peer: SocketAddress | undefined;
   readonly local: SocketAddress | undefined;
   readonly tls: TlsFacts | undefined;
+  readonly preamble: Preamble | undefined;
   slot: number | undefined;
   readonly #place: Place;
   #error: Error | undefined;
@@ -55,12 +57,13 @@ export class StreamConnection implements Connection, EdgeHandler, Job, TurnSende
     private readonly parts: StreamParts,
     fd: number,
     private readonly channel: Channel,
-    { peer, local, tls }: ConnectionFacts,
+    { peer, local, tls, preamble }: ConnectionFacts,
     siblings?: Siblings,
   ) {
     this.peer = peer;
     this.local = local;
     this.tls = tls;
+    this.preamble = preamble;
     this.#receiving = new Receiving(parts, channel);
     this.#sending = new Sending(parts, channel);
     this.#place = new Place(parts, fd, this, () => this.#shut(), siblings);

@@ -3,8 +3,8 @@ import { ACCEPT_MS } from '../../stream-defaults.js';
 import { ERRNO, systemError } from '../errno.js';
 import type { EdgeHandler, Job } from '../loop.js';
 import { Timer } from '../timer-wheel.js';
-import type { SecureChannel } from './channel.js';
 import type { StreamParts } from './parts.js';
+import type { Beginning } from './preamble-reading.js';
 
 /** What became of a handshake; one of the two is called once, in a turn of the loop. Descriptor and channel are the called one's then. */
 export interface HandshakeOutcome {
@@ -17,9 +17,11 @@ interface HandshakeOptions {
   timeout: number;
   /** A client's: see TlsClient. */
   untilAccepted?: boolean | undefined;
+  /** What has taken too long. Default: the TLS handshake. */
+  late?(): string;
 }
 
-/** The TLS handshake of a connection, on either side. It knows a loop and nothing of Node's, as a StreamConnection. */
+/** The TLS handshake of a connection, on either side, and what may come before it. It knows a loop and nothing of Node's, as a StreamConnection. */
 export class Handshake implements EdgeHandler, Job {
   #over = false;
   #secured = false;
@@ -30,7 +32,7 @@ export class Handshake implements EdgeHandler, Job {
   constructor(
     private readonly parts: StreamParts,
     private readonly fd: number,
-    private readonly channel: SecureChannel,
+    private readonly channel: Beginning,
     private readonly options: HandshakeOptions,
     private readonly outcome: HandshakeOutcome,
   ) {
@@ -81,7 +83,7 @@ export class Handshake implements EdgeHandler, Job {
   #due(): void {
     // A server that sends no ticket.
     if (this.#secured) this.#succeed();
-    else this.#fail(timedOut('the TLS handshake timed out'));
+    else this.#fail(timedOut(`${this.options.late?.() ?? 'the TLS handshake'} timed out`));
   }
 
   #succeed(): void {

@@ -85,6 +85,7 @@ export class Listener implements StreamListener, EdgeHandler, Job {
   }
 
   accept(take?: TakeDescriptor): void {
+    if (take && this.options.preamble) throw new Error('descriptors of connections with a preamble are kept');
     this.#take = take;
     if (this.#fd < 0) return;
     this.#watch(this.#fd);
@@ -227,14 +228,14 @@ export class Listener implements StreamListener, EdgeHandler, Job {
 
   #open(fd: number, peer: SocketAddress | undefined): Closable | undefined {
     const { parts } = this;
-    const channel = this.#security?.accept(fd);
+    const channel = this.#security?.accept(fd) ?? new PlainChannel(parts.libc, fd);
     try {
       const facts = { peer, local: this.#isWildcard ? parts.localOf(fd) : this.local };
-      return channel
+      return this.#security || this.options.preamble
         ? new Securing(parts, fd, channel, facts, this.#connections, this.options)
-        : new StreamConnection(parts, fd, new PlainChannel(parts.libc, fd), facts, this.#connections);
+        : new StreamConnection(parts, fd, channel, facts, this.#connections);
     } catch (error) {
-      channel?.free();
+      channel.free();
       throwInternal(error);
       this.options.onAcceptError?.(error as Error);
       return undefined;

@@ -7,6 +7,7 @@ import { Handshake, type HandshakeOutcome } from './handshake.js';
 import type { StreamParts } from './parts.js';
 import type { Closable, Siblings } from './place.js';
 import { PlainChannel } from './plain-channel.js';
+import { PreambleReading } from './preamble-reading.js';
 
 /**
  * How long a refused peer has for reading why, in milliseconds: a round trip across the earth, in which the alert arrives, and so does all
@@ -14,26 +15,32 @@ import { PlainChannel } from './plain-channel.js';
  */
 const REFUSED_MS = 300;
 
-export interface SecuringOptions extends Pick<ListenOptions, 'onHandshakeError'> {
+export interface SecuringOptions
+  extends Pick<ListenOptions, 'preamble' | 'handshakeTimeout' | 'onHandshakeError'> {
   onConnection(connection: StreamConnection): void;
   /** The descriptor of what did not become a connection is closed; after `onHandshakeError`, if that is called. Called once, last. */
   onClosed?(): void;
 }
 
-/** An accepted connection in its TLS handshake. It is among the connections of its listener, or what it becomes is. */
+/** An accepted connection in its preamble, or its TLS handshake. It is among the connections of its listener, or what it becomes is. */
 export class Securing implements Closable, HandshakeOutcome {
   readonly #handshake: Handshake;
+  readonly #preamble: PreambleReading | undefined;
 
   /** @param fd it is taken, unless this throws @throws the system's error (epoll_ctl(2)) */
   constructor(
     private readonly parts: StreamParts,
     private readonly fd: number,
-    private readonly channel: SecureChannel,
+    private readonly channel: SecureChannel | PlainChannel,
     private readonly facts: ConnectionFacts,
     private readonly siblings: Siblings,
     private readonly options: SecuringOptions,
   ) {
-    this.#handshake = new Handshake(parts, fd, channel, { timeout: HANDSHAKE_MS }, this);
+    const { preamble, handshakeTimeout: timeout = HANDSHAKE_MS } = options;
+    const secure = secureOf(channel);
+    this.#preamble = preamble && new PreambleReading(parts, fd, preamble, secure);
+    const late = () => (preamble && !this.#preamble?.preamble ? 'the preamble' : 'the TLS handshake');
+    this.#handshake = new Handshake(parts, fd, (this.#preamble ?? secure)!, { timeout, late }, this);
     siblings.add(this);
   }
 
@@ -65,7 +72,9 @@ export class Securing implements Closable, HandshakeOutcome {
 
   #connection(): StreamConnection | undefined {
     try {
-      const facts = { ...this.facts, tls: this.channel.facts };
+      const tls = secureOf(this.channel)?.facts;
+      const preamble = this.#preamble?.preamble;
+      const facts = { ...this.facts, ...(tls && { tls }), ...(preamble && { preamble }) };
       return new StreamConnection(this.parts, this.fd, this.channel, facts, this.siblings);
     } catch (error) {
       throwInternal(error);
@@ -87,4 +96,8 @@ export class Securing implements Closable, HandshakeOutcome {
       this.#close();
     }
   }
+}
+
+function secureOf(channel: SecureChannel | PlainChannel): SecureChannel | undefined {
+  return channel instanceof PlainChannel ? undefined : channel;
 }

@@ -1,5 +1,5 @@
-import { DEFAULT_CIPHERS } from 'node:tls';
 import type { TlsPair } from '../../streams.js';
+import { TLS12_CIPHERS, TLS13_CIPHERS } from '../../tls-ciphers.js';
 import { opensslError } from './errors.js';
 import type { Openssl } from './openssl.js';
 import { eachCertificate, withKey } from './pem.js';
@@ -19,11 +19,6 @@ const TLS1_2_VERSION = 0x303;
 
 const MODES = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS;
 const OPTIONS = SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION;
-
-/** Node's choice of ciphers, so that both engines agree: those of TLS 1.3, and those of TLS 1.2. */
-const CIPHERS = DEFAULT_CIPHERS.split(':');
-const TLS13_CIPHERS = CIPHERS.filter((name) => name.startsWith('TLS_')).join(':');
-const TLS12_CIPHERS = CIPHERS.filter((name) => !name.startsWith('TLS_')).join(':');
 
 /**
  * An SSL_CTX for TLS 1.2 and 1.3. OpenSSL counts its references: connections keep what they need of it.

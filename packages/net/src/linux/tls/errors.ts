@@ -57,10 +57,3 @@ export function verificationError(ssl: Openssl, connection: number): Error {
   const text = ssl.X509_verify_cert_error_string(number) ?? `verification error ${number}`;
   return Object.assign(new Error(text), { code: VERIFICATION[number] ?? 'UNSPECIFIED' });
 }
-
-/** The peer closed, or lost, the connection in the middle: a FIN without close_notify may be an attacker's (RFC 8446, section 6.1). */
-export function truncated(): Error {
-  return Object.assign(new Error('the connection was closed without close_notify of TLS'), {
-    code: 'ECONNRESET',
-  });
-}

@@ -1,8 +1,9 @@
+import { truncated } from '../../socket-errors.js';
 import type { TlsFacts } from '../../streams.js';
 import { ERRNO } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { SecureChannel } from '../streams/channel.js';
-import { isVerification, opensslError, truncated, verificationError } from './errors.js';
+import { isVerification, opensslError, verificationError } from './errors.js';
 import { factsOf } from './facts.js';
 import type { Openssl } from './openssl.js';
 import { RecordSize } from './record-size.js';
