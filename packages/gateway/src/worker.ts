@@ -70,7 +70,8 @@ async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>):
     const { backlog } = config;
     const options = {
       ...{ streams, backlog, connections, onError: serverFailed },
-      ...(config.listen[listener]!.tls && security?.options(() => counters.handshake(listener, 'failed'))),
+      ...(config.listen[listener]!.tls &&
+        security?.options(listener, () => counters.handshake(listener, 'failed'))),
     };
     const own: ListenAddress = loads && 'fd' in at ? { ...at, shared: loads } : at;
     const services = await building;
