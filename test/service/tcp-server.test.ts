@@ -60,9 +60,14 @@ for (const { name, streams } of ENGINES) {
         onHandshakeError: (_error, peer) => failed.push(peer!.address),
       }).serve(
         service((connection, { tls }) => {
-          connection.start({ onData: () => undefined, onEnd: () => undefined, onClose: () => undefined });
+          const done = new Pending<void>();
+          connection.start({
+            onData: () => undefined,
+            onEnd: () => connection.end(),
+            onClose: () => done.resolve(),
+          });
           connection.write([Buffer.from(`${tls?.serverName} ${tls?.alpn} ${tls?.pair}`)]);
-          connection.end();
+          return done;
         }),
       );
       t.teardown(() => server.cut());
@@ -78,14 +83,15 @@ for (const { name, streams } of ENGINES) {
         const socket = connect(trust);
         t.teardown(() => socket.destroy());
         const [bytes] = await once(socket, 'data');
-        return { text: String(bytes), serial: socket.getPeerCertificate().serialNumber };
+        const { serialNumber: serial } = socket.getPeerCertificate();
+        socket.end();
+        return { text: String(bytes), serial };
       };
       const first = await connected();
       t.equal(first.text, 'a.test echo 0');
       server.secure({ pairs: [await authority.sign({ dns: ['a.test'] })] });
       t.not((await connected()).serial, first.serial);
-      const silent = await tcpClient(t, port);
-      await once(silent.socket, 'close');
+      await tcpClient(t, port);
       await until('it is reported', () => failed.length === 1);
       t.strictSame(failed, ['127.0.0.1']);
     });
