@@ -30,7 +30,7 @@ t.test('the defaults of a configuration', async (t) => {
     backlog: 4096,
     maxConnections: 10_000,
     maxConnectionsPerIp: undefined,
-    protocols: ['http1'],
+    protocols: ['http1', 'websocket'],
     limits: {
       requestLine: 8192,
       headerSection: 32_768,
@@ -38,6 +38,7 @@ t.test('the defaults of a configuration', async (t) => {
       maxBody: undefined,
       chunkOverhead: 16_384,
     },
+    upgrades: [],
     timeouts: {
       tlsHandshake: 10_000,
       requestHead: 10_000,
@@ -46,7 +47,13 @@ t.test('the defaults of a configuration', async (t) => {
       requestBodyRate: 500,
       send: 60_000,
     },
-    upstreamTimeouts: { connect: 5000, responseHead: 60_000, responseBody: 300_000, eventStream: 3_600_000 },
+    upstreamTimeouts: {
+      connect: 5000,
+      responseHead: 60_000,
+      responseBody: 300_000,
+      eventStream: 3_600_000,
+      tunnel: 3_600_000,
+    },
     trustedProxies: [],
     routes: [
       {
@@ -61,7 +68,13 @@ t.test('the defaults of a configuration', async (t) => {
           upstreams: [upstream],
           loadBalance: 'round_robin',
           retries: 1,
-          timeouts: { connect: 5000, responseHead: 60_000, responseBody: 300_000, eventStream: 3_600_000 },
+          timeouts: {
+            connect: 5000,
+            responseHead: 60_000,
+            responseBody: 300_000,
+            eventStream: 3_600_000,
+            tunnel: 3_600_000,
+          },
           pool: { maxIdle: 512, maxConnections: 4096, maxQueue: 1024, idle: 4000 },
           hostHeader: 'client',
           forwarded: false,
@@ -119,7 +132,13 @@ t.test('a route has the time-outs of the document that it does not set', async (
     timeouts,
     routes: [{ path: '/', upstream, timeouts: { connect: '100ms' } }],
   });
-  const expected = { connect: 100, responseHead: 60_000, responseBody: 60_000, eventStream: 3_600_000 };
+  const expected = {
+    connect: 100,
+    responseHead: 60_000,
+    responseBody: 60_000,
+    eventStream: 3_600_000,
+    tunnel: 3_600_000,
+  };
   t.match(config, { timeouts: { idle: 7000 }, routes: [{ target: { timeouts: expected } }] });
 });
 

@@ -80,8 +80,7 @@ export class Gateway implements Source {
   /** @throws MPROXY_RESOLVE, MPROXY_LISTEN, and others of the configuration; then nothing is open */
   async open(): Promise<void> {
     const { program, config } = this;
-    for (const protocol of config.protocols)
-      if (protocol !== 'http1') program.emit(PROTOCOL_LATER, { protocol });
+    if (config.protocols.includes('http2')) program.emit(PROTOCOL_LATER, { protocol: 'http2' });
     if (hasTls(config)) {
       const { GatewaySecurity } = await import('./gateway-security.js');
       this.#security = new GatewaySecurity(config, program, (tls) => this.#workers.secure(tls));

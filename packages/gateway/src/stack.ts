@@ -84,6 +84,7 @@ export async function gatewayStack(
       parts.counters.rejected(rejection);
       log?.rejected(rejection, context);
     },
+    upgrades: [...(config.protocols.includes('websocket') ? ['websocket'] : []), ...config.upgrades],
     limits: {
       line: config.limits.requestLine,
       section: config.limits.headerSection,

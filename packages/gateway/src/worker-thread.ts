@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
 import type { ListenAddress } from 'mproxy-net';
+import { startWorker } from '#parts';
 import { stackOf } from './stack-of.js';
 import type { Order, PlainError, Report, WorkerTask, WorkerTls } from './worker-messages.js';
 
@@ -23,7 +24,7 @@ const MAX_YOUNG = 12;
 /** Starts a thread that loads what a worker needs, and waits for its task. */
 export function startThread(): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP, maxYoungGenerationSizeMb: MAX_YOUNG };
-  return new Worker(new URL('./worker.js', import.meta.url), { resourceLimits });
+  return startWorker({ resourceLimits });
 }
 
 /** The main thread's side of one worker. */

@@ -11,8 +11,8 @@ const RETRIES = 1;
 /** The effective configuration of a document without problems. */
 export function effective(values: DocumentValues, document: Place): GatewayConfig {
   const { connectionTimeoutMs, timeouts, routes, schema: _, host: _h, port: _p, tls: _t, ...same } = values;
-  const { connect, responseHead, responseBody, eventStream, ...client } = timeouts;
-  const upstreamTimeouts = { connect, responseHead, responseBody, eventStream };
+  const { connect, responseHead, responseBody, eventStream, tunnel, ...client } = timeouts;
+  const upstreamTimeouts = { connect, responseHead, responseBody, eventStream, tunnel };
   return {
     ...same,
     listen: listenersOf(values, document),
@@ -37,8 +37,8 @@ function targetOf(route: RouteValues, timeouts: UpstreamTimeouts, document: Plac
   const { upstream, upstreams = [], loadBalance = 'round_robin', retries = RETRIES } = route;
   const { hostHeader = 'client', forwarded = false } = route;
   const { sendProxy, stripPrefix, replacePath, addPrefix } = route;
+  const { connect, responseHead, responseBody, eventStream, tunnel } = route.timeouts ?? {};
   const { tlsCa, tlsServername, tlsCert, tlsKey, tlsInsecure } = route;
-  const { connect, responseHead, responseBody, eventStream } = route.timeouts ?? {};
   return {
     kind: 'upstream',
     upstreams: upstream === undefined ? upstreams : [upstream],
@@ -49,6 +49,7 @@ function targetOf(route: RouteValues, timeouts: UpstreamTimeouts, document: Plac
       responseHead: responseHead ?? timeouts.responseHead,
       responseBody: responseBody ?? timeouts.responseBody,
       eventStream: eventStream ?? timeouts.eventStream,
+      tunnel: tunnel ?? timeouts.tunnel,
     },
     pool: route.pool ?? defaultPool(document),
     ...{ hostHeader, forwarded, sendProxy, stripPrefix, replacePath, addPrefix },

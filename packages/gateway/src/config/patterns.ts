@@ -1,6 +1,7 @@
 import { type Place, wrong } from 'mproxy-service/config-place';
 
 export const METHOD = 'a method like GET';
+export const PROTOCOL = 'the name of a protocol, other than websocket and h2c';
 export const HOST = 'a host name, or one like *.example.com';
 export const SUFFIX = 'a domain like localhost';
 
@@ -12,6 +13,15 @@ const NAME_LENGTH = 253;
 export function readSuffix(text: string, place: Place): string | undefined {
   const name = text.toLowerCase().replace(/^\.|\.$/g, '');
   return NAME.test(name) && name.length <= NAME_LENGTH ? name : wrong(place, text, SUFFIX);
+}
+
+/** The name of a protocol (RFC 9110, 7.8), in lower case. HTTP/2 by Upgrade would pass requests that nobody has looked at. */
+export function readProtocol(text: string, place: Place): string | undefined {
+  const name = text.toLowerCase();
+  const isName = /^[\w!#$%&'*+.^`|~-]+$/.test(name);
+  if (isName && name !== 'h2c' && name !== 'websocket') return name;
+  const why = name === 'h2c' ? 'requests in it would not be looked at' : undefined;
+  return wrong(place, text, PROTOCOL, why);
 }
 
 /** A host of a certificate, or `*.` and a domain: lower case, without a dot at its end. */

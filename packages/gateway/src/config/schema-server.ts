@@ -21,7 +21,7 @@ import {
   readLogTarget,
   readNetwork,
 } from './addresses.js';
-import { readSuffix } from './patterns.js';
+import { PROTOCOL, readProtocol, readSuffix } from './patterns.js';
 import { CLIENT_TIMEOUTS, UPSTREAM_TIMEOUTS } from './schema-timeouts.js';
 import { checkTlsKeys, SECURITY, TLS } from './schema-tls.js';
 import type { ListenConfig, PortEncodingConfig } from './types.js';
@@ -158,11 +158,15 @@ export const SERVER = {
   protocols: list(
     choice(['http1', 'http2', 'websocket'], { help: 'a protocol' }),
     {
-      default: ['http1'],
-      help: 'what clients may speak; of http2 and websocket a notice says that they come later',
+      default: ['http1', 'websocket'],
+      help: 'what clients may speak; without websocket, Upgrade is ignored; of http2 a notice says that it comes later',
     },
     1,
   ),
+  upgrades: list(parsed({ help: 'a protocol', expected: PROTOCOL }, readProtocol), {
+    default: [],
+    help: 'further protocols that clients may switch to by Upgrade',
+  }),
   tls: object(TLS, { help: 'TLS of host and port' }, checkTlsKeys),
   ...SECURITY,
   limits: object(LIMITS, { default: {}, help: 'limits of messages' }),

@@ -15,6 +15,7 @@ export const ROUTE_TIMEOUTS = {
   responseHead: duration({ help: 'from the end of the request to the response head: 504; default 60s' }),
   responseBody: duration({ help: 'without a byte of a response body: cut; default 5m' }),
   eventStream: duration({ help: 'the same for event streams; default 1h' }),
+  tunnel: duration({ help: 'without a byte in either direction of a WebSocket: cut; default 1h' }),
 };
 
 /** For all routes that do not say otherwise. */
@@ -23,4 +24,5 @@ export const UPSTREAM_TIMEOUTS = {
   responseHead: duration({ default: '60s', help: 'from the end of a request to the response head: 504' }),
   responseBody: duration({ default: '5m', help: 'without a byte of a response body: cut' }),
   eventStream: duration({ default: '1h', help: 'the same for event streams' }),
+  tunnel: duration({ default: '1h', help: 'without a byte in either direction of a WebSocket: cut' }),
 };

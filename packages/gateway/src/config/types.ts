@@ -8,8 +8,10 @@ export interface GatewayConfig {
   /** Worker threads; undefined: the CPUs that cpu.max and the affinity allow. */
   workers: number | undefined;
   engine: 'auto' | 'linux' | 'node';
-  /** `http1` among them. The others are not there yet; a notice says so. */
+  /** `http1` among them. HTTP/2 is not there yet; a notice says so. */
   protocols: ('http1' | 'http2' | 'websocket')[];
+  /** Further protocols that clients may switch to by Upgrade, in lower case. */
+  upgrades: string[];
   /** Waiting connections of each listener. */
   backlog: number;
   /** Of all workers together. */
@@ -129,6 +131,8 @@ export interface UpstreamTimeouts {
   responseBody: number;
   /** The same for event streams. */
   eventStream: number;
+  /** Without a byte in either direction, once protocols were switched. */
+  tunnel: number;
 }
 
 export interface RouteConfig {

@@ -16,6 +16,8 @@ export interface UpstreamTimeouts {
   responseBody: number;
   /** The same for event streams (`text/event-stream`). Default: 3,600,000. */
   eventStream: number;
+  /** Without a byte in either direction, once protocols were switched (101); the connection is cut. Default: 3,600,000. */
+  tunnel: number;
 }
 
 /** Of one upstream. */
@@ -83,6 +85,7 @@ export function clientSettings(options: HttpClientOptions): ClientSettings {
       responseHead: 60_000,
       responseBody: 300_000,
       eventStream: 3_600_000,
+      tunnel: 3_600_000,
       ...options.timeouts,
     },
     pool: { maxIdle: 512, maxConnections: 4096, maxQueue: 1024, idle: 4000, ...options.pool },
