@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { Authority } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
@@ -52,6 +53,27 @@ for (const [version, send] of [
       t.notMatch(server.running.stderr, /DOWN/);
       t.notMatch(gateway.stderr, /error|closed|refused/);
     });
+
+t.test('HAProxy passes TLS through, with a PROXY header before it', { skip }, async (t) => {
+  const authority = await Authority.make(t);
+  const { certFile, keyFile } = await authority.sign({ dns: ['a.test'] });
+  const { port } = await configured(
+    t,
+    {},
+    {
+      listen: [{ address: 'tls://127.0.0.1:0', proxy_protocol: true }],
+      certificates: [{ cert_file: certFile, key_file: keyFile }],
+      trusted_proxies: ['127.0.0.1'],
+      routes: [{ path: '/', upstream: await showsClient(t) }],
+    },
+  );
+  for (const send of ['send-proxy', 'send-proxy-v2']) {
+    const server = await haproxy(t, 'tcp', `127.0.0.1:${port} ${send}`);
+    const resolve = ['--resolve', `a.test:${server.port}:127.0.0.1`, '--cacert', authority.file];
+    const args = ['--interface', '127.0.0.3', ...resolve, `https://a.test:${server.port}/[1-3]`];
+    t.equal(`${(await curl(t, args)).stdout}`, '127.0.0.3 127.0.0.3\n'.repeat(3), send);
+  }
+});
 
 t.test('HAProxy in front by a Unix socket', { skip }, async (t) => {
   const config = JSON.stringify({

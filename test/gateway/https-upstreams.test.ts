@@ -93,6 +93,21 @@ t.test('what upstreams are trusted by and presented is read again', async (t) =>
   t.equal((await client.get('/')).body, 'second.test');
 });
 
+t.test('Location with the authority of an https upstream is mapped back', async (t) => {
+  let port = 0;
+  const origin = await httpsOrigin(t, pair, (socket, head) => {
+    const scheme = /^GET \/(\w+)/.exec(head)![1];
+    socket.write(
+      `HTTP/1.1 302 Found\r\nLocation: ${scheme}://127.0.0.1:${port}/a?b\r\nContent-Length: 0\r\n\r\n`,
+    );
+  });
+  port = origin.port;
+  const running = await gateway(t, route(origin.url, trusted));
+  const client = new Client(t, running.port);
+  for (const scheme of ['https', 'http'])
+    t.match((await client.get(`/${scheme}`)).head, /^location: http:\/\/test\/a\?b\r$/m);
+});
+
 const wrong = await authority.sign({ dns: ['wrong.test'] });
 const day = 86_400_000;
 const expired = await authority.sign({

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect } from 'node:tls';
 import type { Connection } from 'mproxy-net';
 import {
   Connections,
@@ -12,6 +13,7 @@ import {
 } from 'mproxy-service';
 import t from 'tap';
 import { ENGINES } from '../net/engines.js';
+import { Authority } from '../support/certificates.js';
 import { openSocket, tcpClient } from '../support/net.js';
 import { until } from '../support/wait.js';
 
@@ -47,6 +49,51 @@ for (const { name, streams } of ENGINES) {
           address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
         ),
       );
+    });
+
+    t.test('TLS: services get what the handshake agreed upon, and other certificates are used', async (t) => {
+      const authority = await Authority.make(t);
+      const pair = await authority.sign({ dns: ['a.test'] });
+      const failed: string[] = [];
+      const server = await tcpServer('127.0.0.1:0', {
+        ...{ streams, tls: { pairs: [pair], alpn: ['echo'] }, handshakeTimeout: 200 },
+        onHandshakeError: (_error, peer) => failed.push(peer!.address),
+      }).serve(
+        service((connection, { tls }) => {
+          const done = new Pending<void>();
+          connection.start({
+            onData: () => undefined,
+            onEnd: () => connection.end(),
+            onClose: () => done.resolve(),
+          });
+          connection.write([Buffer.from(`${tls?.serverName} ${tls?.alpn} ${tls?.pair}`)]);
+          return done;
+        }),
+      );
+      t.teardown(() => server.cut());
+      const { port } = server.addresses[0]!;
+      const trust = {
+        port,
+        host: '127.0.0.1',
+        servername: 'a.test',
+        ca: authority.pem,
+        ALPNProtocols: ['echo'],
+      };
+      const connected = async () => {
+        const socket = connect(trust);
+        t.teardown(() => socket.destroy());
+        const [bytes] = await once(socket, 'data');
+        const { serialNumber: serial } = socket.getPeerCertificate();
+        socket.end();
+        return { text: String(bytes), serial };
+      };
+      const first = await connected();
+      t.equal(first.text, 'a.test echo 0');
+      server.secure({ pairs: [await authority.sign({ dns: ['a.test'] })] });
+      t.not((await connected()).serial, first.serial);
+      await tcpClient(t, port);
+      await until('it is reported', () => failed.length === 1);
+      t.strictSame(failed, ['127.0.0.1']);
     });
 
     t.test('an address that cannot be read, or is taken', async (t) => {

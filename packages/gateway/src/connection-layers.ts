@@ -22,9 +22,10 @@ export async function connectionLayers(
 ): Promise<Layer<Connection, void>[][]> {
   const limits = await clientLimits(config, parts, trusted);
   return Promise.all(
-    config.listen.map(async ({ proxyProtocol }, i) => [
+    config.listen.map(async ({ tls, proxyProtocol }, i) => [
       counted(parts.counters, i),
-      ...(proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
+      // In front of TLS, the listener reads them.
+      ...(proxyProtocol && !tls ? [await proxyHeaders(parts, trusted)] : []),
       ...limits,
     ]),
   );

@@ -97,7 +97,7 @@ export class GatewayWorker {
       const options = {
         ...{ streams: this.#streams, backlog, connections: this.#connections },
         onError: (error: unknown) => this.#failed(error),
-        ...security?.options(() => this.#counters.handshake(listener, 'failed')),
+        ...security?.options(listener, () => this.#counters.handshake(listener, 'failed')),
       };
       const shared = this.#loads;
       const own: ListenAddress = shared && 'fd' in at ? { ...at, shared } : at;

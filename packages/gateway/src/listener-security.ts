@@ -1,9 +1,12 @@
 import type { SocketAddress } from 'mproxy-base';
 import type { TlsServer } from 'mproxy-net';
+import { TrustedProxies } from 'mproxy-service/http/forward-client';
 import type { ServerOptions, Serving } from 'mproxy-service/tcp-server';
 import type { GatewayConfig } from './config/types.js';
 
-type Config = Pick<GatewayConfig, 'listen' | 'timeouts'>;
+type Config = Pick<GatewayConfig, 'listen' | 'timeouts' | 'trustedProxies'>;
+/** What TLS makes of a listener. */
+type SecureOptions = Pick<ServerOptions, 'tls' | 'proxyProtocol' | 'handshakeTimeout' | 'onHandshakeError'>;
 
 /** TLS of the listeners of a worker. */
 export class ListenerSecurity {
@@ -27,9 +30,15 @@ export class ListenerSecurity {
   }
 
   /** For a listener. @param onFailed called for each handshake that fails */
-  options(onFailed: () => void): Pick<ServerOptions, 'tls' | 'handshakeTimeout' | 'onHandshakeError'> {
-    const { current: tls, config } = this;
-    return { tls, handshakeTimeout: config.timeouts.tlsHandshake, onHandshakeError: onFailed };
+  options(listener: number, onFailed: () => void): SecureOptions {
+    const { listen, timeouts, trustedProxies } = this.config;
+    const trusted = new TrustedProxies(trustedProxies);
+    return {
+      ...{ tls: this.current, handshakeTimeout: timeouts.tlsHandshake, onHandshakeError: onFailed },
+      ...(listen[listener]!.proxyProtocol && {
+        proxyProtocol: { trusts: (peer) => trusted.has(peer?.address) },
+      }),
+    };
   }
 
   /** A listener is open. */

@@ -23,6 +23,8 @@ const V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const V2_FIXED = 16;
 /** The most bytes of addresses and TLVs that are accepted; the field could say 65,535. */
 const V2_MOST = 4096;
+/** The longest header. */
+export const PROXY_HEADER_MOST = V2_FIXED + V2_MOST;
 const LOCAL = 0x20;
 const PROXY = 0x21;
 const TCP4 = 0x11;

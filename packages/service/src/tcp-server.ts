@@ -5,6 +5,8 @@ import { chooseEngine } from 'mproxy-net/engine';
 import { resolveAll, scoped } from 'mproxy-net/resolve';
 import { Connections } from './connections.js';
 import { Context } from './context.js';
+import { PROXY_HEADER_MOST, parseProxyHeader } from './proxy-header.js';
+import type { ProxyProtocolOptions } from './proxy-protocol.js';
 import { whenDone } from './result.js';
 import type { Service } from './service.js';
 
@@ -23,9 +25,14 @@ export interface ServerOptions {
   connections?: Connections;
   /** Secures all connections. Default: no TLS. */
   tls?: TlsServer | undefined;
-  /** Limit on a TLS handshake, in milliseconds. Default: 10,000. */
+  /**
+   * With `tls`: every connection begins with a header of the PROXY protocol, before its TLS handshake. Its addresses are those of the
+   * context. Default: none does. Without TLS, that is the layer `proxyProtocol`.
+   */
+  proxyProtocol?: Pick<ProxyProtocolOptions, 'trusts'> | undefined;
+  /** Limit on a TLS handshake, and what comes before it, in milliseconds. Default: 10,000. */
   handshakeTimeout?: number | undefined;
-  /** A TLS handshake failed, or took too long. */
+  /** A TLS handshake failed, or what comes before it, or it took too long. */
   onHandshakeError?(error: Error, peer: SocketAddress | undefined): void;
   /** Takes what a service threw, and failures of accept(2). Default: an uncaught exception. */
   onError?(error: unknown, context: Context | undefined): void;
@@ -105,11 +112,12 @@ export class Serving {
   /** @throws the system's error */
   async listen(at: ListenAddress): Promise<void> {
     let name = 'path' in at ? `unix:${at.path}` : '';
-    const { backlog, tls, handshakeTimeout, onHandshakeError } = this.options;
+    const { backlog, tls, proxyProtocol, handshakeTimeout, onHandshakeError } = this.options;
     const listener = await this.#streams.listen({
       at,
       backlog: backlog ?? WAITING,
-      ...(tls && { tls, admit: () => this.#mayShakeHands }),
+      ...(tls && { tls, admit: (peer) => this.#mayShakeHands && (proxyProtocol?.trusts(peer) ?? true) }),
+      ...(tls && proxyProtocol && { preamble: { most: PROXY_HEADER_MOST, parse: parseProxyHeader } }),
       ...(handshakeTimeout !== undefined && { handshakeTimeout }),
       ...(onHandshakeError && { onHandshakeError }),
       onConnection: (connection) => this.#take(connection, name),
@@ -182,7 +190,9 @@ export class Serving {
   }
 
   #take(connection: Connection, listener: string): void {
-    const { peer, local, tls } = connection;
+    const { tls, preamble } = connection;
+    const peer = preamble?.source ?? connection.peer;
+    const local = preamble?.destination ?? connection.local;
     const context = new Context({ peer, local, tls, listener, connections: this.connections });
     const one: Served = { connection, context, slot: undefined };
     if (this.#waiting.length === 0 && this.connections.hasRoom) {

@@ -12,10 +12,8 @@ export function checkTls(values: Read, document: Place): void {
     document.key('tls').report('without host and port it has no effect');
     return;
   }
-  for (const { place, proxyProtocol } of secure) {
+  for (const { place } of secure)
     if (certificates.length === 0) document.reportAt(place, 'TLS needs a certificate; give certificates');
-    if (proxyProtocol) document.reportAt(place, 'this version takes no proxy_protocol in front of TLS yet');
-  }
   if (secure.length > 0) checkRedirection(values, listeners.length - secure.length, document);
   else checkUnused(values, certificates, document);
   if (values.clientCertificate && !certificates.some(({ clientCaFile }) => clientCaFile !== undefined))
