@@ -13,7 +13,7 @@ import {
 } from './layout.js';
 import type { OtherCounts } from './metrics.js';
 
-/** What a person sees of a gateway: routes, upstreams, listeners. Percentiles are of the last minute. */
+/** What a person sees of a gateway: routes, upstreams, listeners, and tunnels once there was one. Percentiles are of the last minute. */
 export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 'isUp'>): FigureTable[] {
   const { routes, listeners, secure, upstreams } = counters.layout;
   const tables: FigureTable[] = [
@@ -51,6 +51,17 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
       ],
       rows: listeners.map((name, i) => listenerRow(counters, name, i)),
     },
+    {
+      name: 'tunnels',
+      columns: [
+        { name: 'route', unit: 'text' },
+        { name: 'now', unit: 'count' },
+        { name: 'opened', unit: 'counter' },
+        { name: 'received', unit: 'bytes' },
+        { name: 'sent', unit: 'bytes' },
+      ],
+      rows: routes.map((name, i) => tunnelRow(counters, name, i)).filter(([, , opened]) => opened !== 0),
+    },
   ];
   return tables.filter(({ rows }) => rows.length > 0);
 }
@@ -73,6 +84,12 @@ function routeRow(counters: GatewayCounters, name: string, route: number): Cell[
     ...[percentile(recent, 0.5), percentile(recent, 0.99)],
     ...[counters.sum(at + ROUTE.received), counters.sum(at + ROUTE.sent)],
   ];
+}
+
+function tunnelRow(counters: GatewayCounters, name: string, route: number): Cell[] {
+  const at = counters.layout.route(route);
+  const places = [ROUTE.tunnelsNow, ROUTE.tunnels, ROUTE.tunnelReceived, ROUTE.tunnelSent];
+  return [name, ...places.map((place) => counters.sum(at + place))];
 }
 
 const HANDSHAKE_COLUMNS = [
