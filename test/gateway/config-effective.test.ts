@@ -400,10 +400,7 @@ t.test('what is wrong with flags names them', async (t) => {
       { listenAddr, route, accessLog: 'tcp://a:1' },
       '--access-log: "tcp://a:1": tcp:// cannot be used here; write HOST:PORT or [IPv6]:PORT',
     ],
-    [
-      { listenAddr, route, logFormat: 'json' },
-      '--log-format: there is no access log; give --access-log',
-    ],
+    [{ listenAddr, route, logFormat: 'json' }, '--log-format: there is no access log; give --access-log'],
     [{ listenAddr, route, workers: 0 }, '--workers: 0: not a whole number from 1 to 256'],
     [{ listenAddr, route, engine: 'x' }, '--engine: "x": expected one of auto, linux, node'],
     [{ listenAddr, route, allowTarget: 'x' }, '--allow-target: no host names a port; give --port-encoding'],

@@ -55,20 +55,20 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
       name: 'tunnels',
       columns: [
         { name: 'route', unit: 'text' },
-        { name: 'now', unit: 'count' },
         { name: 'opened', unit: 'counter' },
+        { name: 'now', unit: 'count' },
         { name: 'received', unit: 'bytes' },
         { name: 'sent', unit: 'bytes' },
       ],
-      rows: routes.map((name, i) => tunnelRow(counters, name, i)).filter(([, , opened]) => opened !== 0),
+      rows: tunnelRows(counters),
     },
   ];
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
-/** Requests without a route are shown if there are any. */
-function isOfInterest([name, requests]: readonly Cell[]): boolean {
-  return name !== NO_ROUTE || requests !== 0;
+/** What has no route is shown if there is any. */
+function isOfInterest([name, count]: readonly Cell[]): boolean {
+  return name !== NO_ROUTE || count !== 0;
 }
 
 function routeRow(counters: GatewayCounters, name: string, route: number): Cell[] {
@@ -86,10 +86,13 @@ function routeRow(counters: GatewayCounters, name: string, route: number): Cell[
   ];
 }
 
-function tunnelRow(counters: GatewayCounters, name: string, route: number): Cell[] {
-  const at = counters.layout.route(route);
-  const places = [ROUTE.tunnelsNow, ROUTE.tunnels, ROUTE.tunnelReceived, ROUTE.tunnelSent];
-  return [name, ...places.map((place) => counters.sum(at + place))];
+function tunnelRows(counters: GatewayCounters): Cell[][] {
+  const { layout } = counters;
+  const places = [ROUTE.tunnels, ROUTE.tunnelsNow, ROUTE.tunnelReceived, ROUTE.tunnelSent];
+  const rows = layout.routes.map((name, i): Cell[] => {
+    return [name, ...places.map((place) => counters.sum(layout.route(i) + place))];
+  });
+  return rows.some(([, opened]) => opened !== 0) ? rows.filter(isOfInterest) : [];
 }
 
 const HANDSHAKE_COLUMNS = [

@@ -225,6 +225,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   cut(why: string, status = this.writer.status, resets = false): void {
     const error = new Error(why);
     this.#awaitsService = false;
+    // From now on no direction ends by itself.
+    this.isSwitched = false;
     this.writer.flush();
     const showsEnd = this.writer.cut(error);
     this.body?.fail(error);
