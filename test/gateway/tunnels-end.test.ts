@@ -79,7 +79,10 @@ t.test('a worker that dies takes its tunnels with it, and no others', async (t) 
   t.equal(now(), left.length);
   t.equal(running.metric('http_requests_lost'), 0, 'tunnels are no requests');
   await until('it is replaced', () => running.metric('workers') === workers);
-  await passes(await tunnel(t, running.port, origin), 'a new one');
+  const next = await tunnel(t, running.port, origin);
+  await passes(next, 'a new one');
   await until('it is counted', () => now() === left.length + 1);
   t.equal(running.metric('http_upgrades', { route: '/' }), 41);
+  for (const { client } of [...left, next]) client.socket.resetAndDestroy();
+  await until('none is left', () => now() === 0);
 });
