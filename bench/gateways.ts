@@ -10,9 +10,11 @@ const MOST_CONNECTIONS = 16_384;
 
 /** Reverse proxies, each with one worker, no access log, and X-Forwarded-For and X-Forwarded-Proto at the least. */
 export function gateways(): Contestant[] {
+  // As the npm package has it.
+  const command = join(ROOT, 'packages/gateway/bundle/cli.js');
   const ours = (...flags: string[]) => {
     return (place: Place) => ({
-      argv: [process.execPath, join(ROOT, 'bin', 'mproxy-gateway'), ...route(place), ...flags],
+      argv: [process.execPath, command, ...route(place), ...flags],
     });
   };
   const found: [string, Contestant['kind'], (place: Place) => Command][] = [

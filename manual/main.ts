@@ -1,11 +1,13 @@
-// Writes the man page, completions and systemd unit of each command into its package for npm pack.
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+// Writes the man page, completions and systemd units of each command into its package for npm pack.
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readAbouts, texts } from './texts.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const abouts = await readAbouts();
+// A client ends with its input, so it is not a service.
+const units = readdirSync(join(root, 'packaging/systemd'));
 
 for (const about of abouts) {
   const folder = join(root, 'packages', about.name.replace('mproxy-', ''));
@@ -14,7 +16,8 @@ for (const about of abouts) {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
-  const unit = `systemd/${about.name}@.service`;
-  // A client ends with its input, so it is not a service.
-  if (about.name !== 'mproxy-client') cpSync(join(root, 'packaging', unit), join(folder, unit));
+  for (const unit of units.filter((file) => file.startsWith(`${about.name}@`))) {
+    mkdirSync(join(folder, 'systemd'), { recursive: true });
+    copyFileSync(join(root, 'packaging/systemd', unit), join(folder, 'systemd', unit));
+  }
 }

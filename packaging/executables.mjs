@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { RESOLVER } from '../packages/net/dist/resolver/start.js';
+import { bundle } from '../scripts/bundle.mjs';
 
 const root = new URL('../', import.meta.url);
 const out = new URL('dist/', root);
@@ -25,6 +25,7 @@ const licenses = [
   'LICENSE',
   'node_modules/commander/LICENSE',
   'node_modules/koffi/LICENSE.txt',
+  'node_modules/smol-toml/LICENSE',
   `packaging/node_modules/node-linux-${process.arch}/LICENSE`,
 ];
 
@@ -39,14 +40,16 @@ export async function buildAll(say) {
   );
   const assets = {
     'koffi.node': library,
-    'worker.js': await bundle(part('net/dist/linux/worker.js'), 'worker.js'),
+    'worker.js': await script(part('net/dist/linux/worker.js'), 'worker.js'),
     'page.html': path(new URL('packages/status/page.html', root)),
-    'status.js': await bundle(part('status/dist/worker.js'), 'status.js'),
+    'status.js': await script(part('status/dist/worker.js'), 'status.js'),
   };
-  for (const name of ['client', 'server', 'forward', 'reverse']) {
-    const main = await bundle(entry(name), `${name}.js`);
+  const worker = await script(part('gateway/dist/worker.js'), 'gateway-worker.js');
+  for (const name of ['client', 'server', 'forward', 'reverse', 'gateway']) {
+    const main = await script(entry(name), `${name}.js`);
     const file = new URL(`mproxy-${name}`, out);
-    executable(node, main, assets, path(file));
+    const own = name === 'gateway' ? { 'gateway-worker.js': worker } : {};
+    executable(node, main, { ...assets, ...own }, path(file));
     say(`dist/mproxy-${name}: ${(statSync(file).size / 1e6).toFixed(1)} MB`);
   }
 }
@@ -59,21 +62,10 @@ function entry(name) {
   return `if (${isResolver}) ${part('net/dist/resolver/child.js')} else ${part(`${name}/dist/cli.js`)}`;
 }
 
-/** One script of a program and all that it imports. */
-async function bundle(contents, name) {
+/** A script for executables. One in an executable has no place that a file could be beside. */
+async function script(contents, name) {
   const outfile = path(new URL(name, work));
-  await build({
-    stdin: { contents, resolveDir: path(root) },
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target,
-    conditions: ['mproxy-executable'],
-    logLevel: 'warning',
-    // A script in an executable has no place that a file could be beside.
-    logOverride: { 'empty-import-meta': 'error' },
-  });
+  await bundle(contents, outfile, { target, conditions: ['mproxy-executable'] });
   return outfile;
 }
 

@@ -1,4 +1,4 @@
-// npm run package: makes dist/mproxy-client, -server, -forward and -reverse for this platform, each complete alone.
+// npm run package: makes dist/mproxy-client, -server, -forward, -reverse and -gateway for this platform, each complete alone.
 import { install, say } from '../scripts/steps.mjs';
 
 const { platform, arch } = process;

@@ -25,7 +25,7 @@ t.test('--check prints every error on a line of its own', async (t) => {
   });
   const lines = [
     'g.json: prot: there is no such key; did you mean port?',
-    'g.json: routes[0].upstream: "x": expected http://HOST[:PORT] or unix:PATH',
+    'g.json: routes[0].upstream: "x": expected http://HOST[:PORT], https://HOST[:PORT] or unix:PATH',
     'g.json: routes[1]: 5: expected an object',
   ];
   for (const check of [['--check'], []]) {
@@ -59,7 +59,7 @@ t.test('what is no command line', async (t) => {
     [['--config', 'no.json'], '--config: no.json: no such file or directory'],
     [['--rout', '/=http://a'], "unknown option '--rout' (Did you mean --route?); see mproxy-gateway --help"],
     [['--check', '--log', 'xml'], '--log: xml: no such log format; use text, json'],
-    [['--tls-cert', 'a'], "unknown option '--tls-cert'"],
+    [['--tls-cert', 'a'], '--tls-key: missing or too many: 1 --tls-cert need as many --tls-key'],
     [['--log-format', 'json'], '--log-format: there is no access log; give --access-log'],
     [['--gzip'], '--gzip: there is no access log; give --access-log'],
   ];

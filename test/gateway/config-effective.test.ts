@@ -10,17 +10,18 @@ import t from 'tap';
 const upstream = 'http://127.0.0.1:3000';
 const routes = [{ path: '/', upstream }];
 
-function read(value: unknown): GatewayConfig {
+function read(value: unknown): Promise<GatewayConfig> {
   return readConfig({ value, folder: '/etc/gateway', name: '', hasVariables: false });
 }
 
 t.test('the defaults of a configuration', async (t) => {
-  t.strictSame(read({ port: 8000, routes }), {
+  t.strictSame(await read({ port: 8000, routes }), {
     listen: [
       {
         place: 'port',
         text: '0.0.0.0:8000',
         at: { kind: 'tcp', host: '0.0.0.0', port: 8000 },
+        tls: false,
         proxyProtocol: false,
       },
     ],
@@ -29,7 +30,7 @@ t.test('the defaults of a configuration', async (t) => {
     backlog: 4096,
     maxConnections: 10_000,
     maxConnectionsPerIp: undefined,
-    protocols: ['http1'],
+    protocols: ['http1', 'websocket'],
     limits: {
       requestLine: 8192,
       headerSection: 32_768,
@@ -37,8 +38,22 @@ t.test('the defaults of a configuration', async (t) => {
       maxBody: undefined,
       chunkOverhead: 16_384,
     },
-    timeouts: { requestHead: 10_000, idle: 75_000, requestBody: 30_000, requestBodyRate: 500, send: 60_000 },
-    upstreamTimeouts: { connect: 5000, responseHead: 60_000, responseBody: 300_000, eventStream: 3_600_000 },
+    upgrades: [],
+    timeouts: {
+      tlsHandshake: 10_000,
+      requestHead: 10_000,
+      idle: 75_000,
+      requestBody: 30_000,
+      requestBodyRate: 500,
+      send: 60_000,
+    },
+    upstreamTimeouts: {
+      connect: 5000,
+      responseHead: 60_000,
+      responseBody: 300_000,
+      eventStream: 3_600_000,
+      tunnel: 3_600_000,
+    },
     trustedProxies: [],
     routes: [
       {
@@ -53,7 +68,13 @@ t.test('the defaults of a configuration', async (t) => {
           upstreams: [upstream],
           loadBalance: 'round_robin',
           retries: 1,
-          timeouts: { connect: 5000, responseHead: 60_000, responseBody: 300_000, eventStream: 3_600_000 },
+          timeouts: {
+            connect: 5000,
+            responseHead: 60_000,
+            responseBody: 300_000,
+            eventStream: 3_600_000,
+            tunnel: 3_600_000,
+          },
           pool: { maxIdle: 512, maxConnections: 4096, maxQueue: 1024, idle: 4000 },
           hostHeader: 'client',
           forwarded: false,
@@ -61,9 +82,20 @@ t.test('the defaults of a configuration', async (t) => {
           stripPrefix: undefined,
           replacePath: undefined,
           addPrefix: undefined,
+          tlsCa: undefined,
+          tlsServername: undefined,
+          tlsCert: undefined,
+          tlsKey: undefined,
+          tlsInsecure: undefined,
         },
       },
     ],
+    certificates: [],
+    strictSni: false,
+    ignoreSniConsistency: false,
+    httpsRedirection: false,
+    hsts: undefined,
+    clientCertificate: undefined,
     middlewares: [],
     accessLog: undefined,
     drain: 0,
@@ -75,7 +107,7 @@ t.test('the defaults of a configuration', async (t) => {
 });
 
 t.test('it is plain data, as workers get it', async (t) => {
-  const config = read({
+  const config = await read({
     listen: ['unix:a', 'fd:web', 'fd:3', '[::1]:0', '127.0.0.1:0', '127.0.0.1:0'],
     routes,
   });
@@ -95,12 +127,18 @@ t.test('it is plain data, as workers get it', async (t) => {
 
 t.test('a route has the time-outs of the document that it does not set', async (t) => {
   const timeouts = { connect: '2s', response_body: '1m', idle: 7 };
-  const config = read({
+  const config = await read({
     port: 1,
     timeouts,
     routes: [{ path: '/', upstream, timeouts: { connect: '100ms' } }],
   });
-  const expected = { connect: 100, responseHead: 60_000, responseBody: 60_000, eventStream: 3_600_000 };
+  const expected = {
+    connect: 100,
+    responseHead: 60_000,
+    responseBody: 60_000,
+    eventStream: 3_600_000,
+    tunnel: 3_600_000,
+  };
   t.match(config, { timeouts: { idle: 7000 }, routes: [{ target: { timeouts: expected } }] });
 });
 
@@ -183,14 +221,14 @@ const DOCUMENTS: Record<string, object> = {
 
 for (const [name, document] of Object.entries(DOCUMENTS)) {
   t.test(`${name}: what is printed has the same effect`, async (t) => {
-    const config = read(document);
+    const config = await read(document);
     const shown = JSON.parse(showConfig(config));
     const places = (one: GatewayConfig) => ({ ...one, listen: one.listen.map((l) => ({ ...l, place: '' })) });
     t.strictSame(
-      places(readConfig({ value: shown, folder: '/', name: '', hasVariables: false })),
+      places(await readConfig({ value: shown, folder: '/', name: '', hasVariables: false })),
       places(config),
     );
-    t.strictSame(showConfig(read(shown)), showConfig(config));
+    t.strictSame(showConfig(await read(shown)), showConfig(config));
   });
 }
 
@@ -340,7 +378,7 @@ t.test('what is wrong with flags names them', async (t) => {
     ],
     [
       { listenAddr, route: '/=http://u:pw@a' },
-      '--route /=http://***@a: "http://u:***@a": an upstream takes no password here; expected http://HOST[:PORT] or unix:PATH',
+      '--route /=http://***@a: "http://u:***@a": an upstream takes no password here; expected http://HOST[:PORT], https://HOST[:PORT] or unix:PATH',
     ],
     [
       { listenAddr, route: [route, 'a:1/=http://b'] },
@@ -362,10 +400,7 @@ t.test('what is wrong with flags names them', async (t) => {
       { listenAddr, route, accessLog: 'tcp://a:1' },
       '--access-log: "tcp://a:1": tcp:// cannot be used here; write HOST:PORT or [IPv6]:PORT',
     ],
-    [
-      { listenAddr, route, logFormat: 'json' },
-      'access_log.to: it is missing; expected -, a file, or udp://HOST:PORT',
-    ],
+    [{ listenAddr, route, logFormat: 'json' }, '--log-format: there is no access log; give --access-log'],
     [{ listenAddr, route, workers: 0 }, '--workers: 0: not a whole number from 1 to 256'],
     [{ listenAddr, route, engine: 'x' }, '--engine: "x": expected one of auto, linux, node'],
     [{ listenAddr, route, allowTarget: 'x' }, '--allow-target: no host names a port; give --port-encoding'],

@@ -3,9 +3,9 @@ import { readConfig } from 'mproxy-gateway/config/read';
 import t from 'tap';
 
 /** What is wrong with a document, line by line. */
-function problems(value: unknown, environment: NodeJS.ProcessEnv = {}): string[] {
+async function problems(value: unknown, environment: NodeJS.ProcessEnv = {}): Promise<string[]> {
   try {
-    readConfig({ value, folder: '/etc/gateway', name: 'g.json', hasVariables: true }, [], environment);
+    await readConfig({ value, folder: '/etc/gateway', name: 'g.json', hasVariables: true }, [], environment);
     return [];
   } catch (error) {
     if (!(error instanceof MproxyError) || error.code !== 'MPROXY_USAGE') throw error;
@@ -23,10 +23,10 @@ const routed = (keys: object) => but({ routes: [{ ...route, ...keys }] });
 const routes = (...all: unknown[]) => but({ routes: all });
 const layered = (layer: unknown) => but({ middlewares: [layer] });
 
-t.strictSame(problems(good), [], 'the document that they change is good');
+t.strictSame(await problems(good), [], 'the document that they change is good');
 
-const LISTEN = 'expected HOST:PORT, unix:PATH, fd:NAME or fd:NUMBER';
-const WHERE = 'expected http://HOST[:PORT] or unix:PATH';
+const LISTEN = 'expected HOST:PORT, tls://HOST:PORT, unix:PATH, fd:NAME or fd:NUMBER';
+const WHERE = 'expected http://HOST[:PORT], https://HOST[:PORT] or unix:PATH';
 const DURATION = 'expected a duration like 500ms, 10s, 5m or 1h';
 
 /** A document, and the only line that is reported of it, after the name of the document. */
@@ -69,8 +69,8 @@ const CASES: [document: unknown, line: string][] = [
   ],
   [but({ listen: [80] }), `listen[0]: 80: ${LISTEN}`],
   [
-    but({ listen: ['tls://[::]:443'] }),
-    `listen[0]: "tls://[::]:443": this version has no TLS yet; ${LISTEN}`,
+    but({ listen: ['https://[::]:443'] }),
+    `listen[0]: "https://[::]:443": not the address of a listener; ${LISTEN}`,
   ],
   [
     but({ listen: ['http://[::]:80'] }),
@@ -106,10 +106,10 @@ const CASES: [document: unknown, line: string][] = [
     but({ protocols: [] }),
     'protocols: []: expected a list that is not empty, each one of http1, http2, websocket',
   ],
-  [but({ tls: { enabled: true } }), 'tls.enabled: true: this version has no TLS yet; expected false'],
+  [but({ tls: { enabled: true, key_file: 'x' } }), 'tls.cert_file: it is missing; expected a path'],
+  [but({ tls: { enabled: true, cert_file: 'x' } }), 'tls.key_file: it is missing; expected a path'],
   [but({ tls: { enabled: 'no' } }), 'tls.enabled: "no": expected true or false'],
   [but({ tls: { cert: 'x' } }), 'tls.cert: there is no such key; did you mean cert_file?'],
-  [but({ certificates: [] }), 'certificates: this version has no TLS yet'],
   [but({ error_pages: {} }), 'error_pages: this version has no error pages yet'],
   [
     but({ limits: { request_line: '8 miles' } }),
@@ -228,8 +228,8 @@ const CASES: [document: unknown, line: string][] = [
   [routed({ upstream: 'localhost:3000' }), `routes[0].upstream: "localhost:3000": ${WHERE}`],
   [routed({ upstream: 'http:localhost' }), `routes[0].upstream: "http:localhost": ${WHERE}`],
   [
-    routed({ upstream: 'https://a.test' }),
-    `routes[0].upstream: "https://a.test": this version has no https:// yet; ${WHERE}`,
+    routed({ upstream: 'h2://a.test' }),
+    `routes[0].upstream: "h2://a.test": this version has no h2:// yet; ${WHERE}`,
   ],
   [
     routed({ upstream: 'http://a.test/b' }),
@@ -279,7 +279,7 @@ const CASES: [document: unknown, line: string][] = [
 
 for (const [document, line] of CASES) {
   t.test(line, async (t) => {
-    t.strictSame(problems(document), [`g.json: ${line}`]);
+    t.strictSame(await problems(document), [`g.json: ${line}`]);
   });
 }
 
@@ -289,7 +289,7 @@ t.test('all problems are reported at once, in the order of the keys', async (t) 
     wrong: 1,
     routes: [{ path: '/', upstream: 'x', retries: -1 }, { path: 'y' }],
   };
-  t.strictSame(problems(document), [
+  t.strictSame(await problems(document), [
     'g.json: wrong: there is no such key',
     'g.json: port: "x": expected an integer from 0 to 65535',
     `g.json: routes[0].upstream: "x": ${WHERE}`,

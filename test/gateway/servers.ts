@@ -21,8 +21,11 @@ export interface Server {
   folder: string;
 }
 
-/** nginx, with these directives in its `server`, and in its `http`. Files are in `root`, its access log has a request line a line. */
-export async function nginx(t: Test, directives: string, http = ''): Promise<Server> {
+/**
+ * nginx, with these directives in its `server`, and in its `http`. Files are in `root`, its access log has a request line a line.
+ * @param listen options of its listener
+ */
+export async function nginx(t: Test, directives: string, http = '', listen = ''): Promise<Server> {
   const { port, folder } = await place(t);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const text = `
@@ -33,21 +36,21 @@ export async function nginx(t: Test, directives: string, http = ''): Promise<Ser
       log_format request '$request_uri $status'; access_log access.log request;
       default_type text/plain;
       ${http}
-      server { listen 127.0.0.1:${port}; root root; ${directives} }
+      server { listen 127.0.0.1:${port} ${listen}; root root; ${directives} }
     }`;
   writeFileSync(join(folder, 'nginx.conf'), text);
   const running = startProgram(t, 'nginx', ['-p', folder, '-c', 'nginx.conf', '-e', 'stderr']);
   return opened({ running, port, folder });
 }
 
-/** Caddy, with these directives in its site (https://caddyserver.com/docs/caddyfile). Files are in `root`. */
-export async function caddy(t: Test, directives: string): Promise<Server> {
+/** Caddy, with these directives in its site (https://caddyserver.com/docs/caddyfile). Files are in `root`. @param scheme of its site */
+export async function caddy(t: Test, directives: string, scheme = 'http'): Promise<Server> {
   const { port, folder } = await place(t);
   const text = `{
   admin off
   auto_https off
 }
-http://:${port} {
+${scheme}://:${port} {
   bind 127.0.0.1
   root * ${folder}/root
 ${directives}

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { readAbouts } from '../../manual/texts.js';
@@ -8,6 +8,8 @@ import { missing } from '../lan/tools.js';
 import { standIn } from './terminal.js';
 
 const units = fileURLToPath(new URL('../../../packaging/systemd/', import.meta.url));
+const SERVICES = readdirSync(units).filter((file) => file.endsWith('.service'));
+const SOCKETS = readdirSync(units).filter((file) => file.endsWith('.socket'));
 const abouts = await readAbouts();
 const skip = missing('systemd-analyze');
 
@@ -32,7 +34,7 @@ function verify(file: string): string {
   return status === 0 ? own.join('\n') : stderr;
 }
 
-for (const unit of readdirSync(units)) {
+for (const unit of SERVICES) {
   t.test(`systemd takes ${unit}, and finds it safe`, { skip }, (t) => {
     const file = installed(t, unit);
     t.equal(verify(file), '');
@@ -48,6 +50,20 @@ for (const unit of readdirSync(units)) {
     const about = abouts.find(({ name }) => `${name}@.service` === unit);
     const text = readFileSync(join(units, unit), 'utf8');
     t.equal(/^ExecReload=.* -HUP \$MAINPID$/m.test(text), about!.hangup !== undefined);
+    t.end();
+  });
+}
+
+for (const unit of SOCKETS) {
+  t.test(`systemd takes ${unit}, beside its service`, { skip }, (t) => {
+    const service = installed(t, unit.replace(/socket$/, 'service'));
+    const text = readFileSync(join(units, unit), 'utf8');
+    const socket = join(dirname(service), unit);
+    writeFileSync(socket, text);
+    t.equal(verify(socket), '');
+    t.match(text, /^FileDescriptorName=%i$/m, 'the name of its instance');
+    writeFileSync(socket, text.replace('Backlog=4096', 'Backlog=many'));
+    t.match(verify(socket), 'many', 'it would say what is wrong');
     t.end();
   });
 }

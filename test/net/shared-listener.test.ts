@@ -139,10 +139,9 @@ for (const how of ['throw', 'fill the heap', 'block'] as const) {
     await until('no descriptor is left', () => openDescriptors() <= before - 1);
 
     await threads.start(2);
-    const next = await clients(t, threads, 80);
-    t.ok(
-      next.some(({ thread }) => thread === 2),
-      'its successor accepts',
+    // The kernel wakes whichever threads it likes: the more connections the others have, the likelier its successor.
+    await until('its successor accepts', async () =>
+      (await clients(t, threads, 20)).some(({ thread }) => thread === 2),
     );
   });
 }

@@ -8,6 +8,10 @@ import { CONSUMER, consumerConfig } from './consumer.js';
 import { emptyFolder, ROOT, runIn } from './folder.js';
 
 const PROGRAMS: Name[] = ['client', 'server', 'forward', 'reverse', 'gateway'];
+/** What its tarball has besides. */
+const GATEWAY = ['schema.json', 'bundle/cli.js', 'bundle/worker.js', 'bundle/package.json'].map(
+  (file) => `package/${file}`,
+);
 const PACKAGES = readdirSync(join(ROOT, 'packages'));
 const { version } = readJson(ROOT, 'package.json') as { version: string };
 
@@ -33,7 +37,7 @@ for (const name of PACKAGES) {
     const wanted = [
       ...['LICENSE', 'README.md', 'package.json'].map((file) => `package/${file}`),
       ...(name === 'status' ? ['package/page.html'] : []),
-      ...(name === 'gateway' ? ['package/schema.json'] : []),
+      ...(name === 'gateway' ? GATEWAY : []),
       ...(isProgram(name) ? manualOf(name) : []).map((file) => `package/${file}`),
       ...sources.flatMap((path) => [`${path}.js`, `${path}.d.ts`]),
     ];
@@ -129,8 +133,14 @@ function isProgram(name: string): name is Name {
 
 function manualOf(name: Name): string[] {
   const completions = [`mproxy-${name}.bash`, `_mproxy-${name}`, `mproxy-${name}.fish`];
-  const units = name === 'client' ? [] : [`systemd/mproxy-${name}@.service`];
-  return [`man/mproxy-${name}.1`, ...completions.map((file) => `completions/${file}`), ...units];
+  const units = readdirSync(join(ROOT, 'packaging/systemd')).filter((file) =>
+    file.startsWith(`mproxy-${name}@`),
+  );
+  return [
+    `man/mproxy-${name}.1`,
+    ...completions.map((file) => `completions/${file}`),
+    ...units.map((file) => `systemd/${file}`),
+  ];
 }
 
 function readJson(...path: string[]): unknown {

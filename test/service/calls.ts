@@ -1,4 +1,5 @@
 import { Fields } from 'mproxy-http';
+import type { TlsFacts } from 'mproxy-net';
 import { Context } from 'mproxy-service/context';
 import { type Body, BytesBody } from 'mproxy-service/http/body';
 import {
@@ -36,9 +37,9 @@ export function requestOf({
 }
 
 /** @param peer undefined: a Unix socket */
-export function contextOf(peer: string | undefined = '192.0.2.1'): HttpContext {
+export function contextOf(peer: string | undefined = '192.0.2.1', tls?: TlsFacts): HttpContext {
   const address = peer === 'unix:' ? undefined : { address: peer, port: 40_000 };
-  const connection = new Context({ peer: address, local: undefined, tls: undefined, listener: 'test' });
+  const connection = new Context({ peer: address, local: undefined, tls, listener: 'test' });
   return new HttpContext(connection, () => undefined);
 }
 

@@ -4,7 +4,7 @@ import { CHECK, FLAGS } from './flags.js';
 export const ABOUT: About = {
   name: 'mproxy-gateway',
   summary: 'Send HTTP requests to the services behind it, by host, path and method.',
-  hangup: 'reopens the access log; without one it stops the program',
+  hangup: 'reopens the access log, and reads the certificates again; with neither it stops the program',
   manual: {
     description: [
       'The configuration is given by flags, or by a document in JSON or TOML, or a module. All its keys are described in docs/gateway.md, ' +
@@ -22,6 +22,7 @@ export const ABOUT: About = {
     "mproxy-gateway --listen-addr unix:/run/web.sock --route 'app.example.com/=http://10.0.0.1:80|http://10.0.0.2:80' \\",
     '    --access-log /var/log/web.log --trust unix:',
     'mproxy-gateway --config gateway.json --check',
+    'mproxy-gateway --listen-addr tls://0.0.0.0:443 --tls-cert site.pem --tls-key site.key --route /=http://127.0.0.1:3000',
     "mproxy-gateway --port-encoding --run 'npm run dev'",
   ],
 };

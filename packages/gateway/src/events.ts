@@ -21,6 +21,19 @@ export const PROTOCOL_LATER = info(
   'protocol_later',
   'protocols: {protocol} is not served yet; its clients are served by HTTP/1.1',
 );
+export const UPSTREAM_TLS_FAILED = info(
+  'upstream_tls_failed',
+  '{upstream}: TLS failed: {reason}; its requests got 502',
+  'failed TLS handshake(s) with upstreams',
+);
+export const UPSTREAM_INSECURE = loss(
+  'upstream_insecure',
+  '{place}: tls_insecure: {upstream} is not verified; anyone can pose as it',
+);
+export const CERTIFICATE_EXPIRED = loss(
+  'certificate_expired',
+  '{file}: the certificate is not valid since {since}; clients refuse it',
+);
 export const DESCRIPTORS_FEW = info(
   'descriptors_few',
   'max_connections is {connections}, but the descriptor limit of {limit} is used up by {fits}, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections',

@@ -1,5 +1,6 @@
 import { choice, duration, type Flag, integer, listOf, text, texts, toggle, usage } from 'mproxy-base';
 import { ROTATION } from 'mproxy-flow/endpoints/file/flags';
+import { TLS_SERVER } from 'mproxy-net/tls-flags';
 
 /** A file, or in a library the configuration itself. */
 type Configuration = string | Readonly<Record<string, unknown>>;
@@ -22,11 +23,11 @@ export const CHECK = {
 const ROUTING = {
   listenAddr: texts({
     value: 'ADDR',
-    help: 'listen on HOST:PORT, unix:PATH, or a socket of systemd: fd:NAME, fd:3; may repeat',
+    help: 'listen on HOST:PORT, tls://HOST:PORT, unix:PATH, or a socket of systemd: fd:NAME, fd:3; may repeat',
   }),
   route: texts({
     value: '[HOST]/PATH=URL',
-    help: 'send requests below this path to http://HOST:PORT or unix:PATH; several take turns: URL|URL; may repeat',
+    help: 'send requests below this path to http://HOST:PORT, https://HOST:PORT or unix:PATH; several take turns: URL|URL; may repeat',
   }),
   trust: texts({
     value: 'CIDR',
@@ -76,6 +77,7 @@ const PROCESS = {
 export const FLAGS = {
   Configuration: { config },
   Routing: ROUTING,
+  'TLS listeners': TLS_SERVER,
   'Ports in host names': PORTS,
   'Access log': ACCESS_LOG,
   'Workers and stop': PROCESS,

@@ -7,6 +7,7 @@ import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
 import { descriptorLimit } from 'mproxy-net/descriptors';
 import type { AccessLogOutput } from './access-log/access-log.js';
+import { hasTls } from './config/has-tls.js';
 import type { AccessLogConfig, GatewayConfig } from './config/types.js';
 import { clientMemory } from './counters/client-counts.js';
 import { GatewayCounters } from './counters/gateway-counters.js';
@@ -15,7 +16,15 @@ import { metricsOf } from './counters/metrics.js';
 import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
-import { DESCRIPTORS_FEW, PROTOCOL_LATER, REQUESTS_CUT, SERVICE_FAILED, WORKERS_REDUCED } from './events.js';
+import {
+  DESCRIPTORS_FEW,
+  PROTOCOL_LATER,
+  REQUESTS_CUT,
+  SERVICE_FAILED,
+  UPSTREAM_TLS_FAILED,
+  WORKERS_REDUCED,
+} from './events.js';
+import type { GatewaySecurity } from './gateway-security.js';
 import { type Listening, listenAll, openShared, type Resolved, resolveListeners } from './listeners.js';
 import { UpstreamHealth } from './upstream-health.js';
 import { Workers } from './workers.js';
@@ -31,6 +40,8 @@ export class Gateway implements Source {
   readonly #health: UpstreamHealth;
   readonly #workers: Workers;
   readonly #services: NoticeLimit;
+  readonly #upstreams: NoticeLimit;
+  #security: GatewaySecurity | undefined;
   #sockets: readonly Listening[] = [];
   #devServers: DevServers | undefined;
   /** Connections that were cut at the end. */
@@ -55,10 +66,13 @@ export class Gateway implements Source {
     this.#health = new UpstreamHealth(layout.upstreams.length);
     const clients = config.maxConnectionsPerIp === undefined ? undefined : clientMemory(count);
     this.#services = new NoticeLimit('services', program);
+    this.#upstreams = new NoticeLimit('upstreams', program);
     this.#workers = new Workers({
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
       task: { config, engine: engine.name, health: this.#health.memory, clients },
+      tls: () => this.#security?.forWorker(),
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
+      upstreamFailed: (upstream, reason) => this.#upstreams.emit(UPSTREAM_TLS_FAILED, { upstream, reason }),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });
   }
@@ -66,8 +80,11 @@ export class Gateway implements Source {
   /** @throws MPROXY_RESOLVE, MPROXY_LISTEN, and others of the configuration; then nothing is open */
   async open(): Promise<void> {
     const { program, config } = this;
-    for (const protocol of config.protocols)
-      if (protocol !== 'http1') program.emit(PROTOCOL_LATER, { protocol });
+    if (config.protocols.includes('http2')) program.emit(PROTOCOL_LATER, { protocol: 'http2' });
+    if (hasTls(config)) {
+      const { GatewaySecurity } = await import('./gateway-security.js');
+      this.#security = new GatewaySecurity(config, program, (tls) => this.#workers.secure(tls));
+    }
     const limit = descriptorLimit();
     if (limit !== undefined && limit < 2 * config.maxConnections) {
       const fits = Math.floor(limit / 2);

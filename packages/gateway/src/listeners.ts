@@ -24,20 +24,20 @@ export interface Listening {
 export interface Resolved {
   listener: number;
   text: string;
+  tls: boolean;
   at: At[];
 }
 
 /** Resolves names, and finds the descriptors that the service manager passed. @throws MPROXY_RESOLVE, MPROXY_LISTEN */
 export function resolveListeners(listen: readonly ListenConfig[], signal: AbortSignal): Promise<Resolved[]> {
   return Promise.all(
-    listen.map(async ({ text, at }, listener): Promise<Resolved> => {
-      if (at.kind === 'unix') return { listener, text, at: [{ path: at.path }] };
-      if (at.kind === 'fd') return { listener, text, at: [{ fd: passedDescriptor(at.fd) }] };
+    listen.map(async ({ text, tls, at }, listener): Promise<Resolved> => {
+      if (at.kind === 'unix') return { listener, text, tls, at: [{ path: at.path }] };
+      if (at.kind === 'fd') return { listener, text, tls, at: [{ fd: passedDescriptor(at.fd) }] };
       const answers = await resolve(at.host, text, signal);
       const { port } = at;
       return {
-        listener,
-        text,
+        ...{ listener, text, tls },
         at: answers.map((address) => ({ address, port, ipv6Only: takesNoIpv4(address, port, listen) })),
       };
     }),
@@ -91,7 +91,7 @@ export async function openShared(
  * @throws MPROXY_LISTEN
  */
 export async function listenAll(
-  { text, at: all }: Pick<Resolved, 'text' | 'at'>,
+  { text, tls, at: all }: Omit<Resolved, 'listener'>,
   program: Told,
   listen: (at: At) => SocketAddress | undefined | Promise<SocketAddress | undefined>,
 ): Promise<void> {
@@ -105,7 +105,10 @@ export async function listenAll(
       port = local?.port;
       // The address as it was resolved, with its zone; a bound one has none.
       const bound = 'address' in exact && local ? { address: exact.address, port: local.port } : local;
-      program.listening({ transport: 'http', local: bound ? showAddress(bound) : text }, bound);
+      program.listening(
+        { transport: tls ? 'https' : 'http', local: bound ? showAddress(bound) : text },
+        bound,
+      );
       count++;
     } catch (error) {
       if (!isMissing(error) || all.length === 1 || !('address' in at)) throw failed(text, exact, error);

@@ -1,6 +1,7 @@
 import { flagNames, type OptionsOf, readFlags, usage, type ValuesOf } from 'mproxy-base';
 import type { CommonOptions } from 'mproxy-flow';
 import { COMMON_OPTIONS } from 'mproxy-flow/program';
+import { checkPairs } from 'mproxy-net/tls-flags';
 import { isObject } from 'mproxy-service/config-table';
 import { type Document, readDocument } from './config/document.js';
 import type { FlagKey } from './config/merge.js';
@@ -64,6 +65,7 @@ function keysOf(values: ValuesOf<typeof FLAGS>, engine: GatewayOptions['engine']
             value: route.map(routeOf),
           },
         ]),
+    ...certificates(values),
     ...list('trusted_proxies', NAMES.trust, values.trust),
     ...list('port_encoding.suffixes', NAMES.portEncoding, values.portEncoding ?? []),
     ...list('port_encoding.allow_targets', NAMES.allowTarget, values.allowTarget),
@@ -79,6 +81,17 @@ function keysOf(values: ValuesOf<typeof FLAGS>, engine: GatewayOptions['engine']
     ...key('drain', NAMES.drain, time(values.drain)),
     ...key('grace', NAMES.grace, time(values.grace)),
   ];
+}
+
+/** The certificates of TLS listeners. @throws MPROXY_USAGE if certificates and keys do not pair */
+function certificates({ tlsCert, tlsKey, tlsClientCa }: ValuesOf<typeof FLAGS>): FlagKey[] {
+  if (tlsCert.length === 0 && tlsKey.length === 0 && tlsClientCa === undefined) return [];
+  checkPairs({ tlsCert, tlsKey });
+  const value = tlsCert.map((file, i) => ({
+    ...{ cert_file: file, key_file: tlsKey[i] },
+    ...(tlsClientCa !== undefined && { client_ca_file: tlsClientCa }),
+  }));
+  return [{ path: 'certificates', flag: tlsCert.map(() => NAMES.tlsCert), value }];
 }
 
 /** User and password of a URL. */

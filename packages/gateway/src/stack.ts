@@ -1,4 +1,4 @@
-import type { Connection, Streams } from 'mproxy-net';
+import type { Connection, Streams, TlsCredentials } from 'mproxy-net';
 import { lookUp } from 'mproxy-net/resolve';
 import type { ClientCounts } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
@@ -18,9 +18,8 @@ import type { LogSink } from 'mproxy-service/layers/access-log';
 import type { LayerSetup } from 'mproxy-service/layers/layer-type';
 import { loadLayer } from 'mproxy-service/layers/load';
 import { metrics } from 'mproxy-service/layers/metrics';
-import { Pending, whenDone } from 'mproxy-service/result';
 import { router } from 'mproxy-service/router';
-import { type Layer, type Service, stack } from 'mproxy-service/service';
+import { type Service, stack } from 'mproxy-service/service';
 import type {
   GatewayConfig,
   MiddlewareConfig,
@@ -28,8 +27,11 @@ import type {
   RouteConfig,
   UpstreamConfig,
 } from './config/types.js';
+import { connectionLayers } from './connection-layers.js';
 import type { Layout } from './counters/layout.js';
 import type { WorkerCounters } from './counters/worker-counters.js';
+import type { ListenerSecurity } from './listener-security.js';
+import { clientLayers, securityLayers } from './security-layers.js';
 import type { UpstreamHealth } from './upstream-health.js';
 
 /** What a stack works with: that of its worker. */
@@ -41,6 +43,12 @@ export interface StackParts {
   health: UpstreamHealth;
   /** Of the connections of each client; undefined: they are not limited. */
   clients: ClientCounts | undefined;
+  /** Of TLS listeners, if there are any. */
+  security: ListenerSecurity | undefined;
+  /** Of https upstreams, by the number of the route. They may be replaced. */
+  credentials: readonly (TlsCredentials | undefined)[];
+  /** Told why TLS with an upstream failed. */
+  onTlsError(upstream: string, error: Error): void;
   /** Takes the lines of the access log, if there is one. */
   log: LogSink;
   /** Takes what a service threw. */
@@ -63,7 +71,9 @@ export async function gatewayStack(
     [
       metrics(parts.counters),
       ...(log ? [log.layer] : []),
+      ...(await securityLayers(config, parts)),
       forward({ trusted: config.trustedProxies }),
+      ...(await clientLayers(config, parts, setup)),
       ...(await layersOf(config.middlewares, setup)),
     ],
     await routes(config, parts, setup),
@@ -74,6 +84,7 @@ export async function gatewayStack(
       parts.counters.rejected(rejection);
       log?.rejected(rejection, context);
     },
+    upgrades: [...(config.protocols.includes('websocket') ? ['websocket'] : []), ...config.upgrades],
     limits: {
       line: config.limits.requestLine,
       section: config.limits.headerSection,
@@ -89,19 +100,8 @@ export async function gatewayStack(
       send: config.timeouts.send,
     },
   });
-  const limits = await clientLimits(config, parts, trusted);
-  return Promise.all(
-    config.listen.map(async (listener, i) =>
-      stack(
-        [
-          counted(parts.counters, i),
-          ...(listener.proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
-          ...limits,
-        ],
-        server,
-      ),
-    ),
-  );
+  const connections = await connectionLayers(config, parts, trusted);
+  return config.listen.map((_, i) => stack(connections[i]!, server));
 }
 
 async function accessLog({ accessLog }: GatewayConfig, { log }: StackParts) {
@@ -111,55 +111,14 @@ async function accessLog({ accessLog }: GatewayConfig, { log }: StackParts) {
   return new AccessLog({ ...options, sink: log });
 }
 
-async function proxyHeaders({ deadlines }: StackParts, trusted: TrustedProxies) {
-  const { proxyProtocol } = await import('mproxy-service/proxy-protocol');
-  return proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines });
-}
-
-/** Trusted proxies bring many clients through one address, so they are not limited. */
-async function clientLimits(
-  { maxConnectionsPerIp: most }: GatewayConfig,
-  { clients: counts, counters }: StackParts,
-  trusted: TrustedProxies,
-): Promise<Layer<Connection, void>[]> {
-  if (most === undefined || counts === undefined) return [];
-  const { clientLimit } = await import('mproxy-service/client-limit');
-  const exempts = (address: string) => trusted.has(address);
-  return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
-}
-
-/** Counts the connections of a listener. */
-function counted(counters: WorkerCounters, listener: number): Layer<Connection, void> {
-  return (inner) => ({
-    call(connection, context) {
-      const done = new Pending<void>();
-      counters.connectionOpened(listener);
-      const ended = (end: () => void) => {
-        counters.connectionClosed(listener);
-        end();
-      };
-      try {
-        whenDone(
-          inner.call(connection, context),
-          () => ended(() => done.resolve()),
-          (error) => ended(() => done.reject(error)),
-        );
-      } catch (error) {
-        ended(() => done.reject(error));
-      }
-      return done;
-    },
-  });
-}
-
 async function routes(config: GatewayConfig, parts: StackParts, setup: LayerSetup): Promise<HttpService> {
   if (config.service !== undefined) return (await import('./module-service.js')).loadService(config.service);
   if (config.portEncoding) return ports(config.portEncoding, config, parts);
-  const all = config.routes.map(async (route) => {
+  const all = config.routes.map(async (route, i) => {
     const { place, name, host, path, methods } = route;
     const service = stack<HttpRequest, HttpResponse, HttpContext>(
       await layersOf(route.middlewares, setup),
-      await target(route, parts, setup),
+      await target(route, i, parts, setup),
     );
     return { place, host, path, methods, value: { name, service } };
   });
@@ -184,21 +143,35 @@ async function ports(
 
 async function target(
   { target, path }: RouteConfig,
+  route: number,
   parts: StackParts,
   setup: LayerSetup,
 ): Promise<HttpService> {
-  if (target.kind === 'upstream') return upstream(target, path, parts);
+  if (target.kind === 'upstream') return upstream(target, path, route, parts);
   const answering = (await loadLayer(target.kind)).layer(target.config, setup);
   return answering({ call: (request) => answer(request, 404, 'nothing here') });
 }
 
-async function upstream(config: UpstreamConfig, path: string, parts: StackParts): Promise<HttpService> {
-  const { streams, deadlines, layout, counters, health } = parts;
+async function upstream(
+  config: UpstreamConfig,
+  path: string,
+  route: number,
+  parts: StackParts,
+): Promise<HttpService> {
+  const { streams, deadlines, layout, counters, health, onTlsError } = parts;
+  const { tlsServername: serverName, tlsInsecure: insecure } = config;
+  const tls = {
+    ...{ serverName, insecure },
+    get credentials() {
+      return parts.credentials[route]!;
+    },
+  };
   const { upstreams, retries, timeouts, pool, hostHeader, sendProxy } = config;
   const client = httpClient({
     ...{ upstreams, retries, timeouts, pool, hostHeader, sendProxy, streams, deadlines },
     health: upstreams.map((url) => health.cells(layout.upstreams.indexOf(url))),
-    observer: counters.upstreams(upstreams),
+    tls: parts.credentials[route] && tls,
+    observer: counters.upstreams(upstreams, onTlsError),
   });
   const { stripPrefix, replacePath, addPrefix } = config;
   const layers: HttpLayer[] = config.forwarded ? [forwarded()] : [];

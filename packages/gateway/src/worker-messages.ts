@@ -1,5 +1,5 @@
 import type { ErrorCode, SocketAddress } from 'mproxy-base';
-import type { EngineName, ListenAddress } from 'mproxy-net';
+import type { EngineName, ListenAddress, TicketSeed, TlsCredentials, TlsServer } from 'mproxy-net';
 import type { GatewayConfig } from './config/types.js';
 import type { ClientMemory } from './counters/client-counts.js';
 
@@ -17,14 +17,28 @@ export interface WorkerTask {
   health: SharedArrayBuffer;
   /** Of the connections of each client, if they are limited. */
   clients: ClientMemory | undefined;
+  /** Of its TLS listeners, and its https upstreams; undefined: it has none. */
+  tls: WorkerTls | undefined;
   /** Given with an engine that shares listeners: who has which descriptor, and how many connections each worker has. */
   shared?: { descriptors: SharedArrayBuffer; loads: Int32Array };
+}
+
+/** What a worker needs for TLS: files as the main thread has read them. */
+export interface WorkerTls {
+  /** Undefined: no listener has TLS. */
+  server: TlsServer | undefined;
+  /** By the number of the route; undefined: it has no https upstream. */
+  upstreams: readonly (TlsCredentials | undefined)[];
+  /** Of the session tickets that all workers issue and accept. */
+  tickets?: TicketSeed;
 }
 
 /** To a worker. */
 export type Order =
   /** A descriptor is shared. */
   | { what: 'listen'; id: number; listener: number; at: ListenAddress }
+  /** Use other certificates for TLS handshakes from now on. */
+  | { what: 'secure'; tls: WorkerTls }
   /** Accept what waits and no more, and let connections end within this time, in milliseconds. */
   | { what: 'drain'; grace: number }
   /** So many bytes of its log are written. */
@@ -39,6 +53,8 @@ export type Report =
   | { what: 'listening'; id: number; local?: SocketAddress | undefined; error?: PlainError }
   /** A service threw. */
   | { what: 'service failed'; reason: string }
+  /** TLS with an upstream failed. */
+  | { what: 'upstream failed'; upstream: string; reason: string }
   /** Records for the access log, whole lines. */
   | { what: 'log'; lines: Uint8Array<ArrayBuffer>; records: number }
   /** It accepts no more. */

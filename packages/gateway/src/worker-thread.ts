@@ -1,11 +1,13 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
 import type { ListenAddress } from 'mproxy-net';
+import { startWorker } from '#parts';
 import { stackOf } from './stack-of.js';
-import type { Order, PlainError, Report, WorkerTask } from './worker-messages.js';
+import type { Order, PlainError, Report, WorkerTask, WorkerTls } from './worker-messages.js';
 
 export interface WorkerEvents {
   serviceFailed(reason: string): void;
+  upstreamFailed(upstream: string, reason: string): void;
   log(lines: Uint8Array<ArrayBuffer>, records: number): void;
   /** It ended, not asked to. */
   died(reason: string): void;
@@ -22,7 +24,7 @@ const MAX_YOUNG = 12;
 /** Starts a thread that loads what a worker needs, and waits for its task. */
 export function startThread(): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: MAX_HEAP, maxYoungGenerationSizeMb: MAX_YOUNG };
-  return new Worker(new URL('./worker.js', import.meta.url), { resourceLimits });
+  return startWorker({ resourceLimits });
 }
 
 /** The main thread's side of one worker. */
@@ -87,6 +89,11 @@ export class WorkerThread {
     this.#order({ what: 'drain', grace });
   }
 
+  /** Uses other certificates for TLS handshakes from now on. */
+  secure(tls: WorkerTls): void {
+    this.#order({ what: 'secure', tls });
+  }
+
   logged(bytes: number): void {
     this.#order({ what: 'logged', bytes });
   }
@@ -107,6 +114,7 @@ export class WorkerThread {
     else if (report.what === 'failed') this.#ready.reject(errorOf(report.error));
     else if (report.what === 'listening') this.#listening(report);
     else if (report.what === 'service failed') this.events.serviceFailed(report.reason);
+    else if (report.what === 'upstream failed') this.events.upstreamFailed(report.upstream, report.reason);
     else if (report.what === 'log') this.events.log(report.lines, report.records);
     else if (report.what === 'closed') this.#closed();
     else this.#drained(report.cut);

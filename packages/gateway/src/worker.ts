@@ -1,90 +1,19 @@
-import { once } from 'node:events';
 import { parentPort } from 'node:worker_threads';
-import { reason } from 'mproxy-base';
-import type { Connection, ListenAddress } from 'mproxy-net';
-import { chooseEngine } from 'mproxy-net/engine';
-import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
-import { ThreadLoads } from 'mproxy-net/thread-loads';
-import { Connections } from 'mproxy-service/connections';
-import { Deadlines } from 'mproxy-service/deadlines';
-import type { Service } from 'mproxy-service/service';
-import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
-import { LineBuffer } from './access-log/line-buffer.js';
-import { SharedClientCounts } from './counters/client-counts.js';
-import { Layout } from './counters/layout.js';
-import { WorkerCounters } from './counters/worker-counters.js';
-import { gatewayStack } from './stack.js';
-import { stackOf } from './stack-of.js';
-import { UpstreamHealth } from './upstream-health.js';
-import { type Order, plainError, type Report, type WorkerTask } from './worker-messages.js';
-import { threadNumber } from './worker-number.js';
+import { GatewayWorker } from './gateway-worker.js';
+import type { Order, WorkerTask } from './worker-messages.js';
 
-/** A worker: serves the connections that it accepts, by a stack of its own. An exception that nothing catches ends it alone. */
+/** The thread of a worker. It loads what it needs, and waits for its task. */
 
 const port = parentPort!;
-const [task] = (await once(port, 'message')) as [WorkerTask];
-const { config, number, shared } = task;
-const report = (report: Report, transfer?: ArrayBuffer[]) => port.postMessage(report, transfer);
-if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
-const loads = shared && new ThreadLoads(shared.loads, number);
-loads?.begin();
-const { streams } = chooseEngine(task.engine).engine;
-const layout = new Layout(config);
-const counters = new WorkerCounters(layout, task.counters);
-const log = new LineBuffer(
-  (lines, records) => report({ what: 'log', lines, records }, [lines.buffer]),
-  () => counters.logDropped(),
-);
-/** Each worker has its part of the connections that all may have. */
-const connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
-const building = build();
-const servers: Serving[] = [];
-
-async function build(): Promise<Service<Connection, void>[]> {
-  try {
-    const built = await gatewayStack(config, {
-      ...{ streams, layout, counters, log },
-      deadlines: new Deadlines(streams),
-      health: new UpstreamHealth(layout.upstreams.length, task.health),
-      clients: task.clients && new SharedClientCounts(task.clients, number),
-      onError: (error) => report({ what: 'service failed', reason: stackOf(error) }),
-    });
-    report({ what: 'ready' });
-    return built;
-  } catch (error) {
-    report({ what: 'failed', error: plainError(error) });
-    return [];
-  }
-}
-
-async function listen({ id, listener, at }: Extract<Order, { what: 'listen' }>): Promise<void> {
-  try {
-    const { backlog } = config;
-    const options = { ...{ streams, backlog, connections }, onError: serverFailed };
-    const own: ListenAddress = loads && 'fd' in at ? { ...at, shared: loads } : at;
-    const services = await building;
-    const server = await tcpServer(own, options).serve(services[listener]!);
-    servers.push(server);
-    report({ what: 'listening', id, local: server.addresses[0] });
-  } catch (error) {
-    report({ what: 'listening', id, error: plainError(error) });
-  }
-}
-
-function serverFailed(error: unknown): void {
-  report({ what: 'service failed', reason: reason(error) });
-}
-
-async function drain(grace: number): Promise<void> {
-  for (const server of servers) server.close();
-  report({ what: 'closed' });
-  const cut = await Promise.all(servers.map((server) => server.drain(grace)));
-  log.flush();
-  report({ what: 'drained', cut: cut.reduce((sum, count) => sum + count, 0) });
-}
-
-port.on('message', (order: Order) => {
-  if (order.what === 'listen') void listen(order);
-  else if (order.what === 'drain') void drain(order.grace);
-  else log.written(order.bytes);
+let worker: Promise<GatewayWorker> | undefined;
+port.on('message', (message: WorkerTask | Order) => {
+  if (!worker) worker = begin(message as WorkerTask);
+  else void worker.then((begun) => begun.take(message as Order));
 });
+
+async function begin(task: WorkerTask): Promise<GatewayWorker> {
+  if (task.config.service === undefined) return new GatewayWorker(port, task);
+  // The module of the user has mproxy-service from where it is installed. There must be one in this thread: a bundle leaves its own.
+  const installed = await import('mproxy-gateway/gateway-worker');
+  return new installed.GatewayWorker(port, task);
+}

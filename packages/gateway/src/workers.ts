@@ -8,7 +8,7 @@ import { ThreadLoads } from 'mproxy-net/thread-loads';
 import type { GatewayCounters } from './counters/gateway-counters.js';
 import { WORKER_FAILED } from './events.js';
 import type { Listening } from './listeners.js';
-import type { WorkerTask } from './worker-messages.js';
+import type { WorkerTask, WorkerTls } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
 import { WorkerThread } from './worker-thread.js';
 
@@ -20,9 +20,12 @@ export interface WorkersOptions {
   /** Whether they share listeners, by descriptors. */
   shares: boolean;
   task: Pick<WorkerTask, 'config' | 'engine' | 'health' | 'clients'>;
+  /** What TLS needs now. Each worker is started with it. */
+  tls(): WorkerTls | undefined;
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
   serviceFailed(reason: string): void;
+  upstreamFailed(upstream: string, reason: string): void;
   /** A thread of {@link startThread} for the first worker, which has begun to load already. */
   first: Worker;
   /** Takes records for the access log. @returns a promise if they are not written yet */
@@ -88,6 +91,11 @@ export class Workers {
     return local;
   }
 
+  /** All of them use other certificates for TLS handshakes from now on. */
+  secure(tls: WorkerTls): void {
+    for (const thread of this.#threads) thread?.secure(tls);
+  }
+
   /** Accepts what waits, and no more. @param closed is called when all of that is accepted. @returns connections that were cut */
   async drain(grace: number, closed: () => void): Promise<number> {
     this.#stopping = true;
@@ -109,15 +117,16 @@ export class Workers {
   }
 
   async #start(number: number, worker?: Worker): Promise<void> {
-    const { task, counters, log, serviceFailed } = this.options;
+    const { task, counters, log, serviceFailed, upstreamFailed } = this.options;
     const descriptors = this.#descriptors?.memory;
     const thread: WorkerThread = new WorkerThread(
       {
         ...{ ...task, number, workers: this.count, counters: counters.memory(number) },
+        tls: this.options.tls(),
         ...(descriptors && { shared: { descriptors, loads: this.#loads } }),
       },
       {
-        serviceFailed,
+        ...{ serviceFailed, upstreamFailed },
         log: (lines, records) => {
           const { length } = lines;
           const written = log(lines, records);

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import type { Connection, PeerAddress, Streams, StreamTimer } from 'mproxy-net';
+import type { Connection, PeerAddress, Streams, StreamTimer, TlsClient } from 'mproxy-net';
 import { timedOut } from 'mproxy-net/socket-errors';
 
 /** How long an attempt is alone before the next one begins (RFC 8305, section 5), in milliseconds. */
@@ -15,6 +15,8 @@ export interface RaceOptions {
   /** Limit on connecting, of all attempts together, in milliseconds. */
   timeout: number;
   signal?: AbortSignal;
+  /** Secures the connection; the handshake is a part of connecting. */
+  tls?: TlsClient | undefined;
 }
 
 /**
@@ -27,10 +29,10 @@ export interface RaceOptions {
 export function connectToAny(
   streams: Streams,
   addresses: readonly PeerAddress[],
-  { timeout, signal }: RaceOptions,
+  { timeout, signal, tls }: RaceOptions,
 ): Promise<Connected> {
   return new Promise((resolve, reject) => {
-    new Race(streams, addresses, performance.now() + timeout, { resolve, reject }).begin(signal);
+    new Race({ streams, addresses, tls }, performance.now() + timeout, { resolve, reject }).begin(signal);
   });
 }
 
@@ -42,6 +44,12 @@ export function interleave(ips: readonly string[]): string[] {
   const both: string[] = [];
   for (let i = 0; i < ips.length; i++) both.push(...same.slice(i, i + 1), ...other.slice(i, i + 1));
   return both;
+}
+
+interface RaceParts {
+  streams: Streams;
+  addresses: readonly PeerAddress[];
+  tls: TlsClient | undefined;
 }
 
 interface Ends {
@@ -57,12 +65,11 @@ class Race {
   readonly #timer: StreamTimer;
 
   constructor(
-    private readonly streams: Streams,
-    private readonly addresses: readonly PeerAddress[],
+    private readonly parts: RaceParts,
     private readonly until: number,
     private readonly ends: Ends,
   ) {
-    this.#timer = streams.timer(() => this.#attempt());
+    this.#timer = parts.streams.timer(() => this.#attempt());
   }
 
   begin(signal: AbortSignal | undefined): void {
@@ -75,13 +82,14 @@ class Race {
   }
 
   #attempt(): void {
-    const to = this.addresses[this.#next];
+    const { streams, addresses, tls } = this.parts;
+    const to = addresses[this.#next];
     if (this.#over || !to) return;
     this.#next++;
     this.#running++;
     this.#timer.set(ATTEMPT_DELAY_MS);
     const timeout = Math.max(1, this.until - performance.now());
-    this.streams.connect({ to, timeout, signal: this.#attempts.signal }).then(
+    streams.connect({ to, timeout, signal: this.#attempts.signal, ...(tls && { tls }) }).then(
       (connection) => {
         if (this.#over) connection.close();
         else this.#end(() => this.ends.resolve({ connection, address: to }));
@@ -93,7 +101,7 @@ class Race {
   #failed(error: unknown): void {
     this.#running--;
     if (this.#over) return;
-    const isLast = this.#next === this.addresses.length && this.#running === 0;
+    const isLast = this.#next === this.parts.addresses.length && this.#running === 0;
     if (performance.now() >= this.until) this.#end(() => this.ends.reject(timedOut('timed out')));
     else if (isLast) this.#end(() => this.ends.reject(error));
     else this.#attempt();

@@ -1,5 +1,5 @@
 import { type Listed, Roster, type SocketAddress, showAddress } from 'mproxy-base';
-import type { AddressRule, Connection, ListenAddress, StreamListener, Streams } from 'mproxy-net';
+import type { AddressRule, Connection, ListenAddress, StreamListener, Streams, TlsServer } from 'mproxy-net';
 import { parseAddress } from 'mproxy-net/address';
 import { chooseEngine } from 'mproxy-net/engine';
 import { resolveAll, scoped } from 'mproxy-net/resolve';
@@ -8,7 +8,7 @@ import { Context } from './context.js';
 import { whenDone } from './result.js';
 import type { Service } from './service.js';
 
-/** Connections that wait in an engine that cannot leave them in the backlog, beyond those that are served. */
+/** Connections that wait in an engine that cannot leave them in the backlog, or are in a TLS handshake, beyond those that are served. */
 const WAITING = 4096;
 /** How long idle connections of a server that stops stay open: a request may be on its way already. In milliseconds. */
 const SENT_MS = 100;
@@ -21,6 +21,12 @@ export interface ServerOptions {
   backlog?: number;
   /** Its connections, of which there may be a limit; several servers can share them. Default: no limit. */
   connections?: Connections;
+  /** Secures all connections. Default: no TLS. */
+  tls?: TlsServer | undefined;
+  /** Limit on a TLS handshake, in milliseconds. Default: 10,000. */
+  handshakeTimeout?: number | undefined;
+  /** A TLS handshake failed, or took too long. */
+  onHandshakeError?(error: Error, peer: SocketAddress | undefined): void;
   /** Takes what a service threw, and failures of accept(2). Default: an uncaught exception. */
   onError?(error: unknown, context: Context | undefined): void;
 }
@@ -99,9 +105,13 @@ export class Serving {
   /** @throws the system's error */
   async listen(at: ListenAddress): Promise<void> {
     let name = 'path' in at ? `unix:${at.path}` : '';
+    const { backlog, tls, handshakeTimeout, onHandshakeError } = this.options;
     const listener = await this.#streams.listen({
       at,
-      backlog: this.options.backlog ?? WAITING,
+      backlog: backlog ?? WAITING,
+      ...(tls && { tls, admit: () => this.#mayShakeHands }),
+      ...(handshakeTimeout !== undefined && { handshakeTimeout }),
+      ...(onHandshakeError && { onHandshakeError }),
       onConnection: (connection) => this.#take(connection, name),
       onAcceptError: (error) => this.#report(error, undefined),
     });
@@ -110,6 +120,11 @@ export class Serving {
     if (name === '') name = local ? showAddress(local) : `fd:${(at as { fd: number }).fd}`;
     this.names.push(name);
     this.#listeners.push(listener);
+  }
+
+  /** Uses other certificates for TLS handshakes from now on. @throws the error of OpenSSL, if a certificate or key is invalid */
+  secure(tls: Omit<TlsServer, 'alpn'>): void {
+    for (const listener of this.#listeners) listener.secure(tls);
   }
 
   /** Accepts what waits in the backlogs, and no more connections; those that wait are served, the others go on. */
@@ -158,6 +173,12 @@ export class Serving {
     }
     this.connections.onRoom.delete(this.#onRoom);
     return all.length;
+  }
+
+  /** Handshakes are bounded, as connections that are served wait for their room already. */
+  get #mayShakeHands(): boolean {
+    const all = this.#listeners.reduce((sum, { connections }) => sum + connections, 0);
+    return all - this.#open.size - this.#waiting.length < WAITING;
   }
 
   #take(connection: Connection, listener: string): void {

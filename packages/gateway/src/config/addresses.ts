@@ -4,8 +4,8 @@ import { networks } from 'mproxy-net/networks';
 import { type Place, showValue, wrong } from 'mproxy-service/config-place';
 import type { ListenAddress, ListenConfig } from './types.js';
 
-export const LISTEN_ADDRESS = 'HOST:PORT, unix:PATH, fd:NAME or fd:NUMBER';
-export const UPSTREAM = 'http://HOST[:PORT] or unix:PATH';
+export const LISTEN_ADDRESS = 'HOST:PORT, tls://HOST:PORT, unix:PATH, fd:NAME or fd:NUMBER';
+export const UPSTREAM = 'http://HOST[:PORT], https://HOST[:PORT] or unix:PATH';
 export const NETWORK = 'a network like 10.0.0.0/8 or fd00::/8, or unix:';
 export const LOG_TARGET = '-, a file, or udp://HOST:PORT';
 
@@ -14,30 +14,40 @@ const LOG_KEYS = ['interface', 'ttl', 'loop', 'bind', 'sndbuf'] as const;
 /** Bytes of a path, less the NUL at its end (unix(7), sun_path). */
 const UNIX_MAX = 107;
 
-export function readListenAddress(text: string, place: Place): Pick<ListenConfig, 'text' | 'at'> | undefined {
-  const at = listenAddress(text, place);
+export function readListenAddress(
+  text: string,
+  place: Place,
+): Pick<ListenConfig, 'text' | 'at' | 'tls'> | undefined {
+  const [, bare] = /^tls:\/\/(.*)$/is.exec(text) ?? [];
+  const at = bare === undefined ? listenAddress(text, place) : tcpAddress(bare, place);
   if (!at) return undefined;
-  return { text: at.kind === 'unix' ? `unix:${at.path}` : text, at };
+  return { text: at.kind === 'unix' ? `unix:${at.path}` : (bare ?? text), at, tls: bare !== undefined };
 }
 
 function listenAddress(text: string, place: Place): ListenAddress | undefined {
-  const [, word, rest = ''] = /^(unix|fd|tls|https|http):(?:\/\/(?!\/))?(.*)$/s.exec(text) ?? [];
-  if (word === 'tls' || word === 'https')
-    return wrong(place, text, LISTEN_ADDRESS, 'this version has no TLS yet');
-  if (word === 'http') return wrong(place, text, LISTEN_ADDRESS, 'not the address of a listener');
+  const [, word, rest = ''] = /^(unix|fd|https|http):(?:\/\/(?!\/))?(.*)$/s.exec(text) ?? [];
+  if (word === 'http' || word === 'https')
+    return wrong(place, text, LISTEN_ADDRESS, 'not the address of a listener');
   if (word === 'unix') return unixPath(rest, text, place);
   if (word === 'fd') {
     if (/^\d+$/.test(rest) ? Number(rest) >= 3 : /^[\x21-\x39\x3b-\x7e]+$/.test(rest))
       return { kind: 'fd', fd: /^\d+$/.test(rest) ? Number(rest) : rest };
     return wrong(place, text, LISTEN_ADDRESS, 'no descriptor from 3 on, and no name of one');
   }
+  return tcpAddress(text, place);
+}
+
+function tcpAddress(text: string, place: Place): ListenAddress | undefined {
   const address = socketAddress(text, place, { listens: true });
   if (!address) return undefined;
   const { host, zone, port } = address;
   return { kind: 'tcp', host: zone === undefined ? host : `${host}%${zone}`, port };
 }
 
-/** `http://HOST:PORT`, its port always given, or `unix:` and an absolute path. */
+/** The default ports of URLs of upstreams. */
+const PORTS: Record<string, string> = { http: '80', https: '443' };
+
+/** `http://HOST:PORT` or `https://HOST:PORT`, the port always given, or `unix:` and an absolute path. */
 export function readUpstream(text: string, place: Place): string | undefined {
   const [, given = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
   const scheme = given.toLowerCase();
@@ -46,14 +56,14 @@ export function readUpstream(text: string, place: Place): string | undefined {
     const at = unixPath(rest.replace(/^\/\/(?=\/)/, ''), text, place);
     return at && `unix:${at.path}`;
   }
-  if (['https', 'h2', 'h2c'].includes(scheme)) return not(`this version has no ${scheme}:// yet`);
-  const url = scheme === 'http' && URL.canParse(text) ? new URL(text) : undefined;
+  if (['h2', 'h2c'].includes(scheme)) return not(`this version has no ${scheme}:// yet`);
+  const url = Object.hasOwn(PORTS, scheme) && URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !rest.startsWith('//')) return not();
   if (url.username || url.password) return not('an upstream takes no password here');
   if (url.pathname !== '/' || url.search || url.hash)
     return not('an upstream has no path: use strip_prefix, replace_path, add_prefix');
   if (url.port === '0') return not('port 0 is no destination');
-  return `http://${url.hostname}:${url.port || '80'}`;
+  return `${scheme}://${url.hostname}:${url.port || PORTS[scheme]}`;
 }
 
 /** A network in CIDR notation, or `unix:`. */

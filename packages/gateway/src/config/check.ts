@@ -1,47 +1,23 @@
 import { statSync } from 'node:fs';
 import { type Place, wrong } from 'mproxy-service/config-place';
 import { RouteTable } from 'mproxy-service/routing/route-table';
-import { readListenAddress } from './addresses.js';
-import type { DocumentValues } from './schema.js';
-import type { ListenConfig } from './types.js';
+import { checkTls } from './check-tls.js';
+import { listenersOf, type Read } from './listeners-of.js';
 
-/** Values of a document; those that are wrong are undefined. */
-export type Read = Partial<DocumentValues>;
 type Given = Readonly<Record<string, unknown>>;
-
-/** The listener of ports that hosts name, if no other is given (as that of fbi-proxy). */
-const PORT_ENCODING_LISTENER = '127.0.0.1:24306';
-const ANY_HOST = '0.0.0.0';
 
 /** Reports what is wrong between the values of keys. @param given the document itself */
 export function checkGateway(values: Read, given: Given, document: Place): void {
   checkListeners(values, given, document);
   checkTargets(values, given, document);
   checkRoutes(values, document);
+  checkTls(values, document);
   if (values.connectionTimeoutMs !== undefined && values.timeouts?.idle !== undefined)
     document.key('connection_timeout_ms').report('timeouts.idle says the same; give one of the two');
   const { protocols } = values;
   const areKnown = protocols && Array.isArray(given.protocols) && protocols.length === given.protocols.length;
   if (areKnown && !protocols.includes('http1'))
     wrong(document.key('protocols'), protocols, 'http1 among them');
-}
-
-/** All listeners: that of host and port first. */
-export function listenersOf(
-  { host, port, listen = [], portEncoding }: Read,
-  document: Place,
-): ListenConfig[] {
-  const listener = (text: string, place: Place): ListenConfig[] => {
-    const address = readListenAddress(text, place);
-    return address ? [{ place: place.name, ...address, proxyProtocol: false }] : [];
-  };
-  if (port !== undefined) {
-    const isBare = host?.includes(':') && !host.startsWith('[');
-    const text = `${isBare ? `[${host}]` : (host ?? ANY_HOST)}:${port}`;
-    return [...listener(text, document.key(host === undefined ? 'port' : 'host')), ...listen];
-  }
-  if (listen.length > 0 || !portEncoding) return listen;
-  return listener(PORT_ENCODING_LISTENER, document.key('port_encoding'));
 }
 
 function checkListeners(values: Read, given: Given, document: Place): void {

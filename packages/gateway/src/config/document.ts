@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { reason, usage } from 'mproxy-base';
 import { type Place, Substituted } from 'mproxy-service/config-place';
 import { isObject } from 'mproxy-service/config-table';
+import { importModule } from '#parts';
 import { isService } from '../module-service.js';
 import { SyntaxProblem } from './syntax-problem.js';
 
@@ -73,7 +74,7 @@ async function exported(flag: string, path: string, file: string): Promise<unkno
 /** What a module throws while it is loaded is the user's, whatever its class. */
 async function imported(flag: string, path: string, file: string): Promise<Record<string, unknown>> {
   try {
-    return await import(pathToFileURL(file).href);
+    return await importModule(pathToFileURL(file).href);
   } catch (error) {
     throw usage(flag, path, `it cannot be loaded: ${String(error).replace(/\s+/g, ' ')}`);
   }

@@ -10,7 +10,7 @@ export interface FlagKey {
 }
 
 /** Lists to which flags add; other keys are replaced. */
-const ADDED = ['routes', 'trusted_proxies', 'run'];
+const ADDED = ['routes', 'trusted_proxies', 'run', 'certificates'];
 /** What `--listen-addr` replaces. */
 const LISTENERS = ['host', 'port', 'listen'];
 

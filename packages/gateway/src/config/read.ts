@@ -4,6 +4,7 @@ import { isObject } from 'mproxy-service/config-table';
 import { checkGateway } from './check.js';
 import { type Document, substitute } from './document.js';
 import { effective } from './effective.js';
+import { hasTls } from './has-tls.js';
 import { type FlagKey, withFlags, withoutReplaced } from './merge.js';
 import { readGateway } from './schema.js';
 import type { GatewayConfig } from './types.js';
@@ -13,11 +14,11 @@ import type { GatewayConfig } from './types.js';
  * @param keys what the flags give
  * @throws MPROXY_USAGE, with a line for each problem: `gateway.json: routes[2].upstreams[0]: what is wrong; what is expected`
  */
-export function readConfig(
+export async function readConfig(
   { value, folder, name, hasVariables }: Document,
   keys: readonly FlagKey[] = [],
   environment: NodeJS.ProcessEnv = process.env,
-): GatewayConfig {
+): Promise<GatewayConfig> {
   const names = new Map<string, string>();
   const reading: Reading = { folder, problems: [], names };
   const document = new Place('', reading);
@@ -28,7 +29,11 @@ export function readConfig(
     const whole = isObject(given) ? withFlags(given, keys, names) : given;
     const values = readGateway(whole, document);
     if (values) checkGateway(values, whole as Record<string, unknown>, document);
-    if (values && reading.problems.length === 0) return effective(values, document);
+    if (values && reading.problems.length === 0) {
+      const config = effective(values, document);
+      if (hasTls(config)) (await import('./check-tls-files.js')).checkTlsFiles(config, document);
+      if (reading.problems.length === 0) return config;
+    }
   }
   const lines = reading.problems.map((problem) =>
     name === '' || problem.startsWith('--') ? problem : `${name}: ${problem}`,

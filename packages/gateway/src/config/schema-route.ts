@@ -6,11 +6,12 @@ import {
   list,
   object,
   parsed,
+  path,
   text,
   toggle,
 } from 'mproxy-service/config-keys';
 import { type Place, wrong } from 'mproxy-service/config-place';
-import { keyName, type ValuesOf } from 'mproxy-service/config-table';
+import { type Keys, keyName, type ValuesOf } from 'mproxy-service/config-table';
 import { pathPrefix, plainPath } from 'mproxy-service/layers/path-keys';
 import { matchPattern, patternOf } from 'mproxy-service/routing/pattern';
 import { readUpstream, UPSTREAM } from './addresses.js';
@@ -43,6 +44,18 @@ const FORWARDING = {
   addPrefix: plainPath({ help: 'put before the path, after strip_prefix' }),
 };
 
+/** Of a route with an https upstream alone. */
+const UPSTREAM_TLS = {
+  tlsCa: path({ help: "the authorities of https upstreams; default the system's" }),
+  tlsServername: text(
+    { expected: 'the name of a host', help: 'the name that is asked for and verified; default the host' },
+    (name) => (name.startsWith('.') || /[^\x21-\x7e]/.test(name) ? '' : undefined),
+  ),
+  tlsCert: path({ help: 'the client certificate that is presented to them' }),
+  tlsKey: path({ help: 'its key' }),
+  tlsInsecure: toggle({ help: 'do not verify https upstreams; default false' }),
+};
+
 const UPSTREAMS = {
   upstream: parsed({ expected: UPSTREAM, help: 'where requests go' }, readUpstream),
   upstreams: list(upstream, { help: 'the same for several, which take turns' }, 1),
@@ -65,10 +78,8 @@ export const ROUTE = {
   static: configOf('static'),
   middlewares: list(middleware, { default: [], help: 'layers of this route, the first outermost' }),
   ...FORWARDING,
+  ...UPSTREAM_TLS,
   healthCheck: later('health checks'),
-  tlsCa: later('TLS'),
-  tlsServername: later('TLS'),
-  tlsInsecure: later('TLS'),
 };
 
 type Values = ValuesOf<typeof ROUTE>;
@@ -79,10 +90,9 @@ export function checkRoute(route: Values, place: Place): void {
   const given = targets.filter((key) => route[key] !== undefined);
   if (given.length === 0) place.report(`nothing answers it; give one of ${targets.join(', ')}`);
   else if (given.length > 1) place.report(`${given.join(' and ')} exclude each other`);
-  else if (!given[0]!.startsWith('upstream')) {
-    const idle = Object.entries(FORWARDING).filter(([key]) => route[key as keyof Values] !== undefined);
-    for (const [key, one] of idle) place.key(keyName(key, one)).report(`it has no effect on ${given[0]}`);
-  }
+  else if (!given[0]!.startsWith('upstream'))
+    reportIdle({ ...FORWARDING, ...UPSTREAM_TLS }, route, place, given[0]!);
+  else checkUpstreamTls(route, place);
   const { path, stripPrefix } = route;
   if (stripPrefix !== undefined && matchPattern(patternOf(stripPrefix), path) < 0)
     wrong(place.key('strip_prefix'), stripPrefix, `the first segments of ${path}`);
@@ -90,6 +100,26 @@ export function checkRoute(route: Values, place: Place): void {
     place.key('replace_path').report('it excludes strip_prefix and add_prefix');
   checkTwice(route.upstreams ?? [], place.key('upstreams'), 'the same upstream as');
   checkTwice(route.methods ?? [], place.key('methods'), 'the same method as');
+}
+
+/** Reports the keys that were given, and can do nothing. @param what they have no effect on */
+function reportIdle(keys: Keys, route: Values, place: Place, what: string): void {
+  const idle = Object.entries(keys).filter(([key]) => route[key as keyof Values] !== undefined);
+  for (const [key, one] of idle) place.key(keyName(key, one)).report(`it has no effect on ${what}`);
+}
+
+function checkUpstreamTls(route: Values, place: Place): void {
+  const { upstream, upstreams = [], tlsCa, tlsCert, tlsKey, tlsInsecure } = route;
+  const all = upstream === undefined ? upstreams : [upstream];
+  if (!all.some((url) => url.startsWith('https:'))) {
+    reportIdle(UPSTREAM_TLS, route, place, 'upstreams that are not https://');
+    return;
+  }
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    place
+      .key(tlsCert === undefined ? 'tls_cert' : 'tls_key')
+      .report('it is missing; tls_cert and tls_key go together');
+  if (tlsInsecure && tlsCa !== undefined) place.key('tls_ca').report('it has no effect with tls_insecure');
 }
 
 export function checkTwice(values: readonly string[], place: Place, what: string): void {

@@ -21,8 +21,9 @@ import {
   readLogTarget,
   readNetwork,
 } from './addresses.js';
-import { readSuffix } from './patterns.js';
+import { PROTOCOL, readProtocol, readSuffix } from './patterns.js';
 import { CLIENT_TIMEOUTS, UPSTREAM_TIMEOUTS } from './schema-timeouts.js';
+import { checkTlsKeys, SECURITY, TLS } from './schema-tls.js';
 import type { ListenConfig, PortEncodingConfig } from './types.js';
 
 /** The largest number that a counter of the kernel and of JavaScript holds. */
@@ -34,6 +35,7 @@ const LISTENER = {
     readListenAddress,
     ({ text }) => text,
   ),
+  tls: toggle({ default: false, help: 'TLS, as with tls:// before the address' }),
   proxyProtocol: toggle({
     default: false,
     help: 'every connection begins with a PROXY header, version 1 or 2; only from trusted_proxies',
@@ -48,24 +50,24 @@ export const listener: Key<ListenConfig> = {
   schema: { anyOf: [{ type: 'string' }, schemaOf(LISTENER)] },
   keys: LISTENER,
   read(given: unknown, place: Place) {
-    const { address, proxyProtocol } = isObject(given)
+    const { address, tls, proxyProtocol } = isObject(given)
       ? (readTable(LISTENER, given, place) ?? {})
-      : { address: LISTENER.address.read(given, place), proxyProtocol: false };
-    return address && { place: place.name, ...address, proxyProtocol: proxyProtocol === true };
+      : { address: LISTENER.address.read(given, place), tls: false, proxyProtocol: false };
+    if (!address) return undefined;
+    return {
+      ...{ place: place.name, ...address },
+      ...{ tls: address.tls || tls === true, proxyProtocol: proxyProtocol === true },
+    };
   },
-  show: ({ text, proxyProtocol }) => (proxyProtocol ? { address: text, proxy_protocol: true } : text),
+  show({ text, at, tls, proxyProtocol }) {
+    const address = tls && at.kind === 'tcp' ? `tls://${text}` : text;
+    const others = {
+      ...(tls && at.kind !== 'tcp' && { tls }),
+      ...(proxyProtocol && { proxy_protocol: true }),
+    };
+    return Object.keys(others).length > 0 ? { address, ...others } : address;
+  },
 };
-
-/** ZProxy's. */
-export const TLS = {
-  enabled: toggle({ default: false, help: 'this version has no TLS yet: false' }),
-  certFile: text({ nullable: true, help: 'the certificate; without TLS it has no effect' }),
-  keyFile: text({ nullable: true, help: 'its key; without TLS it has no effect' }),
-};
-
-export function checkTls({ enabled }: ValuesOf<typeof TLS>, place: Place): void {
-  if (enabled) wrong(place.key('enabled'), true, 'false', 'this version has no TLS yet');
-}
 
 export const LIMITS = {
   requestLine: size({ default: '8KiB', help: 'a longer request line: 414' }, 64),
@@ -156,12 +158,17 @@ export const SERVER = {
   protocols: list(
     choice(['http1', 'http2', 'websocket'], { help: 'a protocol' }),
     {
-      default: ['http1'],
-      help: 'what clients may speak; of http2 and websocket a notice says that they come later',
+      default: ['http1', 'websocket'],
+      help: 'what clients may speak; without websocket, Upgrade is ignored; of http2 a notice says that it comes later',
     },
     1,
   ),
-  tls: object(TLS, { help: 'TLS of the listener' }, checkTls),
+  upgrades: list(parsed({ help: 'a protocol', expected: PROTOCOL }, readProtocol), {
+    default: [],
+    help: 'further protocols that clients may switch to by Upgrade',
+  }),
+  tls: object(TLS, { help: 'TLS of host and port' }, checkTlsKeys),
+  ...SECURITY,
   limits: object(LIMITS, { default: {}, help: 'limits of messages' }),
   timeouts: object(
     { ...CLIENT_TIMEOUTS, ...UPSTREAM_TIMEOUTS },
@@ -182,9 +189,5 @@ export const SERVER = {
     default: [],
     help: 'commands of development servers, which start and stop with the gateway',
   }),
-  certificates: later('TLS'),
-  httpsRedirection: later('TLS'),
-  strictSni: later('TLS'),
-  ignoreSniConsistency: later('TLS'),
   errorPages: later('error pages'),
 };

@@ -1,6 +1,7 @@
 import { duration, size } from 'mproxy-service/config-keys';
 
 export const CLIENT_TIMEOUTS = {
+  tlsHandshake: duration({ default: '10s', help: 'until a TLS handshake is finished: closed' }),
   requestHead: duration({ default: '10s', help: 'until a request head is complete: 408' }),
   idle: duration({ help: 'a kept client connection without a request is closed; default 75s' }),
   requestBody: duration({ default: '30s', help: 'without a byte of a request body: 408' }),
@@ -14,6 +15,7 @@ export const ROUTE_TIMEOUTS = {
   responseHead: duration({ help: 'from the end of the request to the response head: 504; default 60s' }),
   responseBody: duration({ help: 'without a byte of a response body: cut; default 5m' }),
   eventStream: duration({ help: 'the same for event streams; default 1h' }),
+  tunnel: duration({ help: 'without a byte in either direction of a WebSocket: cut; default 1h' }),
 };
 
 /** For all routes that do not say otherwise. */
@@ -22,4 +24,5 @@ export const UPSTREAM_TIMEOUTS = {
   responseHead: duration({ default: '60s', help: 'from the end of a request to the response head: 504' }),
   responseBody: duration({ default: '5m', help: 'without a byte of a response body: cut' }),
   eventStream: duration({ default: '1h', help: 'the same for event streams' }),
+  tunnel: duration({ default: '1h', help: 'without a byte in either direction of a WebSocket: cut' }),
 };

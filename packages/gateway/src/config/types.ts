@@ -8,14 +8,28 @@ export interface GatewayConfig {
   /** Worker threads; undefined: the CPUs that cpu.max and the affinity allow. */
   workers: number | undefined;
   engine: 'auto' | 'linux' | 'node';
-  /** `http1` among them. The others are not there yet; a notice says so. */
+  /** `http1` among them. HTTP/2 is not there yet; a notice says so. */
   protocols: ('http1' | 'http2' | 'websocket')[];
+  /** Further protocols that clients may switch to by Upgrade, in lower case. */
+  upgrades: string[];
   /** Waiting connections of each listener. */
   backlog: number;
   /** Of all workers together. */
   maxConnections: number;
   /** Of one client, IPv6 by /64; undefined: no limit. */
   maxConnectionsPerIp: number | undefined;
+  /** Of TLS listeners; the first is also for names that none has. */
+  certificates: CertificateConfig[];
+  /** Whether TLS handshakes need the name of a certificate (SNI). */
+  strictSni: boolean;
+  /** Whether Host may belong to another site than the server name of the handshake. */
+  ignoreSniConsistency: boolean;
+  /** Whether listeners without TLS redirect to the first one with TLS. */
+  httpsRedirection: boolean;
+  /** Strict-Transport-Security (RFC 6797) of responses over TLS. */
+  hsts: HstsConfig | undefined;
+  /** How upstreams are told of the certificates of clients. */
+  clientCertificate: ClientCertificateConfig | undefined;
   limits: LimitsConfig;
   timeouts: ClientTimeouts;
   /** Of routes that do not say otherwise, and of port encoding. */
@@ -43,9 +57,11 @@ export interface GatewayConfig {
 export interface ListenConfig {
   /** Its place in the document or on the command line, for messages: `listen[0]`, `--listen-addr`. */
   place: string;
-  /** As written: `127.0.0.1:8000`, `unix:/run/x.sock`, `fd:web`, `fd:3`. */
+  /** As written, without `tls://`: `127.0.0.1:8000`, `unix:/run/x.sock`, `fd:web`, `fd:3`. */
   text: string;
   at: ListenAddress;
+  /** Then there are certificates. */
+  tls: boolean;
   /** Whether every connection begins with a PROXY header. Then there are trusted proxies. */
   proxyProtocol: boolean;
 }
@@ -56,6 +72,31 @@ export type ListenAddress =
   | { kind: 'unix'; path: string }
   /** A descriptor that the service manager passed: by number, or by its name (sd_listen_fds(3)). */
   | { kind: 'fd'; fd: number | string };
+
+/** A certificate with its key, as files in PEM. */
+export interface CertificateConfig {
+  /** Its place in the document or on the command line, for messages: `certificates[0]`, `tls`, `--tls-cert`. */
+  place: string;
+  certFile: string;
+  keyFile: string;
+  /** The names that it serves, lower case: `example.com`, `*.example.com`. Undefined: all that the certificate has. */
+  hosts: string[] | undefined;
+  /** The authorities that the certificates of its clients come from; undefined: clients need none. */
+  clientCaFile: string | undefined;
+}
+
+export interface HstsConfig {
+  /** In seconds. */
+  maxAge: number;
+  includeSubdomains: boolean;
+  preload: boolean;
+}
+
+/** Names of fields, one at least. */
+export interface ClientCertificateConfig {
+  subjectField: string | undefined;
+  fingerprintField: string | undefined;
+}
 
 /** Beyond them: 414, 431, 413, 400. */
 export interface LimitsConfig {
@@ -69,6 +110,7 @@ export interface LimitsConfig {
 }
 
 export interface ClientTimeouts {
+  tlsHandshake: number;
   /** From the first byte of a connection or request until its head is complete. */
   requestHead: number;
   /** Of a kept connection without a request. */
@@ -89,6 +131,8 @@ export interface UpstreamTimeouts {
   responseBody: number;
   /** The same for event streams. */
   eventStream: number;
+  /** Without a byte in either direction, once protocols were switched. */
+  tunnel: number;
 }
 
 export interface RouteConfig {
@@ -114,8 +158,17 @@ export type TargetConfig =
   | { kind: 'redirect' | 'respond' | 'static'; config: Record<string, unknown> };
 
 export interface UpstreamConfig {
-  /** `http://HOST:PORT` without a path, or `unix:/absolute/path`. At least one. */
+  /** `http://HOST:PORT` or `https://HOST:PORT` without a path, or `unix:/absolute/path`. At least one. */
   upstreams: string[];
+  /** The authorities of https upstreams; undefined: those of the system. */
+  tlsCa: string | undefined;
+  /** The name that is asked for, and verified; undefined: the host. */
+  tlsServername: string | undefined;
+  /** The certificate that is presented to them, with its key; both or none. */
+  tlsCert: string | undefined;
+  tlsKey: string | undefined;
+  /** Whether any certificate is accepted. */
+  tlsInsecure: boolean | undefined;
   loadBalance: 'round_robin';
   /** Further tries of a request that may be repeated. */
   retries: number;

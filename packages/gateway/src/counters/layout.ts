@@ -17,9 +17,12 @@ export const RESULTS: readonly AttemptResult[] = [
 /** Counters of a worker as a whole. */
 export const WORKER = { requestsNow: 0, logDropped: 1, connectionsRefused: 2 };
 const WORKER_SIZE = 3;
-/** Counters of a listener. */
-export const LISTENER = { connectionsNow: 0, connections: 1 };
-const LISTENER_SIZE = 2;
+/** What became of TLS handshakes. */
+export const HANDSHAKES = ['full', 'resumed', 'failed'] as const;
+export type HandshakeResult = (typeof HANDSHAKES)[number];
+/** Counters of a listener. Handshakes are by result. */
+export const LISTENER = { connectionsNow: 0, connections: 1, handshakes: 2 };
+const LISTENER_SIZE = 2 + HANDSHAKES.length;
 /** Counters of a route. Requests are by version and class of status: VERSIONS x STATUS_CLASSES. Durations are in milliseconds. */
 export const ROUTE = {
   requests: 0,
@@ -37,12 +40,15 @@ const UPSTREAM_SIZE = RESULTS.length + 2;
 export class Layout {
   readonly routes: readonly string[];
   readonly listeners: readonly string[];
+  /** Whether the listener of the same number has TLS. */
+  readonly secure: readonly boolean[];
   readonly upstreams: readonly string[];
   /** Numbers in the array. */
   readonly size: number;
 
   constructor({ routes, listen, portEncoding }: Pick<GatewayConfig, 'routes' | 'listen' | 'portEncoding'>) {
     this.listeners = listen.map(({ text }) => text);
+    this.secure = listen.map(({ tls }) => tls);
     const names = routes.map(({ name }) => name);
     this.routes = [...new Set(portEncoding ? [...names, PORT_ENCODING] : names), NO_ROUTE];
     const urls = routes.flatMap(({ target }) => (target.kind === 'upstream' ? target.upstreams : []));

@@ -1,7 +1,17 @@
 import type { MetricFamily, SinkCounts } from 'mproxy-flow';
 import { shownBuckets } from './durations.js';
 import type { GatewayCounters } from './gateway-counters.js';
-import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS, WORKER } from './layout.js';
+import {
+  HANDSHAKES,
+  LISTENER,
+  NO_ROUTE,
+  RESULTS,
+  ROUTE,
+  STATUS_CLASSES,
+  UPSTREAM,
+  VERSIONS,
+  WORKER,
+} from './layout.js';
 
 /** What is counted beside requests, connections and upstreams. */
 export interface OtherCounts {
@@ -77,7 +87,17 @@ function listenerMetrics(counters: GatewayCounters): MetricFamily[] {
     counter('http_connections_refused', 'Connections closed, as their client had too many.', [
       [{}, counters.sum(WORKER.connectionsRefused)],
     ]),
-  ];
+    counter('tls_handshakes', 'TLS handshakes of clients.', handshakes(counters)),
+  ].filter(({ samples }) => samples.length > 0);
+}
+
+function handshakes(counters: GatewayCounters): Sample[] {
+  const { listeners, secure } = counters.layout;
+  return listeners.flatMap((listener, i) => {
+    const at = counters.layout.listener(i) + LISTENER.handshakes;
+    if (!secure[i]) return [];
+    return HANDSHAKES.map((result, j): Sample => [{ listener, result }, counters.sum(at + j)]);
+  });
 }
 
 function upstreamMetrics(counters: GatewayCounters, { isUp }: OtherCounts): MetricFamily[] {

@@ -1,12 +1,21 @@
 import type { Cell, FigureTable } from 'mproxy-flow';
 import { percentile } from './durations.js';
 import type { GatewayCounters } from './gateway-counters.js';
-import { LISTENER, NO_ROUTE, RESULTS, ROUTE, STATUS_CLASSES, UPSTREAM, VERSIONS } from './layout.js';
+import {
+  HANDSHAKES,
+  LISTENER,
+  NO_ROUTE,
+  RESULTS,
+  ROUTE,
+  STATUS_CLASSES,
+  UPSTREAM,
+  VERSIONS,
+} from './layout.js';
 import type { OtherCounts } from './metrics.js';
 
 /** What a person sees of a gateway: routes, upstreams, listeners. Percentiles are of the last minute. */
 export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 'isUp'>): FigureTable[] {
-  const { routes, listeners, upstreams } = counters.layout;
+  const { routes, listeners, secure, upstreams } = counters.layout;
   const tables: FigureTable[] = [
     {
       name: 'routes',
@@ -38,11 +47,9 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
         { name: 'listener', unit: 'text' },
         { name: 'connections now', unit: 'count' },
         { name: 'connections', unit: 'counter' },
+        ...(secure.includes(true) ? HANDSHAKE_COLUMNS : []),
       ],
-      rows: listeners.map((name, i) => {
-        const at = counters.layout.listener(i);
-        return [name, counters.sum(at + LISTENER.connectionsNow), counters.sum(at + LISTENER.connections)];
-      }),
+      rows: listeners.map((name, i) => listenerRow(counters, name, i)),
     },
   ];
   return tables.filter(({ rows }) => rows.length > 0);
@@ -65,6 +72,22 @@ function routeRow(counters: GatewayCounters, name: string, route: number): Cell[
     ...classes.slice(2),
     ...[percentile(recent, 0.5), percentile(recent, 0.99)],
     ...[counters.sum(at + ROUTE.received), counters.sum(at + ROUTE.sent)],
+  ];
+}
+
+const HANDSHAKE_COLUMNS = [
+  { name: 'TLS full', unit: 'count' as const },
+  { name: 'TLS resumed', unit: 'count' as const },
+  { name: 'TLS failed', unit: 'count' as const },
+];
+
+function listenerRow(counters: GatewayCounters, name: string, listener: number): Cell[] {
+  const { layout } = counters;
+  const at = layout.listener(listener);
+  const handshakes = HANDSHAKES.map((_, i) => counters.sum(at + LISTENER.handshakes + i));
+  return [
+    ...[name, counters.sum(at + LISTENER.connectionsNow), counters.sum(at + LISTENER.connections)],
+    ...(layout.secure.includes(true) ? handshakes : []),
   ];
 }
 

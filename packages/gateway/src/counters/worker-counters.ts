@@ -4,6 +4,8 @@ import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/mess
 import type { RequestObserver } from 'mproxy-service/layers/metrics';
 import { bucketOf } from './durations.js';
 import {
+  HANDSHAKES,
+  type HandshakeResult,
   type Layout,
   LISTENER,
   NO_ROUTE,
@@ -74,6 +76,10 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[this.layout.listener(listener) + LISTENER.connectionsNow]!--;
   }
 
+  handshake(listener: number, result: HandshakeResult): void {
+    this.#counts[this.layout.listener(listener) + LISTENER.handshakes + HANDSHAKES.indexOf(result)]!++;
+  }
+
   connectionRefused(): void {
     this.#counts[WORKER.connectionsRefused]!++;
   }
@@ -82,14 +88,22 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[WORKER.logDropped]!++;
   }
 
-  /** Takes the events of a client. @param upstreams those of the client, in its order */
-  upstreams(upstreams: readonly string[]): ClientObserver {
+  /**
+   * Takes the events of a client.
+   * @param upstreams those of the client, in its order
+   * @param onTlsError told why TLS with an upstream failed
+   */
+  upstreams(
+    upstreams: readonly string[],
+    onTlsError: (upstream: string, error: Error) => void,
+  ): ClientObserver {
     const counts = this.#counts;
     const places = upstreams.map((url) => this.layout.upstream(this.layout.upstreams.indexOf(url)));
     return {
       onAttempt: (upstream, result) => {
         counts[places[upstream]! + UPSTREAM.attempts + RESULTS.indexOf(result)]!++;
       },
+      onTlsError: (upstream, error) => onTlsError(upstreams[upstream]!, error),
       onRetry: (upstream) => {
         counts[places[upstream]! + UPSTREAM.retries]!++;
       },

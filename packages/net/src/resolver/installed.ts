@@ -1,14 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 import { forkOptions } from './start.js';
 
 /**
- * Starts the resolver process from its script in an installed package.
- * @throws if there is no such file, as in a bundle: fork would start another program
+ * Starts the resolver process from its script in the installed package.
+ * @throws if it is not installed, as where a bundle is all that there is
  */
 export function startResolver(): ChildProcess {
-  const script = fileURLToPath(new URL('./child.js', import.meta.url));
-  if (!existsSync(script)) throw new Error(`there is no ${script}`);
-  return fork(script, forkOptions());
+  return fork(createRequire(import.meta.url).resolve('mproxy-net/resolver/child'), forkOptions());
 }

@@ -7,11 +7,14 @@ import { bodyLimit, framingOf, ResponseHeads } from './client-heads.js';
 import type { UpstreamTimeouts } from './client-options.js';
 import { ResponseBody, type ResponseSource } from './client-response-body.js';
 import { writeHead } from './client-staging.js';
-import type { UploadTarget } from './client-upload.js';
+import { Upload, type UploadTarget } from './client-upload.js';
 import { type HttpRequest, HttpResponse } from './message.js';
+import { TunnelWatch } from './tunnel-watch.js';
 
 /** How long an upstream may take to say 100 before the body is sent all the same (RFC 9110, section 10.1.1), in milliseconds. */
 const CONTINUE_MS = 1000;
+/** How long the peer of a tunnel may acknowledge nothing, in milliseconds. */
+const LOST_MS = 60_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** What a connection belongs to. */
@@ -36,11 +39,16 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   isLast = false;
   #state: State = 'idle';
   #call: Call | undefined;
+  #upload: Upload | undefined;
   #body: ResponseBody | undefined;
+  /** After a 101: bytes pass in both directions until both have ended. */
+  #tunnel: TunnelWatch | undefined;
   #requests = 0;
   /** Bytes that were sent before the request. */
   #sentBefore = 0;
   #uploaded = false;
+  /** Of a tunnel: the upstream has ended its direction. */
+  #hasEnded = false;
   #awaitsContinue = false;
   #keepAlive = false;
   #paused = false;
@@ -67,6 +75,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
+    this.#upload = upload;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
     this.#isAnswered = false;
@@ -102,7 +111,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   onData(bytes: Buffer): void {
     if (this.#state === 'body') {
-      this.#await(this.#bodyLimit);
+      if (!this.#tunnel) this.#await(this.#bodyLimit);
       const body = this.#body!;
       body.offer(bytes, 0);
       body.read();
@@ -120,7 +129,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   onDrain(): void {
-    this.#call?.upload?.onDrain();
+    this.#upload?.onDrain();
   }
 
   onDue(): void {
@@ -128,11 +137,9 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (this.#state === 'idle') this.#shut(false);
     else if (this.#awaitsContinue) this.#continue();
     else if (this.#state === 'head') this.#fail('late', undefined);
-    else if (this.#state === 'body') {
-      const body = this.#body!;
-      this.#shut(true);
-      body.end(new Error('the upstream sent nothing more of the response in time'));
-    }
+    else if (this.#tunnel) this.#watch(this.#tunnel);
+    else if (this.#state === 'body')
+      this.#cut(new Error('the upstream sent nothing more of the response in time'));
   }
 
   // The request.
@@ -148,15 +155,15 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   onUploaded(): void {
     this.#uploaded = true;
     if (this.#state === 'head') this.#await();
+    else if (this.#tunnel) {
+      this.connection.end();
+      if (this.#hasEnded) this.#shut(false);
+    }
   }
 
   onBroken(error: Error): void {
     if (this.#state === 'head') this.#fail('broken', error);
-    else if (this.#state === 'body') {
-      const body = this.#body!;
-      this.#shut(true);
-      body.end(error);
-    }
+    else if (this.#state === 'body') this.#cut(error);
   }
 
   /** @param soon see {@link Connection.offer}: a request that must not be sent twice is never sent later than it is said to be */
@@ -169,19 +176,19 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #continue(): void {
     this.#awaitsContinue = false;
     this.dueAt = NEVER;
-    this.#call!.upload!.begin(this);
+    this.#upload!.begin(this);
   }
 
   // The response.
 
   onPause(): void {
-    this.dueAt = NEVER;
+    if (!this.#tunnel) this.dueAt = NEVER;
     this.#paused = true;
     this.connection.pause();
   }
 
   onResume(): void {
-    this.#await(this.#bodyLimit);
+    if (!this.#tunnel) this.#await(this.#bodyLimit);
     this.#paused = false;
     this.connection.resume();
   }
@@ -208,17 +215,32 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       if (head === undefined) return;
       if (head instanceof Rejection) this.#fail('invalid', new Error(head.reason));
       else if (head.status >= 200) this.#respond(call, head, heads.bytes);
+      else if (head.status === 101) this.#switch(call, head, heads.bytes);
       else this.#inform(call, head);
     }
   }
 
   #inform(call: Call, { status, fields }: ResponseHead): void {
-    if (status === 101) this.#fail('invalid', new Error('101 without a request for it'));
-    else {
-      if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
-        call.onInform(status, fields);
-      if (status === 100 && this.#awaitsContinue && this.#call === call) this.#continue();
+    if (status !== 100 || this.#awaitsContinue || !call.request.expectsContinue)
+      call.onInform(status, fields);
+    if (status === 100 && this.#awaitsContinue && this.#call === call) this.#continue();
+  }
+
+  #switch(call: Call, { fields, upgrade, version, headEnd }: ResponseHead, bytes: Buffer): void {
+    const asked = call.request.upgrade;
+    if (!asked || upgrade?.toLowerCase() !== asked.protocol) {
+      this.#fail('invalid', new Error('101 without a request for it'));
+      return;
     }
+    this.#uploaded = false;
+    this.#upload = new Upload(asked.body, false);
+    this.#tunnel = new TunnelWatch(this.connection, this.owner.timeouts.tunnel);
+    this.#watch(this.#tunnel);
+    this.connection.userTimeout?.(LOST_MS);
+    const body = new ResponseBody(this, 'close');
+    this.#begin(call, new HttpResponse(101, fields, body, version), body, bytes, headEnd);
+    // Whoever answered may have given it up.
+    if (this.#state === 'body') this.#upload?.begin(this);
   }
 
   #respond(call: Call, head: ResponseHead, bytes: Buffer): void {
@@ -229,21 +251,25 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       head.keepAliveTimeout === undefined ? this.owner.idleTime : (head.keepAliveTimeout - 1) * 1000;
     this.#awaitsContinue = false;
     const body = framing === 0 ? undefined : new ResponseBody(this, framing);
-    const response = new HttpResponse(status, fields, body, version);
     if (!body) {
       this.#finish(head.headEnd === bytes.length);
-      call.onResponse(response);
+      call.onResponse(new HttpResponse(status, fields, undefined, version));
       // Whoever is not done with it needs a copy.
       fields.keep();
       return;
     }
-    this.#state = 'body';
-    this.#body = body;
     this.#bodyLimit = bodyLimit(head, this.owner.timeouts);
     this.#await(this.#bodyLimit);
-    body.offer(bytes, head.headEnd);
+    this.#begin(call, new HttpResponse(status, fields, body, version), body, bytes, head.headEnd);
+  }
+
+  /** Passes on a response, and what has come of its body. */
+  #begin(call: Call, response: HttpResponse, body: ResponseBody, bytes: Buffer, at: number): void {
+    this.#state = 'body';
+    this.#body = body;
+    body.offer(bytes, at);
     call.onResponse(response);
-    if (!body.isTaken) fields.keep();
+    if (!body.isTaken) response.fields.keep();
     body.read();
   }
 
@@ -278,8 +304,24 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       return;
     }
     const body = this.#body;
-    this.#shut(false);
+    // After a 101 the other direction goes on.
+    if (this.#tunnel && !this.#uploaded && !error) this.#hasEnded = true;
+    else this.#shut(false, error);
     body?.end(error);
+  }
+
+  /** The response does not come whole. */
+  #cut(error: Error): void {
+    const body = this.#body!;
+    this.#shut(true, error);
+    body.end(error);
+  }
+
+  /** Ends a tunnel through which nothing passes. */
+  #watch(tunnel: TunnelWatch): void {
+    const at = tunnel.look(this.owner.deadlines.now, this.#paused);
+    if (at === undefined) this.#cut(new Error('nothing passed in either direction in time'));
+    else this.dueAt = at;
   }
 
   #fail(kind: Failure['kind'], error: Error | undefined): void {
@@ -291,7 +333,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       reused: this.#requests > 1,
       error,
     };
-    call.upload?.detach();
+    this.#upload?.detach();
     this.#shut(true);
     call.onFailure(failure);
   }
@@ -304,22 +346,27 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     this.#shut(!this.#uploaded);
   }
 
-  /** Closes it. @param resets whether the upstream is to notice at once that nobody wants its response */
-  #shut(resets: boolean): void {
+  /**
+   * Closes it.
+   * @param resets whether the upstream is to notice at once that nobody wants its response
+   * @param error why
+   */
+  #shut(resets: boolean, error?: Error): void {
     if (this.#state === 'closed') return;
     // Before a response, the request may be sent again.
-    const upload = this.#state === 'body' && !this.#uploaded ? this.#call?.upload : undefined;
+    const upload = this.#state === 'body' && !this.#uploaded ? this.#upload : undefined;
     this.#clear();
     this.#state = 'closed';
     this.owner.deadlines.delete(this);
     if (resets) this.connection.abort();
     else this.connection.close();
     this.owner.remove(this);
-    upload?.stop();
+    upload?.stop(this.#tunnel && error);
   }
 
   #clear(): void {
     this.#call = undefined;
+    this.#upload = undefined;
     this.#body = undefined;
     this.#awaitsContinue = false;
     this.dueAt = NEVER;

@@ -12,6 +12,7 @@ import type { ClientSettings } from './client-options.js';
 import type { Waiter } from './client-pool.js';
 import { Upload } from './client-upload.js';
 import type { Upstream } from './client-upstream.js';
+import { connectProblem, isExhausted, isTlsError } from './connect-problem.js';
 import { mapBack } from './forward-back.js';
 import { type HttpContext, type HttpRequest, HttpResponse } from './message.js';
 
@@ -19,9 +20,6 @@ import { type HttpContext, type HttpRequest, HttpResponse } from './message.js';
 const QUEUE_GRACE_MS = 500;
 const NEVER = Number.POSITIVE_INFINITY;
 const MAPPED = (1 << KNOWN.location) | (1 << KNOWN['set-cookie']);
-
-/** Errors of connecting that say nothing of the upstream: this process or this machine has no more descriptors or memory (socket(2)). */
-const EXHAUSTED = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** What requests of a client share. */
 export interface ExchangeClient {
@@ -75,14 +73,15 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
     }
     this.#attempted('unconnected');
     const { code = '' } = error as NodeJS.ErrnoException;
-    if (EXHAUSTED.has(code)) {
+    if (isExhausted(code)) {
       this.#fail(503, 'no socket is left for a connection to the upstream');
       return;
     }
+    if (isTlsError(code)) this.client.settings.observer.onTlsError?.(this.#upstream.index, error as Error);
     const late = code === 'ETIMEDOUT';
     this.#upstream.failed(this.context.client);
     if (this.#mayRetry(late)) this.#retry(this.client.pick(this.#upstream));
-    else this.#fail(late ? 504 : 502, connectProblem(error));
+    else this.#fail(late ? 504 : 502, connectProblem(code));
   }
 
   /** It waited too long in the queue. */
@@ -193,12 +192,3 @@ const PROBLEMS = {
   late: 'the upstream did not answer in time',
   invalid: 'the upstream sent an invalid response',
 };
-
-function connectProblem(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ETIMEDOUT') return 'the upstream could not be connected to in time';
-  if (code === 'ECONNREFUSED') return 'the upstream refused the connection';
-  return code?.startsWith('EAI_') || code === 'ENOTFOUND'
-    ? 'the name of the upstream does not resolve'
-    : 'the upstream is unreachable';
-}

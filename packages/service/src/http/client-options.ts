@@ -1,4 +1,4 @@
-import type { Streams } from 'mproxy-net';
+import type { Streams, TlsCredentials } from 'mproxy-net';
 import { chooseEngine } from 'mproxy-net/engine';
 import { lookUp } from 'mproxy-net/resolve';
 import { type Deadlines, sharedDeadlines } from '../deadlines.js';
@@ -16,6 +16,8 @@ export interface UpstreamTimeouts {
   responseBody: number;
   /** The same for event streams (`text/event-stream`). Default: 3,600,000. */
   eventStream: number;
+  /** Without a byte in either direction, once protocols were switched (101); the connection is cut. Default: 3,600,000. */
+  tunnel: number;
 }
 
 /** Of one upstream. */
@@ -24,9 +26,21 @@ export interface PoolOptions extends PoolLimits {
   idle: number;
 }
 
+/** Of https upstreams. */
+export interface UpstreamTls {
+  /** Read for each connection: it may be replaced. */
+  readonly credentials: TlsCredentials;
+  /** The name that is asked for and verified. Default: the host of the upstream. */
+  serverName?: string | undefined;
+  /** Accepts any certificate. Default: false. */
+  insecure?: boolean | undefined;
+}
+
 export interface HttpClientOptions {
-  /** `http://HOST[:PORT]` or `unix:/absolute/path`, at least one. They are used in turns. */
+  /** `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/absolute/path`, at least one. They are used in turns. */
   upstreams: readonly (string | URL)[];
+  /** How https upstreams are secured; needed with one. */
+  tls?: UpstreamTls | undefined;
   /** Further tries of a request that may be repeated (RFC 9110, section 9.2.2). Default: 1. */
   retries?: number;
   timeouts?: Partial<UpstreamTimeouts>;
@@ -64,12 +78,14 @@ export type ClientSettings = Omit<Required<HttpClientOptions>, 'timeouts' | 'poo
 export function clientSettings(options: HttpClientOptions): ClientSettings {
   return {
     upstreams: options.upstreams,
+    tls: options.tls,
     retries: options.retries ?? 1,
     timeouts: {
       connect: CONNECT_MS,
       responseHead: 60_000,
       responseBody: 300_000,
       eventStream: 3_600_000,
+      tunnel: 3_600_000,
       ...options.timeouts,
     },
     pool: { maxIdle: 512, maxConnections: 4096, maxQueue: 1024, idle: 4000, ...options.pool },

@@ -23,6 +23,7 @@ export function staged(length: number): Buffer {
  */
 export function writeHead(request: HttpRequest, host: string, before: Uint8Array | undefined): Buffer {
   const { length = 0 } = before ?? {};
+  if (request.upgrade) request.fields.set('upgrade', request.upgrade.protocol);
   if (before) staging.set(before);
   const end = write(staging, length, request, host);
   if (end >= 0) return staged(end);
@@ -34,9 +35,10 @@ export function writeHead(request: HttpRequest, host: string, before: Uint8Array
 }
 
 function write(target: Buffer, at: number, request: HttpRequest, host: string): number {
-  const { method, path, query, fields, body } = request;
+  const { method, path, query, fields, body, upgrade } = request;
   const framing = body ? (body.length ?? 'chunked') : WITH_LENGTH.has(method) ? 0 : undefined;
-  // TE is hop-by-hop: Connection names it (RFC 9110, section 10.1.4).
-  const connection = (fields.known & TE) !== 0 ? 'te' : undefined;
+  // They are hop-by-hop: Connection names them (RFC 9110, sections 7.8, 10.1.4).
+  const te = (fields.known & TE) !== 0 ? 'te' : undefined;
+  const connection = upgrade ? (te ? 'upgrade, te' : 'upgrade') : te;
   return writeRequestHead(target, at, method, path, query, host, fields, framing, connection);
 }

@@ -1,18 +1,19 @@
 import { throwInternal } from 'mproxy-base';
+import type { TlsClient } from 'mproxy-net';
 import { timedOut } from 'mproxy-net/socket-errors';
 import { Addresses } from '../addresses.js';
 import type { Deadlines } from '../deadlines.js';
 import { type Connected, connectToAny } from '../race.js';
-import type { Target } from '../tcp-connector.js';
 import { type ConnectionOwner, UpstreamConnection } from './client-connection.js';
 import { Health } from './client-health.js';
 import type { ClientSettings, UpstreamTimeouts } from './client-options.js';
 import { Pool } from './client-pool.js';
 import type { HttpRequest } from './message.js';
+import { parseUpstream } from './upstream-address.js';
 
 /** One upstream of a client: its addresses, its connections, and whether it works. */
 export class Upstream implements ConnectionOwner {
-  /** `http://127.0.0.1:3000`, `unix:/path`: for the access log and metrics. */
+  /** `http://127.0.0.1:3000`, `https://api.example.com`, `unix:/path`: for the access log and metrics. */
   readonly name: string;
   /** Its host and port, as in Host. */
   readonly authority: string;
@@ -24,6 +25,8 @@ export class Upstream implements ConnectionOwner {
   /** Its last response was of HTTP/1.0: it cannot take chunked requests (RFC 9112, section 6.1). */
   isOld = false;
   readonly #addresses: Addresses;
+  /** Undefined: it speaks no TLS. */
+  readonly #secureHost: string | undefined;
   readonly #checks = new Set<NodeJS.Timeout>();
 
   /**
@@ -35,9 +38,11 @@ export class Upstream implements ConnectionOwner {
     readonly index: number,
     private readonly settings: ClientSettings,
   ) {
-    const { target, authority } = parseUpstream(url);
+    const { target, authority, name, isSecure } = parseUpstream(url);
     this.authority = authority;
-    this.name = 'path' in target ? `unix:${target.path}` : `http://${authority}`;
+    this.name = name;
+    if (isSecure && !settings.tls) throw new RangeError(`${name}: tls is missing: whom it trusts`);
+    this.#secureHost = isSecure ? (target as { host: string }).host : undefined;
     this.deadlines = settings.deadlines;
     this.timeouts = settings.timeouts;
     this.idleTime = settings.pool.idle;
@@ -97,7 +102,13 @@ export class Upstream implements ConnectionOwner {
     const now = performance.now();
     const addresses = await within(timeouts.connect, this.#addresses.get(now));
     const timeout = Math.max(1, now + timeouts.connect - performance.now());
-    return connectToAny(streams, addresses, { timeout });
+    return connectToAny(streams, addresses, { timeout, tls: this.#tls });
+  }
+
+  get #tls(): TlsClient | undefined {
+    if (this.#secureHost === undefined) return undefined;
+    const { credentials, serverName = this.#secureHost, insecure = false } = this.settings.tls!;
+    return { credentials, serverName, insecure, alpn: ['http/1.1'] };
   }
 
   /** @param ms for how long; undefined: it is not ejected */
@@ -124,24 +135,6 @@ export class Upstream implements ConnectionOwner {
     this.health.checked(true);
     this.settings.observer.onHealth?.(this.index, true);
   }
-}
-
-/** @throws a RangeError that says what is wrong */
-function parseUpstream(url: string | URL): { target: Target; authority: string } {
-  const text = String(url);
-  if (!URL.canParse(text)) throw new RangeError(`${text}: not a URL`);
-  const { protocol, hostname, port, host, pathname, search, hash, username, password } = new URL(text);
-  if (search || hash || username || password)
-    throw new RangeError(`${text}: more than a scheme, host and port`);
-  if (protocol === 'unix:') {
-    const path = decodeURIComponent(pathname);
-    if (!path.startsWith('/') || host) throw new RangeError(`${text}: not unix: with an absolute path`);
-    return { target: { path }, authority: 'localhost' };
-  }
-  if (protocol !== 'http:') throw new RangeError(`${text}: not an http or unix URL`);
-  if (pathname !== '/') throw new RangeError(`${text}: a path`);
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  return { target: { host: bare, port: port === '' ? 80 : Number(port) }, authority: host };
 }
 
 /** A promise that is rejected with ETIMEDOUT after a time. */

@@ -4,8 +4,9 @@ import { Fields } from 'mproxy-http/fields';
 import type { Connection } from 'mproxy-net';
 import type { Context } from '../context.js';
 import { isLater, type Result, whenDone } from '../result.js';
-import { HttpContext, HttpRequest, HttpResponse } from './message.js';
-import { RequestBody, type RequestBodyOwner } from './request-body.js';
+import { bodyOf, endlessBody, protocolOf, requestOf } from './exchange-request.js';
+import { HttpContext, type HttpRequest, HttpResponse } from './message.js';
+import type { RequestBody, RequestBodyOwner } from './request-body.js';
 import { type ResponseOwner, ResponseWriter } from './response-writer.js';
 import type { ServerInput } from './server-input.js';
 import type { ServerParts } from './server-options.js';
@@ -25,6 +26,10 @@ export interface ExchangeOwner {
   onTake(): void;
   onBlocked(): void;
   onUnblocked(): void;
+  /** It is answered with 101. */
+  onSwitch(): void;
+  /** After a 101: nothing more is sent, and the client goes on sending. */
+  onDirectionEnd(): void;
   /** The response has ended. @param closes the connection ends with it @param lingers the client may still be sending */
   onExchangeEnd(closes: boolean, lingers: boolean): void;
   /** The response was cut. @param resets it could look complete otherwise */
@@ -48,6 +53,10 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   /** Whether the client was told to go on (100). */
   #continued = false;
   #startedAt = 0;
+  /** The protocol that the client asks for. */
+  #protocol: string | undefined;
+  /** It was answered with 101: {@link body} is what the client sends from then on. */
+  isSwitched = false;
   /** While a response begins, which may end, too: the clock is read once. */
   #isResponding = false;
   readonly #scheme: 'http' | 'https';
@@ -88,27 +97,19 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   }
 
   serve(head: RequestHead): void {
-    const { limits } = this.parts;
-    const { contentLength: length, fields } = head;
+    const { limits, upgrades } = this.parts;
     this.#keepAlive = head.keepAlive;
     this.#continued = false;
     this.#borrows = true;
     this.#startedAt = performance.now();
+    this.isSwitched = false;
     this.writer.begin(head.method === 'HEAD', head.version === '1.0');
-    this.body = head.chunked || length ? new RequestBody(this, length, limits) : undefined;
-    const request = new HttpRequest(
-      head.method,
-      head.version,
-      // Not that of an absolute-form target: anybody can claim https there.
-      this.#scheme,
-      head.authority,
-      head.host,
-      head.path,
-      head.query,
-      fields,
-      this.body,
-      head.expectsContinue,
-    );
+    const body = bodyOf(head, this, limits);
+    const protocol = body ? undefined : protocolOf(head, upgrades);
+    const upgrade = protocol === undefined ? undefined : { protocol, body: endlessBody(this, limits) };
+    this.#protocol = protocol;
+    this.body = upgrade?.body ?? body;
+    const request = requestOf(head, this.#scheme, body, upgrade);
     const http = new HttpContext(this.context, this.#inform);
     this.#request = request;
     this.http = http;
@@ -122,10 +123,12 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.#request?.fields.keep();
   }
 
-  /** Passes on what is there of the body. */
+  /** Passes on what is there of the body. What comes behind a request for another protocol waits for its response. */
   readBody(): void {
+    if (this.#protocol !== undefined && !this.isSwitched && this.writer.isNew) return;
     const rejection = this.body?.read();
     if (rejection) this.reject(rejection);
+    else if (this.isSwitched) this.#endSwitched();
   }
 
   onBodyStart(): void {
@@ -140,6 +143,12 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
 
   onBodyResume(): void {
     this.#takeBody();
+  }
+
+  onBodyCancel(error: Error | undefined): void {
+    if (!this.isSwitched) return;
+    if (error) this.cut(error.message, this.writer.status, true);
+    else this.#endSwitched();
   }
 
   onBlocked(): void {
@@ -167,8 +176,12 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
 
   onResponseEnd(): void {
     const { body, writer } = this;
+    if (this.isSwitched && body?.isWanted) {
+      this.owner.onDirectionEnd();
+      return;
+    }
     // What nobody has read may be here already.
-    if (body && !body.isComplete && !body.isFlowing) {
+    if (body && !this.isSwitched && !body.isComplete && !body.isFlowing) {
       body.cancel();
       body.read();
     }
@@ -184,19 +197,36 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
   }
 
   clientLeft(): void {
-    this.cut('client left', CLIENT_LEFT);
+    this.cut('client left', this.isSwitched ? this.writer.status : CLIENT_LEFT);
+  }
+
+  /** The client sends nothing more. Before its response has ended, it has left (SPEC 5 of the gateway). */
+  clientEnded(): void {
+    if (!this.isSwitched || !this.body) {
+      this.clientLeft();
+      return;
+    }
+    this.body.end();
+    this.#takeBody();
   }
 
   /** Ends it in the middle. @param status for the access log @param resets in any case */
   cut(why: string, status = this.writer.status, resets = false): void {
     const error = new Error(why);
     this.#awaitsService = false;
+    // Neither direction is waited for.
+    this.isSwitched = false;
     this.writer.flush();
     const showsEnd = this.writer.cut(error);
     this.body?.fail(error);
     this.http?.abort(error);
     this.#finish(status, why);
     this.owner.onExchangeCut(resets || !showsEnd);
+  }
+
+  /** After a 101, one direction has ended: if both have, the connection does. */
+  #endSwitched(): void {
+    if (this.http && !this.body?.isWanted && this.writer.hasEnded) this.onResponseEnd();
   }
 
   #takeBody(): void {
@@ -232,10 +262,14 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     const isGivenUp = body && !body.isComplete && !body.isWanted;
     // The client may wait for a word before it sends the body, and now need not send it.
     const waits = body && this.#request?.expectsContinue && !this.#continued && body.received === 0;
-    const closes = !this.#keepAlive || this.owner.isDraining || isGivenUp === true || waits === true;
+    // Whatever comes behind a request for another protocol is no request.
+    const isRefused = this.#protocol !== undefined;
+    const closes =
+      !this.#keepAlive || this.owner.isDraining || isGivenUp === true || waits === true || isRefused;
     try {
       this.#isResponding = true;
-      writer.respond(response, closes);
+      if (response.status === 101 && this.#protocol !== undefined) this.#switch(this.#protocol, response);
+      else writer.respond(response, closes);
       this.#isResponding = false;
     } catch (error) {
       this.#isResponding = false;
@@ -244,6 +278,13 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
       this.#failed(error);
     }
     this.owner.onChange();
+  }
+
+  #switch(protocol: string, response: HttpResponse): void {
+    this.isSwitched = true;
+    this.owner.onSwitch();
+    this.writer.switchTo(protocol, response);
+    this.#takeBody();
   }
 
   #failed(error: unknown): void {
@@ -262,6 +303,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.http = undefined;
     this.body = undefined;
     this.#request = undefined;
+    this.#protocol = undefined;
     if (!http) return;
     const { startedAt, sent } = writer;
     const hasStarted = startedAt >= 0;

@@ -10,7 +10,7 @@ export interface Origin {
 
 export const ORIGIN = new ExtensionKey<Origin>('origin');
 
-const ABSOLUTE = /^(?:https?:)?\/\/([^/?#]*)(.*)$/is;
+const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is;
 
 /**
  * Maps what an upstream says of itself back to what the client knows: in Location the upstream's authority, and the prefix of a path that
@@ -49,9 +49,10 @@ function mapLocation(
 ): string {
   const absolute = ABSOLUTE.exec(location);
   if (!absolute) return location.startsWith('/') ? mapPath(location, paths) : location;
-  const [, host = '', rest = ''] = absolute;
-  const isUpstreams = isSame(host, authority);
-  if (!isUpstreams && !isSame(host, origin.authority)) return location;
+  const [, scheme, host = '', rest = ''] = absolute;
+  const port = scheme?.toLowerCase() === 'https' ? ':443' : ':80';
+  const isUpstreams = isSame(host, authority, port);
+  if (!isUpstreams && !isSame(host, origin.authority, port)) return location;
   const path = mapPath(rest.startsWith('/') ? rest : `/${rest}`, paths);
   if (isUpstreams && origin.authority !== '') return `${origin.scheme}://${origin.authority}${path}`;
   return rest === '' && path === '/' ? location : location.slice(0, location.length - rest.length) + path;
@@ -99,7 +100,11 @@ function hostOf(authority: string): string {
   return authority.replace(/:\d*$/, '').toLowerCase();
 }
 
-function isSame(one: string, other: string): boolean {
-  const bare = (authority: string) => authority.toLowerCase().replace(/:80$/, '');
+/** @param port the default one, which may be left out */
+function isSame(one: string, other: string, port: string): boolean {
+  const bare = (authority: string) => {
+    const lower = authority.toLowerCase();
+    return lower.endsWith(port) ? lower.slice(0, -port.length) : lower;
+  };
   return bare(one) === bare(other);
 }

@@ -5,6 +5,14 @@ import { type Body, BytesBody } from './body.js';
 
 export type HttpVersion = '1.0' | '1.1' | '2';
 
+/** What a client asks to go on with instead of HTTP (RFC 9110, section 7.8). */
+export interface Upgrade {
+  /** In lower case: `websocket`. */
+  readonly protocol: string;
+  /** What the client sends once it was answered with 101, until it ends. */
+  readonly body: Body;
+}
+
 /** A request. Layers change it in place, before they pass it on. */
 export class HttpRequest {
   constructor(
@@ -32,6 +40,8 @@ export class HttpRequest {
      * a 100 when the body is started, unless {@link HttpContext.inform} did, or the body comes already.
      */
     public readonly expectsContinue: boolean,
+    /** Given if the client asks for a protocol that the server switches to; the field Upgrade is not among {@link fields}. */
+    public readonly upgrade: Upgrade | undefined = undefined,
   ) {}
 
   /** Whether a method is idempotent (RFC 9110, section 9.2.2). */
@@ -45,7 +55,10 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 /** A response. The server adds Date, Connection and what frames the body. */
 export class HttpResponse {
   constructor(
-    /** 200 to 599. Interim ones are sent by {@link HttpContext.inform}. */
+    /**
+     * 200 to 599; interim ones are sent by {@link HttpContext.inform}. Or 101, to a request with {@link HttpRequest.upgrade}: its body is
+     * what the client is sent from then on, and its end ends that direction alone.
+     */
     public status: number,
     /** Without hop-by-hop fields, Content-Length and Transfer-Encoding, except as an answer to HEAD and of 304. */
     public readonly fields: Fields,

@@ -11,11 +11,12 @@ export interface RequestBodyOwner {
   onBodyStart(): void;
   onBodyPause(): void;
   onBodyResume(): void;
+  onBodyCancel(error: Error | undefined): void;
 }
 
 export const LONG_BODY = new Rejection(413, 'request body too long');
 
-/** The body of a request, with the time that its client was awaited. */
+/** The body of a request, with the time that its client was awaited; or what a client sends after a 101. */
 export class RequestBody implements Body {
   readonly length: number | undefined;
   received = 0;
@@ -29,8 +30,10 @@ export class RequestBody implements Body {
   #awaitedSince = -1;
   #lastAt = 0;
   #isReading = false;
+  /** The client has ended: what is there is the rest of it. */
+  #isEnding = false;
 
-  /** @param length undefined: chunked */
+  /** @param length undefined: chunked; infinite: until the client ends */
   constructor(
     private readonly owner: RequestBodyOwner,
     length: number | undefined,
@@ -70,9 +73,9 @@ export class RequestBody implements Body {
     this.owner.onBodyResume();
   }
 
-  cancel(): void {
-    this.#sink = undefined;
-    this.#state = 'over';
+  cancel(error?: Error): void {
+    this.#stop();
+    this.owner.onBodyCancel(error);
   }
 
   /** Passes on what is there, if it is taken, or given up. @returns what is wrong with it */
@@ -84,18 +87,20 @@ export class RequestBody implements Body {
     while (!rejection && !this.isComplete && this.#takes && this.owner.input.size > 0)
       rejection = this.#decoder ? this.#readChunks(this.#decoder) : this.#readBytes(this.length!);
     this.#isReading = false;
+    if (this.#isEnding && this.#takes && this.owner.input.size === 0) this.isComplete = true;
     if (rejection || !this.isComplete || this.#state !== 'started') return rejection;
-    const sink = this.#sink;
-    this.cancel();
-    sink?.onEnd(this.#decoder?.trailers);
+    this.#stop()?.onEnd(this.#decoder?.trailers);
     return undefined;
+  }
+
+  /** For one of infinite length: nothing more comes. */
+  end(): void {
+    this.#isEnding = true;
   }
 
   /** It does not come whole. */
   fail(error: Error): void {
-    const sink = this.#sink;
-    this.cancel();
-    sink?.onError(error);
+    this.#stop()?.onError(error);
   }
 
   /** The client is awaited from now on, or not any more. @param now by the clock of deadlines */
@@ -121,6 +126,14 @@ export class RequestBody implements Body {
   onData(bytes: Uint8Array): void {
     this.received += bytes.length;
     if (this.received <= this.limits.body) this.#sink?.onData(bytes);
+  }
+
+  /** Passes nothing on any more. @returns whoever it was passed on to */
+  #stop(): BodySink | undefined {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    this.#state = 'over';
+    return sink;
   }
 
   get #takes(): boolean {

@@ -73,6 +73,11 @@ export class ResponseWriter implements BodySink {
     return this.#state === 'new';
   }
 
+  /** Whether the connection has taken all of it. */
+  get hasEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
   /** Sends an interim response, unless the client takes nothing at the moment. @throws RangeError for another status */
   inform(status: number, fields: Fields): void {
     if (!(status >= 100 && status <= 199) || status === 101) throw new RangeError(`interim status ${status}`);
@@ -101,6 +106,20 @@ export class ResponseWriter implements BodySink {
       body?.cancel();
       this.#end();
     } else this.#start(body);
+  }
+
+  /** Switches protocols: what follows is not framed, and its end is that of this direction (RFC 9110, section 15.2.2). */
+  switchTo(protocol: string, { fields, body }: HttpResponse): void {
+    fields.set('upgrade', protocol);
+    this.status = 101;
+    this.#framing = undefined;
+    this.closes = true;
+    this.startedAt = performance.now();
+    this.#head(101, fields, undefined, undefined, 'upgrade');
+    this.#state = 'body';
+    this.flush();
+    if (body) this.#start(body);
+    else this.#end();
   }
 
   /** Sends what it has collected. */

@@ -67,12 +67,13 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   }
 
   onEnd(): void {
-    if (this.#exchange.http) this.#exchange.clientLeft();
+    if (this.#exchange.http) this.#exchange.clientEnded();
     else if (this.#state !== 'over') this.#close(false);
   }
 
   onHangup(): void {
-    if (this.#exchange.http) this.#exchange.clientLeft();
+    // After a 101 it may have ended its direction alone.
+    if (this.#exchange.http && !this.#exchange.isSwitched) this.#exchange.clientLeft();
   }
 
   onDrain(): void {
@@ -124,6 +125,14 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
 
   onUnblocked(): void {
     this.#watch.end();
+  }
+
+  onSwitch(): void {
+    this.connection.userTimeout?.(this.parts.timeouts.send);
+  }
+
+  onDirectionEnd(): void {
+    this.connection.end();
   }
 
   onExchangeEnd(closes: boolean, lingers: boolean): void {

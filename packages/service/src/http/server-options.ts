@@ -3,7 +3,7 @@ import { HEAD_LIMITS } from 'mproxy-http/rejection';
 import type { Context } from '../context.js';
 import type { Deadlines } from '../deadlines.js';
 import type { DateLine } from './date-line.js';
-import type { HttpContext, HttpService } from './message.js';
+import type { HttpContext, HttpRequest, HttpService } from './message.js';
 import type { ParserPool } from './parser-pool.js';
 import type { ServerStaging } from './server-staging.js';
 
@@ -45,6 +45,8 @@ export const HTTP_TIMEOUTS: HttpTimeouts = {
 export interface HttpServerOptions {
   limits?: Partial<HttpLimits>;
   timeouts?: Partial<HttpTimeouts>;
+  /** Protocols that a service may switch to (see {@link HttpRequest.upgrade}), in lower case; Upgrade to others is ignored. Default: none. */
+  upgrades?: readonly string[];
   /** Default: those of the thread. */
   deadlines?: Deadlines;
   /**
@@ -61,6 +63,7 @@ export interface ServerParts {
   readonly service: HttpService;
   readonly limits: HttpLimits;
   readonly timeouts: HttpTimeouts;
+  readonly upgrades: ReadonlySet<string>;
   readonly deadlines: Deadlines;
   readonly dateLine: DateLine;
   readonly staging: ServerStaging;

@@ -22,6 +22,7 @@ export function httpServer(service: HttpService, options: HttpServerOptions = {}
     limits,
     parsers: new ParserPool(limits),
     timeouts: { ...HTTP_TIMEOUTS, ...options.timeouts },
+    upgrades: new Set(options.upgrades),
     deadlines,
     dateLine: new DateLine(deadlines),
     staging: new ServerStaging(),

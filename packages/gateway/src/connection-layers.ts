@@ -1,0 +1,73 @@
+import type { Connection } from 'mproxy-net';
+import type { ClientCounts } from 'mproxy-service/client-limit';
+import type { Deadlines } from 'mproxy-service/deadlines';
+import type { TrustedProxies } from 'mproxy-service/http/forward-client';
+import { Pending, whenDone } from 'mproxy-service/result';
+import type { Layer } from 'mproxy-service/service';
+import type { GatewayConfig } from './config/types.js';
+import type { WorkerCounters } from './counters/worker-counters.js';
+
+interface Parts {
+  counters: WorkerCounters;
+  deadlines: Deadlines;
+  /** Undefined: the connections of clients are not limited. */
+  clients: ClientCounts | undefined;
+}
+
+/** The layers around the HTTP server, by listener. */
+export async function connectionLayers(
+  config: GatewayConfig,
+  parts: Parts,
+  trusted: TrustedProxies,
+): Promise<Layer<Connection, void>[][]> {
+  const limits = await clientLimits(config, parts, trusted);
+  return Promise.all(
+    config.listen.map(async ({ proxyProtocol }, i) => [
+      counted(parts.counters, i),
+      ...(proxyProtocol ? [await proxyHeaders(parts, trusted)] : []),
+      ...limits,
+    ]),
+  );
+}
+
+async function proxyHeaders({ deadlines }: Parts, trusted: TrustedProxies) {
+  const { proxyProtocol } = await import('mproxy-service/proxy-protocol');
+  return proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines });
+}
+
+/** Trusted proxies bring many clients through one address, so they are not limited. */
+async function clientLimits(
+  { maxConnectionsPerIp: most }: GatewayConfig,
+  { clients: counts, counters }: Parts,
+  trusted: TrustedProxies,
+): Promise<Layer<Connection, void>[]> {
+  if (most === undefined || counts === undefined) return [];
+  const { clientLimit } = await import('mproxy-service/client-limit');
+  const exempts = (address: string) => trusted.has(address);
+  return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
+}
+
+/** Counts the connections of a listener, and the TLS handshakes that they begin with. */
+function counted(counters: WorkerCounters, listener: number): Layer<Connection, void> {
+  return (inner) => ({
+    call(connection, context) {
+      const done = new Pending<void>();
+      counters.connectionOpened(listener);
+      if (context.tls) counters.handshake(listener, context.tls.resumed ? 'resumed' : 'full');
+      const ended = (end: () => void) => {
+        counters.connectionClosed(listener);
+        end();
+      };
+      try {
+        whenDone(
+          inner.call(connection, context),
+          () => ended(() => done.resolve()),
+          (error) => ended(() => done.reject(error)),
+        );
+      } catch (error) {
+        ended(() => done.reject(error));
+      }
+      return done;
+    },
+  });
+}

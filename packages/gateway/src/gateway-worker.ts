@@ -1,0 +1,140 @@
+import type { MessagePort } from 'node:worker_threads';
+import { reason } from 'mproxy-base';
+import type { Connection, ListenAddress, Streams } from 'mproxy-net';
+import { chooseEngine } from 'mproxy-net/engine';
+import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
+import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
+import { ThreadLoads } from 'mproxy-net/thread-loads';
+import { Connections } from 'mproxy-service/connections';
+import { Deadlines } from 'mproxy-service/deadlines';
+import type { Service } from 'mproxy-service/service';
+import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
+import { LineBuffer } from './access-log/line-buffer.js';
+import { SharedClientCounts } from './counters/client-counts.js';
+import { Layout } from './counters/layout.js';
+import { WorkerCounters } from './counters/worker-counters.js';
+import { ListenerSecurity } from './listener-security.js';
+import { gatewayStack } from './stack.js';
+import { stackOf } from './stack-of.js';
+import { UpstreamHealth } from './upstream-health.js';
+import { type Order, plainError, type Report, type WorkerTask, type WorkerTls } from './worker-messages.js';
+import { threadNumber } from './worker-number.js';
+
+/** Serves the connections that this thread accepts, by a stack of its own. An exception that nothing catches ends the thread alone. */
+export class GatewayWorker {
+  readonly #streams: Streams;
+  readonly #loads: ThreadLoads | undefined;
+  readonly #counters: WorkerCounters;
+  readonly #log: LineBuffer;
+  /** Each worker has its part of the connections that all may have. */
+  readonly #connections: Connections;
+  readonly #security: ListenerSecurity | undefined;
+  /** Of the upstreams; replaced as a whole. */
+  readonly #credentials: WorkerTls['upstreams'][number][];
+  readonly #building: Promise<Service<Connection, void>[]>;
+  readonly #servers: Serving[] = [];
+
+  constructor(
+    private readonly port: MessagePort,
+    private readonly task: WorkerTask,
+  ) {
+    const { config, number, shared, tls } = task;
+    if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
+    this.#loads = shared && new ThreadLoads(shared.loads, number);
+    this.#loads?.begin();
+    if (tls?.tickets) useTicketSeed(tls.tickets);
+    this.#streams = chooseEngine(task.engine).engine.streams;
+    const layout = new Layout(config);
+    const counters = new WorkerCounters(layout, task.counters);
+    this.#counters = counters;
+    this.#log = new LineBuffer(
+      (lines, records) => this.#report({ what: 'log', lines, records }, [lines.buffer]),
+      () => counters.logDropped(),
+    );
+    this.#connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
+    this.#security = tls?.server && new ListenerSecurity(tls.server, config);
+    this.#credentials = [...(tls?.upstreams ?? [])];
+    this.#building = this.#build(layout);
+  }
+
+  take(order: Order): void {
+    if (order.what === 'listen') void this.#listen(order);
+    else if (order.what === 'secure') this.#secure(order.tls);
+    else if (order.what === 'drain') void this.#drain(order.grace);
+    else this.#log.written(order.bytes);
+  }
+
+  #report(report: Report, transfer?: ArrayBuffer[]): void {
+    this.port.postMessage(report, transfer);
+  }
+
+  async #build(layout: Layout): Promise<Service<Connection, void>[]> {
+    const { config, health, clients, number } = this.task;
+    const streams = this.#streams;
+    try {
+      const built = await gatewayStack(config, {
+        ...{ streams, layout, counters: this.#counters, log: this.#log },
+        deadlines: new Deadlines(streams),
+        health: new UpstreamHealth(layout.upstreams.length, health),
+        clients: clients && new SharedClientCounts(clients, number),
+        ...{ security: this.#security, credentials: this.#credentials },
+        onTlsError: (upstream, error) =>
+          this.#report({ what: 'upstream failed', upstream, reason: tlsReason(error) }),
+        onError: (error) => this.#report({ what: 'service failed', reason: stackOf(error) }),
+      });
+      this.#report({ what: 'ready' });
+      return built;
+    } catch (error) {
+      this.#report({ what: 'failed', error: plainError(error) });
+      return [];
+    }
+  }
+
+  async #listen({ id, listener, at }: Extract<Order, { what: 'listen' }>): Promise<void> {
+    try {
+      const { backlog, listen } = this.task.config;
+      const security = listen[listener]!.tls ? this.#security : undefined;
+      const options = {
+        ...{ streams: this.#streams, backlog, connections: this.#connections },
+        onError: (error: unknown) => this.#failed(error),
+        ...security?.options(() => this.#counters.handshake(listener, 'failed')),
+      };
+      const shared = this.#loads;
+      const own: ListenAddress = shared && 'fd' in at ? { ...at, shared } : at;
+      const services = await this.#building;
+      const server = await tcpServer(own, options).serve(services[listener]!);
+      this.#servers.push(server);
+      security?.opened(listener, server);
+      this.#report({ what: 'listening', id, local: server.addresses[0] });
+    } catch (error) {
+      this.#report({ what: 'listening', id, error: plainError(error) });
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#report({ what: 'service failed', reason: reason(error) });
+  }
+
+  /** Other certificates, which the main thread has checked. */
+  #secure({ server, upstreams }: WorkerTls): void {
+    try {
+      if (server) this.#security!.use(server);
+      this.#credentials.splice(0, this.#credentials.length, ...upstreams);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #drain(grace: number): Promise<void> {
+    for (const server of this.#servers) server.close();
+    this.#report({ what: 'closed' });
+    const cut = await Promise.all(this.#servers.map((server) => server.drain(grace)));
+    this.#log.flush();
+    this.#report({ what: 'drained', cut: cut.reduce((sum, count) => sum + count, 0) });
+  }
+}
+
+/** Why TLS with an upstream failed. What are flags of other programs are keys of a route here. */
+function tlsReason(error: Error): string {
+  return reason(error).replace(/--tls-(\w+)/g, 'tls_$1');
+}
