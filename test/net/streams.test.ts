@@ -180,6 +180,30 @@ for (const { name, streams } of ENGINES) {
       t.equal(log.connection.sent, size);
     });
 
+    t.test('whoever goes on within the call gets the bytes that were put back before the end', async (t) => {
+      const taken: Connection[] = [];
+      const listener = await streams.listen({
+        at: { address: '127.0.0.1', port: 0 },
+        onConnection: (one) => taken.push(one),
+      });
+      t.teardown(() => listener.close());
+      const peer = connect({ port: listener.local!.port, host: '127.0.0.1', allowHalfOpen: true });
+      t.teardown(() => peer.destroy());
+      peer.end('first and last');
+      await until('it is accepted', () => taken.length === 1);
+      const [connection] = taken;
+      t.teardown(() => connection!.abort());
+      const [first, next] = [new Log(connection!), new Log(connection!)];
+      first.onData = (bytes) => {
+        connection!.putBack(bytes.subarray(5));
+        next.start();
+      };
+      first.start();
+      await next.has('end');
+      t.equal(next.text, ' and last');
+      t.equal(connection!.received, 14);
+    });
+
     t.test('bytes that are put back are received by the next handler, first', async (t) => {
       const { port, sockets } = await nodeServer(t);
       for (const connected of [true, false]) {

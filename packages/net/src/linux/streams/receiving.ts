@@ -78,8 +78,14 @@ export class Receiving {
    */
   go(): number {
     const { received, receivedAddress } = this.parts;
-    if (this.#back && this.reads) this.#deliverBack(this.#back);
-    for (let left = QUOTA; left > 0 && this.readable && this.reads; ) {
+    for (let left = QUOTA; left > 0 && this.reads; ) {
+      // They may be put back, and somebody else go on, within onData.
+      if (this.#back) {
+        left -= this.#back.length;
+        this.#deliverBack(this.#back);
+        continue;
+      }
+      if (!this.readable) break;
       const count = this.channel.receive(receivedAddress, received.length);
       if (count <= 0) {
         this.readable = false;
