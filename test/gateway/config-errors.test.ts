@@ -100,6 +100,20 @@ const CASES: [document: unknown, line: string][] = [
   [but({ thread_count: 0 }), 'thread_count: 0: expected an integer from 1 to 256'],
   [but({ engine: 'rust' }), 'engine: "rust": expected one of auto, linux, node'],
   [but({ max_connections: -1 }), 'max_connections: -1: expected an integer from 1 to 2147483647'],
+  [
+    but({ upgrades: ['chat', 'H2C'] }),
+    'upgrades[1]: "H2C": requests in it would not be looked at; expected the name of a protocol, other than websocket and h2c',
+  ],
+  [
+    but({ upgrades: ['websocket'] }),
+    'upgrades[0]: "websocket": expected the name of a protocol, other than websocket and h2c',
+  ],
+  [
+    but({ upgrades: ['a, b'] }),
+    'upgrades[0]: "a, b": expected the name of a protocol, other than websocket and h2c',
+  ],
+  [but({ timeouts: { tunnel: 5 } }), `timeouts.tunnel: 5: ${DURATION}`],
+  [routed({ timeouts: { tunnel: '1 h' } }), `routes[0].timeouts.tunnel: "1 h": ${DURATION}`],
   [but({ protocols: ['http3'] }), 'protocols[0]: "http3": expected one of http1, http2, websocket'],
   [but({ protocols: ['http2'] }), 'protocols: ["http2"]: expected http1 among them'],
   [

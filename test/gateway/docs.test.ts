@@ -2,12 +2,14 @@ import t from 'tap';
 import { configTables, layerTables } from '../../manual/config-keys.js';
 import { start } from '../support/command.js';
 import { blocks, commandLines, PAGE } from './page.js';
+import { writePageFiles } from './page-files.js';
 
 t.test('the documents of the page are valid', async (t) => {
   const documents = ['json', 'toml'].flatMap((type) => blocks(type).map((text) => ({ type, text })));
-  t.equal(documents.length, 5);
+  t.equal(documents.length, 9);
   for (const { type, text } of documents) {
     const cwd = t.testdir({ [`g.${type}`]: text, dist: { assets: {} } });
+    await writePageFiles(t, cwd);
     const gateway = start(t, 'gateway', ['--check', '--config', `g.${type}`], { cwd });
     t.equal(await gateway.exited, 0, gateway.stderr);
   }
@@ -16,7 +18,9 @@ t.test('the documents of the page are valid', async (t) => {
 t.test('the command lines of the page are valid', async (t) => {
   const lines = commandLines().filter((line) => line.startsWith('mproxy-gateway '));
   t.ok(lines.length >= 8);
-  const cwd = t.testdir({ 'gateway.json': blocks('json')[0]!, 'app.mjs': blocks('js')[0]! });
+  const [gateway, site] = blocks('json');
+  const cwd = t.testdir({ 'gateway.json': gateway!, 'site.json': site!, 'app.mjs': blocks('js')[0]! });
+  await writePageFiles(t, cwd);
   for (const line of lines) {
     const args = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
     const gateway = start(t, 'gateway', [...args.slice(1), '--check'], { cwd });

@@ -9,6 +9,7 @@ import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
 import { type Curled, curl, noCurl } from './curl.js';
 import { blocks, commandLines, part } from './page.js';
+import { writePageFiles } from './page-files.js';
 
 /** The examples of docs/gateway.md, literally; each in a namespace for its fixed ports. */
 const skip = noNamespaces || noCurl;
@@ -97,6 +98,99 @@ t.test('in front of an app', { skip: skip || missing('python3') }, async (t) => 
   const moved = await machine.curl('-H', 'Host: old.example.com', `${at}/x`);
   t.match(moved.first, { status: 302, headers: { location: ['https://example.com/'] } });
   t.equal(`${(await machine.curl(`${at}/`)).stdout}`, 'the app');
+});
+
+t.test('a TLS site in five minutes', { skip: skip || missing('openssl') || missing('pkill') }, async (t) => {
+  const machine = new Machine(t);
+  const text = part('## A TLS site in five minutes');
+  const [certificate, first, ask, second, renew, ...more] = commandLines(text);
+  t.strictSame(more, []);
+  t.equal(await machine.run(certificate!).exited, 0);
+  await machine.origins('127.0.0.1:3000');
+  const gateway = await machine.gateway(first!);
+  const asking = machine.run(ask!);
+  t.equal(await asking.exited, 0, asking.stderr);
+  t.match(`${asking.stdout}`, /^HTTP\/1\.1 200 OK\r\n/);
+  t.equal(await gateway.stop(), 0);
+
+  writeFileSync(join(machine.cwd, 'site.json'), blocks('json', text)[0]!);
+  const site = await machine.gateway(second!);
+  await site.says(/status: .*\n/);
+  const moved = await machine.curl('http://localhost/x?y');
+  t.match(moved.first, { status: 308, headers: { location: ['https://localhost/x?y'] } });
+  const secure = await machine.curl('--cacert', 'site.pem', 'https://localhost/');
+  t.match(secure.first, {
+    status: 200,
+    headers: { 'strict-transport-security': ['max-age=31536000'] },
+  });
+  const stats = await machine.curl('http://127.0.0.1:9000/stats');
+  t.match(`${stats.stdout}`, 'site.pem', 'the page has the certificate');
+  t.match(`${(await machine.curl('http://127.0.0.1:9000/metrics')).stdout}`, 'site.pem');
+  t.equal(await machine.run(certificate!).exited, 0, 'renewed');
+  // The pattern fits the shell that runs pkill, too.
+  const pattern = /'(.*)'/.exec(renew!)![1]!;
+  t.match(`mproxy-gateway ${site.child.spawnargs.join(' ')}`, pattern);
+  site.child.kill('SIGHUP');
+  await until('the new one is used', async () => {
+    const { first } = await machine.curl('--cacert', 'site.pem', 'https://localhost/');
+    return first.status === 200;
+  });
+});
+
+t.test('several sites', { skip }, async (t) => {
+  const machine = new Machine(t);
+  const { staff } = await writePageFiles(t, machine.cwd);
+  await machine.origins('127.0.0.1:3000', '127.0.0.1:3001');
+  await machine.configured('json', blocks('json', part('**Several sites** with'))[0]!);
+  const at = (host: string) => [
+    ...['--cacert', 'internal-ca.pem', '--resolve', `${host}:443:127.0.0.1`, `https://${host}/`],
+  ];
+  t.equal((await machine.received(...at('example.com'))).at, '127.0.0.1:3000');
+  const employee = await staff.sign({ dns: ['employee.test'] });
+  const own = ['--cert', employee.certFile, '--key', employee.keyFile];
+  const got = await machine.received(...own, ...at('staff.example.com'));
+  t.match(got, { at: '127.0.0.1:3001', headers: { 'x-client-subject': 'CN=employee.test' } });
+  t.equal((await machine.curl(...at('staff.example.com'))).first.status, 0, 'not without a certificate');
+  const other = await machine.curl('-H', 'Host: staff.example.com', ...at('example.com'));
+  t.equal(other.first.status, 421);
+});
+
+t.test('an upstream elsewhere', { skip }, async (t) => {
+  const machine = new Machine(t);
+  const { internal } = await writePageFiles(t, machine.cwd);
+  machine.host.ip('addr', 'add', '10.0.0.7/32', 'dev', 'lo');
+  await machine.origins('127.0.0.1:3000');
+  // A second gateway is the server elsewhere.
+  const sections = [
+    ...[
+      '--listen-addr',
+      'tls://10.0.0.7:8443',
+      '--tls-cert',
+      internal.certFile,
+      '--tls-key',
+      internal.keyFile,
+    ],
+    ...['--tls-client-ca', 'internal-ca.pem', '--route', '/=http://127.0.0.1:3000'],
+  ];
+  await machine.gateway(['mproxy-gateway', ...sections].join(' '));
+  await machine.configured('json', blocks('json', part('**An upstream elsewhere**'))[0]!);
+  t.match(await machine.received('http://127.0.0.1:8000/internal'), { url: '/internal' });
+});
+
+t.test('WebSocket and events', { skip }, async (t) => {
+  const machine = new Machine(t);
+  const origin = fileURLToPath(new URL('event-origin.js', import.meta.url));
+  const options = { namespace: machine.host.name, cwd: machine.cwd };
+  await startProgram(t, process.execPath, [origin, '3000'], options).says('listening');
+  await machine.configured('json', blocks('json', part('**WebSocket and events**'))[0]!);
+  const events = await machine.curl('--max-time', '10', 'http://127.0.0.1:8000/events');
+  t.equal(`${events.stdout}`, 'data: 1\n\ndata: 2\n\n');
+  const fields = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  const switched = await machine.curl(
+    ...['-i', '--max-time', '10', ...fields.flatMap((one) => ['-H', one])],
+    ...['-H', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'http://127.0.0.1:8000/'],
+  );
+  t.match(`${switched.stdout}`, /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nwelcome$/);
 });
 
 t.test('several apps', { skip }, async (t) => {

@@ -14,6 +14,7 @@ export interface LogLine {
   status: number;
   received: number;
   sent: number;
+  route?: string;
   upstream?: string;
   retries?: number;
   cut?: string;
@@ -59,10 +60,15 @@ export class Program {
     return this.metric('http_requests_in_progress');
   }
 
-  /** The row of /stats for its only listener: connections now, and so far. */
-  async listenerStats(): Promise<number[]> {
+  /** The rows of a table of /stats; undefined: there is no such table. */
+  async table(name: string): Promise<(string | number)[][] | undefined> {
     const { tables } = JSON.parse((await ask(`${this.status}/stats`)).body);
-    return tables.find(({ name }: { name: string }) => name === 'listeners').rows[0].slice(1);
+    return tables.find((table: { name: string }) => table.name === name)?.rows;
+  }
+
+  /** The row of /stats for its only listener: connections now, and so far. */
+  async listenerStats(): Promise<(string | number)[]> {
+    return (await this.table('listeners'))![0]!.slice(1);
   }
 
   /** The access log until now. */

@@ -126,3 +126,12 @@ export class Client {
     return this.response();
   }
 }
+
+/** @returns why a new connection is not served; undefined: it is connected */
+export async function refusal(port: number): Promise<string | undefined> {
+  const socket = connect(port, '127.0.0.1');
+  const connected = once(socket, 'connect').then(() => undefined);
+  const code = await connected.catch((error: NodeJS.ErrnoException) => error.code);
+  socket.destroy();
+  return code;
+}

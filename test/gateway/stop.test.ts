@@ -1,11 +1,9 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { connect } from 'node:net';
 import t, { type Test } from 'tap';
 import { ask } from '../status/http.js';
 import { start } from '../support/command.js';
 import { until } from '../support/wait.js';
-import { Client, origin } from './running.js';
+import { Client, origin, refusal } from './running.js';
 
 /** An origin that holds what is below /hold until the test lets it go. */
 async function holdingOrigin(t: Test) {
@@ -24,15 +22,6 @@ async function program(t: Test, url: string, ...args: string[]) {
   ]);
   const port = await running.port();
   return { running, port, status: /status: (http:\S+)\//.exec(running.stderr)![1]! };
-}
-
-/** @returns why a new connection is not served; undefined: it is connected */
-async function refusal(port: number): Promise<string | undefined> {
-  const socket = connect(port, '127.0.0.1');
-  const connected = once(socket, 'connect').then(() => undefined);
-  const code = await connected.catch((error: NodeJS.ErrnoException) => error.code);
-  socket.destroy();
-  return code;
 }
 
 t.test(

@@ -1,5 +1,7 @@
+import { writeSync } from 'node:fs';
 import { ERRNO } from 'mproxy-net/linux/errno';
 import t from 'tap';
+import { Random } from '../support/random.js';
 import { notLinux, parts } from './tls-channels.js';
 import { COUNTED, Contexts, closePair, connectedPair, counting, credentials } from './tls-pairs.js';
 
@@ -64,4 +66,33 @@ t.test('a freed channel does nothing', { skip: notLinux }, async (t) => {
   client.free();
   contexts.free();
   closePair(fds);
+});
+
+t.test('bytes that are no handshake leave nothing behind', { skip: notLinux }, async (t) => {
+  const random = new Random();
+  t.comment(`SEED=${random.seed}`);
+  const { ssl, open } = counting(parts().ssl);
+  const { tls, trust } = await credentials(t);
+  const contexts = new Contexts({ ...parts(), ssl }, tls, trust);
+  let refused = 0;
+  for (let i = 0; i < 2000; i++) {
+    const fds = connectedPair();
+    const server = contexts.server.accept(fds[0]);
+    const content = random.bytes(random.integer(5, 255));
+    // A record of the handshake with a ClientHello, or what looks like one (RFC 8446, sections 5.1 and 4).
+    const head = [22, 3, 3, 0, content.length, 1, 0, 0, content.length - 4];
+    writeSync(fds[1], i % 2 ? content : Buffer.concat([Buffer.from(head), content.subarray(4)]));
+    const result = server.handshake();
+    if (result !== -ERRNO.EAGAIN) refused++;
+    if (result === 0 || (result !== -ERRNO.EAGAIN && !server.error))
+      t.fail(`${result}: ${content.toString('hex')}`);
+    server.free();
+    closePair(fds);
+  }
+  t.ok(refused > 1000, `${refused} refused, the others wait for more`);
+  contexts.free();
+  t.strictSame(
+    [...open.values()],
+    COUNTED.map(() => 0),
+  );
 });

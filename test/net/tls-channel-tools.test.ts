@@ -70,6 +70,10 @@ t.test('openssl s_client', { skip: missing('openssl', 'version') }, async (t) =>
     // Q ends it.
     first.type('Q\n');
     await first.ended;
+    if (version === 'TLSv1.3') {
+      const { stdout } = spawnSync('openssl', ['sess_id', '-in', file, '-noout', '-text']);
+      t.match(String(stdout), /Max Early Data: 0\n/, 'its ticket allows none (RFC 8446, section 4.2.10)');
+    }
     const again = start(flag, '-sess_in', file);
     await again.says(/Reused, TLSv1\.[23]/);
     again.type('Q\n');

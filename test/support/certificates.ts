@@ -20,7 +20,12 @@ export interface Names {
   until?: Date;
 }
 
-const COMMON = { keyType: 'ec', algorithm: 'sha256' } as const;
+/** Keys by their type. */
+const KEYS = {
+  ec: { keyType: 'ec', algorithm: 'sha256' },
+  rsa: { keyType: 'rsa', keySize: 2048, algorithm: 'sha256' },
+} as const;
+type KeyType = keyof typeof KEYS;
 let made = 0;
 
 /** An authority of the test's own, with what it signed, in a directory that the test removes. */
@@ -31,20 +36,22 @@ export class Authority {
     t: Test,
     private readonly cert: string,
     private readonly key: string,
+    private readonly keyType: KeyType,
   ) {
     t.teardown(() => rmSync(this.#directory, { recursive: true, force: true }));
     this.write('ca.pem', cert);
   }
 
-  static async make(t: Test, name = 'authority of a test'): Promise<Authority> {
+  /** @param keyType of its key, and of those that it makes for others */
+  static async make(t: Test, name = 'authority of a test', keyType: KeyType = 'ec'): Promise<Authority> {
     const pem = await generate([{ name: 'commonName', value: name }], {
-      ...COMMON,
+      ...KEYS[keyType],
       extensions: [
         { name: 'basicConstraints', cA: true, critical: true },
         { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
       ],
     });
-    return new Authority(t, pem.cert, pem.private);
+    return new Authority(t, pem.cert, pem.private, keyType);
   }
 
   /** Its own certificate: what `--tls-ca` and `--tls-client-ca` take. */
@@ -62,9 +69,9 @@ export class Authority {
 
   /** Signs a certificate for these names. */
   async sign({ dns = [], ips = [], from, until }: Names): Promise<Pair> {
-    const { cert, key } = this;
+    const { cert, key, keyType } = this;
     const pem = await generate([{ name: 'commonName', value: dns[0] ?? ips[0] ?? 'nobody' }], {
-      ...COMMON,
+      ...KEYS[keyType],
       ca: { cert, key },
       ...(from && { notBeforeDate: from }),
       ...(until && { notAfterDate: until }),

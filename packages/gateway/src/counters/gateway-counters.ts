@@ -56,7 +56,8 @@ export class GatewayCounters {
       counts[at] = 0;
       return had;
     };
-    const { listeners } = this.layout;
+    const { listeners, routes } = this.layout;
+    for (const i of routes.keys()) take(this.layout.route(i) + ROUTE.tunnelsNow);
     const places = listeners.map((_, i) => this.layout.listener(i) + LISTENER.connectionsNow);
     return {
       requests: take(WORKER.requestsNow),

@@ -23,13 +23,21 @@ export type HandshakeResult = (typeof HANDSHAKES)[number];
 /** Counters of a listener. Handshakes are by result. */
 export const LISTENER = { connectionsNow: 0, connections: 1, handshakes: 2 };
 const LISTENER_SIZE = 2 + HANDSHAKES.length;
-/** Counters of a route. Requests are by version and class of status: VERSIONS x STATUS_CLASSES. Durations are in milliseconds. */
+const REQUESTS = VERSIONS.length * STATUS_CLASSES.length;
+/**
+ * Counters of a route. Requests are by version and class of status: VERSIONS x STATUS_CLASSES. Durations are in milliseconds. Bytes and
+ * durations of tunnels are not among those of requests.
+ */
 export const ROUTE = {
   requests: 0,
-  received: VERSIONS.length * STATUS_CLASSES.length,
-  sent: VERSIONS.length * STATUS_CLASSES.length + 1,
-  durations: VERSIONS.length * STATUS_CLASSES.length + 2,
-  buckets: VERSIONS.length * STATUS_CLASSES.length + 3,
+  received: REQUESTS,
+  sent: REQUESTS + 1,
+  tunnelsNow: REQUESTS + 2,
+  tunnels: REQUESTS + 3,
+  tunnelReceived: REQUESTS + 4,
+  tunnelSent: REQUESTS + 5,
+  durations: REQUESTS + 6,
+  buckets: REQUESTS + 7,
 };
 const ROUTE_SIZE = ROUTE.buckets + BUCKETS;
 /** Counters of an upstream. Attempts are by result. */

@@ -31,6 +31,7 @@ type Sample = [labels: Record<string, string>, value: MetricFamily['samples'][nu
 export function metricsOf(counters: GatewayCounters, others: OtherCounts): MetricFamily[] {
   return [
     ...requestMetrics(counters),
+    ...tunnelMetrics(counters),
     ...listenerMetrics(counters),
     ...upstreamMetrics(counters, others),
     gauge('workers', 'Workers that run.', [[{}, others.running]]),
@@ -60,13 +61,35 @@ function requestMetrics(counters: GatewayCounters): MetricFamily[] {
     counter('http_requests', 'Requests, by the class of their final status.', requests.filter(isPossible)),
     {
       ...{ name: 'http_request_duration_seconds', type: 'histogram' },
-      help: 'From the end of the request head to the end of the response.',
+      help: 'From the end of the request head to the end of the response, without tunnels.',
       samples: durations.map(([labels, value]) => ({ labels, value })),
     },
     counter('http_received_body_bytes', 'Bytes of request bodies.', bytes(ROUTE.received)),
     counter('http_sent_body_bytes', 'Bytes of response bodies.', bytes(ROUTE.sent)),
     gauge('http_requests_in_progress', 'Requests now.', [[{}, counters.sum(WORKER.requestsNow)]]),
   ];
+}
+
+function tunnelMetrics(counters: GatewayCounters): MetricFamily[] {
+  const { layout } = counters;
+  const samples = (place: number) =>
+    layout.routes
+      .map((route, i): Sample => [{ route }, counters.sum(layout.route(i) + place)])
+      .filter(([{ route }, value]) => route !== NO_ROUTE || value !== 0);
+  return [
+    gauge('http_tunnels', 'Tunnels now: WebSocket, and others by Upgrade.', samples(ROUTE.tunnelsNow)),
+    counter('http_upgrades', 'Requests that became tunnels.', samples(ROUTE.tunnels)),
+    counter(
+      'http_tunnel_received_bytes',
+      'Bytes of clients in tunnels that have ended.',
+      samples(ROUTE.tunnelReceived),
+    ),
+    counter(
+      'http_tunnel_sent_bytes',
+      'Bytes for clients in tunnels that have ended.',
+      samples(ROUTE.tunnelSent),
+    ),
+  ].filter(({ samples }) => samples.length > 0);
 }
 
 /** Rare classes and versions are shown from their first request on; and where no route answers, what its answers can be. */

@@ -13,7 +13,7 @@ import {
 } from './layout.js';
 import type { OtherCounts } from './metrics.js';
 
-/** What a person sees of a gateway: routes, upstreams, listeners. Percentiles are of the last minute. */
+/** What a person sees of a gateway: routes, upstreams, listeners, and tunnels once there was one. Percentiles are of the last minute. */
 export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 'isUp'>): FigureTable[] {
   const { routes, listeners, secure, upstreams } = counters.layout;
   const tables: FigureTable[] = [
@@ -51,13 +51,24 @@ export function tablesOf(counters: GatewayCounters, { isUp }: Pick<OtherCounts, 
       ],
       rows: listeners.map((name, i) => listenerRow(counters, name, i)),
     },
+    {
+      name: 'tunnels',
+      columns: [
+        { name: 'route', unit: 'text' },
+        { name: 'opened', unit: 'counter' },
+        { name: 'now', unit: 'count' },
+        { name: 'received', unit: 'bytes' },
+        { name: 'sent', unit: 'bytes' },
+      ],
+      rows: tunnelRows(counters),
+    },
   ];
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
-/** Requests without a route are shown if there are any. */
-function isOfInterest([name, requests]: readonly Cell[]): boolean {
-  return name !== NO_ROUTE || requests !== 0;
+/** What has no route is shown if there is any. */
+function isOfInterest([name, count]: readonly Cell[]): boolean {
+  return name !== NO_ROUTE || count !== 0;
 }
 
 function routeRow(counters: GatewayCounters, name: string, route: number): Cell[] {
@@ -73,6 +84,15 @@ function routeRow(counters: GatewayCounters, name: string, route: number): Cell[
     ...[percentile(recent, 0.5), percentile(recent, 0.99)],
     ...[counters.sum(at + ROUTE.received), counters.sum(at + ROUTE.sent)],
   ];
+}
+
+function tunnelRows(counters: GatewayCounters): Cell[][] {
+  const { layout } = counters;
+  const places = [ROUTE.tunnels, ROUTE.tunnelsNow, ROUTE.tunnelReceived, ROUTE.tunnelSent];
+  const rows = layout.routes.map((name, i): Cell[] => {
+    return [name, ...places.map((place) => counters.sum(layout.route(i) + place))];
+  });
+  return rows.some(([, opened]) => opened !== 0) ? rows.filter(isOfInterest) : [];
 }
 
 const HANDSHAKE_COLUMNS = [

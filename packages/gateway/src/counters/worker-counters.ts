@@ -41,19 +41,28 @@ export class WorkerCounters implements RequestObserver {
     this.#counts[WORKER.requestsNow]!++;
   }
 
+  switched(_request: HttpRequest, { route }: HttpContext): void {
+    const at = this.#placeOf(route);
+    this.#counts[WORKER.requestsNow]!--;
+    this.#counts[at + ROUTE.tunnelsNow]!++;
+    this.#counts[at + ROUTE.tunnels]!++;
+  }
+
   ended(
     { version }: HttpRequest,
     { route }: HttpContext,
     { status, received, sent, duration }: Outcome,
   ): void {
     const counts = this.#counts;
-    if (route !== this.#lastRoute) {
-      this.#lastRoute = route;
-      this.#lastAt = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
-    }
-    const at = this.#lastAt;
-    counts[WORKER.requestsNow]!--;
+    const at = this.#placeOf(route);
     counts[at + VERSIONS.indexOf(version) * STATUS_CLASSES.length + Math.trunc(status / 100)]!++;
+    if (status === 101) {
+      counts[at + ROUTE.tunnelsNow]!--;
+      counts[at + ROUTE.tunnelReceived]! += received;
+      counts[at + ROUTE.tunnelSent]! += sent;
+      return;
+    }
+    counts[WORKER.requestsNow]!--;
     counts[at + ROUTE.received]! += received;
     counts[at + ROUTE.sent]! += sent;
     counts[at + ROUTE.durations]! += duration;
@@ -64,6 +73,15 @@ export class WorkerCounters implements RequestObserver {
   rejected({ status }: Rejection): void {
     const version = VERSIONS.indexOf('1.1') * STATUS_CLASSES.length;
     this.#counts[this.#noRoute + version + Math.trunc(status / 100)]!++;
+  }
+
+  /** Where the counters of a route begin. */
+  #placeOf(route: string | undefined): number {
+    if (route !== this.#lastRoute) {
+      this.#lastRoute = route;
+      this.#lastAt = (route === undefined ? undefined : this.#routes.get(route)) ?? this.#noRoute;
+    }
+    return this.#lastAt;
   }
 
   connectionOpened(listener: number): void {

@@ -7,14 +7,12 @@ import { bodyLimit, framingOf, ResponseHeads } from './client-heads.js';
 import type { UpstreamTimeouts } from './client-options.js';
 import { ResponseBody, type ResponseSource } from './client-response-body.js';
 import { writeHead } from './client-staging.js';
-import { Upload, type UploadTarget } from './client-upload.js';
+import { UpstreamTunnel } from './client-tunnel.js';
+import type { Upload, UploadTarget } from './client-upload.js';
 import { type HttpRequest, HttpResponse } from './message.js';
-import { TunnelWatch } from './tunnel-watch.js';
 
 /** How long an upstream may take to say 100 before the body is sent all the same (RFC 9110, section 10.1.1), in milliseconds. */
 const CONTINUE_MS = 1000;
-/** How long the peer of a tunnel may acknowledge nothing, in milliseconds. */
-const LOST_MS = 60_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** What a connection belongs to. */
@@ -41,14 +39,10 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #call: Call | undefined;
   #upload: Upload | undefined;
   #body: ResponseBody | undefined;
-  /** After a 101: bytes pass in both directions until both have ended. */
-  #tunnel: TunnelWatch | undefined;
   #requests = 0;
   /** Bytes that were sent before the request. */
   #sentBefore = 0;
   #uploaded = false;
-  /** Of a tunnel: the upstream has ended its direction. */
-  #hasEnded = false;
   #awaitsContinue = false;
   #keepAlive = false;
   #paused = false;
@@ -111,7 +105,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   onData(bytes: Buffer): void {
     if (this.#state === 'body') {
-      if (!this.#tunnel) this.#await(this.#bodyLimit);
+      this.#await(this.#bodyLimit);
       const body = this.#body!;
       body.offer(bytes, 0);
       body.read();
@@ -137,7 +131,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (this.#state === 'idle') this.#shut(false);
     else if (this.#awaitsContinue) this.#continue();
     else if (this.#state === 'head') this.#fail('late', undefined);
-    else if (this.#tunnel) this.#watch(this.#tunnel);
     else if (this.#state === 'body')
       this.#cut(new Error('the upstream sent nothing more of the response in time'));
   }
@@ -155,10 +148,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   onUploaded(): void {
     this.#uploaded = true;
     if (this.#state === 'head') this.#await();
-    else if (this.#tunnel) {
-      this.connection.end();
-      if (this.#hasEnded) this.#shut(false);
-    }
   }
 
   onBroken(error: Error): void {
@@ -182,13 +171,13 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   // The response.
 
   onPause(): void {
-    if (!this.#tunnel) this.dueAt = NEVER;
+    this.dueAt = NEVER;
     this.#paused = true;
     this.connection.pause();
   }
 
   onResume(): void {
-    if (!this.#tunnel) this.#await(this.#bodyLimit);
+    this.#await(this.#bodyLimit);
     this.#paused = false;
     this.connection.resume();
   }
@@ -232,15 +221,16 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       this.#fail('invalid', new Error('101 without a request for it'));
       return;
     }
-    this.#uploaded = false;
-    this.#upload = new Upload(asked.body, false);
-    this.#tunnel = new TunnelWatch(this.connection, this.owner.timeouts.tunnel);
-    this.#watch(this.#tunnel);
-    this.connection.userTimeout?.(LOST_MS);
-    const body = new ResponseBody(this, 'close');
-    this.#begin(call, new HttpResponse(101, fields, body, version), body, bytes, headEnd);
-    // Whoever answered may have given it up.
-    if (this.#state === 'body') this.#upload?.begin(this);
+    const { owner, connection } = this;
+    this.#clear();
+    this.#state = 'closed';
+    owner.deadlines.delete(this);
+    connection.putBack(bytes.subarray(headEnd));
+    const closed = () => owner.remove(this);
+    const tunnel = new UpstreamTunnel(connection, asked.body, owner.deadlines, owner.timeouts.tunnel, closed);
+    call.onResponse(new HttpResponse(101, fields, tunnel.body, version));
+    if (!tunnel.body.isTaken) fields.keep();
+    tunnel.begin();
   }
 
   #respond(call: Call, head: ResponseHead, bytes: Buffer): void {
@@ -304,24 +294,15 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       return;
     }
     const body = this.#body;
-    // After a 101 the other direction goes on.
-    if (this.#tunnel && !this.#uploaded && !error) this.#hasEnded = true;
-    else this.#shut(false, error);
+    this.#shut(false);
     body?.end(error);
   }
 
   /** The response does not come whole. */
   #cut(error: Error): void {
     const body = this.#body!;
-    this.#shut(true, error);
+    this.#shut(true);
     body.end(error);
-  }
-
-  /** Ends a tunnel through which nothing passes. */
-  #watch(tunnel: TunnelWatch): void {
-    const at = tunnel.look(this.owner.deadlines.now, this.#paused);
-    if (at === undefined) this.#cut(new Error('nothing passed in either direction in time'));
-    else this.dueAt = at;
   }
 
   #fail(kind: Failure['kind'], error: Error | undefined): void {
@@ -346,12 +327,8 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     this.#shut(!this.#uploaded);
   }
 
-  /**
-   * Closes it.
-   * @param resets whether the upstream is to notice at once that nobody wants its response
-   * @param error why
-   */
-  #shut(resets: boolean, error?: Error): void {
+  /** Closes it. @param resets whether the upstream is to notice at once that nobody wants its response */
+  #shut(resets: boolean): void {
     if (this.#state === 'closed') return;
     // Before a response, the request may be sent again.
     const upload = this.#state === 'body' && !this.#uploaded ? this.#upload : undefined;
@@ -361,7 +338,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     if (resets) this.connection.abort();
     else this.connection.close();
     this.owner.remove(this);
-    upload?.stop(this.#tunnel && error);
+    upload?.stop();
   }
 
   #clear(): void {

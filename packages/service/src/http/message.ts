@@ -44,8 +44,9 @@ export class HttpRequest {
     public readonly upgrade: Upgrade | undefined = undefined,
   ) {}
 
-  /** Whether a method is idempotent (RFC 9110, section 9.2.2). */
+  /** Whether it may be sent twice: its method is idempotent (RFC 9110, section 9.2.2), and no other protocol would begin twice. */
   get isIdempotent(): boolean {
+    if (this.upgrade) return false;
     return this.method === 'GET' || IDEMPOTENT.has(this.method);
   }
 }

@@ -31,14 +31,20 @@ const LEAF_UNVERIFIED = 21;
 /** An error of OpenSSL, with code, library and reason as Node's errors have them. */
 export type OpensslError = Error & { code: string; library: string; reason: string };
 
-/** The first error of this thread's queue. It clears the queue. */
+const SSL = 20;
+
+/** ERR_GET_LIB */
+const libraryOf = (number: number): number => (number >>> 23) & 0xff;
+
+/** The first error of this thread's queue, or what it means to TLS: of a record that was changed, a cipher tells first. It clears the queue. */
 export function opensslError(ssl: Openssl): OpensslError {
-  const number = ssl.ERR_peek_error();
+  const first = ssl.ERR_peek_error();
+  const last = ssl.ERR_peek_last_error();
+  const number = libraryOf(first) !== SSL && libraryOf(last) === SSL ? last : first;
   const library = ssl.ERR_lib_error_string(number) ?? 'unknown library';
   const reason = ssl.ERR_reason_error_string(number) ?? 'unknown reason';
   ssl.ERR_clear_error();
-  // ERR_GET_LIB
-  const prefix = LIBRARIES[(number >>> 23) & 0xff] ?? 'OSSL_';
+  const prefix = LIBRARIES[libraryOf(number)] ?? 'OSSL_';
   const code = `ERR_${prefix}${reason.replaceAll(' ', '_').toUpperCase()}`;
   const hex = number.toString(16).toUpperCase().padStart(8, '0');
   return Object.assign(new Error(`error:${hex}:${library}::${reason}`), { code, library, reason });

@@ -9,6 +9,7 @@ type Argument = number | bigint | string | Buffer | null;
 const NUMBERS = {
   memcpy: 'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
   ERR_peek_error: 'unsigned long ERR_peek_error()',
+  ERR_peek_last_error: 'unsigned long ERR_peek_last_error()',
   ERR_clear_error: 'void ERR_clear_error()',
   RAND_bytes: 'int RAND_bytes(uintptr_t, int)',
 
