@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { newPage, noChromium } from '../status/browser.js';
+import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
 import { configured } from './front.js';
 import { origin } from './running.js';
@@ -140,6 +141,50 @@ t.test(
     await until('the request of the origin ended', () => streams[1]!.left);
   },
 );
+
+t.test('https: a page, an upload and an event stream of two hosts', { skip }, async (t) => {
+  const authority = await Authority.make(t);
+  const pairs = await Promise.all(
+    ['localhost', '*.localhost'].map((name) => authority.sign({ dns: [name] })),
+  );
+  const upstream = await origin(t, async (request, response) => {
+    if (request.url === '/events') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
+      return;
+    }
+    const body: Buffer[] = [];
+    for await (const bytes of request) body.push(bytes);
+    response.writeHead(200, { 'content-type': 'text/html' });
+    response.end(
+      request.method === 'POST' ? digest(Buffer.concat(body)) : '<!doctype html><title>page</title>',
+    );
+  });
+  const { port } = await configured(
+    t,
+    {},
+    {
+      listen: ['tls://127.0.0.1:0'],
+      certificates: pairs.map(({ certFile, keyFile }) => ({ cert_file: certFile, key_file: keyFile })),
+      hsts: { max_age: 0 },
+      routes: [{ path: '/', upstream }],
+    },
+  );
+  const page = await newPage(t, { ignoreHTTPSErrors: true });
+  for (const host of ['localhost', 'app.localhost']) {
+    const response = await page.goto(`https://${host}:${port}/`);
+    t.match(await response!.securityDetails(), { protocol: 'TLS 1.3' }, host);
+    t.equal(await page.title(), 'page');
+    t.equal(await page.evaluate('location.protocol'), 'https:');
+    const bytes = Buffer.alloc(5_000_000, 'x');
+    const uploaded = "fetch('/', { method: 'POST', body: 'x'.repeat(5_000_000) }).then((one) => one.text())";
+    t.equal(await page.evaluate(uploaded), digest(bytes));
+    const event = `new Promise((resolve) => {
+      const source = new EventSource('/events');
+      source.onmessage = ({ data }) => { source.close(); resolve(data); };
+    })`;
+    t.equal(await page.evaluate(event), 'one');
+  }
+});
 
 function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
@@ -14,10 +14,10 @@ export function launch(...args: string[]): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', ...args] });
 }
 
-/** An empty page, which the end of the test closes. */
-export async function newPage(t: Test): Promise<Page> {
+/** An empty page, which the end of the test closes. @param options others of the page */
+export async function newPage(t: Test, options: BrowserContextOptions = {}): Promise<Page> {
   browser ??= await launch();
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
   t.teardown(() => page.close());
   return page;
 }

@@ -59,7 +59,7 @@ function parsed<T>(
   try {
     return { pem, value: parse(pem) };
   } catch {
-    // Whatever OpenSSL's decoder says: with a PEM file it has nothing to do.
+    // OpenSSL reports the last of the encodings that it tried, which says nothing of the file.
     report(`${text}: expected ${expected}`);
     return undefined;
   }
