@@ -14,6 +14,9 @@ const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
 const ALONE = ['client', 'delivery', 'server', 'net'];
 /** What moves data, by the real commands. */
 const PROGRAMS = ['chain', 'client', 'forward', 'gateway', 'reverse', 'server'];
+/** Of the gateway, what starts the command: other tests have it in their own process. */
+const BY_COMMAND =
+  /^gateway\/(attacks-fields|leaving|listeners|max-connections|strict-\w+|truncated|upstream-deaths)\.test/;
 /** Elsewhere, what depends on the engine and does not choose it itself. */
 const ON_BOTH = /^(delivery\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
 
@@ -36,11 +39,11 @@ const SUITES = {
     run('package', packaged);
     run('test', {
       ...packaged,
-      only: (file) => ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file),
+      only: (file) =>
+        ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file) || BY_COMMAND.test(file),
     });
-    // The executables carry Node 24, and there is none of the gateway yet.
-    const carried = PROGRAMS.filter((program) => program !== 'gateway');
-    const inner = ['base', 'framing', 'mold', 'net', 'flow', 'status', 'tls', ...carried];
+    // The executables carry Node 24.
+    const inner = ['base', 'framing', 'mold', 'net', 'http', 'service', 'flow', 'status', 'tls', ...PROGRAMS];
     run('test', { node: NODE_24, note: ' under Node 24', only: (file) => inner.includes(folderOf(file)) });
   },
   long() {

@@ -7,6 +7,7 @@ import type { Name } from '../support/command.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
 import { BareMachine, NAMES, noBareMachine } from './bare.js';
+import { tryGateway } from './gateway-trial.js';
 
 type Test = ConstructorParameters<typeof BareMachine>[0];
 
@@ -30,40 +31,44 @@ t.test('each executable tells its version on a machine without anything else', {
   }
 });
 
-t.test('100 MB go through all four, on the linux engine, and nothing is left behind', { skip }, async (t) => {
-  const bare = await machine(t, { writable: true });
-  const random = new Random();
-  t.comment(`SEED=${random.seed}`);
-  writeFileSync(bare.path('/tmp/in'), lines(random, SIZE));
-  const common = ['--stats', '1h'];
-  const server = bare.start('server', [
-    ...['--listen-addr', '127.0.0.1:9001', '--frame', 'mold', '--path', '/tmp/out', '--once', ...common],
-  ]);
-  await server.says('listening');
-  const reverse = bare.start('reverse', [
-    ...['--multicast-addr', group(9002), '--udp-output-addr', '127.0.0.1:9001,frame=mold', ...common],
-  ]);
-  await reverse.says('listening');
-  const forward = bare.start('forward', [
-    ...['--udp-listen-addr', '127.0.0.1:9003,frame=mold', '--udp-downstream-addr', group(9002), ...common],
-  ]);
-  await forward.says('listening');
-  t.strictSame(bare.litter.toSorted(), ['in', 'out'], 'what is loaded has no name while it runs, either');
-  const from = ['--path', '/tmp/in', '--rate', '200Mbps'];
-  const to = ['--server-addr', '127.0.0.1:9003', '--frame', 'mold'];
-  const client = bare.start('client', [...from, ...to, ...common]);
-  t.equal(await client.exited, 0, client.stderr);
-  const size = () => statSync(bare.path('/tmp/out')).size;
-  await until('all is in the file', () => size() === SIZE || !server.running, 60_000);
-  // A relay's session ends with it, and the server with the session.
-  t.equal(await forward.stop(), 0);
-  t.equal(await reverse.stop(), 0);
-  t.equal(await server.exited, 0, server.stderr);
-  t.equal(await digest(bare.path('/tmp/out')), await digest(bare.path('/tmp/in')));
-  for (const run of [client, server, forward, reverse]) t.match(run.stderr, /^mproxy-\w+: engine: linux$/m);
-  t.strictSame(bare.litter.toSorted(), ['in', 'out']);
-  t.match(statSync(bare.path('/tmp/out')), { uid: 65534, gid: 65534 }, 'nobody wrote it');
-});
+t.test(
+  '100 MB go through the four that stream, on the linux engine, and nothing is left behind',
+  { skip },
+  async (t) => {
+    const bare = await machine(t, { writable: true });
+    const random = new Random();
+    t.comment(`SEED=${random.seed}`);
+    writeFileSync(bare.path('/tmp/in'), lines(random, SIZE));
+    const common = ['--stats', '1h'];
+    const server = bare.start('server', [
+      ...['--listen-addr', '127.0.0.1:9001', '--frame', 'mold', '--path', '/tmp/out', '--once', ...common],
+    ]);
+    await server.says('listening');
+    const reverse = bare.start('reverse', [
+      ...['--multicast-addr', group(9002), '--udp-output-addr', '127.0.0.1:9001,frame=mold', ...common],
+    ]);
+    await reverse.says('listening');
+    const forward = bare.start('forward', [
+      ...['--udp-listen-addr', '127.0.0.1:9003,frame=mold', '--udp-downstream-addr', group(9002), ...common],
+    ]);
+    await forward.says('listening');
+    t.strictSame(bare.litter.toSorted(), ['in', 'out'], 'what is loaded has no name while it runs, either');
+    const from = ['--path', '/tmp/in', '--rate', '200Mbps'];
+    const to = ['--server-addr', '127.0.0.1:9003', '--frame', 'mold'];
+    const client = bare.start('client', [...from, ...to, ...common]);
+    t.equal(await client.exited, 0, client.stderr);
+    const size = () => statSync(bare.path('/tmp/out')).size;
+    await until('all is in the file', () => size() === SIZE || !server.running, 60_000);
+    // A relay's session ends with it, and the server with the session.
+    t.equal(await forward.stop(), 0);
+    t.equal(await reverse.stop(), 0);
+    t.equal(await server.exited, 0, server.stderr);
+    t.equal(await digest(bare.path('/tmp/out')), await digest(bare.path('/tmp/in')));
+    for (const run of [client, server, forward, reverse]) t.match(run.stderr, /^mproxy-\w+: engine: linux$/m);
+    t.strictSame(bare.litter.toSorted(), ['in', 'out']);
+    t.match(statSync(bare.path('/tmp/out')), { uid: 65534, gid: 65534 }, 'nobody wrote it');
+  },
+);
 
 t.test('the executables have all of the status in them', { skip }, async (t) => {
   const bare = await machine(t, { writable: true });
@@ -85,6 +90,32 @@ t.test('the executables have all of the status in them', { skip }, async (t) => 
   }
   t.strictSame(bare.litter, [], 'nothing is left behind');
 });
+
+t.test('the gateway has all of its parts in it, those that are loaded later too', { skip }, async (t) => {
+  const bare = await machine(t, { writable: true });
+  await tryGateway(t, {
+    folder: '/tmp',
+    path: (inside) => bare.path(inside),
+    start: (args) => bare.start('gateway', args),
+  });
+});
+
+t.test(
+  'the gateway starts development servers, and a module of the user configures it',
+  { skip },
+  async (t) => {
+    const bare = await machine(t, { writable: true });
+    const text =
+      "export default { listen: ['unix:web'], routes: [{ path: '/', respond: { body: import.meta.url } }] };";
+    writeFileSync(bare.path('/tmp/site.mjs'), text);
+    const run = bare.start('gateway', ['--config', '/tmp/site.mjs', '--run', '/mproxy-gateway --version']);
+    // There is no shell.
+    await run.says(/--run: \/mproxy-gateway --version: /);
+    const { body } = await ask('http://app/', { socketPath: bare.path('/tmp/web') });
+    t.equal(body, 'file:///tmp/site.mjs');
+    t.equal(await run.stop(), 0, run.stderr);
+  },
+);
 
 const unloadable: [string, { writable: boolean; noexec?: boolean }, string][] = [
   ['nothing can be written', { writable: false }, 'read-only file system'],

@@ -7,7 +7,7 @@ import { executable, type Name, type Running, startProgram } from '../support/co
 import { Host, noNamespaces } from '../support/namespace.js';
 import { until } from '../support/wait.js';
 
-export const NAMES: Name[] = ['client', 'server', 'forward', 'reverse'];
+export const NAMES: Name[] = ['client', 'server', 'forward', 'reverse', 'gateway'];
 
 /** Why a bare machine cannot be made here; false where it can. For `skip`. */
 export const noBareMachine: string | false =
@@ -17,7 +17,7 @@ export const noBareMachine: string | false =
 const NOBODY = '65534:65534';
 
 /**
- * A machine that has nothing: a root with the four executables, the C and C++ libraries, /proc and an empty /tmp, and a
+ * A machine that has nothing: a root with the executables, the C and C++ libraries, /proc and an empty /tmp, and a
  * network of a loopback interface alone. It is read-only, but for /tmp where that is asked for.
  */
 export class BareMachine {
@@ -58,7 +58,7 @@ export class BareMachine {
     if (!this.#ready) throw new Error(`mounting failed with ${this.#holder.exitCode}`);
   }
 
-  /** Starts one of the four as nobody, with nothing in its environment. */
+  /** Starts one of them as nobody, with nothing in its environment. */
   start(name: Name, args: string[]): Running {
     const enter = [`--target=${this.#holder.pid}`, '--mount', '--net', '--'];
     const alone = ['env', '-i', '/usr/sbin/chroot', `--userspec=${NOBODY}`, '--groups=', this.#root];

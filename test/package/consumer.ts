@@ -52,6 +52,14 @@ const wrong: ClientOptions = { path: '-', listenAddr: '127.0.0.1:0' };
 console.log(JSON.stringify({ text: readFileSync('library.log', 'utf8'), codes, answered, wrong: Object.keys(wrong).length }));
 `;
 
+/** A module of a user's, whose service says whether the worker that loaded it has the same mproxy-service. */
+export const SERVICE = `
+import { HttpContext, HttpResponse } from 'mproxy-service/http/message';
+export default {
+  call: (request, context) => HttpResponse.text(200, context instanceof HttpContext ? 'one\\n' : 'two\\n'),
+};
+`;
+
 /** Compiles it as strictly as can be, with the declarations of the packages. */
 export function consumerConfig(resolution: 'nodenext' | 'bundler'): string {
   const module = resolution === 'bundler' ? 'esnext' : resolution;

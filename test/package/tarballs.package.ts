@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { ask } from '../status/http.js';
 import { type Name, type Running, startProgram } from '../support/command.js';
+import { shortFolder } from '../support/short-folder.js';
 import { until } from '../support/wait.js';
-import { CONSUMER, consumerConfig } from './consumer.js';
+import { CONSUMER, consumerConfig, SERVICE } from './consumer.js';
 import { emptyFolder, ROOT, runIn } from './folder.js';
+import { tryGateway } from './gateway-trial.js';
 
 const PROGRAMS: Name[] = ['client', 'server', 'forward', 'reverse', 'gateway'];
 /** What its tarball has besides. */
@@ -65,6 +68,23 @@ for (const name of PROGRAMS) {
     t.equal(await runIn(installed, command, '--version'), `${version}\n`);
   });
 }
+
+t.test('mproxy-gateway has all of its parts, those that are loaded later too', async (t) => {
+  const command = join(installed, 'node_modules/.bin/mproxy-gateway');
+  const start = (args: string[]) => startProgram(t, command, args);
+  await tryGateway(t, { folder: shortFolder(t), path: (inside) => inside, start });
+});
+
+t.test('a service of a module shares mproxy-service with the worker that loads it', async (t) => {
+  const module = join(installed, 'service.mjs');
+  writeFileSync(module, SERVICE);
+  const command = join(installed, 'node_modules/.bin/mproxy-gateway');
+  const args = ['--config', module, '--listen-addr', '127.0.0.1:0', '--workers', '1'];
+  const run = startProgram(t, command, args);
+  const { status, body } = await ask(`http://127.0.0.1:${await run.port()}/`);
+  t.match({ status, body }, { status: 200, body: 'one\n' });
+  t.equal(await run.stop(), 0, run.stderr);
+});
 
 t.test('npx finds a command', async (t) => {
   const help = await runIn(installed, 'npx', '--no-install', 'mproxy-client', '--help');
