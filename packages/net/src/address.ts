@@ -59,7 +59,7 @@ export function zoneNeeded(ip: string): string {
 /** The canonical text of an IP address; undefined if it is not an IP address, or has a zone. */
 export function canonicalIp(host: string): string | undefined {
   if (isIPv4(host)) return host;
-  if (!isIPv6(host) || host.includes('%')) return undefined;
+  if (!isIp6(host) || host.includes('%')) return undefined;
   const short = new URL(`http://[${host}]`).hostname.slice(1, -1);
   // ::ffff:0:0/96 are IPv4-mapped addresses (RFC 4291, 2.5.5.2).
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short);
@@ -71,7 +71,7 @@ export function canonicalIp(host: string): string | undefined {
 /** 224.0.0.0/4 (RFC 5771) and ff00::/8 (RFC 4291, 2.7). */
 export function isGroup(ip: string): boolean {
   if (isIPv4(ip)) return (Number(ip.split('.')[0]) & 0xf0) === 0xe0;
-  return isIPv6(ip) && ip.toLowerCase().startsWith('ff') && ip.indexOf(':') === 4;
+  return isIp6(ip) && ip.toLowerCase().startsWith('ff') && ip.indexOf(':') === 4;
 }
 
 export function isWildcard(ip: string): boolean {
@@ -80,12 +80,12 @@ export function isWildcard(ip: string): boolean {
 
 /** Whether an address or group is valid on one interface only (RFC 4007, section 4). */
 export function isLinkLocal(ip: string): boolean {
-  return isIPv6(ip) && /^(fe[89ab].|ff[0-9a-f][12]):/i.test(ip);
+  return isIp6(ip) && /^(fe[89ab].|ff[0-9a-f][12]):/i.test(ip);
 }
 
 /** Parses `HOST` or `HOST:PORT`, the value of a `bind` key. The default port is 0. */
 export function parseBind(text: string): { host: string; zone?: string; port: number } {
-  const bare = text.includes(':') && isIPv6(text.replace(/%.*/, '')) ? `[${text}]` : text;
+  const bare = isIp6(text.replace(/%.*/, '')) ? `[${text}]` : text;
   const { host, zone, port } = parseParts(/\]$|^[^:]*$/.test(bare) ? `${bare}:0` : bare, text, {
     flag: 'bind',
     keys: [],
@@ -162,4 +162,9 @@ function setScheme(own: Keys, scheme: string | undefined, text: string, rule: Ad
   if (own.tls === !tls)
     throw usage(rule.flag, text, `${scheme}:// and tls=${tls ? 'no' : 'yes'} contradict each other`);
   own.tls = tls;
+}
+
+/** As isIPv6 of Node, whose first call in a thread takes 10 ms to compile: most programs need it never. */
+function isIp6(text: string): boolean {
+  return text.includes(':') && isIPv6(text);
 }
