@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { generate } from 'selfsigned';
+import { writeCertificate } from './certificate.js';
+import type { Demonstration } from './demonstration.js';
 import type { Feed } from './feed.js';
 import { Hop } from './hop.js';
 import { type Middle, type MiddleName, openMiddle } from './middle.js';
@@ -24,7 +25,7 @@ export type HopName = 'client' | 'forward' | 'reverse A' | 'reverse B' | 'server
  * Client, forward, a group or a subject, and two reverses, which serve TCP and TLS readers and a server with its file. It
  * is started from its end, so that every datagram has a receiver.
  */
-export class Chain {
+export class Chain implements Demonstration {
   readonly sent = new Tally();
   readonly hops = new Map<HopName, Hop>();
   readonly readers: Reader[] = [];
@@ -43,7 +44,7 @@ export class Chain {
 
   /** Starts all programs; the client has no input yet. */
   async open(): Promise<void> {
-    const authority = await this.#makeCertificate();
+    const authority = await writeCertificate(this.#folder, ['localhost']);
     this.middle = await openMiddle(this.middleName, this.#folder);
     const { address: middle, joined } = this.middle;
     const tcp = ['--tcp-output-addr', '127.0.0.1:0'];
@@ -97,6 +98,18 @@ export class Chain {
     for (const reader of this.readers) reader.poll();
   }
 
+  result(): { good: boolean; lines: string[] } {
+    const { readers, sent } = this;
+    const wrong = readers.filter(({ tally }) => tally.difference(sent)).length;
+    const who =
+      wrong === 0 ? `All ${readers.length} readers got` : `${wrong} of ${readers.length} readers did not get`;
+    const lines = [
+      `${who} the ${sent.bytes.toLocaleString('en')} bytes that were sent, byte for byte.`,
+      `SHA-256 of what was sent: ${sent.digest.slice(0, 32)}...`,
+    ];
+    return { good: wrong === 0, lines };
+  }
+
   /** Stops all programs and removes their files. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -138,18 +151,6 @@ export class Chain {
     let before: number;
     do before = received();
     while (!complete() && (await until(() => received() > before, IDLE_MS)));
-  }
-
-  /** @returns a self-signed certificate */
-  async #makeCertificate(): Promise<string> {
-    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
-      keyType: 'ec',
-      algorithm: 'sha256',
-      extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
-    });
-    writeFileSync(join(this.#folder, 'cert.pem'), cert);
-    writeFileSync(join(this.#folder, 'key.pem'), key, { mode: 0o600 });
-    return cert;
   }
 }
 

@@ -10,7 +10,7 @@ const STATS = ['--stats', '0.2'];
 
 const UNITS: Record<string, number> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
 
-/** One of the four commands as a process; its state is read from its stderr. */
+/** One of the commands as a process; its state is read from its stderr. */
 export class Hop {
   /** Command line, for display. */
   readonly command: string;
@@ -30,7 +30,7 @@ export class Hop {
   #line = '';
 
   /**
-   * @param name `client`, `server`, `forward` or `reverse`
+   * @param name `client`, `server`, `forward`, `reverse` or `gateway`
    * @param folder working directory
    */
   constructor(
@@ -86,10 +86,11 @@ export class Hop {
     throw new Error(`${this.command}: ${this.#notices.trim() || 'it did not come up in time'}`);
   }
 
-  /** Waits for a notice. */
-  async says(pattern: RegExp): Promise<void> {
+  /** Waits for a notice. @returns the first group of the pattern */
+  async says(pattern: RegExp): Promise<string> {
     await until(() => pattern.test(this.#notices) || !this.#running, START_MS);
-    if (pattern.test(this.#notices)) return;
+    const [found, group] = pattern.exec(this.#notices) ?? [];
+    if (found !== undefined) return group ?? '';
     throw new Error(`${this.command}: ${this.#notices.trim() || 'it did not come up in time'}`);
   }
 

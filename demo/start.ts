@@ -1,20 +1,40 @@
 import { parseArgs } from 'node:util';
 import { Chain } from './chain.js';
+import { chainView } from './chain-view.js';
+import type { Demonstration, View } from './demonstration.js';
 import { openFeed } from './feed.js';
-import type { MiddleName } from './middle.js';
+import { GatewayDemonstration } from './gateway/gateway-demonstration.js';
+import { gatewayView } from './gateway/gateway-view.js';
 import { openScreen, type Screen } from './screen.js';
 
 const HELP = `Usage: npm start -- [nats] [--path FILE|-]
+       npm start -- gateway
 
 Runs the four programs as one chain, on this machine's loopback interface alone, for about ten seconds:
 a feed through mproxy-client, mproxy-forward, a multicast group and two mproxy-reverse, to TCP and TLS
 readers and to the file of an mproxy-server. With nats a subject of a NATS server is in the place of the group;
 this needs nats-server. Ends with 0 when every reader got exactly what was sent, else with 1.
 
+With gateway it runs mproxy-gateway with TLS in front of two small HTTP servers instead, for as long, and sends
+requests, uploads, downloads, WebSockets and event streams through all its routes. Ends with 0 when every answer
+was right, else with 1.
+
 Options:
   --path FILE|-   send this file, or stdin; default is a generated feed of AIS position reports
   -h, --help      print this help
 `;
+
+/** What is demonstrated, with what is shown before the first command. */
+const TITLES = {
+  group: 'The four programs as one chain, on the loopback interface alone:',
+  nats: 'The four programs as one chain, on the loopback interface alone:',
+  gateway: 'The gateway in front of two servers, on the loopback interface alone:',
+};
+
+interface Options {
+  what: keyof typeof TITLES;
+  path: string | undefined;
+}
 
 process.exit(await main());
 
@@ -22,44 +42,49 @@ process.exit(await main());
 async function main(): Promise<number> {
   const options = readOptions();
   if (typeof options === 'number') return options;
-  const screen = openScreen(process.stdout);
+  const screen = openScreen(process.stdout, TITLES[options.what]);
   const interrupted = interruption();
-  let chain: Chain | undefined;
+  let demonstration: Demonstration | undefined;
   try {
-    chain = new Chain(await openFeed(options.path), options.middle, (hop) => screen.hop(hop));
-    return await Promise.race([demonstrate(chain, screen), interrupted]);
+    const [opened, view] = await prepare(options, screen);
+    demonstration = opened;
+    return await Promise.race([demonstrate(opened, view, screen), interrupted]);
   } catch (error) {
     screen.end(false);
     console.error(`mproxy: ${(error as Error).message}`);
     return 1;
   } finally {
     screen.end(false);
-    await chain?.close();
+    await demonstration?.close();
   }
 }
 
-async function demonstrate(chain: Chain, screen: Screen): Promise<number> {
-  await chain.open();
-  screen.show(chain);
-  await chain.run();
-  screen.end(true);
-  return reportResult(chain);
+async function prepare({ what, path }: Options, screen: Screen): Promise<[Demonstration, View]> {
+  if (what === 'gateway') {
+    const gateway = new GatewayDemonstration(screen);
+    return [gateway, gatewayView(gateway)];
+  }
+  const chain = new Chain(await openFeed(path), what, (hop) => screen.hop(hop));
+  return [chain, chainView(chain)];
 }
 
-function reportResult({ sent, readers, hops }: Chain): number {
-  const failed = [...hops].filter(([, { failure }]) => failure);
+async function demonstrate(demonstration: Demonstration, view: View, screen: Screen): Promise<number> {
+  await demonstration.open();
+  screen.show(view);
+  await demonstration.run();
+  screen.end(true);
+  return reportResult(demonstration);
+}
+
+function reportResult(demonstration: Demonstration): number {
+  const failed = [...demonstration.hops].filter(([, { failure }]) => failure);
   for (const [name, { failure, lastWords }] of failed)
     console.log(`\n  mproxy-${name} ${failure}; it said last: ${lastWords}`);
-  for (const [name, { losses }] of hops)
+  for (const [name, { losses }] of demonstration.hops)
     for (const loss of losses) console.log(`\n  mproxy-${name} lost: ${loss}`);
-  const wrong = readers.filter(({ tally }) => tally.difference(sent));
-  const good = wrong.length + failed.length === 0;
-  const who = good
-    ? `All ${readers.length} readers got`
-    : `${wrong.length} of ${readers.length} readers did not get`;
-  console.log(`\n  ${who} the ${sent.bytes.toLocaleString('en')} bytes that were sent, byte for byte.`);
-  console.log(`  SHA-256 of what was sent: ${sent.digest.slice(0, 32)}...\n`);
-  return good ? 0 : 1;
+  const { good, lines } = demonstration.result();
+  console.log(`\n${lines.map((line) => `  ${line}\n`).join('')}`);
+  return good && failed.length === 0 ? 0 : 1;
 }
 
 /** Resolves on a signal, or when the output is closed. */
@@ -71,16 +96,18 @@ function interruption(): Promise<number> {
 }
 
 /** @returns an exit status, if there is nothing to run */
-function readOptions(): { path: string | undefined; middle: MiddleName } | number {
+function readOptions(): Options | number {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: { path: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
     });
-    const [middle = 'group', ...more] = positionals;
-    if (positionals.length > 0 && (middle !== 'nats' || more.length > 0))
-      throw new Error(`${positionals.join(' ')}: only nats is known here`);
-    if (!values.help) return { path: values.path, middle: middle as MiddleName };
+    const [what = 'group', ...more] = positionals;
+    if (positionals.length > 0 && ((what !== 'nats' && what !== 'gateway') || more.length > 0))
+      throw new Error(`${positionals.join(' ')}: only nats or gateway is known here`);
+    if (what === 'gateway' && values.path !== undefined)
+      throw new Error('--path: gateway sends data of its own');
+    if (!values.help) return { what: what as Options['what'], path: values.path };
     process.stdout.write(HELP);
     return 0;
   } catch (error) {
