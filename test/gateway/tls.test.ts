@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
 import t from 'tap';
 import { Authority, type Pair } from '../support/certificates.js';
+import { start } from '../support/command.js';
 import { until } from '../support/wait.js';
 import { Client, gateway, IS_NODE, origin } from './running.js';
 import { type Answered, askSecurely } from './tls-client.js';
@@ -147,13 +148,13 @@ t.test(
 
 t.test('https_redirection and hsts', async (t) => {
   const running = await gateway(t, {
-    listenAddr: ['127.0.0.1:0', SECURE],
+    listenAddr: [SECURE, '127.0.0.1:0'],
     ...flags,
     trust: ['127.0.0.1'],
     config: { https_redirection: true, hsts: { max_age: 60, include_subdomains: true }, routes: here },
   });
   const { listening } = await running.handle.ready;
-  const [plain, secure] = listening.map(({ port }) => port);
+  const [secure, plain] = listening.map(({ port }) => port);
   const client = new Client(t, plain!);
   const asked = async (head: string) => {
     client.socket.write(`${head}\r\n\r\n`);
@@ -171,6 +172,32 @@ t.test('https_redirection and hsts', async (t) => {
     textOf(await ask(t, { port: secure! })),
     /^strict-transport-security: max-age=60; includeSubDomains\r$/m,
   );
+});
+
+t.test('https_redirection: the first requests, too, are sent to the port with TLS', async (t) => {
+  const args = [
+    '--listen-addr',
+    '127.0.0.1:0',
+    '--listen-addr',
+    SECURE,
+    '--config',
+    'g.json',
+    '--workers',
+    '4',
+  ];
+  const cwd = t.testdir({
+    'g.json': JSON.stringify({ https_redirection: true, certificates: [files(site)], routes: here }),
+  });
+  const program = start(t, 'gateway', args, { cwd });
+  const port = (scheme: string) =>
+    new RegExp(`listening: ${scheme} 127\\.0\\.0\\.1:(\\d+)\n`).exec(program.stderr)?.[1];
+  // The sockets are bound; a worker that accepts may not have opened the other one yet.
+  await until('it listens', () => port('http') !== undefined);
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, () => fetch(`http://127.0.0.1:${port('http')}/x`, { redirect: 'manual' })),
+  );
+  const locations = answers.map(({ headers }) => headers.get('location'));
+  t.strictSame(new Set(locations), new Set([`https://127.0.0.1:${port('https')}/x`]));
 });
 
 t.test('upstreams are told of the certificate of a client', async (t) => {

@@ -160,7 +160,7 @@ export class Gateway implements Source {
     const { program, config } = this;
     this.#sockets = await openShared(resolved, { share, backlog: config.backlog, program });
     await this.#workers.start();
-    await this.#workers.listen(this.#sockets);
+    await this.#workers.listen(secureFirst(config, this.#sockets));
   }
 
   async #listenAlone(resolved: readonly Resolved[]): Promise<void> {
@@ -168,7 +168,7 @@ export class Gateway implements Source {
     if (config.workers !== undefined && config.workers > 1)
       program.emit(WORKERS_REDUCED, { workers: config.workers, engine: program.engine.name });
     await this.#workers.start();
-    for (const one of resolved)
+    for (const one of secureFirst(config, resolved))
       await listenAll(one, program, (at) => this.#workers.listenAlone(one.listener, at));
   }
 
@@ -189,6 +189,11 @@ export class Gateway implements Source {
     await Promise.all([this.#workers.end(), this.#devServers?.stop()]);
     await this.#accessLog?.close();
   }
+}
+
+/** TLS listeners before the others, which may redirect to them: their port is known before there are requests. */
+function secureFirst<T extends { listener: number }>({ listen }: GatewayConfig, all: readonly T[]): T[] {
+  return [...all].sort((a, b) => Number(listen[b.listener]!.tls) - Number(listen[a.listener]!.tls));
 }
 
 function lost(

@@ -77,7 +77,7 @@ export class Workers {
     throw failed.reason;
   }
 
-  /** All of them listen, from now on, their successors too. @throws the system's error */
+  /** All of them listen, in this order, from now on, their successors too. @throws the system's error */
   async listen(listening: readonly Listening[]): Promise<void> {
     this.#listening = [...this.#listening, ...listening];
     await Promise.all(this.#threads.map((thread) => thread && listenAll(thread, listening)));
@@ -187,6 +187,7 @@ export class Workers {
   }
 }
 
+/** In this order: no listener accepts before those in front of it. */
 async function listenAll(thread: WorkerThread, listening: readonly Listening[]): Promise<void> {
-  await Promise.all(listening.map(({ listener, at }) => thread.listen(listener, at)));
+  for (const { listener, at } of listening) await thread.listen(listener, at);
 }
