@@ -10,7 +10,7 @@ export interface Content {
 /** Bytes of the page, of a file and of an upload, and of the download. */
 const SMALL = 12_000;
 const MEDIUM = 200_000;
-const LARGE = 4_000_000;
+const LARGE = 2_000_000;
 
 /** What the servers of the demonstration have: random bytes, so that what is mixed up is seen. */
 export const PAGE = randomContent(SMALL);

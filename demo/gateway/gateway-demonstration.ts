@@ -12,7 +12,7 @@ import { ASSET } from './contents.js';
 import type { Origin } from './origin.js';
 import { openApp, openEvents } from './origins.js';
 import { type OwnCounts, readOwnCounts } from './own-counts.js';
-import { APP, EVENTS, ROUTES, type RouteName } from './routes.js';
+import { APP, EVENTS, labelOf, ROUTES, type RouteName } from './routes.js';
 import { Tally } from './tally.js';
 import { type Visitor, visitorsOf } from './visitors.js';
 
@@ -71,7 +71,9 @@ export class GatewayDemonstration implements Demonstration {
     const wrong = sum('wrong');
     const all = sum('right') + wrong;
     const problems = [...this.tallies].flatMap(([route, { problem, wrong }]) =>
-      problem === undefined ? [] : `${ROUTES[route]}: ${wrong.toLocaleString('en')} wrong; first: ${problem}`,
+      problem === undefined
+        ? []
+        : `${labelOf(route)}: ${wrong.toLocaleString('en')} wrong; first: ${problem}`,
     );
     const difference = this.#difference();
     if (difference) problems.push(difference);
@@ -127,7 +129,7 @@ export class GatewayDemonstration implements Demonstration {
   #difference(): string | undefined {
     for (const [route, { requests }] of this.tallies) {
       const own = this.own?.requests(route) ?? 0;
-      if (own !== requests) return `${ROUTES[route]}: the gateway counted ${own} requests of ${requests}`;
+      if (own !== requests) return `${labelOf(route)}: the gateway counted ${own} requests of ${requests}`;
     }
     return undefined;
   }

@@ -1,7 +1,7 @@
 import { showBytes } from 'mproxy-base';
 import type { Frame, View } from '../demonstration.js';
 import type { GatewayDemonstration } from './gateway-demonstration.js';
-import { PURPOSES, ROUTES, type RouteName } from './routes.js';
+import { labelOf, PURPOSES, type RouteName } from './routes.js';
 import type { Tally } from './tally.js';
 
 /** The routes of a gateway with their answers, as a picture and as lines. */
@@ -13,7 +13,7 @@ function list({ tallies }: GatewayDemonstration): string[] {
   return [...tallies].map(([route, tally]) => {
     const { right, wrong, bytes } = tally;
     const counts = `${count(right).padStart(7)} right ${count(wrong).padStart(5)} wrong`;
-    return `${ROUTES[route].padEnd(NAME_WIDTH)}${counts}  ${showBytes(bytes).padStart(9)}  ${mean(tally).padStart(8)}`;
+    return `${labelOf(route).padEnd(NAME_WIDTH)}${counts}  ${showBytes(bytes).padStart(9)}  ${mean(tally).padStart(8)}`;
   });
 }
 
@@ -40,7 +40,7 @@ function drawRoute(
   const figures = cells([count(right), count(wrong), showBytes(bytes), mean(tally), requests]);
   const purpose = columns >= WIDE ? `  ${paint.dim(PURPOSES[route])}` : '';
   const painted = wrong > 0 ? paint.bad(figures) : figures;
-  return `${mark} ${paint.bold(ROUTES[route].padEnd(NAME_WIDTH))}${painted}${purpose}`;
+  return `${mark} ${paint.bold(labelOf(route).padEnd(NAME_WIDTH))}${painted}${purpose}`;
 }
 
 function drawOwn({ own }: GatewayDemonstration): string[] {

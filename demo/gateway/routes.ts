@@ -18,6 +18,11 @@ export const ROUTES = {
 
 export type RouteName = keyof typeof ROUTES;
 
+/** A route, for display. */
+export function labelOf(route: RouteName): string {
+  return route === 'plain' ? 'without TLS' : ROUTES[route];
+}
+
 /** What is sent through each route, for the picture. */
 export const PURPOSES: Record<RouteName, string> = {
   page: 'a page',
@@ -29,5 +34,5 @@ export const PURPOSES: Record<RouteName, string> = {
   redirect: 'a redirection',
   socket: 'messages of WebSockets',
   events: 'an event stream',
-  plain: 'port without TLS: to https',
+  plain: 'redirected to https',
 };

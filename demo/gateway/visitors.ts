@@ -34,7 +34,7 @@ export function visitorsOf(entry: Entry): Visitor[] {
     ...[1, 2, 3, 4].map(() => asker('page', client(), { path: '/?visit=1' }, isContent(PAGE, 'app'))),
     turnTaker(client()),
     uploader(client()),
-    asker('download', client(), { path: '/large' }, isContent(DOWNLOAD, 'app'), 100),
+    asker('download', client(), { path: '/large' }, isContent(DOWNLOAD, 'app'), 150),
     asker('file', client(), { path: '/assets/file.bin' }, isContent(ASSET)),
     asker('respond', client(false), { path: '/health' }, isText(HEALTH)),
     asker('redirect', client(), { path: '/old/from?here=1' }, redirects(301, '/from?here=1')),

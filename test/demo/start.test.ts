@@ -1,14 +1,12 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { noServer } from '../nats/server.js';
-import { type Running, type RunOptions, startProgram } from '../support/command.js';
 import { Random } from '../support/random.js';
 import { until } from '../support/wait.js';
+import { alive, demonstrate, exit, hopsOf, out } from './demonstrate.js';
 
-const START = fileURLToPath(new URL('../../demo/start.js', import.meta.url));
 const READERS = ['TCP reader 1', 'TCP reader 2', 'file', 'TCP reader 3', 'TLS reader 4', 'TLS reader 5'];
 
 // What is run takes its time, more of it on a busy machine.
@@ -104,7 +102,8 @@ t.test('what cannot be sent is said in one line', async (t) => {
   const cases: [string[], number, RegExp][] = [
     [['--path', join(tmpdir(), 'no such file')], 1, /^mproxy: .*no such file.*\n$/],
     [['--path', tmpdir()], 1, /^mproxy: not a regular file.*\n$/],
-    [['kafka'], 2, /^mproxy: kafka: only nats is known here\n$/],
+    [['kafka'], 2, /^mproxy: kafka: only nats or gateway is known here\n$/],
+    [['gateway', '--path', 'x'], 2, /^mproxy: --path: gateway sends data of its own\n$/],
     [['--pth', 'x'], 2, /^mproxy: .*--pth.*\n$/],
   ];
   for (const [args, status, line] of cases) {
@@ -122,28 +121,6 @@ t.test('what cannot be sent is said in one line', async (t) => {
   t.match(out(help), /^Usage: npm start/);
 });
 
-function demonstrate(t: Test, args: string[], options?: RunOptions): Running {
-  const demo = startProgram(t, process.execPath, [START, ...args], options);
-  // Killed outright, it could not end what it started.
-  t.teardown(() => demo.running && demo.stop());
-  return demo;
-}
-
-/** The processes that it says it started. */
-function hopsOf(demo: Running): number[] {
-  return [...out(demo).matchAll(/^ +(\d+) +mproxy-/gm)].map(([, pid]) => Number(pid));
-}
-
-/** Waits for it to end, with a deadline. */
-async function exit(demo: Running): Promise<number | null> {
-  await until('the demo ends', () => demo.ended, 90_000);
-  return demo.status;
-}
-
-function out({ stdout }: Running): string {
-  return stdout.toString();
-}
-
 /** The reader's line in the last picture. */
 function identical(reader: string): RegExp {
   return new RegExp(`${reader} +━+ .* ✔ identical`);
@@ -153,13 +130,4 @@ function file(t: Test, text: string): string {
   const path = join(t.testdir(), 'input');
   writeFileSync(path, text);
   return path;
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
