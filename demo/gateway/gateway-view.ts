@@ -53,8 +53,8 @@ function drawOwn({ own }: GatewayDemonstration): string[] {
 }
 
 const NAME_WIDTH = 24;
-const HEADINGS = ['right', 'wrong', 'bytes', 'mean', 'requests'];
-const WIDTHS = [8, 7, 10, 9, 10];
+const HEADINGS = ['right', 'wrong', 'bytes', 'mean', 'gateway'];
+const WIDTHS = [8, 7, 10, 9, 9];
 /** Columns from which on there is room for what a route is for. */
 const WIDE = 99;
 
