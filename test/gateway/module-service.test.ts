@@ -60,6 +60,9 @@ for (const [path, reason] of [
     const victim = new Client(t, running.port);
     await victim.get('/ok');
     victim.send(path);
+    // A heap takes its time to be full.
+    const failed = () => running.notices.some(({ event }) => event === 'worker_failed');
+    await until('it has failed', failed, 60_000);
     const { fields } = await running.notice('worker_failed');
     t.match(String(fields.reason), reason);
     await until('its connections are closed', () => victim.closed);

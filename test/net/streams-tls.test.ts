@@ -64,6 +64,38 @@ for (const { name, streams } of ENGINES) {
       );
     });
 
+    t.test(
+      'bursts of all sizes about that of a read arrive whole, though nothing comes behind them',
+      async (t) => {
+        const { logs, port } = await open(t);
+        const options = { host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' };
+        const socket = connectTls(options);
+        t.teardown(() => socket.destroy());
+        await until('it is accepted', () => logs.length === 1);
+        const [log] = logs;
+        let sent = 0;
+        const burst = async (...pieces: number[]) => {
+          socket.cork();
+          for (const size of pieces) {
+            socket.write(Buffer.alloc(size, 'x'));
+            sent += size;
+          }
+          socket.uncork();
+          // Hundreds of bursts: looking every few milliseconds would take seconds.
+          for (const end = performance.now() + 10_000; log!.bytes !== sent && performance.now() < end; )
+            await turn();
+          if (log!.bytes !== sent) t.fail(`${log!.bytes} of ${sent} bytes, in ${pieces.length} pieces`);
+          log!.chunks.length = 0;
+          sent = 0;
+        };
+        const few = Array.from({ length: 200 }, () => 1);
+        for (let last = 1; last < 700; last++) await burst(16_000, last, 5);
+        // Records of one byte have more around them than in them.
+        for (let last = 1; last < 300; last++) await burst(11_500, ...few, last, 5);
+        t.equal(log!.connection.tls!.version, 'TLSv1.3');
+      },
+    );
+
     t.test('what an offer did not take need not be sent', async (t) => {
       const { logs, port } = await open(t);
       const options = { host: '127.0.0.1', port, ca: authority.pem, servername: 'one.test' };

@@ -27,6 +27,8 @@ export interface Channel {
    * the peer has ended. Not so with TLS, whose records are counted one by one.
    */
   readonly exact?: true;
+  /** With TLS, after a {@link receive} of bytes: whether it has emptied the descriptor, as far as that can be told. */
+  readonly emptied?: boolean;
   /** What -EPROTO means, and with TLS -ECONNRESET. */
   readonly error: Error | undefined;
   /** Frees what it has, but not the descriptor. */

@@ -93,7 +93,8 @@ export class Receiving {
       }
       left -= count;
       this.bytes += count;
-      if (count < received.length && this.channel.exact && !this.hangup) this.readable = false;
+      const { exact, emptied } = this.channel;
+      if (!this.hangup && (exact ? count < received.length : emptied)) this.readable = false;
       if (!this.discards) this.handler?.onData(this.parts.view(count));
     }
     return 1;

@@ -15,6 +15,7 @@ const NUMBERS = {
 
   BIO_new_mem_buf: 'uintptr_t BIO_new_mem_buf(uintptr_t, int)',
   BIO_free: 'int BIO_free(uintptr_t)',
+  BIO_number_read: 'uint64_t BIO_number_read(uintptr_t)',
   PEM_read_bio_X509: 'uintptr_t PEM_read_bio_X509(uintptr_t, void *, void *, const char *)',
   PEM_read_bio_PrivateKey: 'uintptr_t PEM_read_bio_PrivateKey(uintptr_t, void *, void *, const char *)',
   X509_free: 'void X509_free(uintptr_t)',
@@ -54,6 +55,7 @@ const NUMBERS = {
   SSL_new: 'uintptr_t SSL_new(uintptr_t)',
   SSL_free: 'void SSL_free(uintptr_t)',
   SSL_set_fd: 'int SSL_set_fd(uintptr_t, int)',
+  SSL_get_rbio: 'uintptr_t SSL_get_rbio(uintptr_t)',
   SSL_set_accept_state: 'void SSL_set_accept_state(uintptr_t)',
   SSL_set_connect_state: 'void SSL_set_connect_state(uintptr_t)',
   SSL_get_SSL_CTX: 'uintptr_t SSL_get_SSL_CTX(uintptr_t)',
