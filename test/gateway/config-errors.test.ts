@@ -112,8 +112,8 @@ const CASES: [document: unknown, line: string][] = [
     but({ upgrades: ['a, b'] }),
     'upgrades[0]: "a, b": expected the name of a protocol, other than websocket and h2c',
   ],
-  [but({ timeouts: { tunnel: 5 } }), `timeouts.tunnel: 5: ${DURATION}`],
-  [routed({ timeouts: { tunnel: '1 h' } }), `routes[0].timeouts.tunnel: "1 h": ${DURATION}`],
+  [but({ timeouts: { tunnel: 'never' } }), `timeouts.tunnel: "never": ${DURATION}, more than 0`],
+  [routed({ timeouts: { tunnel: 'long' } }), `routes[0].timeouts.tunnel: "long": ${DURATION}, more than 0`],
   [but({ protocols: ['http3'] }), 'protocols[0]: "http3": expected one of http1, http2, websocket'],
   [but({ protocols: ['http2'] }), 'protocols: ["http2"]: expected http1 among them'],
   [

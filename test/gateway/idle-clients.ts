@@ -1,7 +1,9 @@
-// Kept connections in a process of their own, as one process has too few descriptors for both ends. Its arguments: port, how many.
+// Kept connections in a process of their own, as one process has too few descriptors for both ends. Its arguments: port, how many, and the
+// request of each, which is also what each sends when it is asked to.
 import { connect, type Socket } from 'node:net';
 
-const [port, count] = process.argv.slice(2).map(Number) as [number, number];
+const [port, count] = process.argv.slice(2, 4).map(Number) as [number, number];
+const request = process.argv[4]!;
 const TOGETHER = 100;
 const sockets: Socket[] = [];
 let closed = 0;
@@ -11,7 +13,7 @@ function ask(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     socket.once('close', () => resolve(false));
     socket.once('data', () => resolve(true));
-    socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+    socket.write(request);
   });
 }
 

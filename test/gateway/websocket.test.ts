@@ -1,36 +1,17 @@
 // WebSocket by the client and server of ws, and the client of undici.
 import { createHash, randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { WebSocket as UndiciSocket } from 'undici';
-import { type ServerOptions, WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
 import { until } from '../support/wait.js';
 import { front } from './front.js';
-import { served } from './running.js';
+import { echo, socketServer } from './socket-server.js';
 
 const SIZE = 50_000_000;
 const PIECE = 64 * 1024;
-
-/** A server, with what it was asked. */
-async function socketServer(
-  t: Test,
-  onSocket: (socket: WebSocket, request: IncomingMessage) => void,
-  options: ServerOptions = {},
-): Promise<string> {
-  const server = createServer();
-  const sockets = new WebSocketServer({ server, ...options });
-  sockets.on('connection', onSocket);
-  t.teardown(() => {
-    for (const socket of sockets.clients) socket.terminate();
-    sockets.close();
-  });
-  return served(t, server);
-}
-
-const echo = (socket: WebSocket) =>
-  void socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
 
 /** Sends random messages, as fast as they are taken. @returns their digest */
 async function pour(socket: WebSocket): Promise<string> {

@@ -291,6 +291,32 @@ for (const { name, streams } of ENGINES) {
       }
     });
 
+    t.test(
+      'paused while both directions end, it tells of the end, then of the close, once it goes on',
+      async (t) => {
+        for (const act of ['resume', 'close', 'abort'] as const) {
+          const { port, sockets } = await tlsServer(t, { ...pair, allowHalfOpen: true });
+          const log = new Log(await streams.connect({ to: at(port), tls: client() })).start();
+          await until('its peer', () => sockets.length === 1);
+          sockets[0]!.write('last words');
+          await until('they arrive', () => log.text === 'last words');
+          log.connection.pause();
+          sockets[0]!.end();
+          log.connection.end();
+          await until('the peer has both ends', () => sockets[0]!.closed);
+          for (let i = 0; i < 50; i++) await turn();
+          t.strictSame(log.events, [], act);
+          log.connection[act]();
+          await log.has('close');
+          t.strictSame(
+            [log.events, log.error],
+            [act === 'resume' ? ['end', 'close'] : ['close'], undefined],
+            act,
+          );
+        }
+      },
+    );
+
     const onNode = (why: string) => ({ skip: name === 'node' && why });
 
     // A reset would discard the alert.

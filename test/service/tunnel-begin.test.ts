@@ -135,6 +135,18 @@ for (const { name, streams } of ENGINES) {
     t.ok(origin.ends.every(({ text }) => !text.includes('evil')));
   });
 
+  t.test(`${name}: a client that leaves before the response ends its request`, async (t) => {
+    const { origin, port, outcomes } = await tunnelStack(t, streams);
+    origin.onHead = () => undefined;
+    const client = (await tunnelClient(t, port)).send(`${upgrade()}early`);
+    const upstream = await origin.visited();
+    client.socket.end();
+    await upstream.ended();
+    await until('it has ended', () => outcomes.length === 1);
+    t.match(outcomes, [{ status: 499, cut: 'client left' }]);
+    t.equal(upstream.behind, '');
+  });
+
   t.test(`${name}: a 101 that nobody asked for is 502, and ends the upstream's connection`, async (t) => {
     const { origin, port } = await tunnelStack(t, streams);
     for (const text of [

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect as connectTls, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
+import type { Pair } from '../support/certificates.js';
 import { until } from '../support/wait.js';
 
 /** A request of a client of WebSocket (RFC 6455, section 1.3). @param lines further field lines */
@@ -9,13 +11,20 @@ export const upgrade = (path = '/', lines = '') =>
 export const SWITCHED =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n';
 
+/** Options of a TLS socket, too (tls.connect, new TLSSocket), although its types do not say so. */
+const HALF_OPEN: object = { allowHalfOpen: true };
+
 /** An end of a tunnel: what it gets is kept, and its own direction stays open until it ends that. */
 export class TunnelEnd {
   text = '';
   /** How the other side ended its direction. */
   end: 'open' | 'end' | 'reset' = 'open';
 
-  constructor(readonly socket: Socket) {
+  /** @param raw of TCP, if the socket is one of TLS on it */
+  constructor(
+    readonly socket: Socket,
+    private readonly raw = socket,
+  ) {
     socket.on('data', (bytes) => {
       this.text += bytes.toString('latin1');
     });
@@ -51,6 +60,11 @@ export class TunnelEnd {
     return this;
   }
 
+  reset(): void {
+    this.raw.resetAndDestroy();
+    this.socket.destroy();
+  }
+
   async has(text: string, ms?: number): Promise<this> {
     const found = () => this.text.includes(text);
     await until(`${JSON.stringify(text)} came`, () => found() || this.end !== 'open', ms).catch((error) => {
@@ -69,12 +83,15 @@ export class TunnelEnd {
   }
 }
 
-/** A client on a port of 127.0.0.1. */
-export async function tunnelClient(t: Test, port: number): Promise<TunnelEnd> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
-  t.teardown(() => socket.destroy());
-  await once(socket, 'connect');
-  return new TunnelEnd(socket);
+/** A client on a port of 127.0.0.1. @param secure by TLS; the certificate of the server does not matter */
+export async function tunnelClient(t: Test, port: number, secure = false): Promise<TunnelEnd> {
+  const raw = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+  t.teardown(() => raw.destroy());
+  await once(raw, 'connect');
+  if (!secure) return new TunnelEnd(raw);
+  const socket = connectTls({ ...HALF_OPEN, socket: raw, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  return new TunnelEnd(socket, raw);
 }
 
 /** A server that keeps what it gets on each connection, and does nothing by itself but what a test says. */
@@ -84,16 +101,21 @@ export class TunnelOrigin {
   onHead: (end: TunnelEnd) => void = (end) => end.send(SWITCHED);
   port = 0;
 
+  /** @param secureContext undefined: it speaks no TLS */
+  constructor(private readonly secureContext: SecureContext | undefined) {}
+
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.secureContext ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   get open(): number {
     return this.ends.filter(({ socket }) => !socket.destroyed).length;
   }
 
-  accept(socket: Socket): void {
-    const end = new TunnelEnd(socket);
+  accept(raw: Socket): void {
+    const { secureContext } = this;
+    const socket = secureContext ? new TLSSocket(raw, { ...HALF_OPEN, isServer: true, secureContext }) : raw;
+    const end = new TunnelEnd(socket, raw);
     this.ends.push(end);
     const look = () => {
       if (end.head === '') return;
@@ -113,8 +135,9 @@ export class TunnelOrigin {
   }
 }
 
-export async function tunnelOrigin(t: Test): Promise<TunnelOrigin> {
-  const origin = new TunnelOrigin();
+/** @param pair its certificate; undefined: it speaks no TLS */
+export async function tunnelOrigin(t: Test, pair?: Pair): Promise<TunnelOrigin> {
+  const origin = new TunnelOrigin(pair && createSecureContext({ cert: pair.cert, key: pair.key }));
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => origin.accept(socket));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -132,9 +155,10 @@ export async function tunnel(
   port: number,
   origin: TunnelOrigin,
   path?: string,
+  secure = false,
 ): Promise<{ client: TunnelEnd; upstream: TunnelEnd }> {
   const count = origin.ends.length + 1;
-  const client = (await tunnelClient(t, port)).send(upgrade(path));
+  const client = (await tunnelClient(t, port, secure)).send(upgrade(path));
   const upstream = await origin.visited(count);
   await client.has('\r\n\r\n');
   if (client.status !== 101) throw new Error(`no tunnel: ${client.text}`);

@@ -51,8 +51,9 @@ export class NodeConnection implements Connection {
   #discards = false;
   #lingerTimer: NodeJS.Timeout | undefined;
   #lingerUntil = Number.POSITIVE_INFINITY;
-  /** The end came while it was paused. */
+  /** The end came while it was paused, or put back; then both sides had ended, and Node closed it. They are told when it goes on. */
   #endHeld = false;
+  #closeHeld = false;
   #paused = false;
   #started = false;
   /** Received bytes that are delivered again. */
@@ -84,7 +85,7 @@ export class NodeConnection implements Connection {
 
   start(handler: ConnectionHandler): void {
     this.#handler = handler;
-    if (this.#closed) setImmediate(() => handler.onClose(this.#error));
+    if (this.#closed && !this.#closeHeld) setImmediate(() => handler.onClose(this.#error));
     if (this.#started) {
       if (!this.#paused) this.resume();
       return;
@@ -162,6 +163,7 @@ export class NodeConnection implements Connection {
 
   linger(limit: number): void {
     const until = performance.now() + limit;
+    if (this.#closed) this.#discard(undefined);
     if (this.#closed || until >= this.#lingerUntil) return;
     this.#lingerUntil = until;
     this.#discards = true;
@@ -176,7 +178,7 @@ export class NodeConnection implements Connection {
     const ending = !error && stream.writableEnded && !stream.writableFinished && !this.writing;
     if (!ending) stream.destroy(error);
     else if (!this.#discards) stream.once('finish', () => stream.destroy());
-    this.#discards = true;
+    this.#discard(error);
   }
 
   abort(error?: Error): void {
@@ -184,6 +186,7 @@ export class NodeConnection implements Connection {
     // A Unix socket has no reset: closed with unread bytes, its peer gets ECONNRESET all the same (unix(7)).
     if (this.peer) this.raw.resetAndDestroy();
     this.stream.destroy(error);
+    this.#discard(error);
   }
 
   limitIdle(ms: number): void {
@@ -204,7 +207,7 @@ export class NodeConnection implements Connection {
   readonly #read = (bytes: Buffer): void => {
     this.received += bytes.length;
     // Node passes on what it has buffered after a destruction, too.
-    if (!this.#discards && !this.stream.destroyed) this.#handler?.onData(bytes);
+    if (!this.#discards && (!this.stream.destroyed || this.#closeHeld)) this.#handler?.onData(bytes);
   };
 
   readonly #deliverBack = (): void => {
@@ -220,9 +223,13 @@ export class NodeConnection implements Connection {
       this.stream.destroy(this.#writeError);
       return;
     }
-    this.#endHeld = this.#paused;
-    if (!this.#endHeld && isCut(this.stream)) this.#failed(truncated());
-    if (!this.#endHeld && !this.#discards && !this.#error && !this.stream.destroyed) this.#handler?.onEnd();
+    // What was put back comes before it, to whoever goes on.
+    this.#endHeld = this.#paused || this.#back !== undefined || !this.#handler;
+    if (this.#endHeld) return;
+    if (isCut(this.stream)) this.#failed(truncated());
+    const isOpen = !this.stream.destroyed || this.#closeHeld;
+    if (isOpen && !this.#discards && !this.#error) this.#handler?.onEnd();
+    this.#tellHeldClose();
   };
 
   /** Node calls back without an error for what a destroyed socket did not take. */
@@ -254,8 +261,23 @@ export class NodeConnection implements Connection {
   readonly #closedNow = (): void => {
     this.#closed = true;
     clearTimeout(this.#lingerTimer);
+    this.#closeHeld = this.#endHeld && !this.#discards && !this.#error;
+    if (!this.#closeHeld) this.#handler?.onClose(this.#error);
+  };
+
+  readonly #tellHeldClose = (): void => {
+    if (!this.#closeHeld) return;
+    this.#closeHeld = false;
     this.#handler?.onClose(this.#error);
   };
+
+  /** Nothing is received any more. */
+  #discard(error: Error | undefined): void {
+    this.#discards = true;
+    if (!this.#closeHeld) return;
+    this.#error ??= error;
+    setImmediate(this.#tellHeldClose);
+  }
 }
 
 /** Bytes that the kernel took: of what Node gave to libuv, without what that still has. Node publishes neither. */

@@ -196,6 +196,11 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.cut(why);
   }
 
+  /** After a 101: the client has ended its direction, of which the rest may still have to be taken. */
+  get hasClientEnded(): boolean {
+    return this.isSwitched && this.body?.isEnding === true;
+  }
+
   clientLeft(): void {
     this.cut('client left', this.isSwitched ? this.writer.status : CLIENT_LEFT);
   }

@@ -30,8 +30,8 @@ export class RequestBody implements Body {
   #awaitedSince = -1;
   #lastAt = 0;
   #isReading = false;
-  /** The client has ended: what is there is the rest of it. */
-  #isEnding = false;
+  /** See {@link end}: what is there is the rest of it. */
+  isEnding = false;
 
   /** @param length undefined: chunked; infinite: until the client ends */
   constructor(
@@ -87,7 +87,7 @@ export class RequestBody implements Body {
     while (!rejection && !this.isComplete && this.#takes && this.owner.input.size > 0)
       rejection = this.#decoder ? this.#readChunks(this.#decoder) : this.#readBytes(this.length!);
     this.#isReading = false;
-    if (this.#isEnding && this.#takes && this.owner.input.size === 0) this.isComplete = true;
+    if (this.isEnding && this.#takes && this.owner.input.size === 0) this.isComplete = true;
     if (rejection || !this.isComplete || this.#state !== 'started') return rejection;
     this.#stop()?.onEnd(this.#decoder?.trailers);
     return undefined;
@@ -95,7 +95,7 @@ export class RequestBody implements Body {
 
   /** For one of infinite length: nothing more comes. */
   end(): void {
-    this.#isEnding = true;
+    this.isEnding = true;
   }
 
   /** It does not come whole. */

@@ -39,6 +39,7 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
   #parser: RequestParser | undefined;
   readonly #exchange: Exchange;
   #paused = false;
+  #isClosed = false;
   readonly #watch: SendWatch;
 
   constructor(
@@ -81,11 +82,12 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.#useInput();
   }
 
-  onClose(): void {
-    if (this.#exchange.http) this.#exchange.clientLeft();
-    this.#over();
-    this.parts.deadlines.delete(this);
-    this.done.resolve();
+  onClose(error?: Error): void {
+    const exchange = this.#exchange;
+    this.#isClosed = true;
+    // Both directions of a tunnel may have ended before all is taken that the client has sent.
+    if (exchange.http && (error || !exchange.hasClientEnded)) exchange.clientLeft();
+    if (!exchange.http) this.#over();
   }
 
   closeIdle(): void {
@@ -267,5 +269,8 @@ export class ServerConnection implements ConnectionHandler, ExchangeOwner, Dated
     this.input.clear();
     this.#parser = undefined;
     this.connections.becomesBusy(this);
+    if (!this.#isClosed) return;
+    this.parts.deadlines.delete(this);
+    this.done.resolve();
   }
 }
