@@ -124,6 +124,16 @@ const CASES: [document: unknown, line: string][] = [
     but({ listen: ['tls://[::]:443'], routes: [{ path: '/', host: 'c.test', respond: {} }] }),
     'routes[0].host: "c.test": no certificate has this name',
   ],
+  [
+    but({
+      certificates: [
+        files('b', { hosts: ['b.test', 'www.b.test'] }),
+        files('b', { hosts: ['*.b.test'], client_ca_file: 'ca.pem' }),
+      ],
+      routes: [{ path: '/', host: '*.b.test', respond: {} }],
+    }),
+    'routes[0].host: "*.b.test": www.b.test of certificates[0] has other authorities of clients; give it a route of its own',
+  ],
   // What goes together.
   [
     but({ listen: ['tls://[::]:443'], https_redirection: true }),

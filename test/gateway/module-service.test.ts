@@ -12,6 +12,9 @@ const answers = {
   '/later': async () => HttpResponse.text(200, 'later\\n'),
   '/thread': () => HttpResponse.text(200, String(isMainThread ? 'main' : threadId)),
   '/throws': () => { throw new Error('thrown on purpose'); },
+  '/nothing': () => undefined,
+  '/nothing-later': async () => undefined,
+  '/text': () => 'no response',
   '/rejects': async () => { throw new Error('rejected on purpose'); },
   '/crashes': () => new Promise(() => setImmediate(() => { throw new Error('uncaught on purpose'); })),
   '/heap': () => { for (;;) hoard.push(Array.from({ length: 1e5 }, Math.random)); },
@@ -39,8 +42,11 @@ t.test('a module that exports a service serves, with the rest of its configurati
 for (const [how, reason] of [
   ['throws', /thrown on purpose/],
   ['rejects', /rejected on purpose/],
+  ['nothing', /^TypeError/],
+  ['nothing-later', /^TypeError/],
+  ['text', /./],
 ] as const) {
-  t.test(`a service that ${how} fails its request alone: 500, and an event says why`, async (t) => {
+  t.test(`a service that fails (${how}) fails its request alone: 500, and an event says why`, async (t) => {
     const running = await start(t);
     const client = new Client(t, running.port);
     t.match(await client.get(`/${how}`), { status: 500, body: 'internal error\n' });

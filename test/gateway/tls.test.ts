@@ -81,6 +81,35 @@ async function sessionOf(t: Test, port: number, session?: Buffer): Promise<Buffe
   return ticket!;
 }
 
+t.test('a client that other authorities verified is none any more once they are read again', async (t) => {
+  const file = authority.path('client-ca.pem');
+  const other = await Authority.make(t, 'other');
+  const own = await authority.sign({ dns: ['me.test'] });
+  writeFileSync(file, authority.pem);
+  const tls = { tlsCert: site.certFile, tlsKey: site.keyFile, tlsClientCa: file };
+  const running = await gateway(t, { listenAddr: [SECURE, '127.0.0.1:0'], ...tls, config: { routes: here } });
+  const { text } = await running.notice('client_certificates_not_needed');
+  t.match(text, '127.0.0.1:0 has no TLS: there, hosts of --tls-cert are served without certificates');
+  const { port } = running;
+  const socket = connect({ port, host: '127.0.0.1', servername: 'a.test', ca: authority.pem, ...own });
+  t.teardown(() => socket.destroy());
+  let said = '';
+  socket.on('data', (bytes) => {
+    said += bytes;
+  });
+  const status = async () => {
+    said = '';
+    socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    await until('a response', () => said.includes('\r\n\r\n'));
+    return Number(said.split(' ', 2)[1]);
+  };
+  t.equal(await status(), 200);
+  writeFileSync(file, other.pem);
+  t.equal(running.handle.reload(), true);
+  await running.notice('certificates_reloaded');
+  await until('it is refused', async () => (await status()) === 421);
+});
+
 t.test('certificates are read again', async (t) => {
   const [cert, key] = [authority.path('current.pem'), authority.path('current.key')];
   const use = (pair: Pair) => {

@@ -248,3 +248,21 @@ t.test('a 204 has no Content-Length, as an answer to HEAD either', (t) => {
   t.strictSame([...head.fields], [['a', 'b']]);
   t.end();
 });
+
+t.test('status lines that come in the same memory, one after the other, are told apart', (t) => {
+  const parser = new ResponseParser();
+  const memory = Buffer.alloc(200);
+  const lines = [
+    '1.1 404 Not Found',
+    '1.1 403 Forbidden',
+    '1.0 404 Not Found',
+    '1.1 200 Is Odd!!!',
+    '1.1 401 Not Found',
+  ];
+  for (const line of [...lines, ...lines]) {
+    const length = memory.write(`HTTP/${line}\r\nContent-Length: 0\r\n\r\n`);
+    const head = parser.parse(memory, 0, length, 'GET') as ResponseHead;
+    t.equal(`${head.version} ${head.status} ${head.reason}`, line);
+  }
+  t.end();
+});

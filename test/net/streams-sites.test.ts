@@ -105,6 +105,7 @@ for (const { name, streams } of ENGINES) {
           if (site === undefined) continue;
           const { tls } = opened.logs.at(-1)!.connection;
           t.equal(tls?.pair, site);
+          t.equal(tls?.clientCa, sites[site]!.clientCa);
           t.strictSame(tls?.peerCertificate, site === 0 ? undefined : raw(own!), 'the client, verified');
         }
     });

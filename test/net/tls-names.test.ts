@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { certificateNames, pairFor } from 'mproxy-net/tls-names';
+import { certificateNames, pairFor, sitePairFor } from 'mproxy-net/tls-names';
 import t from 'tap';
 import { Authority } from '../support/certificates.js';
 
@@ -31,6 +31,13 @@ t.test('the pair of a name: exactly, else by the longest wildcard', async (t) =>
     ['__proto__', undefined, 'no name of an object'],
   ];
   for (const [name, pair, why] of cases) t.equal(pairFor(pairs, name), pair, `${name}: ${why}`);
+  t.equal(
+    sitePairFor(pairs, 'a.b.one.test'),
+    0,
+    'a host of several labels belongs to the site of its wildcard',
+  );
+  t.equal(sitePairFor(pairs, 'a.b.deep.three.test'), 3, 'the longest');
+  t.equal(sitePairFor(pairs, 'one.test'), undefined);
 });
 
 t.test('the names of a certificate', async (t) => {

@@ -4,7 +4,7 @@ import type { TlsFacts } from 'mproxy-net';
 export function factsOf(facts: Partial<TlsFacts> = {}): TlsFacts {
   return {
     ...{ version: 'TLSv1.3', serverName: undefined, alpn: undefined, resumed: false },
-    ...{ peerCertificate: undefined, pair: 0 },
+    ...{ peerCertificate: undefined, pair: 0, clientCa: undefined },
     ...facts,
   };
 }

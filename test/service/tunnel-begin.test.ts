@@ -33,6 +33,7 @@ const IGNORED: Record<string, string> = {
 const WRONG: Record<string, string> = {
   'another protocol': SWITCHED.replace('Upgrade: websocket', 'Upgrade: h2c'),
   'several protocols': SWITCHED.replace('Upgrade: websocket', 'Upgrade: websocket, h2c'),
+  'HTTP/1.0': SWITCHED.replace('HTTP/1.1', 'HTTP/1.0'),
   'no Upgrade': SWITCHED.replace('Upgrade: websocket\r\n', ''),
   'no Connection': SWITCHED.replace('Connection: Upgrade\r\n', ''),
   'a Connection that does not name it': SWITCHED.replace('Connection: Upgrade', 'Connection: close'),

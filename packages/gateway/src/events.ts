@@ -21,6 +21,10 @@ export const PROTOCOL_LATER = info(
   'protocol_later',
   'protocols: {protocol} is not served yet; its clients are served by HTTP/1.1',
 );
+export const CERTIFICATES_NOT_NEEDED = info(
+  'client_certificates_not_needed',
+  '{listener} has no TLS: there, hosts of {certificate} are served without certificates of clients; give https_redirection, or routes that need none',
+);
 export const UPSTREAM_TLS_FAILED = info(
   'upstream_tls_failed',
   '{upstream}: TLS failed: {reason}; its requests got 502',

@@ -3,7 +3,7 @@ import { CERTIFICATES_RELOADED } from 'mproxy-flow/endpoints/tcp/events';
 import { ticketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { Certificates } from './certificates.js';
 import type { GatewayConfig } from './config/types.js';
-import { CERTIFICATE_EXPIRED, UPSTREAM_INSECURE } from './events.js';
+import { CERTIFICATE_EXPIRED, CERTIFICATES_NOT_NEEDED, UPSTREAM_INSECURE } from './events.js';
 import { readUpstreamCredentials } from './upstream-credentials.js';
 import type { WorkerTls } from './worker-messages.js';
 
@@ -27,6 +27,7 @@ export class GatewaySecurity {
     for (const { place, target } of config.routes)
       if (target.kind === 'upstream' && target.tlsInsecure)
         program.emit(UPSTREAM_INSECURE, { place, upstream: target.upstreams.join(', ') });
+    this.#reportPlain();
     program.presents(() => this.#presented);
     program.onReload(() => this.#reload());
     this.#reportExpired();
@@ -50,6 +51,15 @@ export class GatewaySecurity {
     this.secure({ server: this.#certificates?.tls, upstreams });
     this.program.emit(CERTIFICATES_RELOADED, {});
     this.#reportExpired();
+  }
+
+  /** Nobody asks the clients of a listener without TLS for certificates. */
+  #reportPlain(): void {
+    const { listen, certificates, httpsRedirection } = this.config;
+    const plain = listen.find(({ tls }) => !tls);
+    const certificate = certificates.find(({ clientCaFile }) => clientCaFile !== undefined);
+    if (plain && certificate && !httpsRedirection)
+      this.program.emit(CERTIFICATES_NOT_NEEDED, { listener: plain.text, certificate: certificate.place });
   }
 
   #reportExpired(): void {

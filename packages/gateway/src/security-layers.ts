@@ -16,7 +16,10 @@ export async function securityLayers(config: GatewayConfig, { security }: Parts)
     const { strictTransport } = await import('mproxy-service/layers/strict-transport');
     layers.push(strictTransport(config.hsts));
   }
-  if (!config.ignoreSniConsistency && (config.certificates.length > 1 || config.strictSni)) {
+  const { certificates, strictSni } = config;
+  // With one certificate there is one site, whose authorities of clients can change.
+  const differs = certificates.length > 1 || certificates[0]?.clientCaFile !== undefined || strictSni;
+  if (!config.ignoreSniConsistency && differs) {
     const { Sites } = await import('mproxy-service/sites');
     const { misdirected } = await import('mproxy-service/layers/misdirected');
     const sites = new Sites(security.tls);

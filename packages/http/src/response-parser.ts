@@ -102,7 +102,8 @@ export class ResponseParser {
       const line = parseStatusLine(bytes, reader.at, lf);
       if (line instanceof Rejection) return line;
       this.#line = line;
-      this.#lineBytes = lf - reader.at <= USUAL ? bytes.slice(reader.at, lf) : NO_LINE;
+      // A slice of a Buffer would be a view of memory that is received into again.
+      this.#lineBytes = lf - reader.at <= USUAL ? new Uint8Array(bytes.subarray(reader.at, lf)) : NO_LINE;
     }
     reader.startLineRead(lf + 1);
     return DONE;

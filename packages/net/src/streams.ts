@@ -224,6 +224,8 @@ export interface TlsFacts {
   peerCertificate: Buffer | undefined;
   /** The number of the pair that was used; undefined: this side is the client. */
   pair: number | undefined;
+  /** The authorities (PEM) that the client was verified by; undefined: it needed no certificate, or this side is the client. */
+  clientCa: string | undefined;
 }
 
 /** Takes what a connection reports. */

@@ -13,12 +13,24 @@ const tables = new WeakMap<readonly Named[], PairNames>();
  * @throws the error of OpenSSL, if a certificate is invalid
  */
 export function pairFor(pairs: readonly Named[], name: string): number | undefined {
+  return tableOf(pairs).find(name, false);
+}
+
+/**
+ * To whose site a host belongs: as {@link pairFor}, but wildcards of certificates, too, stand for one label or more, as those of routes
+ * do. So a host that a certificate's wildcard is meant for never counts as that of another site.
+ */
+export function sitePairFor(pairs: readonly Named[], host: string): number | undefined {
+  return tableOf(pairs).find(host, true);
+}
+
+function tableOf(pairs: readonly Named[]): PairNames {
   let table = tables.get(pairs);
   if (!table) {
     table = new PairNames(pairs);
     tables.set(pairs, table);
   }
-  return table.find(name.toLowerCase().replace(/\.$/, ''));
+  return table;
 }
 
 /** The names that a certificate has for hosts, in lower case: the DNS names of subjectAltName, or where there are none, its common name. */
@@ -58,13 +70,16 @@ class PairNames {
     }
   }
 
-  find(name: string): number | undefined {
+  /** @param isDeep whether wildcards of certificates stand for several labels, too */
+  find(given: string, isDeep: boolean): number | undefined {
+    const name = given.toLowerCase().replace(/\.$/, '');
     const exact = this.#exact.get(name);
     if (exact !== undefined) return exact;
     const first = name.indexOf('.');
     for (let dot = first; dot > 0; dot = name.indexOf('.', dot + 1)) {
       const rest = name.slice(dot);
-      const found = this.#labels.get(rest) ?? (dot === first ? this.#oneLabel.get(rest) : undefined);
+      const found =
+        this.#labels.get(rest) ?? (isDeep || dot === first ? this.#oneLabel.get(rest) : undefined);
       if (found !== undefined) return found;
     }
     return undefined;

@@ -14,19 +14,23 @@ const PEER = '192.0.2.1';
 
 t.test('misdirected: a kept connection decides once for each change of the host', async (t) => {
   let asked = 0;
-  const layer = misdirected({
-    accepts(host) {
+  const sites = {
+    generation: 1,
+    accepts(host: string) {
       asked++;
       return host === 'a.test';
     },
-  });
+  };
+  const layer = misdirected(sites);
   const context = contextOf(PEER, factsOf());
   const status = async (host: string) => (await call(layer(echo), { host }, context)).status;
   t.strictSame([await status('a.test'), await status('a.test'), asked], [200, 200, 1]);
   t.strictSame([await status('b.test'), await status('b.test'), asked], [421, 421, 2]);
   t.strictSame([await status('a.test'), asked], [200, 3]);
+  sites.generation++;
+  t.strictSame([await status('a.test'), await status('a.test'), asked], [200, 200, 4], 'and for other sites');
   t.equal((await call(layer(echo), { host: 'b.test' })).status, 200, 'without TLS there is no other site');
-  t.equal(asked, 3);
+  t.equal(asked, 4);
 });
 
 t.test('strictTransport: over TLS alone, in place of what the upstream sends', async (t) => {

@@ -1,6 +1,6 @@
 import { MproxyError } from 'mproxy-base';
 import { readCredentials } from 'mproxy-net/tls';
-import { certificateNames, pairFor } from 'mproxy-net/tls-names';
+import { certificateNames, pairFor, sitePairFor } from 'mproxy-net/tls-names';
 import type { Place } from 'mproxy-service/config-place';
 
 import { type Identity, readIdentity } from '../tls-files.js';
@@ -14,6 +14,7 @@ export function checkTlsFiles(config: GatewayConfig, document: Place): void {
   if (identities.every((one) => one !== undefined)) {
     checkHosts(config, identities, document);
     checkRouteHosts(config, identities, document);
+    checkWildcards(config, identities, document);
   }
   checkUpstreams(config, document);
 }
@@ -44,6 +45,34 @@ function checkRouteHosts({ listen, routes }: GatewayConfig, identities: Identity
   for (const { place, host } of routes)
     if (host !== undefined && !host.startsWith('[') && pairFor(pairs, sampleOf(host)) === undefined)
       document.reportAt(`${place}.host`, `${JSON.stringify(host)}: no certificate has this name`);
+}
+
+/**
+ * A route for *.example.com is for one kind of clients: a host among them whose certificate has other authorities of clients needs a route
+ * of its own. Else whoever may see that host sees what the route is for.
+ */
+function checkWildcards(
+  { certificates, routes }: GatewayConfig,
+  identities: Identity[],
+  document: Place,
+): void {
+  const pairs = identities.map(({ pair }) => pair);
+  const caOf = (i: number | undefined) => pairs[i ?? 0]!.clientCa;
+  const own = new Set(routes.map(({ host }) => host?.toLowerCase()));
+  for (const { place, host } of routes) {
+    if (!host?.startsWith('*.')) continue;
+    const rest = host.slice(1).toLowerCase();
+    const ca = caOf(sitePairFor(pairs, sampleOf(host)));
+    for (const [i, { place: at, hosts }] of certificates.entries()) {
+      const names = hosts ?? certificateNames(identities[i]!.certificate);
+      const other = names.find((name) => name !== host && name.endsWith(rest) && !own.has(name));
+      if (other !== undefined && caOf(sitePairFor(pairs, sampleOf(other))) !== ca)
+        document.reportAt(
+          `${place}.host`,
+          `${JSON.stringify(host)}: ${other} of ${at} has other authorities of clients; give it a route of its own`,
+        );
+    }
+  }
 }
 
 /** A name that a host like *.example.com stands for; one of more labels may be another certificate's. */

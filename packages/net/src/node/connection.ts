@@ -18,6 +18,9 @@ import { preambleOf } from './preamble.js';
 /** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
 export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
 
+type Site = Pick<TlsFacts, 'pair' | 'clientCa'>;
+const CLIENT: Site = { pair: undefined, clientCa: undefined };
+
 /** How a connection is upgraded to TLS (see {@link Connection.secure}). */
 export type Secure = (raw: Socket, tls: TlsClient, options: SecureOptions) => Promise<Connection>;
 type SecureOptions = Pick<ConnectOptions, 'timeout' | 'signal'>;
@@ -63,19 +66,19 @@ export class NodeConnection implements Connection {
    * @param raw the socket of the kernel
    * @param stream the same, or the TLS socket on it, with the handshake finished
    * @param receiveBuffer what the stream receives into, if it has one; it is paused then
-   * @param pair the number of the certificate, if this side is the server of TLS
+   * @param site what a server of TLS has secured it by
    */
   constructor(
     private readonly raw: Socket,
     private readonly stream: Socket,
     private readonly engine: { unacknowledged: Unacknowledged; secure: Secure },
     private readonly receiveBuffer?: ReceiveBuffer,
-    pair?: number,
+    site: Site = CLIENT,
   ) {
     this.peer = addressOf(raw.remoteAddress, raw.remotePort);
     this.local = addressOf(raw.localAddress, raw.localPort);
     this.preamble = preambleOf(raw);
-    this.tls = stream instanceof TLSSocket ? factsOf(stream, pair) : undefined;
+    this.tls = stream instanceof TLSSocket ? factsOf(stream, site) : undefined;
     this.#error = stream.errored ?? undefined;
     this.#closed = stream.closed;
     stream.on('error', this.#failed);
@@ -299,7 +302,7 @@ export function addressOf(ip: string | undefined, port: number | undefined): Soc
   return ip === undefined || port === undefined ? undefined : { address: canonicalIp(ip) ?? ip, port };
 }
 
-function factsOf(socket: TLSSocket, pair: number | undefined): TlsFacts {
+function factsOf(socket: TLSSocket, site: Site): TlsFacts {
   const { servername } = socket as TLSSocket & { servername?: string | false };
   return {
     version: socket.getProtocol() ?? 'unknown',
@@ -307,6 +310,6 @@ function factsOf(socket: TLSSocket, pair: number | undefined): TlsFacts {
     alpn: socket.alpnProtocol || undefined,
     resumed: socket.isSessionReused(),
     peerCertificate: socket.authorized ? socket.getPeerX509Certificate()?.raw : undefined,
-    pair,
+    ...site,
   };
 }

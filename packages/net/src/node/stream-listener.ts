@@ -3,14 +3,15 @@ import { createServer as createTlsServer, type TLSSocket, type Server as TlsServ
 import type { SocketAddress } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../descriptors.js';
 import { BACKLOG, HANDSHAKE_MS, KEEPALIVE_MS } from '../stream-defaults.js';
-import type { Connection, ListenOptions, StreamListener, TlsServer } from '../streams.js';
+import type { Connection, ListenOptions, StreamListener, TlsFacts, TlsServer } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
 import { noticeCut } from './cut.js';
 import { readPreamble } from './preamble.js';
-import { checkedPair, firstPair, serverOptions, verification } from './tls-contexts.js';
+import { checkedSite, firstPair, serverOptions, verification } from './tls-contexts.js';
 
-/** Makes a connection of an accepted socket, and of the TLS socket on it with the number of its pair. */
-type Connect = (raw: Socket, stream: Socket, pair?: number) => Connection;
+/** Makes a connection of an accepted socket, and of the TLS socket on it with what that was secured by. */
+type Connect = (raw: Socket, stream: Socket, site?: Site) => Connection;
+type Site = Pick<TlsFacts, 'pair' | 'clientCa'>;
 
 /** A listener on a server of node:net, or node:tls. */
 export class NodeStreamListener implements StreamListener {
@@ -117,16 +118,16 @@ export class NodeStreamListener implements StreamListener {
   }
 
   #secured(socket: TLSSocket): void {
-    let pair: number;
+    let site: Site;
     try {
-      pair = checkedPair(socket, this.#tls!);
+      site = checkedSite(socket, this.#tls!);
     } catch (error) {
       this.#refused(error as Error, socket);
       return;
     }
     const raw = rawOf(socket);
     noticeCut(socket, raw);
-    this.options.onConnection(this.connect(raw, socket, pair));
+    this.options.onConnection(this.connect(raw, socket, site));
   }
 
   #refused(error: Error, socket: Socket): void {

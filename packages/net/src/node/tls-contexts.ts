@@ -1,6 +1,6 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
-import type { TlsCredentials, TlsPair, TlsServer } from '../streams.js';
+import type { TlsCredentials, TlsFacts, TlsPair, TlsServer } from '../streams.js';
 import { TLS12_CIPHERS, TLS13_CIPHERS } from '../tls-ciphers.js';
 import { clientCaOf, pairFor } from '../tls-names.js';
 
@@ -79,17 +79,18 @@ export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOpti
 }
 
 /**
- * Which pair a connection has whose handshake is finished.
+ * Which pair a connection has whose handshake is finished, and what its client was verified by.
  * @throws if its client may not have it: with `rejectUnauthorized` Node would refuse those of all pairs
  */
-export function checkedPair(socket: TLSSocket, tls: TlsServer): number {
+export function checkedSite(socket: TLSSocket, tls: TlsServer): Pick<TlsFacts, 'pair' | 'clientCa'> {
   const { servername: name } = socket as TLSSocket & { servername?: string | false };
   const found = name ? pairFor(tls.pairs, name) : undefined;
   if (found === undefined && tls.strictNames) throw new Error('the client sent no server name');
   const pair = found ?? 0;
-  const needed = clientCaOf(tls.pairs[pair]!, tls) !== undefined;
-  if (needed && !socket.authorized) throw new Error(`client certificate: ${socket.authorizationError}`);
-  return pair;
+  const clientCa = clientCaOf(tls.pairs[pair]!, tls);
+  if (clientCa !== undefined && !socket.authorized)
+    throw new Error(`client certificate: ${socket.authorizationError}`);
+  return { pair, clientCa };
 }
 
 function contextFor(name: string, tls: TlsServer): SecureContext | undefined {

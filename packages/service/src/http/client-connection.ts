@@ -217,7 +217,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   #switch(call: Call, { fields, upgrade, version, headEnd }: ResponseHead, bytes: Buffer): void {
     const asked = call.request.upgrade;
-    if (!asked || upgrade?.toLowerCase() !== asked.protocol) {
+    if (!asked || version === '1.0' || upgrade?.toLowerCase() !== asked.protocol) {
       this.#fail('invalid', new Error('101 without a request for it'));
       return;
     }

@@ -279,7 +279,8 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     } catch (error) {
       this.#isResponding = false;
       if (!writer.isNew) throw error;
-      response.body?.cancel();
+      // It may be no response at all.
+      response?.body?.cancel();
       this.#failed(error);
     }
     this.owner.onChange();

@@ -7,12 +7,15 @@ import type { Result } from '../result.js';
 
 /** What hosts may be asked for on a connection that was secured for another one. */
 export interface Consistency {
+  /** Another one: the answers may be others. */
+  readonly generation: number;
   accepts(host: string, facts: TlsFacts): boolean;
 }
 
 /** The last host of a connection, and whether it is accepted there. */
 interface LastHost {
   host: string;
+  generation: number;
   isAccepted: boolean;
 }
 
@@ -39,10 +42,12 @@ class Misdirected extends Wrapper {
   }
 
   #accepts(host: string, connection: Context, facts: TlsFacts): boolean {
+    const { sites } = this;
+    const { generation } = sites;
     const last = connection.get(LAST_HOST);
-    if (last?.host === host) return last.isAccepted;
-    const isAccepted = this.sites.accepts(host, facts);
-    connection.set(LAST_HOST, { host, isAccepted });
+    if (last?.host === host && last.generation === generation) return last.isAccepted;
+    const isAccepted = sites.accepts(host, facts);
+    connection.set(LAST_HOST, { host, generation, isAccepted });
     return isAccepted;
   }
 }

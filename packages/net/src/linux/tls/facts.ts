@@ -11,7 +11,7 @@ export function factsOf(
   ssl: Openssl,
   connection: number,
   sent: { serverName: string | undefined } | undefined,
-): Omit<TlsFacts, 'pair'> {
+): Omit<TlsFacts, 'pair' | 'clientCa'> {
   return {
     version: ssl.SSL_get_version(connection) ?? 'unknown',
     serverName: sent

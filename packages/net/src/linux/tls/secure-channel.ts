@@ -33,8 +33,8 @@ export interface TlsChannelOptions {
   context: number;
   /** Whether this side is the server. */
   server: boolean;
-  /** A server's: which pair a connection has, after its handshake. */
-  pairOf?(connection: number): number;
+  /** A server's: which pair a connection has, after its handshake, and what its client was verified by. */
+  siteOf?(connection: number): Pick<TlsFacts, 'pair' | 'clientCa'>;
   /** The name that the client sends. */
   serverName?: string | undefined;
   /** The channel is freed. */
@@ -93,7 +93,8 @@ export class TlsChannel implements SecureChannel {
     if (result !== 1) return this.#failure(result) || this.#truncated();
     ssl.rethrow();
     const sent = options.server ? undefined : { serverName: options.serverName };
-    this.#facts = { ...factsOf(ssl, connection, sent), pair: options.pairOf?.(connection) };
+    const site = options.siteOf?.(connection) ?? { pair: undefined, clientCa: undefined };
+    this.#facts = { ...factsOf(ssl, connection, sent), ...site };
     return 0;
   }
 

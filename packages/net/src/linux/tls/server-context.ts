@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import type { TlsServer } from '../../streams.js';
+import type { TlsFacts, TlsServer } from '../../streams.js';
 import { clientCaOf, pairFor } from '../../tls-names.js';
 import type { Libc } from '../libc.js';
 import { encodeProtocols } from './alpn.js';
@@ -74,7 +74,7 @@ export class ServerContext {
     return new TlsChannel(this.ssl, this.libc, fd, {
       context: this.#number,
       server: true,
-      pairOf: (connection) => this.#pairOf(connection),
+      siteOf: (connection) => this.#siteOf(connection),
       released: () => {
         this.#channels--;
         this.#release();
@@ -134,10 +134,10 @@ export class ServerContext {
     return SSL_CLIENT_HELLO_SUCCESS;
   }
 
-  /** Which pair a connection has. */
-  #pairOf(connection: number): number {
+  #siteOf(connection: number): Pick<TlsFacts, 'pair' | 'clientCa'> {
     const address = this.ssl.SSL_get_SSL_CTX(connection);
-    return this.#contexts.findIndex((context) => context.address === address);
+    const pair = this.#contexts.findIndex((context) => context.address === address);
+    return { pair, clientCa: clientCaOf(this.tls.pairs[pair]!, this.tls) };
   }
 
   /** Selects the first of the server's protocols that the client offers. */
