@@ -1,9 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { ENGINES } from '../net/engines.js';
 import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
+import { ManyClients } from './many-clients.js';
 import { program } from './program.js';
 import { rawClient } from './raw-client.js';
 import { recordingOrigin } from './recording-origin.js';
@@ -12,21 +11,6 @@ const MANY = 10_000;
 const PROCESSES = 2;
 /** Time in which all are opened and looked at, in seconds. */
 const IDLE = 60;
-
-interface Clients {
-  child: ChildProcess;
-  told: { open?: number; answered?: number; closed?: number };
-}
-
-function clients(t: Test, port: number): Clients {
-  const file = fileURLToPath(new URL('idle-clients.js', import.meta.url));
-  const env = { ...process.env, NODE_OPTIONS: '' };
-  const child = fork(file, [String(port), String(MANY / PROCESSES)], { env });
-  t.teardown(() => child.kill('SIGKILL'));
-  const all: Clients = { child, told: {} };
-  child.on('message', (message) => Object.assign(all.told, message));
-  return all;
-}
 
 for (const { name } of ENGINES) {
   t.test(`${name}: ${MANY} idle kept connections`, async (t) => {
@@ -48,10 +32,8 @@ for (const { name } of ENGINES) {
     };
     for (let i = 0; i < 1000; i++) await ask();
     const before = gateway.memory;
-    const all = Array.from({ length: PROCESSES }, () => clients(t, gateway.port));
-    const sum = (what: 'open' | 'answered' | 'closed') =>
-      all.reduce((total, { told }) => total + (told[what] ?? 0), 0);
-    await until('all are open', () => sum('open') === MANY, 60_000);
+    const clients = new ManyClients(t);
+    await clients.open(gateway.port, MANY, { processes: PROCESSES });
     t.equal(await gateway.connections(), MANY + 1);
     if (process.platform === 'linux') {
       const each = (gateway.memory - before) / MANY;
@@ -64,11 +46,10 @@ for (const { name } of ENGINES) {
       const median = times.sort((a, b) => a - b)[50]!;
       return untrue({ [`a request among them takes ${median.toFixed(1)} ms`]: median < 20 });
     });
-    for (const { child } of all) child.send('ask');
-    await until('all are answered', () => sum('answered') === MANY, 60_000);
-    t.equal(sum('closed'), 0);
+    await clients.ask();
+    t.equal(clients.sum('closed'), 0);
     const from = performance.now();
-    await until('all are closed', () => sum('closed') === MANY, 2 * IDLE * 1000);
+    await until('all are closed', () => clients.sum('closed') === MANY, 2 * IDLE * 1000);
     t.ok(performance.now() - from > IDLE * 500, 'after their time');
     await until('none is left', async () => (await gateway.connections()) <= 1);
   });
