@@ -8,7 +8,7 @@ import type { WebSocket } from 'ws';
 import { Authority } from '../support/certificates.js';
 import { until } from '../support/wait.js';
 import { gateway, IS_NODE } from './running.js';
-import { noTrustingBrowser, trustingBrowser } from './trusting-browser.js';
+import { noPolicy, noTrustingBrowser, presentingBrowser, trustingBrowser } from './trusting-browser.js';
 import { drink, pour, SIZE, socketServer } from './web-sockets.js';
 
 const skip = noTrustingBrowser;
@@ -35,6 +35,7 @@ const sha = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const authority = await Authority.make(t);
 const site = await authority.sign({ dns: ['a.test'] });
 const own = await authority.sign({ ips: ['127.0.0.1'] });
+const context = skip ? undefined : await trustingBrowser(t, authority);
 /** What each request for events had as Last-Event-ID. */
 const lastIds: unknown[] = [];
 
@@ -67,7 +68,8 @@ async function opened(t: Test) {
     workers: IS_NODE ? 1 : 4,
     config: { routes: [{ path: '/', upstream, tls_ca: authority.file }] },
   });
-  const page = await (await trustingBrowser(t, authority)).newPage();
+  const page = await context!.newPage();
+  t.teardown(() => page.close());
   page.on('pageerror', (error) => void t.fail(`page: ${error}`));
   const failed: string[] = [];
   page.on('requestfailed', (request) => failed.push(request.url()));
@@ -189,4 +191,26 @@ t.test('http is redirected, and after HSTS not asked any more', { skip }, async 
   t.ok(connects >= 1);
   t.match(await visit('/z'), { url: 'https://a.test/z', status: 307 }, 'the redirection is its own');
   t.equal(running.metric('http_connects', { listener: PLAIN }), connects, 'no connection without TLS');
+});
+
+t.test('a certificate of the browser', { skip: noPolicy }, async (t) => {
+  const upstream = await socketServer(t, () => undefined, {
+    answer: (request, response) => response.end(String(request.headers['x-subject'])),
+  });
+  const { port } = await gateway(t, {
+    listenAddr: 'tls://127.0.0.1:0',
+    config: {
+      certificates: [{ cert_file: site.certFile, key_file: site.keyFile, client_ca_file: authority.file }],
+      client_certificate: { subject_field: 'X-Subject' },
+      routes: [{ path: '/', upstream }],
+    },
+  });
+  const client = await authority.sign({ dns: ['client.test'] });
+  const page = await (await presentingBrowser(t, authority, client)).newPage();
+  for (let i = 0; i < 2; i++) {
+    const response = await page.goto(`https://a.test:${port}/${i}`);
+    t.equal(await response!.text(), 'CN=client.test');
+  }
+  const other = await context!.newPage();
+  await t.rejects(other.goto(`https://a.test:${port}/`), { message: /ERR_BAD_SSL_CLIENT_AUTH_CERT/ });
 });

@@ -31,7 +31,7 @@ interface Case {
 
 const CASES: Case[] = [
   { what: 'tunnels', count: TUNNELS, secure: false, tunnels: true, most: 16 * 1024 },
-  { what: 'tunnels by TLS', count: TUNNELS, secure: true, tunnels: true, most: 56 * 1024 },
+  { what: 'tunnels by TLS', count: TUNNELS, secure: true, tunnels: true, most: 40 * 1024 },
   { what: 'idle connections by TLS', count: IDLE, secure: true, tunnels: false, most: 40 * 1024 },
 ];
 
