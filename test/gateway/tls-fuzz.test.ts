@@ -71,10 +71,10 @@ t.test('random and mutated bytes instead of a handshake', async (t) => {
   const kinds = Object.values(inputs(await clientHello(), random));
   const send = (count: number) =>
     often(count, (i) => sendRaw(random, gateway.port, kinds[i % kinds.length]!()));
-  await meanwhile(t, program, () => send(600));
+  await meanwhile(t, program, () => send(300));
   const before = process.platform === 'linux' ? [gateway.memory, gateway.descriptors] : [0, 0];
-  await meanwhile(t, program, () => send(600));
-  t.ok((await handshakes('failed')) > 900, `${await handshakes('failed')} of 1200 failed`);
+  await meanwhile(t, program, () => send(300));
+  t.ok((await handshakes('failed')) > 450, `${await handshakes('failed')} of 600 failed`);
   if (process.platform !== 'linux') return;
   const growth = (gateway.memory - before[0]!) / MIB;
   t.ok(growth < 40, `its memory grew by ${growth.toFixed(1)} MiB`);
@@ -227,10 +227,10 @@ t.test('300 slow handshakes are closed after timeouts.tls_handshake', async (t) 
       at++;
     }, 20);
     t.teardown(() => clearInterval(timer));
-    await until('all are closed', () => times.length === sockets.length);
+    await until('all are closed', () => times.length === sockets.length, 8 * LIMIT);
     clearInterval(timer);
     t.ok(Math.min(...times) >= LIMIT / 2, `the first after ${Math.min(...times).toFixed(0)} ms`);
     t.comment(`the last after ${Math.max(...times).toFixed(0)} ms`);
   });
-  t.equal(await handshakes('failed'), 300);
+  await until('all are counted', async () => (await handshakes('failed')) === 300);
 });
