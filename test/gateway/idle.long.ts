@@ -2,12 +2,11 @@ import t from 'tap';
 import { ENGINES } from '../net/engines.js';
 import { inOneOfSome, untrue } from '../support/tries.js';
 import { until } from '../support/wait.js';
-import { IdleClients } from './idle-processes.js';
+import { ManyClients } from './many-clients.js';
 import { program } from './program.js';
 import { rawClient } from './raw-client.js';
 import { recordingOrigin } from './recording-origin.js';
 
-const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 const MANY = 10_000;
 const PROCESSES = 2;
 /** Time in which all are opened and looked at, in seconds. */
@@ -27,14 +26,14 @@ for (const { name } of ENGINES) {
     const ask = async () => {
       const before = performance.now();
       const count = other.finals.length + 1;
-      other.send(GET);
+      other.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
       await other.answered(count);
       return performance.now() - before;
     };
     for (let i = 0; i < 1000; i++) await ask();
     const before = gateway.memory;
-    const all = new IdleClients(t, gateway.port, MANY, PROCESSES, GET);
-    await until('all are open', () => all.open === MANY, 60_000);
+    const clients = new ManyClients(t);
+    await clients.open(gateway.port, MANY, { processes: PROCESSES });
     t.equal(await gateway.connections(), MANY + 1);
     if (process.platform === 'linux') {
       const each = (gateway.memory - before) / MANY;
@@ -47,11 +46,10 @@ for (const { name } of ENGINES) {
       const median = times.sort((a, b) => a - b)[50]!;
       return untrue({ [`a request among them takes ${median.toFixed(1)} ms`]: median < 20 });
     });
-    all.ask();
-    await until('all are answered', () => all.answered === MANY, 60_000);
-    t.equal(all.closed, 0);
+    await clients.ask();
+    t.equal(clients.sum('closed'), 0);
     const from = performance.now();
-    await until('all are closed', () => all.closed === MANY, 2 * IDLE * 1000);
+    await until('all are closed', () => clients.sum('closed') === MANY, 2 * IDLE * 1000);
     t.ok(performance.now() - from > IDLE * 500, 'after their time');
     await until('none is left', async () => (await gateway.connections()) <= 1);
   });

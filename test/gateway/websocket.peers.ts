@@ -1,7 +1,5 @@
 // WebSocket by Chromium, curl and openssl.
-import { createHash, randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
-import type { WebSocket } from 'ws';
 import { missing } from '../lan/tools.js';
 import { upgrade } from '../service/tunnels.js';
 import { newPage, noChromium } from '../status/browser.js';
@@ -10,11 +8,9 @@ import { startProgram } from '../support/command.js';
 import { until } from '../support/wait.js';
 import { noCurl } from './curl.js';
 import { configured, front } from './front.js';
-import { echo, socketServer } from './socket-server.js';
+import { echo, socketServer } from './web-sockets.js';
 
 const noOpenssl = missing('openssl');
-const PIECE = 1_000_000;
-const PIECES = 50;
 const authority = await Authority.make(t);
 const site = await authority.sign({ dns: ['localhost'] });
 
@@ -43,36 +39,21 @@ const SCRIPT = `
     return bytes;
   };`;
 
-/** Sends pieces to a browser, and tells it the digest of what it gets. */
-function flood(socket: WebSocket): void {
-  const [sent, got] = [createHash('sha256'), createHash('sha256')];
-  let count = 0;
-  socket.on('message', (data: Buffer) => {
-    got.update(data);
-    if (++count === PIECES) socket.send(JSON.stringify({ got: got.digest('hex'), sent: sent.digest('hex') }));
-  });
-  for (let i = 0; i < PIECES; i++) {
-    const bytes = randomBytes(PIECE);
-    sent.update(bytes);
-    socket.send(bytes);
-  }
-}
-
 /** A page behind the gateway, on a server whose WebSocket does what the path says. */
 async function page(t: Test, secure: boolean, codes: number[]) {
   const upstream = await socketServer(
     t,
     (socket, { url }) => {
       socket.on('close', (code) => codes.push(code));
-      if (url === '/flood') flood(socket);
-      else if (url === '/leave') socket.close(4001, 'as asked');
+      if (url === '/leave') socket.close(4001, 'as asked');
       else if (url === '/vanish') socket.terminate();
       else echo(socket);
     },
-    {},
-    (_, response) => {
-      response.setHeader('content-type', 'text/html');
-      response.end(`<!doctype html><title>page</title><script>${SCRIPT}</script>`);
+    {
+      answer: (_, response) => {
+        response.setHeader('content-type', 'text/html');
+        response.end(`<!doctype html><title>page</title><script>${SCRIPT}</script>`);
+      },
     },
   );
   const { port } = await configured(
@@ -118,26 +99,6 @@ for (const secure of [false, true]) {
     t.strictSame(await ends('/vanish'), [1006, '', false]);
   });
 }
-
-t.test('Chromium, wss: 50 MB each way at once', { skip: noChromium }, async (t) => {
-  const chromium = await page(t, true, []);
-  const told = await chromium.evaluate(`(async () => {
-    const socket = await opened('/flood');
-    const [got, sent] = [[], []];
-    const digests = new Promise((resolve, reject) => {
-      socket.onmessage = ({ data }) => typeof data === 'string' ? resolve(JSON.parse(data)) : got.push(data);
-      socket.onclose = ({ code }) => reject(new Error('closed: ' + code));
-    });
-    for (let i = 0; i < ${PIECES}; i++) {
-      sent.push(random(${PIECE}));
-      socket.send(sent[i]);
-      while (socket.bufferedAmount > 4 * ${PIECE}) await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    const other = await digests;
-    return { up: await digest(sent) === other.got, down: await digest(got) === other.sent, pieces: got.length };
-  })()`);
-  t.strictSame(told, { up: true, down: true, pieces: PIECES });
-});
 
 /** A frame with a text (RFC 6455, section 5.2), as a server sends it. */
 const frame = (text: string) => `\x81${String.fromCharCode(text.length)}${text}`;

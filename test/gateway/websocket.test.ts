@@ -1,44 +1,13 @@
 // WebSocket by the client and server of ws, and the client of undici.
-import { createHash, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { WebSocket as UndiciSocket } from 'undici';
 import { WebSocket } from 'ws';
 import { until } from '../support/wait.js';
 import { front } from './front.js';
-import { echo, socketServer } from './socket-server.js';
-
-const SIZE = 50_000_000;
-const PIECE = 64 * 1024;
-
-/** Sends random messages, as fast as they are taken. @returns their digest */
-async function pour(socket: WebSocket): Promise<string> {
-  const hash = createHash('sha256');
-  for (let left = SIZE; left > 0; left -= PIECE) {
-    const bytes = randomFillSync(Buffer.allocUnsafe(Math.min(left, PIECE)));
-    hash.update(bytes);
-    socket.send(bytes);
-    if (socket.bufferedAmount > 16 * PIECE) await until('room', () => socket.bufferedAmount < PIECE, 60_000);
-    else await turn();
-  }
-  return hash.digest('hex');
-}
-
-/** Reads as many bytes. @returns their digest */
-function drink(socket: WebSocket): Promise<string> {
-  const hash = createHash('sha256');
-  let left = SIZE;
-  return new Promise((resolve, reject) => {
-    socket.on('message', (data: Buffer) => {
-      hash.update(data);
-      left -= data.length;
-      if (left === 0) resolve(hash.digest('hex'));
-    });
-    socket.once('close', (code) => reject(new Error(`closed: ${code}, ${left} are missing`)));
-  });
-}
+import { echo, event, exchanged, socketServer } from './web-sockets.js';
 
 t.test('50 MB each way at once', async (t) => {
   const ends: WebSocket[] = [];
@@ -47,9 +16,7 @@ t.test('50 MB each way at once', async (t) => {
   await once(client, 'open');
   await until('the server has it', () => ends.length === 1);
   ends.push(client);
-  const got = ends.map(drink);
-  const sent = await Promise.all(ends.map(pour));
-  t.strictSame(await Promise.all(got), sent.reverse());
+  await exchanged(t, ends);
   client.close(1000, 'done');
   const [code, reason] = await once(ends[0]!, 'close');
   t.strictSame([code, String(reason)], [1000, 'done']);
@@ -136,10 +103,3 @@ t.test('undici: texts, binary messages and a close code', async (t) => {
   client.close(3000, 'done');
   t.match(await event(client, 'close'), { code: 3000, reason: 'done', wasClean: true });
 });
-
-function event(socket: UndiciSocket, name: string): Promise<{ data?: unknown; code?: number }> {
-  return new Promise((resolve, reject) => {
-    socket.addEventListener(name as 'message', resolve as () => void, { once: true });
-    socket.addEventListener('error', () => reject(new Error(`no ${name}`)), { once: true });
-  });
-}

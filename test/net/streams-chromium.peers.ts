@@ -57,10 +57,10 @@ function publicKeyHash(key: string): string {
 }
 
 async function open(t: Test, url: string, ...keys: string[]) {
-  const browser = await launch(
+  const browser = await launch([
     '--host-resolver-rules=MAP *.test 127.0.0.1',
     `--ignore-certificate-errors-spki-list=${keys.map(publicKeyHash).join()}`,
-  );
+  ]);
   t.teardown(() => browser.close());
   const page = await browser.newPage();
   const load = async () => {

@@ -182,6 +182,8 @@ export async function relay(
         from.resume();
       });
       from.on('end', () => on.end());
+      // One that was destroyed has no end.
+      from.on('close', () => on.end());
       from.resume();
       sockets.push(from);
     }

@@ -1,8 +1,14 @@
 import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type LaunchOptions,
+  type Page,
+} from 'playwright-core';
 import t, { type Test } from 'tap';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
+export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
 /** Why no page can be opened here; false where it can. For `skip`. */
 export const noChromium: string | false = CHROMIUM === undefined && 'chromium is missing';
 
@@ -10,8 +16,9 @@ export const noChromium: string | false = CHROMIUM === undefined && 'chromium is
 let browser: Browser | undefined;
 t.teardown(() => browser?.close());
 
-export function launch(...args: string[]): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', ...args] });
+/** @param options where the browser is not to be started as always, such as another environment */
+export function launch(args: string[] = [], options: LaunchOptions = {}): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox', ...args], ...options });
 }
 
 /** An empty page, which the end of the test closes. @param options others of the page */
