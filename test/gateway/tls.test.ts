@@ -168,7 +168,8 @@ t.test(
     t.equal(resumed(), 20);
     for (const worker of running.workers.slice()) await worker.terminate();
     await running.notice('worker_failed', 3);
-    await until('all serve again', () => running.metric('workers') === 4);
+    // Four threads start at once.
+    await until('all serve again', () => running.metric('workers') === 4, 60_000);
     for (let i = 0; i < 8; i++) await sessionOf(t, running.port, session);
     t.equal(resumed(), 28);
     t.equal(running.metric('tls_handshakes', { result: 'full' }), 1);
