@@ -118,7 +118,7 @@ const CASES: [document: unknown, line: string][] = [
   ],
   [
     certified(files('a'), files('again')),
-    'certificates[1]: it is never used: certificates[0] has a.test, too',
+    'certificates[1]: it is never used: certificates[0] has a.test, too; give hosts',
   ],
   [
     but({ listen: ['tls://[::]:443'], routes: [{ path: '/', host: 'c.test', respond: {} }] }),
@@ -212,7 +212,12 @@ t.test('all files are looked at, and reported at once', async (t) => {
 t.test('what is printed has the same effect', async (t) => {
   const document = {
     ...{ host: '127.0.0.1', port: 443, tls: { enabled: true, ...files('a') } },
-    listen: ['[::]:80', { address: 'unix:/run/x', tls: true }, { address: 'tls://[::1]:444' }],
+    listen: [
+      '[::]:80',
+      { address: 'unix:/run/x', tls: true },
+      { address: 'tls://[::1]:444' },
+      'tls://fd:web',
+    ],
     certificates: [{ ...files('b'), hosts: ['*.B.test', 'b.test.'], client_ca_file: 'ca.pem' }],
     ...{ https_redirection: true, strict_sni: true, hsts: { max_age: 5 } },
     client_certificate: { subject_field: 'X-S' },
@@ -225,6 +230,7 @@ t.test('what is printed has the same effect', async (t) => {
       { text: '[::]:80', tls: false },
       { text: 'unix:/run/x', tls: true },
       { text: '[::1]:444', tls: true, at: { kind: 'tcp', host: '::1', port: 444 } },
+      { text: 'fd:web', tls: true, at: { kind: 'fd', fd: 'web' } },
     ],
     certificates: [
       { place: 'tls', certFile: join(folder, 'a.pem'), hosts: undefined },

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { passedDescriptor } from 'mproxy-gateway/passed-descriptors';
 import t, { type Test } from 'tap';
 import { command, Running, start } from '../support/command.js';
 import { shortFolder } from '../support/short-folder.js';
@@ -98,6 +99,18 @@ t.test('a socket that the service manager has not passed', async (t) => {
   const { running } = await activated(t, 'fd:other', 'web');
   t.equal(await running.exited, 1);
   t.match(running.stderr, 'listening: fd:other: the service manager passed web');
+});
+
+t.test('two sockets of one name are told apart by their numbers alone', (t) => {
+  const passed = { LISTEN_PID: `${process.pid}`, LISTEN_FDS: '3', LISTEN_FDNAMES: 'web:other:web' };
+  t.equal(passedDescriptor('other', passed), 4);
+  t.equal(passedDescriptor(5, passed), 5);
+  t.throws(() => passedDescriptor('web', passed), {
+    code: 'MPROXY_LISTEN',
+    message:
+      /^listening: fd:web: the service manager passed 2 sockets of this name; give each a unit of its own/,
+  });
+  t.end();
 });
 
 t.test(

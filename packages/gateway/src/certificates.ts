@@ -32,8 +32,10 @@ export class Certificates {
 
   /** What is presented now, with the end of its validity in milliseconds since 1970. */
   list(): { file: string; notAfter: number }[] {
-    return this.#all.map(({ certificate }, i) => {
-      return { file: this.config.certificates[i]!.certFile, notAfter: Date.parse(certificate.validTo) };
+    const ends = this.#all.map(({ certificate }, i): [file: string, notAfter: number] => {
+      return [this.config.certificates[i]!.certFile, Date.parse(certificate.validTo)];
     });
+    // Several entries can have one file, each for some of its names.
+    return [...new Map(ends)].map(([file, notAfter]) => ({ file, notAfter }));
   }
 }

@@ -19,7 +19,7 @@ export function readListenAddress(
   place: Place,
 ): Pick<ListenConfig, 'text' | 'at' | 'tls'> | undefined {
   const [, bare] = /^tls:\/\/(.*)$/is.exec(text) ?? [];
-  const at = bare === undefined ? listenAddress(text, place) : tcpAddress(bare, place);
+  const at = listenAddress(bare ?? text, place);
   if (!at) return undefined;
   return { text: at.kind === 'unix' ? `unix:${at.path}` : (bare ?? text), at, tls: bare !== undefined };
 }

@@ -33,7 +33,7 @@ function checkHosts({ certificates }: GatewayConfig, identities: Identity[], doc
         document.reportAt(at, `${JSON.stringify(name)}: ${before[j]} has it, too`);
     }
     if (!hosts && names.length > 0 && before.every((owner) => owner !== undefined))
-      document.reportAt(place, `it is never used: ${before[0]} has ${names[0]}, too`);
+      document.reportAt(place, `it is never used: ${before[0]} has ${names[0]}, too; give hosts`);
     for (const name of names) if (!owners.has(name)) owners.set(name, place);
   }
 }
