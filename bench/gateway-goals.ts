@@ -15,8 +15,10 @@ interface Goal {
 
 const LOOP = 'bare C loop';
 const kept = (clients: number) => (load: Load) =>
-  isFlood(load) && load.clients === clients && load.size === 100;
-const large = (load: Load) => isFlood(load) && load.size === 1e6;
+  isFlood(load) && !load.tls && load.clients === clients && load.size === 100;
+const large = (load: Load) => isFlood(load) && !load.tls && load.size === 1e6;
+const keptTls = (load: Load) => isFlood(load) && load.tls && load.size === 100;
+const largeTls = (load: Load) => isFlood(load) && load.tls && load.size === 1e6;
 const fresh = (load: Load) => load.fresh;
 const paced = (load: Load) => load.rate > 0;
 const perCpu = { figure: 'requests a CPU second', bound: '>=' } as const;
@@ -30,6 +32,9 @@ const GOALS: Goal[] = [
   { at: large, ...perCpu, ratio: 2, of: 'nginx' },
   { at: large, ...perCpu, ratio: 1.3, of: 'haproxy' },
   { at: fresh, ...perCpu, ratio: 0.9, of: 'nginx' },
+  { at: keptTls, ...perCpu, ratio: 1.05, of: 'nginx' },
+  { at: keptTls, ...perCpu, ratio: 1.05, of: 'haproxy' },
+  { at: largeTls, ...perCpu, ratio: 1.5, of: 'nginx' },
   { at: paced, figure: 'mean latency', bound: '<=', ratio: 1.2, of: 'nginx' },
 ];
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { get as getTls } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Contestant, HOST, type Place } from './contestant.js';
@@ -33,7 +34,7 @@ export async function gateway(contestant: Contestant, load: Load, work: string):
     await until('origin', () => isListening(place.out));
     const begin = performance.now();
     program = new Program(command);
-    await firstAnswer(program, place);
+    await firstAnswer(program, load, place);
     const start = performance.now() - begin;
     if (load.role === 'gateway') return await loaded(program, load, place);
     return { ...(await atRest(program, load, place)), start, starts: start / bare };
@@ -102,14 +103,16 @@ async function idle(load: Load, place: Place, clients: number): Promise<Helper> 
   }
 }
 
-function ask({ clients, size, rate, fresh }: Load, place: Place, seconds: number): Helper {
-  return new Helper(native('http-load'), place.in, clients, size, seconds, rate, fresh ? 'new' : 'kept');
+function ask({ clients, size, rate, fresh, tls }: Load, place: Place, seconds: number): Helper {
+  const mode = fresh ? 'new' : 'kept';
+  const program = native(tls ? 'http-load-tls' : 'http-load');
+  return new Helper(program, place.in, clients, size, seconds, rate, mode);
 }
 
-async function firstAnswer(program: Program, place: Place): Promise<void> {
+async function firstAnswer(program: Program, load: Load, place: Place): Promise<void> {
   for (
     const end = performance.now() + START_TIMEOUT_MS;
-    (await status(place)) !== 200;
+    (await status(load, place)) !== 200;
     await sleep(POLL_MS)
   ) {
     if (!program.alive) throw new Error(`it ended: ${program.lastWords}`);
@@ -118,10 +121,10 @@ async function firstAnswer(program: Program, place: Place): Promise<void> {
 }
 
 /** @returns undefined if nobody answers */
-function status({ in: port }: Place): Promise<number | undefined> {
+function status({ tls }: Load, { in: port }: Place): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const options = { host: HOST, port, agent: false, timeout: START_TIMEOUT_MS };
-    const request = get(options, (response) => {
+    const options = { host: HOST, port, agent: false, timeout: START_TIMEOUT_MS, rejectUnauthorized: false };
+    const request = (tls ? getTls : get)(options, (response) => {
       response.resume().on('end', () => resolve(response.statusCode));
     });
     request.on('timeout', () => request.destroy()).on('error', () => resolve(undefined));

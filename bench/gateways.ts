@@ -2,7 +2,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, type Contestant, HOST, type Place } from './contestant.js';
-import { native, onPath, ROOT } from './native.js';
+import type { Load } from './loads.js';
+import { CERTIFICATE, native, onPath, ROOT } from './native.js';
 
 /** More than there are connections, so that no connection to the origin is closed for being idle. */
 const KEPT = 4096;
@@ -13,11 +14,11 @@ export function gateways(): Contestant[] {
   // As the npm package has it.
   const command = join(ROOT, 'packages/gateway/bundle/cli.js');
   const ours = (...flags: string[]) => {
-    return (place: Place) => ({
-      argv: [process.execPath, command, ...route(place), ...flags],
+    return (place: Place, tls: boolean) => ({
+      argv: [process.execPath, command, ...route(place, tls), ...flags],
     });
   };
-  const found: [string, Contestant['kind'], (place: Place) => Command][] = [
+  const found: [string, Contestant['kind'], (place: Place, tls: boolean) => Command][] = [
     ['mproxy', 'ours', ours()],
     ['mproxy, engine node', 'node', ours('--engine', 'node')],
     ['bare C loop', 'loop', (place) => ({ argv: [native('loop-http'), `${place.in}`, `${place.out}`] })],
@@ -29,8 +30,14 @@ export function gateways(): Contestant[] {
   return found.map(([name, kind, command]) => ({
     name,
     kind,
-    command: ({ role }, place) => (role === 'gateway' || role === 'start' ? command(place) : undefined),
+    command: (load, place) => (takes(name, load) ? command(place, load.tls) : undefined),
   }));
+}
+
+/** Those that terminate TLS with the bench's certificate take part in its loads. */
+function takes(name: string, { role, tls }: Load): boolean {
+  if (role !== 'gateway' && role !== 'start') return false;
+  return !tls || name.startsWith('mproxy') || name === 'nginx' || name === 'haproxy';
 }
 
 /** The version of npm's http-proxy in NODE_PATH; undefined if it is not there. */
@@ -43,13 +50,22 @@ export function httpProxyVersion(): string | undefined {
   }
 }
 
-function route(place: Place): string[] {
+function route(place: Place, tls: boolean): string[] {
   const to = `/=http://${HOST}:${place.out}`;
-  return ['--listen-addr', `${HOST}:${place.in}`, '--route', to, '--workers', '1', '--quiet'];
+  return [
+    '--listen-addr',
+    `${tls ? 'tls://' : ''}${HOST}:${place.in}`,
+    '--route',
+    to,
+    '--workers',
+    '1',
+    '--quiet',
+    ...(tls ? ['--tls-cert', CERTIFICATE.cert, '--tls-key', CERTIFICATE.key] : []),
+  ];
 }
 
 /** Buffers are large enough to write no body to a file; counters are always on (ngx_http_stub_status_module). */
-function nginx({ in: port, out, file }: Place): Command {
+function nginx({ in: port, out, file }: Place, tls: boolean): Command {
   const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${file}-${name};`,
   );
@@ -67,7 +83,8 @@ http {
   proxy_buffer_size 64k;
   upstream origin { server ${HOST}:${out}; keepalive ${KEPT}; keepalive_requests 1000000000; }
   server {
-    listen ${HOST}:${port} reuseport;
+    listen ${HOST}:${port} reuseport${tls ? ' ssl' : ''};
+    ${tls ? nginxTls() : ''}
     location / {
       proxy_pass http://origin;
       proxy_http_version 1.1;
@@ -82,7 +99,12 @@ http {
   return { argv: ['nginx', '-e', `${file}.log`, '-c', file], config };
 }
 
-function haproxy({ in: port, out, file }: Place): Command {
+function nginxTls(): string {
+  const { cert, key } = CERTIFICATE;
+  return `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.3; ssl_session_tickets on;`;
+}
+
+function haproxy({ in: port, out, file }: Place, tls: boolean): Command {
   const config = `global
   nbthread 1
   maxconn 8000
@@ -94,8 +116,8 @@ defaults
   option forwardfor
   http-reuse always
 frontend clients
-  http-request set-header X-Forwarded-Proto http
-  bind ${HOST}:${port}
+  http-request set-header X-Forwarded-Proto ${tls ? 'https' : 'http'}
+  bind ${HOST}:${port}${tls ? ` ssl crt ${CERTIFICATE.pair} ssl-min-ver TLSv1.3` : ''}
   default_backend origin
 backend origin
   server origin ${HOST}:${out}

@@ -87,6 +87,7 @@ export function fullLoads(): Load[] {
     ...[0, 0.01, 0.05, 0.2].map((loss) => repair(100e6, loss)),
     ...gateway(2, [64, 100], [512, 100], [16, 1e6]),
     freshGateway(64, 2),
+    ...tlsGateway(2),
     pacedGateway(5000, 64, 2),
     start(5000),
   ];
@@ -108,6 +109,7 @@ export function quickLoads(): Load[] {
     repair(20e6, 0.05),
     ...gateway(seconds, [64, 100], [16, 1e6]),
     freshGateway(64, seconds),
+    ...tlsGateway(seconds),
     pacedGateway(5000, 64, seconds),
     start(1000),
   ];
@@ -193,6 +195,14 @@ function gateway(seconds: number, ...loads: [clients: number, size: number][]): 
 function freshGateway(clients: number, seconds: number): Load {
   const name = `a connection for each request, ${clients} at a time, 100 B`;
   return { ...defaults, role: 'gateway', name, size: 100, seconds, clients, fresh: true };
+}
+
+function tlsGateway(seconds: number): Load[] {
+  const fresh = freshGateway(64, seconds);
+  return [
+    ...gateway(seconds, [64, 100], [16, 1e6]),
+    { ...fresh, name: 'a full handshake for each request, 100 B' },
+  ].map((load) => ({ ...load, name: `TLS, ${load.name}`, tls: true }));
 }
 
 function pacedGateway(rate: number, clients: number, seconds: number): Load {

@@ -62,7 +62,7 @@ async function main(): Promise<number> {
   try {
     buildNative();
     const noTls = options.loads.some(({ tls }) => tls) ? buildTls() : undefined;
-    const skipped = noTls === undefined ? [] : [`Groups with TLS clients are left out: ${noTls}.`];
+    const skipped = noTls === undefined ? [] : [`Loads with TLS clients are left out: ${noTls}.`];
     for (const line of skipped) console.error(`bench: ${line}`);
     const loads = options.loads.filter(({ tls }) => noTls === undefined || !tls);
     const begin = performance.now();

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,13 +16,17 @@ const PROGRAMS = [
   'http-origin',
 ] as const;
 const LOOPS = ['loop-relay', 'loop-server', 'loop-client', 'loop-fanout', 'loop-http'] as const;
-const TLS = ['loop-fanout-tls', 'readers-tls'] as const;
+const TLS = ['loop-fanout-tls', 'readers-tls', 'http-load-tls'] as const;
 export type Native = (typeof PROGRAMS)[number] | (typeof LOOPS)[number] | (typeof TLS)[number];
 
 const BUILT = join(ROOT, 'build', 'bench', 'native');
 
 /** Of all TLS servers: see {@link buildTls}. */
-export const CERTIFICATE = { cert: join(BUILT, 'bench.crt'), key: join(BUILT, 'bench.key') };
+export const CERTIFICATE = {
+  cert: join(BUILT, 'bench.crt'),
+  key: join(BUILT, 'bench.key'),
+  pair: join(BUILT, 'bench.pem'),
+};
 
 export function native(name: Native): string {
   return join(BUILT, name);
@@ -41,11 +45,12 @@ export function buildNative(): void {
 
 /** Compiles those that need OpenSSL, and makes a certificate. @returns why there are none; undefined: there are */
 export function buildTls(): string | undefined {
-  const { cert, key } = CERTIFICATE;
+  const { cert, key, pair } = CERTIFICATE;
   const openssl = ['-lssl', '-lcrypto'];
   try {
     compile('loop-fanout-tls', 'loop-fanout-tls', ...openssl);
     compile('readers-tls', 'readers', '-DTLS', ...openssl);
+    compile('http-load-tls', 'http-load', '-DTLS', ...openssl);
   } catch (error) {
     const missing = (error as Error).message.includes('openssl/ssl.h');
     return missing ? 'the headers of OpenSSL are missing (Debian: libssl-dev)' : (error as Error).message;
@@ -54,7 +59,10 @@ export function buildTls(): string | undefined {
   const files = ['-subj', '/CN=bench', '-days', '2', '-out', cert, '-keyout', key];
   const { error, status, stderr } = spawnSync('openssl', [...request, ...files], { encoding: 'utf8' });
   if (error) return `openssl: ${(error as NodeJS.ErrnoException).code ?? error.message}`;
-  return status === 0 ? undefined : `openssl: ${stderr.trim().split('\n').at(-1)}`;
+  if (status !== 0) return `openssl: ${stderr.trim().split('\n').at(-1)}`;
+  // HAProxy wants both in one file.
+  writeFileSync(pair, `${readFileSync(cert, 'utf8')}${readFileSync(key, 'utf8')}`, { mode: 0o600 });
+  return undefined;
 }
 
 function compile(name: Native, source: string, ...flags: string[]): void {

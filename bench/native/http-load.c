@@ -2,7 +2,8 @@
 // answer is a 200 of SIZE bytes. MODE kept: the next request when the answer is here, or with a RATE by the clock, whatever is still
 // under way; an answer's time is from when its request was due. MODE new: a connection for each request, which the server closes. MODE
 // idle: one request by each connection; says "connected" when all have their answers, and waits. Tells microseconds.
-#include "common.h"
+#include "wire.h"
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
@@ -40,6 +41,7 @@ static int join(void) {
   struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
   if (fd < 0 || fd >= MOST || connect(fd, (void *)&to, sizeof to)) die("connect");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (wire_open(fd)) die("handshake");
   if (epoll_ctl(events, EPOLL_CTL_ADD, fd, &e)) die("epoll_ctl");
   return fd;
 }
@@ -51,7 +53,7 @@ static void ask(int fd, double due) {
   c->waits = 1;
   asked++;
   // What fails here ends the connection, which an event tells.
-  send(fd, query, asking, MSG_NOSIGNAL);
+  wire_send(fd, query, asking);
 }
 
 // Gives a connection, or the one in its place, its next work.
@@ -65,7 +67,7 @@ static void done(int fd) {
   double at = now();
   if (answered < TIMES) took[answered] = at - all[fd].due;
   answered++;
-  if (fresh) close(fd), fd = join();
+  if (fresh) wire_close(fd), fd = join();
   next(fd, at);
 }
 
@@ -75,7 +77,7 @@ static void fail(int fd) {
   if (waited) failed++;
   for (int i = 0; i < readies; i++)
     if (ready_ones[i] == fd) ready_ones[i] = ready_ones[--readies];
-  close(fd);
+  wire_close(fd);
   next(join(), now());
 }
 
@@ -92,7 +94,7 @@ static long whole(struct connection *c) {
 static void receive(int fd) {
   struct connection *c = &all[fd];
   int headless = !c->length;
-  long got = headless ? recv(fd, c->head + c->got, HEAD - c->got, MSG_DONTWAIT) : recv(fd, rest, CHUNK, MSG_DONTWAIT);
+  long got = headless ? wire_receive(fd, c->head + c->got, HEAD - c->got) : wire_receive(fd, rest, CHUNK);
   if (got < 0 && errno == EAGAIN) return;
   int complete = c->length && c->got == c->length;
   if (got == 0 && fresh && complete) return done(fd);
@@ -107,7 +109,11 @@ static void serve(double wait) {
   struct epoll_event ready[256];
   struct timespec most = {0, wait > 0 ? (long)(wait * 1e9) : 0};
   int n = epoll_pwait2(events, ready, 256, &most, 0);
-  for (int i = 0; i < n; i++) receive(ready[i].data.fd);
+  for (int i = 0; i < n; i++) {
+    int fd = ready[i].data.fd;
+    do receive(fd);
+    while (wire_pending(fd));
+  }
 }
 
 static void tell(double seconds) {
@@ -141,6 +147,8 @@ int main(int argc, char **argv) {
   int connections = atoi(argv[2]);
   double seconds = atof(argv[4]);
   size = atol(argv[3]), rate = atof(argv[5]), fresh = !strcmp(argv[6], "new");
+  wire_setup();
+  signal(SIGPIPE, SIG_IGN);
   asking = sprintf(query, "GET /path/of/some/length?and=a&query=string HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s%s\r\n", argv[1], fields,
                    fresh ? "Connection: close\r\n" : "");
   if (!(took = malloc(TIMES * sizeof *took))) die("malloc");

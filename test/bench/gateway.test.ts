@@ -37,6 +37,13 @@ t.test('a goal is a ratio to a program that was measured, and includes its bound
     'every answer right: 99.99 %, false',
     "mean latency <= 1.2 of nginx's: 1.21, false",
   ]);
+  const tls = load('gateway', 'TLS, 64 kept connections, 100 B');
+  const costs = { mproxy: { cost: 10, delivered: 1 }, nginx: { cost: 10 }, haproxy: { cost: 11 } };
+  t.strictSame(verdicts(tls, costs), [
+    'every answer right: 100.00 %, true',
+    "requests a CPU second >= 1.05 of nginx's: 1.00, false",
+    "requests a CPU second >= 1.05 of haproxy's: 1.10, true",
+  ]);
   const start = load('start', '5,000 idle connections');
   t.strictSame(verdicts(start, { mproxy: { starts: 3, rss: 100e6, idle: 8193 } }), [
     'first answer in <= 3 times `node -e 0`: 3.00, true',
