@@ -67,15 +67,3 @@ for (const unit of SOCKETS) {
     t.end();
   });
 }
-
-t.test('systemd takes the socket unit of docs/gateway.md', { skip }, (t) => {
-  const file = installed(t, 'mproxy-gateway@.service');
-  const page = readFileSync(join(units, '../../docs/gateway.md'), 'utf8');
-  const text = /```ini\n(.*?)```/s.exec(page)![1]!;
-  const socket = file.replace('@.service', '@web.socket');
-  writeFileSync(socket, text);
-  t.equal(verify(socket), '');
-  writeFileSync(socket, text.replace('ListenStream=80', 'ListenStream=web:port'));
-  t.match(verify(socket), 'web:port', 'it would say what is wrong');
-  t.end();
-});
