@@ -205,7 +205,7 @@ export class Exchange implements RequestBodyOwner, ResponseOwner {
     this.cut('client left', this.isSwitched ? this.writer.status : CLIENT_LEFT);
   }
 
-  /** The client sends nothing more. Before its response has ended, it has left (SPEC 5 of the gateway). */
+  /** The client sends nothing more. Before its response has ended, that counts as an abort: it has left. */
   clientEnded(): void {
     if (!this.isSwitched || !this.body) {
       this.clientLeft();
