@@ -128,7 +128,7 @@ for (const [name, presented, keys, reason] of [
     const { status, body } = await new Client(t, running.port).get('/');
     t.equal(status, 502);
     t.equal(body, 'the certificate of the upstream is not valid\n');
-    const { text } = await running.notice('upstream_tls_failed');
+    const { text } = await running.notice('upstream_failed');
     t.match(text, reason);
     t.match(text, `https://127.0.0.1:${origin.port}: `);
     t.strictSame(running.metric('upstream_requests', { result: 'unconnected' }) > 0, true);
@@ -143,7 +143,7 @@ t.test('an upstream that speaks no TLS: 502', async (t) => {
   const running = await gateway(t, route(url.replace('http:', 'https:'), trusted));
   const { status, body } = await new Client(t, running.port).get('/');
   t.strictSame([status, body], [502, 'the TLS handshake with the upstream failed\n']);
-  t.match((await running.notice('upstream_tls_failed')).text, /does not speak TLS/);
+  t.match((await running.notice('upstream_failed')).text, /does not speak TLS/);
 });
 
 t.test('tls_insecure accepts any certificate, and reports itself', async (t) => {

@@ -25,10 +25,10 @@ export const CERTIFICATES_NOT_NEEDED = info(
   'client_certificates_not_needed',
   '{listener} has no TLS: there, hosts of {certificate} are served without certificates of clients; give https_redirection, or routes that need none',
 );
-export const UPSTREAM_TLS_FAILED = info(
-  'upstream_tls_failed',
-  '{upstream}: TLS failed: {reason}; its requests got 502',
-  'failed TLS handshake(s) with upstreams',
+export const UPSTREAM_FAILED = info(
+  'upstream_failed',
+  '{upstream} cannot be connected to: {reason}; its requests got 502 or 504',
+  'failed connection(s) to upstreams',
 );
 export const UPSTREAM_INSECURE = loss(
   'upstream_insecure',

@@ -78,8 +78,8 @@ export class GatewayWorker {
         health: new UpstreamHealth(layout.upstreams.length, health),
         clients: clients && new SharedClientCounts(clients, number),
         ...{ security: this.#security, credentials: this.#credentials },
-        onTlsError: (upstream, error) =>
-          this.#report({ what: 'upstream failed', upstream, reason: tlsReason(error) }),
+        onConnectError: (upstream, error) =>
+          this.#report({ what: 'upstream failed', upstream, reason: upstreamReason(error) }),
         onError: (error) => this.#report({ what: 'service failed', reason: stackOf(error) }),
       });
       this.#report({ what: 'ready' });
@@ -134,7 +134,7 @@ export class GatewayWorker {
   }
 }
 
-/** Why TLS with an upstream failed. What are flags of other programs are keys of a route here. */
-function tlsReason(error: Error): string {
+/** Why an upstream could not be connected to. What are flags of other programs are keys of a route here. */
+function upstreamReason(error: Error): string {
   return reason(error).replace(/--tls-(\w+)/g, 'tls_$1');
 }

@@ -21,7 +21,7 @@ import {
   PROTOCOL_LATER,
   REQUESTS_CUT,
   SERVICE_FAILED,
-  UPSTREAM_TLS_FAILED,
+  UPSTREAM_FAILED,
   WORKERS_REDUCED,
 } from './events.js';
 import type { GatewaySecurity } from './gateway-security.js';
@@ -72,7 +72,7 @@ export class Gateway implements Source {
       task: { config, engine: engine.name, health: this.#health.memory, clients },
       tls: () => this.#security?.forWorker(),
       serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
-      upstreamFailed: (upstream, reason) => this.#upstreams.emit(UPSTREAM_TLS_FAILED, { upstream, reason }),
+      upstreamFailed: (upstream, reason) => this.#upstreams.emit(UPSTREAM_FAILED, { upstream, reason }),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });
   }

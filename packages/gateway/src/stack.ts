@@ -47,8 +47,8 @@ export interface StackParts {
   security: ListenerSecurity | undefined;
   /** Of https upstreams, by the number of the route. They may be replaced. */
   credentials: readonly (TlsCredentials | undefined)[];
-  /** Told why TLS with an upstream failed. */
-  onTlsError(upstream: string, error: Error): void;
+  /** Told why an upstream could not be connected to. */
+  onConnectError(upstream: string, error: Error): void;
   /** Takes the lines of the access log, if there is one. */
   log: LogSink;
   /** Takes what a service threw. */
@@ -158,7 +158,7 @@ async function upstream(
   route: number,
   parts: StackParts,
 ): Promise<HttpService> {
-  const { streams, deadlines, layout, counters, health, onTlsError } = parts;
+  const { streams, deadlines, layout, counters, health, onConnectError } = parts;
   const { tlsServername: serverName, tlsInsecure: insecure } = config;
   const tls = {
     ...{ serverName, insecure },
@@ -171,7 +171,7 @@ async function upstream(
     ...{ upstreams, retries, timeouts, pool, hostHeader, sendProxy, streams, deadlines },
     health: upstreams.map((url) => health.cells(layout.upstreams.indexOf(url))),
     tls: parts.credentials[route] && tls,
-    observer: counters.upstreams(upstreams, onTlsError),
+    observer: counters.upstreams(upstreams, onConnectError),
   });
   const { stripPrefix, replacePath, addPrefix } = config;
   const layers: HttpLayer[] = config.forwarded ? [forwarded()] : [];

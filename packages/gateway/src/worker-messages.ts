@@ -53,7 +53,7 @@ export type Report =
   | { what: 'listening'; id: number; local?: SocketAddress | undefined; error?: PlainError }
   /** A service threw. */
   | { what: 'service failed'; reason: string }
-  /** TLS with an upstream failed. */
+  /** An upstream could not be connected to. */
   | { what: 'upstream failed'; upstream: string; reason: string }
   /** Records for the access log, whole lines. */
   | { what: 'log'; lines: Uint8Array<ArrayBuffer>; records: number }

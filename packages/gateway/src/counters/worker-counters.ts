@@ -17,6 +17,9 @@ import {
   WORKER,
 } from './layout.js';
 
+/** A worker tells so often of an upstream that cannot be connected to, in milliseconds: each request may find it so. */
+const QUIET_MS = 1000;
+
 /** The counters of one worker, which it alone writes. The main thread reads them. */
 export class WorkerCounters implements RequestObserver {
   readonly #counts: Float64Array;
@@ -109,19 +112,25 @@ export class WorkerCounters implements RequestObserver {
   /**
    * Takes the events of a client.
    * @param upstreams those of the client, in its order
-   * @param onTlsError told why TLS with an upstream failed
+   * @param onConnectError told why an upstream could not be connected to, at most once a second for each
    */
   upstreams(
     upstreams: readonly string[],
-    onTlsError: (upstream: string, error: Error) => void,
+    onConnectError: (upstream: string, error: Error) => void,
   ): ClientObserver {
     const counts = this.#counts;
     const places = upstreams.map((url) => this.layout.upstream(this.layout.upstreams.indexOf(url)));
+    const toldAt = upstreams.map(() => Number.NEGATIVE_INFINITY);
     return {
       onAttempt: (upstream, result) => {
         counts[places[upstream]! + UPSTREAM.attempts + RESULTS.indexOf(result)]!++;
       },
-      onTlsError: (upstream, error) => onTlsError(upstreams[upstream]!, error),
+      onConnectError: (upstream, error) => {
+        const now = performance.now();
+        if (now - toldAt[upstream]! < QUIET_MS) return;
+        toldAt[upstream] = now;
+        onConnectError(upstreams[upstream]!, error);
+      },
       onRetry: (upstream) => {
         counts[places[upstream]! + UPSTREAM.retries]!++;
       },

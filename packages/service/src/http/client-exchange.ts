@@ -12,7 +12,7 @@ import type { ClientSettings } from './client-options.js';
 import type { Waiter } from './client-pool.js';
 import { Upload } from './client-upload.js';
 import type { Upstream } from './client-upstream.js';
-import { connectProblem, isExhausted, isTlsError } from './connect-problem.js';
+import { connectProblem, isExhausted } from './connect-problem.js';
 import { mapBack } from './forward-back.js';
 import { type HttpContext, type HttpRequest, HttpResponse } from './message.js';
 
@@ -77,7 +77,7 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
       this.#fail(503, 'no socket is left for a connection to the upstream');
       return;
     }
-    if (isTlsError(code)) this.client.settings.observer.onTlsError?.(this.#upstream.index, error as Error);
+    this.client.settings.observer.onConnectError?.(this.#upstream.index, error as Error);
     const late = code === 'ETIMEDOUT';
     this.#upstream.failed(this.context.client);
     if (this.#mayRetry(late)) this.#retry(this.client.pick(this.#upstream));

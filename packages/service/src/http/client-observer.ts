@@ -16,8 +16,8 @@ export type AttemptResult =
 /** Takes the events of a client. An upstream is its number among {@link HttpClientOptions.upstreams}. */
 export interface ClientObserver {
   onAttempt?(upstream: number, result: AttemptResult): void;
-  /** TLS with it failed: it is not verified, or does not accept this side. The client is told no more than that. */
-  onTlsError?(upstream: number, error: Error): void;
+  /** It could not be connected to: why. With TLS, it is not verified, or does not accept this side. The client is told no more than that. */
+  onConnectError?(upstream: number, error: Error): void;
   /** A request is tried again. */
   onRetry?(upstream: number): void;
   /** A request was refused, as too many wait. */

@@ -10,7 +10,7 @@ export function isExhausted(code: string): boolean {
 }
 
 /** Whether TLS failed, not the connection below it. */
-export function isTlsError(code: string): boolean {
+function isTlsError(code: string): boolean {
   return VERIFICATION.test(code) || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_');
 }
 
