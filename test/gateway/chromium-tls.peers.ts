@@ -174,7 +174,9 @@ t.test('http is redirected, and after HSTS not asked any more', { skip }, async 
       routes: [{ path: '/', respond: { body: 'here' } }],
     },
   });
-  const [plain, secure] = (await running.handle.ready).listening.map(({ port }) => port);
+  const { listening } = await running.handle.ready;
+  const portOf = (address: string) => listening.find((one) => one.address === address)!.port;
+  const [plain, secure] = [portOf('127.0.0.2'), portOf('127.0.0.1')];
   // HSTS keeps a port that is not 80 (RFC 6797, section 8.3): the browser must think that it is.
   const hosts = `MAP a.test:80 127.0.0.2:${plain}, MAP a.test 127.0.0.1:${secure}`;
   const context = await trustingBrowser(t, authority, hosts);
