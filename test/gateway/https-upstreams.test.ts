@@ -130,7 +130,7 @@ for (const [name, presented, keys, reason] of [
     t.equal(body, 'the certificate of the upstream is not valid\n');
     const { text } = await running.notice('upstream_failed');
     t.match(text, reason);
-    t.match(text, `https://127.0.0.1:${origin.port}: `);
+    t.match(text, `https://127.0.0.1:${origin.port} cannot be connected to: `);
     t.strictSame(running.metric('upstream_requests', { result: 'unconnected' }) > 0, true);
     t.equal(origin.sockets.length, 0, 'no request was sent');
   });
