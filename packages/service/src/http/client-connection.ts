@@ -8,7 +8,7 @@ import type { UpstreamTimeouts } from './client-options.js';
 import { ResponseBody, type ResponseSource } from './client-response-body.js';
 import { writeHead } from './client-staging.js';
 import { UpstreamTunnel } from './client-tunnel.js';
-import type { Upload, UploadTarget } from './client-upload.js';
+import type { UploadTarget } from './client-upload.js';
 import { type HttpRequest, HttpResponse } from './message.js';
 
 /** How long an upstream may take to say 100 before the body is sent all the same (RFC 9110, section 10.1.1), in milliseconds. */
@@ -37,7 +37,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   isLast = false;
   #state: State = 'idle';
   #call: Call | undefined;
-  #upload: Upload | undefined;
   #body: ResponseBody | undefined;
   #requests = 0;
   /** Bytes that were sent before the request. */
@@ -69,7 +68,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
     const { request, upload, before } = call;
     this.#state = 'head';
     this.#call = call;
-    this.#upload = upload;
     this.#sentBefore = this.connection.sent;
     this.#uploaded = upload === undefined;
     this.#isAnswered = false;
@@ -123,7 +121,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   }
 
   onDrain(): void {
-    this.#upload?.onDrain();
+    this.#call?.upload?.onDrain();
   }
 
   onDue(): void {
@@ -165,7 +163,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #continue(): void {
     this.#awaitsContinue = false;
     this.dueAt = NEVER;
-    this.#upload!.begin(this);
+    this.#call!.upload!.begin(this);
   }
 
   // The response.
@@ -241,25 +239,21 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       head.keepAliveTimeout === undefined ? this.owner.idleTime : (head.keepAliveTimeout - 1) * 1000;
     this.#awaitsContinue = false;
     const body = framing === 0 ? undefined : new ResponseBody(this, framing);
+    const response = new HttpResponse(status, fields, body, version);
     if (!body) {
       this.#finish(head.headEnd === bytes.length);
-      call.onResponse(new HttpResponse(status, fields, undefined, version));
+      call.onResponse(response);
       // Whoever is not done with it needs a copy.
       fields.keep();
       return;
     }
-    this.#bodyLimit = bodyLimit(head, this.owner.timeouts);
-    this.#await(this.#bodyLimit);
-    this.#begin(call, new HttpResponse(status, fields, body, version), body, bytes, head.headEnd);
-  }
-
-  /** Passes on a response, and what has come of its body. */
-  #begin(call: Call, response: HttpResponse, body: ResponseBody, bytes: Buffer, at: number): void {
     this.#state = 'body';
     this.#body = body;
-    body.offer(bytes, at);
+    this.#bodyLimit = bodyLimit(head, this.owner.timeouts);
+    this.#await(this.#bodyLimit);
+    body.offer(bytes, head.headEnd);
     call.onResponse(response);
-    if (!body.isTaken) response.fields.keep();
+    if (!body.isTaken) fields.keep();
     body.read();
   }
 
@@ -314,7 +308,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
       reused: this.#requests > 1,
       error,
     };
-    this.#upload?.detach();
+    call.upload?.detach();
     this.#shut(true);
     call.onFailure(failure);
   }
@@ -331,7 +325,7 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
   #shut(resets: boolean): void {
     if (this.#state === 'closed') return;
     // Before a response, the request may be sent again.
-    const upload = this.#state === 'body' && !this.#uploaded ? this.#upload : undefined;
+    const upload = this.#state === 'body' && !this.#uploaded ? this.#call?.upload : undefined;
     this.#clear();
     this.#state = 'closed';
     this.owner.deadlines.delete(this);
@@ -343,7 +337,6 @@ export class UpstreamConnection implements ConnectionHandler, ResponseSource, Up
 
   #clear(): void {
     this.#call = undefined;
-    this.#upload = undefined;
     this.#body = undefined;
     this.#awaitsContinue = false;
     this.dueAt = NEVER;
