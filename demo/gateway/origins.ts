@@ -48,7 +48,7 @@ async function answerDigest(request: IncomingMessage, response: ServerResponse):
   try {
     await pipeline(request, hash);
   } catch {
-    // The client is told so by a cut response.
+    // The response is cut, which the client notices.
     response.destroy();
     return;
   }

@@ -15,7 +15,7 @@ export interface Entry {
   authority: string;
 }
 
-/** Someone who asks again and again. */
+/** Sends one request after another. */
 export interface Visitor {
   route: RouteName;
   /** Asks once, or for a series of answers. @throws if there is none */

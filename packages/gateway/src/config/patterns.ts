@@ -15,7 +15,7 @@ export function readSuffix(text: string, place: Place): string | undefined {
   return NAME.test(name) && name.length <= NAME_LENGTH ? name : wrong(place, text, SUFFIX);
 }
 
-/** The name of a protocol (RFC 9110, 7.8), in lower case. HTTP/2 by Upgrade would pass requests that nobody has looked at. */
+/** The name of a protocol (RFC 9110, 7.8), in lower case. HTTP/2 by Upgrade would pass requests unchecked. */
 export function readProtocol(text: string, place: Place): string | undefined {
   const name = text.toLowerCase();
   const isName = /^[\w!#$%&'*+.^`|~-]+$/.test(name);

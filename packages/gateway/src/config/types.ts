@@ -28,7 +28,7 @@ export interface GatewayConfig {
   httpsRedirection: boolean;
   /** Strict-Transport-Security (RFC 6797) of responses over TLS. */
   hsts: HstsConfig | undefined;
-  /** How upstreams are told of the certificates of clients. */
+  /** The fields in which upstreams get the certificates of clients. */
   clientCertificate: ClientCertificateConfig | undefined;
   limits: LimitsConfig;
   timeouts: ClientTimeouts;
