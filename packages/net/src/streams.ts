@@ -228,6 +228,9 @@ export interface TlsFacts {
   clientCa: string | undefined;
 }
 
+/** By which of its certificates, and for whom, a server has secured a connection. */
+export type TlsSite = Pick<TlsFacts, 'pair' | 'clientCa'>;
+
 /** Takes what a connection reports. */
 export interface ConnectionHandler {
   /** Received bytes. They are borrowed: what is used after the call must be copied. The call may overwrite them. */

@@ -10,6 +10,7 @@ import type {
   Preamble,
   TlsClient,
   TlsFacts,
+  TlsSite,
 } from '../streams.js';
 import { isCut } from './cut.js';
 import { survivesFailedWrite } from './failed-write.js';
@@ -18,8 +19,7 @@ import { preambleOf } from './preamble.js';
 /** Reads the bytes of a socket that its peer has not acknowledged, where the system can tell. */
 export type Unacknowledged = ((fd: number) => number | undefined) | undefined;
 
-type Site = Pick<TlsFacts, 'pair' | 'clientCa'>;
-const CLIENT: Site = { pair: undefined, clientCa: undefined };
+const CLIENT: TlsSite = { pair: undefined, clientCa: undefined };
 
 /** How a connection is upgraded to TLS (see {@link Connection.secure}). */
 export type Secure = (raw: Socket, tls: TlsClient, options: SecureOptions) => Promise<Connection>;
@@ -73,7 +73,7 @@ export class NodeConnection implements Connection {
     private readonly stream: Socket,
     private readonly engine: { unacknowledged: Unacknowledged; secure: Secure },
     private readonly receiveBuffer?: ReceiveBuffer,
-    site: Site = CLIENT,
+    site: TlsSite = CLIENT,
   ) {
     this.peer = addressOf(raw.remoteAddress, raw.remotePort);
     this.local = addressOf(raw.localAddress, raw.localPort);
@@ -302,7 +302,7 @@ export function addressOf(ip: string | undefined, port: number | undefined): Soc
   return ip === undefined || port === undefined ? undefined : { address: canonicalIp(ip) ?? ip, port };
 }
 
-function factsOf(socket: TLSSocket, site: Site): TlsFacts {
+function factsOf(socket: TLSSocket, site: TlsSite): TlsFacts {
   const { servername } = socket as TLSSocket & { servername?: string | false };
   return {
     version: socket.getProtocol() ?? 'unknown',

@@ -4,7 +4,7 @@ import { connect as connectTls, TLSSocket } from 'node:tls';
 import { timedOut } from '../socket-errors.js';
 import { ACCEPT_MS, CONNECT_MS, KEEPALIVE_MS } from '../stream-defaults.js';
 import type { StreamOpeners } from '../stream-openers.js';
-import type { Connection, ConnectOptions, TlsClient, TlsFacts } from '../streams.js';
+import type { Connection, ConnectOptions, TlsClient, TlsSite } from '../streams.js';
 import { NodeConnection, ReceiveBuffer, type Unacknowledged } from './connection.js';
 import { noticeCut } from './cut.js';
 import { NodeStreamListener } from './stream-listener.js';
@@ -15,7 +15,7 @@ type Waiting = Pick<ConnectOptions, 'timeout' | 'signal'>;
 /** Opens stream sockets on node:net and node:tls. */
 export function nodeOpeners(unacknowledged?: Unacknowledged): StreamOpeners {
   const engine = { unacknowledged, secure };
-  const connection = (raw: Socket, stream: Socket, site?: Pick<TlsFacts, 'pair' | 'clientCa'>) =>
+  const connection = (raw: Socket, stream: Socket, site?: TlsSite) =>
     new NodeConnection(raw, stream, engine, undefined, site);
 
   async function secure(raw: Socket, tls: TlsClient, options: Waiting): Promise<Connection> {

@@ -3,15 +3,14 @@ import { createServer as createTlsServer, type TLSSocket, type Server as TlsServ
 import type { SocketAddress } from 'mproxy-base';
 import { descriptorLimit, takesReserve } from '../descriptors.js';
 import { BACKLOG, HANDSHAKE_MS, KEEPALIVE_MS } from '../stream-defaults.js';
-import type { Connection, ListenOptions, StreamListener, TlsFacts, TlsServer } from '../streams.js';
+import type { Connection, ListenOptions, StreamListener, TlsServer, TlsSite } from '../streams.js';
 import { addressOf, descriptorOf } from './connection.js';
 import { noticeCut } from './cut.js';
 import { readPreamble } from './preamble.js';
 import { checkedSite, firstPair, serverOptions, verification } from './tls-contexts.js';
 
 /** Makes a connection of an accepted socket, and of the TLS socket on it with what that was secured by. */
-type Connect = (raw: Socket, stream: Socket, site?: Site) => Connection;
-type Site = Pick<TlsFacts, 'pair' | 'clientCa'>;
+type Connect = (raw: Socket, stream: Socket, site?: TlsSite) => Connection;
 
 /** A listener on a server of node:net, or node:tls. */
 export class NodeStreamListener implements StreamListener {
@@ -118,7 +117,7 @@ export class NodeStreamListener implements StreamListener {
   }
 
   #secured(socket: TLSSocket): void {
-    let site: Site;
+    let site: TlsSite;
     try {
       site = checkedSite(socket, this.#tls!);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
-import type { TlsCredentials, TlsFacts, TlsPair, TlsServer } from '../streams.js';
+import type { TlsCredentials, TlsPair, TlsServer, TlsSite } from '../streams.js';
 import { TLS12_CIPHERS, TLS13_CIPHERS } from '../tls-ciphers.js';
 import { clientCaOf, pairFor } from '../tls-names.js';
 
@@ -82,7 +82,7 @@ export function serverOptions(tls: TlsServer, current: () => TlsServer): TlsOpti
  * Which pair a connection has whose handshake is finished, and what its client was verified by.
  * @throws if its client may not have it: with `rejectUnauthorized` Node would refuse those of all pairs
  */
-export function checkedSite(socket: TLSSocket, tls: TlsServer): Pick<TlsFacts, 'pair' | 'clientCa'> {
+export function checkedSite(socket: TLSSocket, tls: TlsServer): TlsSite {
   const { servername: name } = socket as TLSSocket & { servername?: string | false };
   const found = name ? pairFor(tls.pairs, name) : undefined;
   if (found === undefined && tls.strictNames) throw new Error('the client sent no server name');

@@ -1,4 +1,4 @@
-import type { TlsFacts } from '../../streams.js';
+import type { TlsFacts, TlsSite } from '../../streams.js';
 import { bytesOf, type Openssl } from './openssl.js';
 
 const TLSEXT_NAMETYPE_HOST_NAME = 0;
@@ -11,7 +11,7 @@ export function factsOf(
   ssl: Openssl,
   connection: number,
   sent: { serverName: string | undefined } | undefined,
-): Omit<TlsFacts, 'pair' | 'clientCa'> {
+): Omit<TlsFacts, keyof TlsSite> {
   return {
     version: ssl.SSL_get_version(connection) ?? 'unknown',
     serverName: sent

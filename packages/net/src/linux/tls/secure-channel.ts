@@ -1,5 +1,5 @@
 import { truncated } from '../../socket-errors.js';
-import type { TlsFacts } from '../../streams.js';
+import type { TlsFacts, TlsSite } from '../../streams.js';
 import { ERRNO } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { SecureChannel } from '../streams/channel.js';
@@ -34,7 +34,7 @@ export interface TlsChannelOptions {
   /** Whether this side is the server. */
   server: boolean;
   /** A server's: which pair a connection has, after its handshake, and what its client was verified by. */
-  siteOf?(connection: number): Pick<TlsFacts, 'pair' | 'clientCa'>;
+  siteOf?(connection: number): TlsSite;
   /** The name that the client sends. */
   serverName?: string | undefined;
   /** The channel is freed. */

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import type { TlsFacts, TlsServer } from '../../streams.js';
+import type { TlsServer, TlsSite } from '../../streams.js';
 import { clientCaOf, pairFor } from '../../tls-names.js';
 import type { Libc } from '../libc.js';
 import { encodeProtocols } from './alpn.js';
@@ -134,7 +134,7 @@ export class ServerContext {
     return SSL_CLIENT_HELLO_SUCCESS;
   }
 
-  #siteOf(connection: number): Pick<TlsFacts, 'pair' | 'clientCa'> {
+  #siteOf(connection: number): TlsSite {
     const address = this.ssl.SSL_get_SSL_CTX(connection);
     const pair = this.#contexts.findIndex((context) => context.address === address);
     return { pair, clientCa: clientCaOf(this.tls.pairs[pair]!, this.tls) };
