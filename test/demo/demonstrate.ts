@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { type Running, type RunOptions, startProgram } from '../support/command.js';
@@ -35,4 +36,21 @@ export function alive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Asks a demonstration to end in its middle: it leaves neither programs nor files.
+ * @param begun what it prints by then @param count of its programs
+ */
+export async function leavesNothing(t: Test, args: string[], begun: RegExp, count: number): Promise<void> {
+  const folder = t.testdir();
+  const demo = demonstrate(t, args, { env: { ...process.env, TMPDIR: folder } });
+  await until('it has begun', () => begun.test(out(demo)), 60_000);
+  t.equal(readdirSync(folder).length, 1, 'its files are in a folder of their own');
+  const pids = hopsOf(demo);
+  t.equal(pids.length, count);
+  t.ok(pids.every(alive));
+  t.equal(await demo.stop('SIGINT'), 1);
+  t.strictSame(pids.filter(alive), []);
+  t.strictSame(readdirSync(folder), []);
 }

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { until } from '../support/wait.js';
-import { alive, demonstrate, exit, hopsOf, out } from './demonstrate.js';
+import { demonstrate, exit, hopsOf, leavesNothing, out } from './demonstrate.js';
 
 const ROUTES = [
   ...['/', '/turns', '/api', '/large', '/assets', '/health', '/old'].map((path) => `app.localhost${path}`),
@@ -57,16 +57,7 @@ t.test('a gateway that dies: what it did not answer is wrong', async (t) => {
 });
 
 t.test('asked to end: nothing is left behind', async (t) => {
-  const folder = t.testdir();
-  const demo = demonstrate(t, ['gateway'], { env: { ...process.env, TMPDIR: folder } });
-  await until('there are answers', () => /events +[1-9]\d* right/.test(out(demo)), 60_000);
-  t.equal(readdirSync(folder).length, 1, 'its files are in a folder of their own');
-  const pids = hopsOf(demo);
-  t.equal(pids.length, 1);
-  t.ok(pids.every(alive));
-  t.equal(await demo.stop('SIGINT'), 1);
-  t.strictSame(pids.filter(alive), []);
-  t.strictSame(readdirSync(folder), []);
+  await leavesNothing(t, ['gateway'], /events +[1-9]\d* right/, 1);
 });
 
 /** What the last picture has behind the name of a route. */
