@@ -214,5 +214,9 @@ t.test('a certificate of the browser', { skip: noPolicy }, async (t) => {
     t.equal(await response!.text(), 'CN=client.test');
   }
   const other = await context!.newPage();
-  await t.rejects(other.goto(`https://a.test:${port}/`), { message: /ERR_BAD_SSL_CLIENT_AUTH_CERT/ });
+  // The node engine refuses without an alert: the browser may find the connection closed before it can tell why.
+  const message = IS_NODE
+    ? /ERR_(BAD_SSL_CLIENT_AUTH_CERT|SOCKET_NOT_CONNECTED|CONNECTION_\w+)/
+    : /ERR_BAD_SSL_CLIENT_AUTH_CERT/;
+  await t.rejects(other.goto(`https://a.test:${port}/`), { message });
 });
