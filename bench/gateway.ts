@@ -93,7 +93,7 @@ async function atRest(program: Program, load: Load, place: Place): Promise<Sampl
 
 async function idle(load: Load, place: Place, clients: number): Promise<Helper> {
   const seconds = CONNECT_MS / 1000;
-  const helper = new Helper(native('http-load'), place.in, clients, load.size, seconds, 0, 'idle');
+  const helper = new Helper(generator(load.tls), place.in, clients, load.size, seconds, 0, 'idle');
   try {
     await until(`${clients} answers`, () => helper.says('connected'), undefined, CONNECT_MS);
     return helper;
@@ -103,10 +103,12 @@ async function idle(load: Load, place: Place, clients: number): Promise<Helper> 
   }
 }
 
-function ask({ clients, size, rate, fresh, tls }: Load, place: Place, seconds: number): Helper {
-  const mode = fresh ? 'new' : 'kept';
-  const program = native(tls ? 'http-load-tls' : 'http-load');
-  return new Helper(program, place.in, clients, size, seconds, rate, mode);
+function ask({ clients, size, rate, mode, tls }: Load, place: Place, seconds: number): Helper {
+  return new Helper(generator(tls), place.in, clients, size, seconds, rate, mode);
+}
+
+function generator(tls: boolean): string {
+  return native(tls ? 'http-load-tls' : 'http-load');
 }
 
 async function firstAnswer(program: Program, load: Load, place: Place): Promise<void> {

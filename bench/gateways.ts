@@ -14,11 +14,11 @@ export function gateways(): Contestant[] {
   // As the npm package has it.
   const command = join(ROOT, 'packages/gateway/bundle/cli.js');
   const ours = (...flags: string[]) => {
-    return (place: Place, tls: boolean) => ({
+    return (place: Place, { tls }: Load) => ({
       argv: [process.execPath, command, ...route(place, tls), ...flags],
     });
   };
-  const found: [string, Contestant['kind'], (place: Place, tls: boolean) => Command][] = [
+  const found: [string, Contestant['kind'], (place: Place, load: Load) => Command][] = [
     ['mproxy', 'ours', ours()],
     ['mproxy, engine node', 'node', ours('--engine', 'node')],
     ['bare C loop', 'loop', (place) => ({ argv: [native('loop-http'), `${place.in}`, `${place.out}`] })],
@@ -30,13 +30,14 @@ export function gateways(): Contestant[] {
   return found.map(([name, kind, command]) => ({
     name,
     kind,
-    command: (load, place) => (takes(name, load) ? command(place, load.tls) : undefined),
+    command: (load, place) => (takes(name, load) ? command(place, load) : undefined),
   }));
 }
 
-/** Those that terminate TLS with the bench's certificate take part in its loads. */
-function takes(name: string, { role, tls }: Load): boolean {
+/** Those that terminate TLS with the bench's certificate take part in its loads; for WebSocket the loop and http-proxy have no code. */
+function takes(name: string, { role, tls, mode }: Load): boolean {
   if (role !== 'gateway' && role !== 'start') return false;
+  if (mode === 'echo') return name !== 'bare C loop' && name !== 'http-proxy';
   return !tls || name.startsWith('mproxy') || name === 'nginx' || name === 'haproxy';
 }
 
@@ -65,7 +66,7 @@ function route(place: Place, tls: boolean): string[] {
 }
 
 /** Buffers are large enough to write no body to a file; counters are always on (ngx_http_stub_status_module). */
-function nginx({ in: port, out, file }: Place, tls: boolean): Command {
+function nginx({ in: port, out, file }: Place, { tls, mode }: Load): Command {
   const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${file}-${name};`,
   );
@@ -88,7 +89,7 @@ http {
     location / {
       proxy_pass http://origin;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      ${mode === 'echo' ? NGINX_WEBSOCKET : 'proxy_set_header Connection "";'}
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto $scheme;
@@ -99,12 +100,14 @@ http {
   return { argv: ['nginx', '-e', `${file}.log`, '-c', file], config };
 }
 
+const NGINX_WEBSOCKET = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
+
 function nginxTls(): string {
   const { cert, key } = CERTIFICATE;
   return `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.3; ssl_session_tickets on;`;
 }
 
-function haproxy({ in: port, out, file }: Place, tls: boolean): Command {
+function haproxy({ in: port, out, file }: Place, { tls }: Load): Command {
   const config = `global
   nbthread 1
   maxconn 8000
@@ -113,6 +116,7 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
+  timeout tunnel 60s
   option forwardfor
   http-reuse always
 frontend clients

@@ -11,6 +11,12 @@ export const ROLES = [
 ] as const;
 export type Role = (typeof ROLES)[number];
 
+/**
+ * What clients of a gateway do: requests on kept connections, a new connection for each, the same with the session of an earlier one
+ * (TLS), or messages of a WebSocket that come back.
+ */
+export type Mode = 'kept' | 'new' | 'resumed' | 'echo';
+
 /** A load that all contestants of a role get. */
 export interface Load {
   role: Role;
@@ -33,8 +39,8 @@ export interface Load {
   /** Many only: sockets of one server, and whether each is a member of a group. */
   listeners: number;
   groups: boolean;
-  /** Gateway only: whether each request has a connection of its own. */
-  fresh: boolean;
+  /** Gateway only. */
+  mode: Mode;
   /** Repair only: loss of each receiver in both directions, 0 to 1, and the sending rate. */
   loss: number;
   mbps: number;
@@ -51,7 +57,7 @@ const defaults = {
   told: true,
   listeners: 0,
   groups: false,
-  fresh: false,
+  mode: 'kept',
   loss: 0,
   mbps: 0,
 } as const;
@@ -89,7 +95,9 @@ export function fullLoads(): Load[] {
     freshGateway(64, 2),
     ...tlsGateway(2),
     pacedGateway(5000, 64, 2),
+    echoes(64, 100, 2),
     start(5000),
+    { ...start(2000), name: '2,000 idle TLS connections', tls: true },
   ];
 }
 
@@ -111,6 +119,7 @@ export function quickLoads(): Load[] {
     freshGateway(64, seconds),
     ...tlsGateway(seconds),
     pacedGateway(5000, 64, seconds),
+    echoes(64, 100, seconds),
     start(1000),
   ];
 }
@@ -194,7 +203,7 @@ function gateway(seconds: number, ...loads: [clients: number, size: number][]): 
 
 function freshGateway(clients: number, seconds: number): Load {
   const name = `a connection for each request, ${clients} at a time, 100 B`;
-  return { ...defaults, role: 'gateway', name, size: 100, seconds, clients, fresh: true };
+  return { ...defaults, role: 'gateway', name, size: 100, seconds, clients, mode: 'new' };
 }
 
 function tlsGateway(seconds: number): Load[] {
@@ -202,12 +211,18 @@ function tlsGateway(seconds: number): Load[] {
   return [
     ...gateway(seconds, [64, 100], [16, 1e6]),
     { ...fresh, name: 'a full handshake for each request, 100 B' },
+    { ...fresh, name: 'a resumed handshake for each request, 100 B', mode: 'resumed' as const },
   ].map((load) => ({ ...load, name: `TLS, ${load.name}`, tls: true }));
 }
 
 function pacedGateway(rate: number, clients: number, seconds: number): Load {
   const name = `${thousands(rate)} requests/s, ${clients} kept connections, 100 B`;
   return { ...defaults, role: 'gateway', name, size: 100, rate, seconds, clients };
+}
+
+function echoes(clients: number, size: number, seconds: number): Load {
+  const name = `${clients} WebSockets, messages of ${size} B`;
+  return { ...defaults, role: 'gateway', name, size, seconds, clients, mode: 'echo' };
 }
 
 function start(clients: number): Load {

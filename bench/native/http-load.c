@@ -1,7 +1,9 @@
 // http-load PORT CONNECTIONS SIZE SECONDS RATE MODE: asks 127.0.0.1:PORT as a browser does, by CONNECTIONS at a time, and checks that each
 // answer is a 200 of SIZE bytes. MODE kept: the next request when the answer is here, or with a RATE by the clock, whatever is still
 // under way; an answer's time is from when its request was due. MODE new: a connection for each request, which the server closes. MODE
-// idle: one request by each connection; says "connected" when all have their answers, and waits. Tells microseconds.
+// resumed: the same, by TLS with a session of an earlier one, which the server must accept. MODE echo: each connection becomes a
+// WebSocket, and a message of SIZE bytes, 125 at most, stands for a request, and what comes back for the answer. MODE idle: one request by
+// each connection; says "connected" when all have their answers, and waits. Tells microseconds.
 #include "wire.h"
 #include <signal.h>
 #include <sys/epoll.h>
@@ -26,7 +28,7 @@ static struct connection {
 } all[MOST];
 static struct sockaddr_in to;
 static char query[2048], rest[CHUNK];
-static int asking, events, fresh, ready_ones[MOST], readies;
+static int asking, events, fresh, echo, ready_ones[MOST], readies;
 static long size, asked, answered, failed;
 static double rate;
 static float *took;
@@ -36,12 +38,27 @@ static int ascending(const void *a, const void *b) {
   return d < 0 ? -1 : d > 0;
 }
 
+// Of a 101, nothing comes behind it before the first message.
+static void upgrade(int fd) {
+  static const char asked[] = "GET /socket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  long got = 0;
+  wire_send(fd, asked, sizeof asked - 1);
+  for (double limit = now() + patience; !memmem(rest, got, "\r\n\r\n", 4);) {
+    long more = wire_receive(fd, rest + got, HEAD - got);
+    if (more > 0) got += more;
+    else if (now() > limit || errno != EAGAIN) break;
+  }
+  if (got < 12 || memcmp(rest, "HTTP/1.1 101", 12)) die("no WebSocket");
+}
+
 static int join(void) {
   int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
   struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
   if (fd < 0 || fd >= MOST || connect(fd, (void *)&to, sizeof to)) die("connect");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (wire_open(fd)) die("handshake");
+  if (echo) upgrade(fd);
   if (epoll_ctl(events, EPOLL_CTL_ADD, fd, &e)) die("epoll_ctl");
   return fd;
 }
@@ -83,6 +100,7 @@ static void fail(int fd) {
 
 // The whole length of a 200 of the right size, 0 while its head is incomplete, -1 of another answer.
 static long whole(struct connection *c) {
+  if (echo) return c->got < 2 ? 0 : (unsigned char)c->head[0] == 0x82 && c->head[1] == size ? size + 2 : -1;
   char *end = memmem(c->head, c->got, "\r\n\r\n", 4);
   if (!end) return c->got < HEAD ? 0 : -1;
   *end = 0;
@@ -142,15 +160,19 @@ static int be_idle(int connections, double seconds) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) return fprintf(stderr, "usage: http-load PORT CONNECTIONS SIZE SECONDS RATE kept|new|idle\n"), 2;
+  if (argc != 7) return fprintf(stderr, "usage: http-load PORT CONNECTIONS SIZE SECONDS RATE kept|new|resumed|echo|idle\n"), 2;
   to = address("127.0.0.1", argv[1]);
   int connections = atoi(argv[2]);
   double seconds = atof(argv[4]);
-  size = atol(argv[3]), rate = atof(argv[5]), fresh = !strcmp(argv[6], "new");
-  wire_setup();
+  size = atol(argv[3]), rate = atof(argv[5]), echo = !strcmp(argv[6], "echo");
+  int resumed = !strcmp(argv[6], "resumed");
+  fresh = resumed || !strcmp(argv[6], "new");
+  wire_setup(resumed ? connections + 1 : 0);
   signal(SIGPIPE, SIG_IGN);
   asking = sprintf(query, "GET /path/of/some/length?and=a&query=string HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s%s\r\n", argv[1], fields,
                    fresh ? "Connection: close\r\n" : "");
+  // A mask of zeros leaves the message as it is.
+  if (echo) asking = 6 + size, memset(query, 0, 6), query[0] = (char)0x82, query[1] = 0x80 | size, memset(query + 6, 'x', size);
   if (!(took = malloc(TIMES * sizeof *took))) die("malloc");
   events = epoll_create1(0);
   prctl(PR_SET_TIMERSLACK, 1000UL);

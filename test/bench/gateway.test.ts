@@ -50,6 +50,21 @@ t.test('a goal is a ratio to a program that was measured, and includes its bound
     'memory at rest <= 100 MB: 100 MB, true',
     'an idle connection <= 8 KB: 8.00 KB, false',
   ]);
+  const idle = load('start', '2,000 idle TLS connections');
+  t.strictSame(verdicts(idle, { mproxy: { starts: 4, rss: 200e6, idle: 40960 } }), [
+    'an idle connection <= 40 KB: 40.0 KB, true',
+  ]);
+  const echo = load('gateway', '64 WebSockets, messages of 100 B');
+  const messages = { mproxy: { cost: 10, delivered: 1 }, nginx: { cost: 5 }, haproxy: { cost: 9.9 } };
+  t.strictSame(verdicts(echo, messages), [
+    'every answer right: 100.00 %, true',
+    "requests a CPU second >= 1 of haproxy's: 0.99, false",
+  ]);
+  const resumed = load('gateway', 'TLS, a resumed handshake for each request, 100 B');
+  t.strictSame(verdicts(resumed, costs), [
+    'every answer right: 100.00 %, true',
+    "requests a CPU second >= 0.9 of nginx's: 1.00, true",
+  ]);
   t.end();
 });
 
@@ -81,6 +96,17 @@ t.test('the load counts whole answers with the right length', { skip }, async (t
   }
 });
 
+t.test('the load counts messages of WebSockets that come back whole', { skip }, async (t) => {
+  buildNative();
+  const { origin } = await chain(t, 100);
+  const { answered, failed } = await ask(origin, 100, 0, 'echo');
+  t.ok(answered! > 0);
+  t.equal(failed, 0);
+  const longer = await ask(origin, 110, 0, 'echo');
+  t.equal(longer.answered, 0);
+  t.ok(longer.failed! > 0);
+});
+
 t.test('the load counts an answer that is missing or is an error', { skip }, async (t) => {
   buildNative();
   const port = await freeTcpPort();
@@ -109,10 +135,10 @@ function verdicts(load: Load, samples: Record<string, Partial<Sample>>): string[
 }
 
 /** An origin, and the bare loop in front of it. @returns their ports */
-async function chain(t: Test): Promise<{ origin: number; loop: number }> {
+async function chain(t: Test, size = SIZE): Promise<{ origin: number; loop: number }> {
   const [origin, loop] = [await freeTcpPort(), await freeTcpPort()];
   for (const argv of [
-    [native('http-origin'), `${origin}`, `${SIZE}`],
+    [native('http-origin'), `${origin}`, `${size}`],
     [native('loop-http'), `${loop}`, `${origin}`],
   ]) {
     const program = new Program({ argv });
