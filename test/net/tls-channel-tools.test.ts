@@ -73,6 +73,8 @@ t.test('openssl s_client', { skip: missing('openssl', 'version') }, async (t) =>
     if (version === 'TLSv1.3') {
       const { stdout } = spawnSync('openssl', ['sess_id', '-in', file, '-noout', '-text']);
       t.match(String(stdout), /Max Early Data: 0\n/, 'its ticket allows none (RFC 8446, section 4.2.10)');
+      t.equal(first.output.split('New Session Ticket arrived').length - 1, 1, 'one ticket');
+      t.match(first.output, 'Cipher is TLS_AES_128_GCM_SHA256', 'the server chooses');
     }
     const again = start(flag, '-sess_in', file);
     await again.says(/Reused, TLSv1\.[23]/);

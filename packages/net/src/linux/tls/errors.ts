@@ -32,6 +32,8 @@ const LEAF_UNVERIFIED = 21;
 export type OpensslError = Error & { code: string; library: string; reason: string };
 
 const SSL = 20;
+/** SSL_R_UNEXPECTED_EOF_WHILE_READING (<openssl/sslerr.h>) */
+const UNEXPECTED_EOF = 294;
 
 /** ERR_GET_LIB */
 const libraryOf = (number: number): number => (number >>> 23) & 0xff;
@@ -48,6 +50,12 @@ export function opensslError(ssl: Openssl): OpensslError {
   const code = `ERR_${prefix}${reason.replaceAll(' ', '_').toUpperCase()}`;
   const hex = number.toString(16).toUpperCase().padStart(8, '0');
   return Object.assign(new Error(`error:${hex}:${library}::${reason}`), { code, library, reason });
+}
+
+/** Whether the first error of this thread's queue is that the peer ended the connection without close_notify. It is an everyday event. */
+export function isUnexpectedEnd(ssl: Openssl): boolean {
+  const number = ssl.ERR_peek_error();
+  return libraryOf(number) === SSL && (number & 0x7f_ffff) === UNEXPECTED_EOF;
 }
 
 /** Whether a handshake failed because the certificate of the peer is not verified. */

@@ -26,7 +26,7 @@ const NUMBERS = {
   X509_VERIFY_PARAM_set1_host: 'int X509_VERIFY_PARAM_set1_host(uintptr_t, const char *, size_t)',
   X509_VERIFY_PARAM_set1_ip_asc: 'int X509_VERIFY_PARAM_set1_ip_asc(uintptr_t, const char *)',
 
-  EVP_aes_256_cbc: 'uintptr_t EVP_aes_256_cbc()',
+  EVP_CIPHER_fetch: 'uintptr_t EVP_CIPHER_fetch(uintptr_t, const char *, const char *)',
   EVP_EncryptInit_ex: 'int EVP_EncryptInit_ex(uintptr_t, uintptr_t, void *, uintptr_t, uintptr_t)',
   EVP_DecryptInit_ex: 'int EVP_DecryptInit_ex(uintptr_t, uintptr_t, void *, uintptr_t, uintptr_t)',
   EVP_MAC_CTX_set_params: 'int EVP_MAC_CTX_set_params(uintptr_t, uintptr_t)',
@@ -38,6 +38,7 @@ const NUMBERS = {
   SSL_CTX_callback_ctrl: 'long SSL_CTX_callback_ctrl(uintptr_t, int, uintptr_t)',
   SSL_CTX_set_options: 'uint64_t SSL_CTX_set_options(uintptr_t, uint64_t)',
   SSL_CTX_set_timeout: 'long SSL_CTX_set_timeout(uintptr_t, long)',
+  SSL_CTX_set_num_tickets: 'int SSL_CTX_set_num_tickets(uintptr_t, size_t)',
   SSL_CTX_set_cipher_list: 'int SSL_CTX_set_cipher_list(uintptr_t, const char *)',
   SSL_CTX_set_ciphersuites: 'int SSL_CTX_set_ciphersuites(uintptr_t, const char *)',
   SSL_CTX_use_certificate: 'int SSL_CTX_use_certificate(uintptr_t, uintptr_t)',

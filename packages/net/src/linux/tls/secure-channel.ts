@@ -3,7 +3,7 @@ import type { TlsFacts, TlsSite } from '../../streams.js';
 import { ERRNO } from '../errno.js';
 import type { Libc } from '../libc.js';
 import type { SecureChannel } from '../streams/channel.js';
-import { isVerification, opensslError, verificationError } from './errors.js';
+import { isUnexpectedEnd, isVerification, opensslError, verificationError } from './errors.js';
 import { factsOf } from './facts.js';
 import type { Openssl } from './openssl.js';
 import { RecordSize } from './record-size.js';
@@ -18,7 +18,6 @@ const SSL_ERROR_ZERO_RETURN = 6;
 const SSL_SENT_SHUTDOWN = 1;
 const SSL_RECEIVED_SHUTDOWN = 2;
 const SHUT_WR = 1;
-const UNEXPECTED_EOF = 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING';
 
 const FREED = -ERRNO.EBADF;
 
@@ -216,8 +215,8 @@ export class TlsChannel implements SecureChannel {
     if (kind === SSL_ERROR_WANT_READ || kind === SSL_ERROR_WANT_WRITE) return -ERRNO.EAGAIN;
     if (kind === SSL_ERROR_ZERO_RETURN) return 0;
     if (kind === SSL_ERROR_SYSCALL && errno !== 0) return -errno;
+    if (kind !== SSL_ERROR_SSL || isUnexpectedEnd(ssl)) return this.#truncated();
     const error = opensslError(ssl);
-    if (kind !== SSL_ERROR_SSL || error.code === UNEXPECTED_EOF) return this.#truncated();
     this.error = isVerification(error) ? verificationError(ssl, this.connection) : error;
     this.#failed = -ERRNO.EPROTO;
     return this.#failed;

@@ -23,6 +23,9 @@ const OPENSSL_NPN_NEGOTIATED = 1;
 const SSL_CLIENT_HELLO_SUCCESS = 1;
 const SSL_CLIENT_HELLO_ERROR = 0;
 
+/** Names of clients for which a hash is kept. */
+const REMEMBERED = 1000;
+
 /** The contexts of this thread, by the number that C passes to the callbacks. */
 const contexts = new Map<number, ServerContext>();
 let callbacks: { hello: bigint; serverName: bigint; protocol: bigint } | undefined;
@@ -34,6 +37,8 @@ export class ServerContext {
   /** For each pair, whether clients need a certificate, and what a session is bound to. */
   readonly #sites: { verify: number; identity: Buffer }[];
   readonly #protocols: Buffer | undefined;
+  /** What sessions of recent names are bound to, by pair and name. */
+  readonly #bound = new Map<string, Buffer>();
   #channels = 0;
   #freed = false;
 
@@ -97,6 +102,8 @@ export class ServerContext {
     if (this.#protocols) ssl.SSL_CTX_set_alpn_select_cb(context, callbacks.protocol, this.#number);
     ssl.SSL_CTX_set_tlsext_ticket_key_evp_cb(context, tickets.callback);
     ssl.SSL_CTX_set_timeout(context, TICKET_KEY_MS / 1000);
+    // By default two, each in a packet of its own. A client gets one with each connection, also with those that resume.
+    ssl.SSL_CTX_set_num_tickets(context, 1);
   }
 
   get #number(): number {
@@ -125,13 +132,24 @@ export class ServerContext {
       return SSL_CLIENT_HELLO_ERROR;
     }
     const index = found ?? 0;
-    const { verify, identity } = this.#sites[index]!;
+    const { verify } = this.#sites[index]!;
     if (index > 0) ssl.SSL_set_SSL_CTX(connection, this.#contexts[index]!.address);
     // It was taken from the context that the connection began with.
     ssl.SSL_set_verify(connection, verify, null);
-    const bound = sha256(identity, name ?? '');
+    const bound = this.#boundTo(index, name ?? '');
     ssl.SSL_set_session_id_context(connection, bound, bound.length);
     return SSL_CLIENT_HELLO_SUCCESS;
+  }
+
+  /** What a session of a name under a pair is bound to. Clients may send any name, so that only so many are remembered. */
+  #boundTo(index: number, name: string): Buffer {
+    const key = `${index} ${name}`;
+    const known = this.#bound.get(key);
+    if (known) return known;
+    if (this.#bound.size === REMEMBERED) this.#bound.clear();
+    const bound = sha256(this.#sites[index]!.identity, name);
+    this.#bound.set(key, bound);
+    return bound;
   }
 
   #siteOf(connection: number): TlsSite {

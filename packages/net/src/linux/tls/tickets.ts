@@ -1,3 +1,4 @@
+import { opensslError } from './errors.js';
 import { type Openssl, stableCopy } from './openssl.js';
 import type { TicketKey, TicketKeys } from './ticket-keys.js';
 
@@ -30,7 +31,9 @@ export class SessionTickets {
     private readonly keys: TicketKeys,
   ) {
     this.#address = ssl.address(this.#memory);
-    this.#cipher = ssl.EVP_aes_256_cbc();
+    // EVP_aes_256_cbc is looked up again for each ticket (crypto(7ossl), "Performance").
+    this.#cipher = ssl.EVP_CIPHER_fetch(0, 'AES-256-CBC', null);
+    if (this.#cipher === 0) throw opensslError(ssl);
     this.#memory.write('key\0', AT.keyText);
     this.#memory.write('digest\0', AT.digestText);
     this.#memory.write('SHA256\0', AT.digest);
