@@ -94,6 +94,7 @@ t.test('the defaults of a configuration', async (t) => {
     strictSni: false,
     ignoreSniConsistency: false,
     httpsRedirection: false,
+    httpsPort: undefined,
     hsts: undefined,
     clientCertificate: undefined,
     middlewares: [],

@@ -143,6 +143,7 @@ const CASES: [document: unknown, line: string][] = [
     but({ listen: ['[::]:80'], certificates: [], https_redirection: true }),
     'https_redirection: there is no listener with TLS',
   ],
+  [but({ https_port: 443 }), 'https_port: without https_redirection it has no effect'],
   [
     but({ listen: ['[::]:80'], certificates: [], strict_sni: true }),
     'strict_sni: there is no listener with TLS',
@@ -219,7 +220,7 @@ t.test('what is printed has the same effect', async (t) => {
       'tls://fd:web',
     ],
     certificates: [{ ...files('b'), hosts: ['*.B.test', 'b.test.'], client_ca_file: 'ca.pem' }],
-    ...{ https_redirection: true, strict_sni: true, hsts: { max_age: 5 } },
+    ...{ https_redirection: true, https_port: 8443, strict_sni: true, hsts: { max_age: 5 } },
     client_certificate: { subject_field: 'X-S' },
     routes: [{ path: '/', upstream: 'https://a.test', tls_ca: 'ca.pem', tls_servername: 'b' }],
   };

@@ -52,6 +52,29 @@ t.test('a client that speaks HTTP/2 alone is refused by an alert', async (t) => 
   t.equal(answered, 120, 'no_application_protocol');
 });
 
+t.test('why a handshake was refused is reported, once a minute', async (t) => {
+  const running = await gateway(t, {
+    ...{ listenAddr: SECURE, ...flags, tlsClientCa: authority.file, workers: 1 },
+    config: { routes: here },
+  });
+  const failed = () => running.metric('tls_handshakes', { result: 'failed' });
+  const looks = connectPlain(running.port, '127.0.0.1', () => looks.resetAndDestroy()).on(
+    'error',
+    () => undefined,
+  );
+  await until('a client that only looks is counted', () => failed() === 1);
+  t.notOk(
+    running.notices.find(({ event }) => event === 'handshake_failed'),
+    'and not reported',
+  );
+  await ask(t, running);
+  const { fields } = await running.notice('handshake_failed');
+  t.match(fields, { listener: '127.0.0.1:0', peer: /^127\.0\.0\.1:\d+$/, reason: /certificate/ });
+  await ask(t, running);
+  await until('the next one is counted', () => failed() === 3);
+  t.equal(running.notices.filter(({ event }) => event === 'handshake_failed').length, 1);
+});
+
 t.test('handshakes are counted by listener and result', async (t) => {
   const running = await gateway(t, { listenAddr: SECURE, ...flags, config: { routes: here } });
   const counted = (result: string) => running.metric('tls_handshakes', { listener: '127.0.0.1:0', result });
@@ -202,6 +225,14 @@ t.test('https_redirection and hsts', async (t) => {
     textOf(await ask(t, { port: secure! })),
     /^strict-transport-security: max-age=60; includeSubDomains\r$/m,
   );
+});
+
+t.test('https_redirection: the port is the one that clients use', async (t) => {
+  const config = { https_redirection: true, https_port: 443, routes: here };
+  const running = await gateway(t, { listenAddr: [SECURE, '127.0.0.1:0'], ...flags, config });
+  const { listening } = await running.handle.ready;
+  const answer = await fetch(`http://127.0.0.1:${listening[1]!.port}/x`, { redirect: 'manual' });
+  t.equal(answer.headers.get('location'), 'https://127.0.0.1/x');
 });
 
 t.test('https_redirection: the first requests, too, are sent to the port with TLS', async (t) => {

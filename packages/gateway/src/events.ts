@@ -1,4 +1,4 @@
-import { info, loss } from 'mproxy-flow/events';
+import { info, type LimitedEvent, loss } from 'mproxy-flow/events';
 
 export const WORKER_FAILED = loss(
   'worker_failed',
@@ -30,6 +30,11 @@ export const UPSTREAM_FAILED = info(
   '{upstream} cannot be connected to: {reason}; its requests got 502 or 504',
   'failed connection(s) to upstreams',
 );
+export const HANDSHAKE_FAILED = info(
+  'handshake_failed',
+  'listening: {listener}: the TLS handshake of {peer} failed: {reason}; reported once a minute, counted always',
+  'failed TLS handshake(s)',
+);
 export const UPSTREAM_INSECURE = loss(
   'upstream_insecure',
   '{place}: tls_insecure: {upstream} is not verified; anyone can pose as it',
@@ -42,3 +47,11 @@ export const DESCRIPTORS_FEW = info(
   'descriptors_few',
   'max_connections is {connections}, but the descriptor limit of {limit} is used up by {fits}, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections',
 );
+
+/** What workers notice. */
+export type WorkerEvent = 'service_failed' | 'upstream_failed' | 'handshake_failed';
+export const WORKER_EVENTS: Record<WorkerEvent, LimitedEvent> = {
+  service_failed: SERVICE_FAILED,
+  upstream_failed: UPSTREAM_FAILED,
+  handshake_failed: HANDSHAKE_FAILED,
+};

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import { reason } from 'mproxy-base';
+import { reason, type SocketAddress, showAddress } from 'mproxy-base';
+import type { Fields } from 'mproxy-flow/events';
 import type { Connection, ListenAddress, Streams } from 'mproxy-net';
 import { chooseEngine } from 'mproxy-net/engine';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
@@ -13,12 +14,16 @@ import { LineBuffer } from './access-log/line-buffer.js';
 import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
+import type { WorkerEvent } from './events.js';
 import { ListenerSecurity } from './listener-security.js';
 import { gatewayStack } from './stack.js';
 import { stackOf } from './stack-of.js';
 import { UpstreamHealth } from './upstream-health.js';
 import { type Order, plainError, type Report, type WorkerTask, type WorkerTls } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
+
+/** It reports a refused handshake so often, in milliseconds: on the Internet there is always one. */
+const REFUSED_MS = 60_000;
 
 /** Serves the connections that this thread accepts, by a stack of its own. An exception that nothing catches ends the thread alone. */
 export class GatewayWorker {
@@ -33,6 +38,7 @@ export class GatewayWorker {
   readonly #credentials: WorkerTls['upstreams'][number][];
   readonly #building: Promise<Service<Connection, void>[]>;
   readonly #servers: Serving[] = [];
+  #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly port: MessagePort,
@@ -68,6 +74,10 @@ export class GatewayWorker {
     this.port.postMessage(report, transfer);
   }
 
+  #notice(event: WorkerEvent, fields: Fields): void {
+    this.#report({ what: 'noticed', event, fields });
+  }
+
   async #build(layout: Layout): Promise<Service<Connection, void>[]> {
     const { config, health, clients, number } = this.task;
     const streams = this.#streams;
@@ -79,8 +89,8 @@ export class GatewayWorker {
         clients: clients && new SharedClientCounts(clients, number),
         ...{ security: this.#security, credentials: this.#credentials },
         onConnectError: (upstream, error) =>
-          this.#report({ what: 'upstream failed', upstream, reason: upstreamReason(error) }),
-        onError: (error) => this.#report({ what: 'service failed', reason: stackOf(error) }),
+          this.#notice('upstream_failed', { upstream, reason: upstreamReason(error) }),
+        onError: (error) => this.#notice('service_failed', { reason: stackOf(error) }),
       });
       this.#report({ what: 'ready' });
       return built;
@@ -97,7 +107,7 @@ export class GatewayWorker {
       const options = {
         ...{ streams: this.#streams, backlog, connections: this.#connections },
         onError: (error: unknown) => this.#failed(error),
-        ...security?.options(listener, () => this.#counters.handshake(listener, 'failed')),
+        ...security?.options(listener, (error, peer) => this.#refused(listener, error, peer)),
       };
       const shared = this.#loads;
       const own: ListenAddress = shared && 'fd' in at ? { ...at, shared } : at;
@@ -112,7 +122,19 @@ export class GatewayWorker {
   }
 
   #failed(error: unknown): void {
-    this.#report({ what: 'service failed', reason: reason(error) });
+    this.#notice('service_failed', { reason: reason(error) });
+  }
+
+  /** A TLS handshake failed. That the peer has left says nothing: those who look whether a port is open do so. */
+  #refused(listener: number, error: Error, peer: SocketAddress | undefined): void {
+    this.#counters.handshake(listener, 'failed');
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
+    const now = performance.now();
+    if (now - this.#refusedAt < REFUSED_MS) return;
+    this.#refusedAt = now;
+    const { text } = this.task.config.listen[listener]!;
+    const shown = peer ? showAddress(peer) : 'a client of a Unix socket';
+    this.#notice('handshake_failed', { listener: text, peer: shown, reason: reason(error) });
   }
 
   /** Other certificates, which the main thread has checked. */

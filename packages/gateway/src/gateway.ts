@@ -16,14 +16,7 @@ import { metricsOf } from './counters/metrics.js';
 import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
-import {
-  DESCRIPTORS_FEW,
-  PROTOCOL_LATER,
-  REQUESTS_CUT,
-  SERVICE_FAILED,
-  UPSTREAM_FAILED,
-  WORKERS_REDUCED,
-} from './events.js';
+import { DESCRIPTORS_FEW, PROTOCOL_LATER, REQUESTS_CUT, WORKER_EVENTS, WORKERS_REDUCED } from './events.js';
 import type { GatewaySecurity } from './gateway-security.js';
 import { type Listening, listenAll, openShared, type Resolved, resolveListeners } from './listeners.js';
 import { UpstreamHealth } from './upstream-health.js';
@@ -39,8 +32,6 @@ export class Gateway implements Source {
   readonly #counters: GatewayCounters;
   readonly #health: UpstreamHealth;
   readonly #workers: Workers;
-  readonly #services: NoticeLimit;
-  readonly #upstreams: NoticeLimit;
   #security: GatewaySecurity | undefined;
   #sockets: readonly Listening[] = [];
   #devServers: DevServers | undefined;
@@ -65,14 +56,16 @@ export class Gateway implements Source {
     this.#counters = new GatewayCounters(layout, count);
     this.#health = new UpstreamHealth(layout.upstreams.length);
     const clients = config.maxConnectionsPerIp === undefined ? undefined : clientMemory(count);
-    this.#services = new NoticeLimit('services', program);
-    this.#upstreams = new NoticeLimit('upstreams', program);
+    const limits = {
+      service_failed: new NoticeLimit('services', program),
+      upstream_failed: new NoticeLimit('upstreams', program),
+      handshake_failed: new NoticeLimit('clients', program),
+    };
     this.#workers = new Workers({
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
       task: { config, engine: engine.name, health: this.#health.memory, clients },
       tls: () => this.#security?.forWorker(),
-      serviceFailed: (reason) => this.#services.emit(SERVICE_FAILED, { reason }),
-      upstreamFailed: (upstream, reason) => this.#upstreams.emit(UPSTREAM_FAILED, { upstream, reason }),
+      noticed: (event, fields) => limits[event].emit(WORKER_EVENTS[event], fields),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });
   }

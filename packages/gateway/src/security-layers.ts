@@ -38,7 +38,7 @@ export async function clientLayers(
   const layers: HttpLayer[] = [];
   if (config.httpsRedirection && security) {
     const { httpsRedirection } = await import('mproxy-service/layers/https-redirection');
-    layers.push(httpsRedirection(() => security.port));
+    layers.push(httpsRedirection(() => config.httpsPort ?? security.port));
   }
   if (config.clientCertificate) {
     const { clientCertificate } = await import('mproxy-service/layers/client-certificate');

@@ -1,7 +1,9 @@
 import type { ErrorCode, SocketAddress } from 'mproxy-base';
+import type { Fields } from 'mproxy-flow/events';
 import type { EngineName, ListenAddress, TicketSeed, TlsCredentials, TlsServer } from 'mproxy-net';
 import type { GatewayConfig } from './config/types.js';
 import type { ClientMemory } from './counters/client-counts.js';
+import type { WorkerEvent } from './events.js';
 
 /** What a worker is started with: plain data, and memory that it shares. */
 export interface WorkerTask {
@@ -51,10 +53,8 @@ export type Report =
   /** Its stack cannot be built. */
   | { what: 'failed'; error: PlainError }
   | { what: 'listening'; id: number; local?: SocketAddress | undefined; error?: PlainError }
-  /** A service threw. */
-  | { what: 'service failed'; reason: string }
-  /** An upstream could not be connected to. */
-  | { what: 'upstream failed'; upstream: string; reason: string }
+  /** To be reported to the user, within limits. */
+  | { what: 'noticed'; event: WorkerEvent; fields: Fields }
   /** Records for the access log, whole lines. */
   | { what: 'log'; lines: Uint8Array<ArrayBuffer>; records: number }
   /** It accepts no more. */

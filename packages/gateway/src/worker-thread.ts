@@ -1,13 +1,14 @@
 import type { Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-base';
+import type { Fields } from 'mproxy-flow/events';
 import type { ListenAddress } from 'mproxy-net';
 import { startWorker } from '#parts';
+import type { WorkerEvent } from './events.js';
 import { stackOf } from './stack-of.js';
 import type { Order, PlainError, Report, WorkerTask, WorkerTls } from './worker-messages.js';
 
 export interface WorkerEvents {
-  serviceFailed(reason: string): void;
-  upstreamFailed(upstream: string, reason: string): void;
+  noticed(event: WorkerEvent, fields: Fields): void;
   log(lines: Uint8Array<ArrayBuffer>, records: number): void;
   /** It ended, not asked to. */
   died(reason: string): void;
@@ -113,8 +114,7 @@ export class WorkerThread {
     if (report.what === 'ready') this.#ready.resolve();
     else if (report.what === 'failed') this.#ready.reject(errorOf(report.error));
     else if (report.what === 'listening') this.#listening(report);
-    else if (report.what === 'service failed') this.events.serviceFailed(report.reason);
-    else if (report.what === 'upstream failed') this.events.upstreamFailed(report.upstream, report.reason);
+    else if (report.what === 'noticed') this.events.noticed(report.event, report.fields);
     else if (report.what === 'log') this.events.log(report.lines, report.records);
     else if (report.what === 'closed') this.#closed();
     else this.#drained(report.cut);

@@ -1,12 +1,13 @@
 import type { Worker } from 'node:worker_threads';
 import { throwInternal } from 'mproxy-base';
 import type { Program } from 'mproxy-flow';
+import type { Fields } from 'mproxy-flow/events';
 import type { ListenAddress } from 'mproxy-net';
 import { Backoff } from 'mproxy-net/backoff';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
 import type { GatewayCounters } from './counters/gateway-counters.js';
-import { WORKER_FAILED } from './events.js';
+import { WORKER_FAILED, type WorkerEvent } from './events.js';
 import type { Listening } from './listeners.js';
 import type { WorkerTask, WorkerTls } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
@@ -24,8 +25,7 @@ export interface WorkersOptions {
   tls(): WorkerTls | undefined;
   counters: GatewayCounters;
   program: Pick<Program, 'emit'>;
-  serviceFailed(reason: string): void;
-  upstreamFailed(upstream: string, reason: string): void;
+  noticed(event: WorkerEvent, fields: Fields): void;
   /** A thread of {@link startThread} for the first worker, which has begun to load already. */
   first: Worker;
   /** Takes records for the access log. @returns a promise if they are not written yet */
@@ -117,7 +117,7 @@ export class Workers {
   }
 
   async #start(number: number, worker?: Worker): Promise<void> {
-    const { task, counters, log, serviceFailed, upstreamFailed } = this.options;
+    const { task, counters, log, noticed } = this.options;
     const descriptors = this.#descriptors?.memory;
     const thread: WorkerThread = new WorkerThread(
       {
@@ -126,7 +126,7 @@ export class Workers {
         ...(descriptors && { shared: { descriptors, loads: this.#loads } }),
       },
       {
-        ...{ serviceFailed, upstreamFailed },
+        noticed,
         log: (lines, records) => {
           const { length } = lines;
           const written = log(lines, records);

@@ -14,6 +14,8 @@ export function checkTls(values: Read, document: Place): void {
   }
   for (const { place } of secure)
     if (certificates.length === 0) document.reportAt(place, 'TLS needs a certificate; give certificates');
+  if (values.httpsPort !== undefined && !values.httpsRedirection)
+    document.key('https_port').report('without https_redirection it has no effect');
   if (secure.length > 0) checkRedirection(values, listeners.length - secure.length, document);
   else checkUnused(values, certificates, document);
   if (values.clientCertificate && !certificates.some(({ clientCaFile }) => clientCaFile !== undefined))

@@ -99,6 +99,9 @@ export const SECURITY = {
     default: false,
     help: 'listeners without TLS redirect to the first one with TLS: 308',
   }),
+  httpsPort: integer(1, 65535, {
+    help: 'the port that https_redirection redirects to; default that of the listener, which may not be the one that clients use',
+  }),
   hsts: object(HSTS, { help: 'Strict-Transport-Security in responses over TLS' }, checkHsts),
   clientCertificate: object(
     CLIENT_CERTIFICATE,

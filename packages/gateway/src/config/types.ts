@@ -26,6 +26,8 @@ export interface GatewayConfig {
   ignoreSniConsistency: boolean;
   /** Whether listeners without TLS redirect to the first one with TLS. */
   httpsRedirection: boolean;
+  /** Where to; undefined: the port of that listener. */
+  httpsPort: number | undefined;
   /** Strict-Transport-Security (RFC 6797) of responses over TLS. */
   hsts: HstsConfig | undefined;
   /** The fields in which upstreams get the certificates of clients. */
