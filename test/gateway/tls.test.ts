@@ -301,8 +301,13 @@ t.test('an expired certificate is reported, and served', async (t) => {
     tlsKey: old.keyFile,
     config: { routes: here },
   });
-  t.match((await running.notice('certificate_expired')).text, old.certFile);
+  const { text } = await running.notice('certificate_expired');
+  t.match(text, old.certFile);
   t.match(textOf(await ask(t, running)), /here$/);
+  const args = ['--listen-addr', SECURE, '--tls-cert', old.certFile, '--tls-key', old.keyFile];
+  const check = start(t, 'gateway', [...args, '--route', '/=http://127.0.0.1:1', '--check']);
+  t.equal(await check.exited, 0);
+  t.equal(check.stderr, `mproxy-gateway: ${text}\n`, '--check says so, too');
 });
 
 t.test('a handshake that is not finished in time ends the connection', async (t) => {

@@ -18,8 +18,8 @@ import { Signals } from './signals.js';
 export interface CommandSpec extends About {
   /** Loads the library only when the command runs, so that help appears at once. */
   start(options: never, stop: AbortSignal): Promise<Handle> | Handle;
-  /** What the command prints to stdout and ends with, instead of running; undefined: it runs. */
-  print?(options: never): Promise<string | undefined>;
+  /** What the command prints to stdout and ends with, instead of running; undefined: it runs. Notices go to stderr. */
+  print?(options: never, onNotice: (notice: Notice) => void): Promise<string | undefined>;
   /** Shows progress while it runs; returns a function that ends it. */
   progress?(handle: Handle, options: never, messages: Messages): () => void;
 }
@@ -45,7 +45,9 @@ export async function runCommand(spec: CommandSpec): Promise<void> {
   try {
     const options = parse(spec, args);
     LOG.read(options?.log as never, '--log', {});
-    const text = options && (await spec.print?.(ownOptions(options) as never));
+    const text =
+      options &&
+      (await spec.print?.(ownOptions(options) as never, (notice) => messages.say(messageOf(notice))));
     if (text !== undefined) await written(text);
     else if (options) await run(spec, options, messages);
   } catch (error) {

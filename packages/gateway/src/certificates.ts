@@ -38,4 +38,10 @@ export class Certificates {
     // Several entries can have one file, each for some of its names.
     return [...new Map(ends)].map(([file, notAfter]) => ({ file, notAfter }));
   }
+
+  /** Those that are not valid any more. */
+  expired(): { file: string; since: string }[] {
+    const old = this.list().filter(({ notAfter }) => notAfter < Date.now());
+    return old.map(({ file, notAfter }) => ({ file, since: new Date(notAfter).toISOString() }));
+  }
 }

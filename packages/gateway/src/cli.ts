@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { runCommand } from 'mproxy-command';
+import type { Notice } from 'mproxy-flow';
 import { ABOUT } from './about.js';
+import type { GatewayConfig } from './config/types.js';
 import type { GatewayOptions } from './options.js';
 
 void runCommand({
@@ -13,10 +15,22 @@ void runCommand({
   },
 });
 
-/** With `--check`: the effective configuration. */
-async function printCheck({ check, ...options }: GatewayOptions & { check?: boolean }) {
+/** With `--check`: the effective configuration, and on stderr what a start would warn of. */
+async function printCheck(
+  { check, ...options }: GatewayOptions & { check?: boolean },
+  onNotice: (notice: Notice) => void,
+) {
   if (!check) return undefined;
   const { readOptions } = await import('./options.js');
   const { showConfig } = await import('./config/show.js');
-  return showConfig(await readOptions(options));
+  const config = await readOptions(options);
+  if (config.certificates.length > 0) await warnOfExpired(config, onNotice);
+  return showConfig(config);
+}
+
+async function warnOfExpired(config: GatewayConfig, onNotice: (notice: Notice) => void): Promise<void> {
+  const { noticeOf } = await import('mproxy-flow/events');
+  const { Certificates } = await import('./certificates.js');
+  const { CERTIFICATE_EXPIRED } = await import('./events.js');
+  for (const one of new Certificates(config).expired()) onNotice(noticeOf(CERTIFICATE_EXPIRED, one));
 }

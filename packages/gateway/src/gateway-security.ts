@@ -63,8 +63,6 @@ export class GatewaySecurity {
   }
 
   #reportExpired(): void {
-    for (const { file, notAfter } of this.#presented)
-      if (notAfter < Date.now())
-        this.program.emit(CERTIFICATE_EXPIRED, { file, since: new Date(notAfter).toISOString() });
+    for (const one of this.#certificates?.expired() ?? []) this.program.emit(CERTIFICATE_EXPIRED, one);
   }
 }
