@@ -1,6 +1,9 @@
 import { MproxyError } from 'mproxy-base';
+import { flagGroups } from 'mproxy-command';
 import { readConfig } from 'mproxy-gateway/config/read';
+import { jsonSchema } from 'mproxy-gateway/config/schema';
 import t from 'tap';
+import { readAbouts } from '../../manual/texts.js';
 
 /** What is wrong with a document, line by line. */
 async function problems(value: unknown, environment: NodeJS.ProcessEnv = {}): Promise<string[]> {
@@ -296,6 +299,21 @@ for (const [document, line] of CASES) {
     t.strictSame(await problems(document), [`g.json: ${line}`]);
   });
 }
+
+t.test('of every flag a document tells which key says the same, or that none does', async (t) => {
+  const about = (await readAbouts()).find(({ name }) => name === 'mproxy-gateway')!;
+  const flags = flagGroups(about).flatMap(([, group]) => group.map(({ name }) => name.slice(2)));
+  const keys = Object.keys(jsonSchema().properties as object);
+  const others = flags.map((name) => name.replaceAll('-', '_')).filter((name) => !keys.includes(name));
+  for (const name of others.filter((name) => name !== 'help' && name !== 'version')) {
+    const [problem = ''] = await problems(but({ [name]: 1 }));
+    const hint = /^g\.json: \w+: there is no such key; (?:give (\w+)|it is a flag alone: --([\w-]+))$/.exec(
+      problem,
+    );
+    t.ok(keys.includes(hint?.[1] ?? '') || flags.includes(hint?.[2] ?? ''), problem);
+  }
+  t.ok(others.includes('status_addr') && others.includes('workers'));
+});
 
 t.test('all problems are reported at once, in the order of the keys', async (t) => {
   const document = {

@@ -68,14 +68,20 @@ function fileName(name: string): string {
 
 /**
  * Reads an object by its table: reports every key that is unknown, wrong or missing, and fills in defaults.
+ * @param hint what to do instead of an unknown key, as `; give listen`; '': nothing is known
  * @returns undefined if it is no object; else all values, those that are wrong undefined
  */
-export function readTable<K extends Keys>(keys: K, given: unknown, place: Place): ValuesOf<K> | undefined {
+export function readTable<K extends Keys>(
+  keys: K,
+  given: unknown,
+  place: Place,
+  hint: (name: string) => string = () => '',
+): ValuesOf<K> | undefined {
   if (!isObject(given)) return wrong(place, given, 'an object');
   const names = namesOf(keys);
   for (const name of Object.keys(given))
     if (!names.has(name))
-      place.key(name).report(`there is no such key${suggestion(name, [...names.keys()])}`);
+      place.key(name).report(`there is no such key${hint(name) || suggestion(name, [...names.keys()])}`);
   const values: Record<string, unknown> = {};
   for (const [key, one] of Object.entries(keys)) {
     const name = keyName(key, one);

@@ -1,6 +1,7 @@
 import { list, object, text } from 'mproxy-service/config-keys';
 import type { Place } from 'mproxy-service/config-place';
 import { type Key, readTable, schemaOf, type ValuesOf } from 'mproxy-service/config-table';
+import { flagHint } from './flag-names.js';
 import { middleware } from './middleware.js';
 import { checkRoute, ROUTE } from './schema-route.js';
 import { SERVER } from './schema-server.js';
@@ -37,7 +38,7 @@ const RPXY = ['apps', 'listen_port', 'listen_port_tls', 'default_app'];
 /** Reads a document. @returns undefined, or values of which some are undefined, where problems were reported */
 export function readGateway(given: unknown, place: Place): DocumentValues | undefined {
   const isRpxy = typeof given === 'object' && given !== null && RPXY.some((key) => Object.hasOwn(given, key));
-  if (!isRpxy) return readTable(GATEWAY, given, place);
+  if (!isRpxy) return readTable(GATEWAY, given, place, flagHint);
   place.report('this is a configuration of rpxy, which this version does not read yet');
   return undefined;
 }
