@@ -17,6 +17,9 @@ const PROGRAMS = ['chain', 'client', 'forward', 'gateway', 'reverse', 'server'];
 /** Of the gateway, what starts the command: other tests have it in their own process. */
 const BY_COMMAND =
   /^gateway\/(attacks-fields|leaving|listeners|max-connections|strict-\w+|truncated|upstream-deaths)\.test/;
+/** Of the gateway, what is above the engine, so that it is not run once more under another Node. */
+const ABOVE_ENGINE =
+  /^gateway\/(access-log|attacks-\w+|client-(limit|timeouts)|config-\w+|dev-servers|docs|port-\w+|random-input|slow|static|stop|upstream-timeouts)\.test/;
 /** Elsewhere, what depends on the engine and does not choose it itself. */
 const ON_BOTH = /^(delivery\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
 
@@ -43,11 +46,11 @@ const SUITES = {
         ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file) || BY_COMMAND.test(file),
     });
     // The executables carry Node 24: what they ran is not run again.
-    const inner = ['base', 'framing', 'mold', 'net', 'http', 'service', 'flow', 'status', 'tls', ...PROGRAMS];
+    const inner = ['net', 'http', 'service', 'flow', ...PROGRAMS.filter((name) => name !== 'chain')];
     run('test', {
       node: NODE_24,
       note: ' under Node 24',
-      only: (file) => inner.includes(folderOf(file)) && !BY_COMMAND.test(file),
+      only: (file) => inner.includes(folderOf(file)) && !BY_COMMAND.test(file) && !ABOVE_ENGINE.test(file),
     });
   },
   long() {
