@@ -125,6 +125,10 @@ export class HeadFields {
       this.keepAlive = true;
       return undefined;
     }
+    if (isText(bytes, start, end, 'close')) {
+      this.close = true;
+      return undefined;
+    }
     const tokens = parseTokens(text(bytes, start, end));
     if (!tokens) return OPTION;
     for (const token of tokens) {

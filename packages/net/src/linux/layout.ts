@@ -97,7 +97,8 @@ export function decodeSocketAddress(
   zoneName: (index: number) => string,
 ): SocketAddress {
   const { port, address } = decodeAddress(bytes, offset);
-  if (address.length === 4) return { address: address.join('.'), port };
+  if (address.length === 4)
+    return { address: `${address[0]}.${address[1]}.${address[2]}.${address[3]}`, port };
   const words = Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i).toString(16));
   // The URL parser writes an address in its shortest form (RFC 5952).
   const text = new URL(`http://[${words.join(':')}]`).hostname.slice(1, -1);

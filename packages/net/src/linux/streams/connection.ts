@@ -21,8 +21,8 @@ const CLOSE_MS = 10_000;
 export interface ConnectionFacts {
   peer: SocketAddress | undefined;
   local: SocketAddress | undefined;
-  tls?: TlsFacts;
-  preamble?: Preamble;
+  tls?: TlsFacts | undefined;
+  preamble?: Preamble | undefined;
 }
 
 /**

@@ -74,7 +74,8 @@ export class Securing implements Closable, HandshakeOutcome {
     try {
       const tls = secureOf(this.channel)?.facts;
       const preamble = this.#preamble?.preamble;
-      const facts = { ...this.facts, ...(tls && { tls }), ...(preamble && { preamble }) };
+      const { peer, local } = this.facts;
+      const facts = { peer, local, tls, preamble };
       return new StreamConnection(this.parts, this.fd, this.channel, facts, this.siblings);
     } catch (error) {
       throwInternal(error);

@@ -20,8 +20,8 @@ export async function upgrade(
 ): Promise<Connection> {
   let channel: SecureChannel | undefined;
   try {
-    const ends = { peer: parts.peerOf(fd), local: parts.localOf(fd) };
-    const server = ends.peer ? `${ends.peer.address} ${ends.peer.port}` : '';
+    const [peer, local] = [parts.peerOf(fd), parts.localOf(fd)];
+    const server = peer ? `${peer.address} ${peer.port}` : '';
     channel = tls.client(client.credentials).connect(fd, client, server);
     const secured = channel;
     const { untilAccepted } = client;
@@ -30,7 +30,7 @@ export async function upgrade(
       (onSecured, onError) =>
         new Handshake(parts, fd, secured, { timeout, untilAccepted }, { onSecured, onError }),
     );
-    return new StreamConnection(parts, fd, channel, { ...ends, tls: channel.facts });
+    return new StreamConnection(parts, fd, channel, { peer, local, tls: channel.facts });
   } catch (error) {
     channel?.free();
     parts.libc.close(fd);

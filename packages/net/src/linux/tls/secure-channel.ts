@@ -92,8 +92,7 @@ export class TlsChannel implements SecureChannel {
     if (result !== 1) return this.#failure(result) || this.#truncated();
     ssl.rethrow();
     const sent = options.server ? undefined : { serverName: options.serverName };
-    const site = options.siteOf?.(connection) ?? { pair: undefined, clientCa: undefined };
-    this.#facts = { ...factsOf(ssl, connection, sent), ...site };
+    this.#facts = factsOf(ssl, connection, sent, options.siteOf?.(connection));
     return 0;
   }
 
