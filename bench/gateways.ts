@@ -8,6 +8,7 @@ import { CERTIFICATE, native, onPath, ROOT } from './native.js';
 /** More than there are connections, so that no connection to the origin is closed for being idle. */
 const KEPT = 4096;
 const MOST_CONNECTIONS = 16_384;
+const NODE = 'mproxy, engine node';
 
 /** Reverse proxies, each with one worker, no access log, and X-Forwarded-For and X-Forwarded-Proto at the least. */
 export function gateways(): Contestant[] {
@@ -20,7 +21,7 @@ export function gateways(): Contestant[] {
   };
   const found: [string, Contestant['kind'], (place: Place, load: Load) => Command][] = [
     ['mproxy', 'ours', ours()],
-    ['mproxy, engine node', 'node', ours('--engine', 'node')],
+    [NODE, 'node', ours('--engine', 'node')],
     ['bare C loop', 'loop', (place) => ({ argv: [native('loop-http'), `${place.in}`, `${place.out}`] })],
   ];
   if (onPath('nginx')) found.push(['nginx', 'peer', nginx]);
@@ -38,6 +39,8 @@ export function gateways(): Contestant[] {
 function takes(name: string, { role, tls, mode }: Load): boolean {
   if (role !== 'gateway' && role !== 'start') return false;
   if (mode === 'echo') return name !== 'bare C loop' && name !== 'http-proxy';
+  // It gives no ticket to those that resume (Node has OpenSSL's own), so that they can resume once.
+  if (mode === 'resumed' && name === NODE) return false;
   return !tls || name.startsWith('mproxy') || name === 'nginx' || name === 'haproxy';
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Command } from './contestant.js';
 
 const GRACE_MS = 3000;
@@ -119,7 +120,7 @@ export class Helper {
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.#stdout += chunk;
     });
-    this.findings = this.#finish(argv.join(' '));
+    this.findings = this.#finish([basename(file!), ...args].join(' '));
     // Awaited later, or never if the measurement failed for another reason.
     this.findings.catch(() => undefined);
   }

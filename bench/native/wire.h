@@ -32,8 +32,7 @@ static inline int wire_open(int fd) {
   int resumes = firsts == 1;
   if (firsts > 1) firsts--;
   if (resumes && held) SSL_set_session(s, sessions[--held]), SSL_SESSION_free(sessions[held]);
-  errno = EPROTO;
-  if (SSL_connect(s) != 1 || (resumes && !SSL_session_reused(s))) return -1;
+  if (SSL_connect(s) != 1 || (resumes && !SSL_session_reused(s))) return errno = EPROTO, -1;
   return fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
