@@ -4,6 +4,7 @@ import { attack, get, proxied } from './attacks.js';
 import { program } from './program.js';
 import { rawClient } from './raw-client.js';
 import { recordingOrigin } from './recording-origin.js';
+import { origin } from './running.js';
 
 t.test('Host confusion: a request goes where its host belongs, and says the same there', async (t) => {
   const [open, internal] = [await recordingOrigin(t), await recordingOrigin(t)];
@@ -56,6 +57,25 @@ t.test(
     t.notMatch(received!.head, /evil/);
   },
 );
+
+t.test('spoofed fields of layers: trailers cannot bring what a layer sets or removes', async (t) => {
+  const upstream = await origin(t, (request, response) => {
+    request.resume().on('end', () => response.end(request.rawTrailers.join('=')));
+  });
+  const gateway = await program(t, {
+    middlewares: [
+      { type: 'request_id' },
+      { type: 'headers', config: { request: { set: { 'X-Role': 'user' }, remove: ['X-Debug'] } } },
+    ],
+    routes: [{ path: '/', upstream }],
+  });
+  const names = ['X-Request-ID', 'x_request_id', 'X-Role', 'X_ROLE', 'x-debug', 'X_Debug'];
+  const trailers = names.map((name) => `${name}: forged\r\n`).join('');
+  const text = `PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n${trailers}X-Sum: 7\r\n\r\n`;
+  const client = (await rawClient(t, gateway.port)).send(text);
+  const [answer] = await client.answered();
+  t.match(answer, { status: 200, body: /^x-sum=7$/i }, 'others pass');
+});
 
 t.test('Connection stripping: a client cannot have fields of the gateway removed', async (t) => {
   const all = await proxied(t);

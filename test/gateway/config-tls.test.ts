@@ -23,6 +23,8 @@ put('b', await authority.sign({ dns: ['*.b.test', 'b.test'] }));
 put('again', await authority.sign({ dns: ['a.test'] }));
 writeFileSync(join(folder, 'ca.pem'), authority.pem);
 writeFileSync(join(folder, 'text'), 'no PEM');
+/** The second certificate lacks a line. */
+writeFileSync(join(folder, 'damaged.pem'), a.cert + authority.pem.replace(/\n.+\n(?=-----END)/, '\n'));
 
 const files = (name: string, keys = {}) => ({ cert_file: `${name}.pem`, key_file: `${name}.key`, ...keys });
 const certificates = [files('a'), files('b')];
@@ -74,6 +76,14 @@ const CASES: [document: unknown, line: string][] = [
   [
     certified(files('a', { client_ca_file: 'text' })),
     'certificates[0].client_ca_file: "text": expected certificates in PEM',
+  ],
+  [
+    certified(files('a', { client_ca_file: 'damaged.pem' })),
+    'certificates[0].client_ca_file: "damaged.pem": expected certificates in PEM',
+  ],
+  [
+    certified(files('a', { cert_file: 'damaged.pem' })),
+    'certificates[0].cert_file: "damaged.pem": expected a certificate in PEM',
   ],
   [
     but({ tls: { enabled: true, cert_file: 'none', key_file: 'a.key' }, port: 1 }),
@@ -167,6 +177,7 @@ const CASES: [document: unknown, line: string][] = [
   ],
   // Upstreams.
   [upstream({ tls_ca: 'none' }), 'routes[0]: certificate: none: no such file or directory'],
+  [upstream({ tls_ca: 'damaged.pem' }), 'routes\\[0\\]: certificate: damaged\\.pem: .+'],
   [upstream({ tls_ca: 'text' }), 'routes[0]: certificate: text: no certificate in PEM'],
   [upstream({ tls_cert: 'a.pem' }), 'routes[0].tls_key: it is missing; tls_cert and tls_key go together'],
   [upstream({ tls_key: 'a.key' }), 'routes[0].tls_cert: it is missing; tls_cert and tls_key go together'],

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Notice } from 'mproxy-flow';
 import { DevServers } from 'mproxy-gateway/dev-servers';
 import t, { type Test } from 'tap';
+import { start as startCommand } from '../support/command.js';
 import { until } from '../support/wait.js';
 
 /** Starts commands; the test ends them. */
@@ -11,6 +13,13 @@ function start(t: Test, ...commands: string[]): { servers: DevServers; texts: ()
   const servers = new DevServers(commands, (notice) => notices.push(notice));
   t.teardown(() => servers.kill());
   return { servers, texts: () => notices.map(({ text }) => text) };
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
 }
 
 function isAlive(pid: number): boolean {
@@ -50,6 +59,25 @@ t.test('a stop reaches what the command itself started, and is awaited', async (
   t.notOk(isAlive(pid));
   const ended = texts().filter((text) => text.includes('ended with'));
   t.strictSame(ended, [], 'that they ended is no news');
+});
+
+t.test('a second signal ends the gateway at once, and what it runs', async (t) => {
+  const command = "trap '' TERM; echo $$ is it; while :; do sleep 0.05; done";
+  const gateway = startCommand(t, 'gateway', [
+    '--port-encoding',
+    '--listen-addr',
+    '127.0.0.1:0',
+    '--run',
+    command,
+  ]);
+  const port = await gateway.port();
+  await gateway.says(/: \d+ is it/);
+  const pid = Number(/: (\d+) is it/.exec(gateway.stderr)![1]);
+  gateway.child.kill('SIGTERM');
+  await until('it stops', async () => !(await connects(port)));
+  t.ok(isAlive(pid));
+  await gateway.stop();
+  await until('it has ended', () => !isAlive(pid));
 });
 
 t.test('kill ends what ignores SIGTERM', async (t) => {

@@ -1,6 +1,11 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { connect as secure } from 'node:tls';
 import t, { type Test } from 'tap';
 import { ask } from '../status/http.js';
+import { Authority } from '../support/certificates.js';
 import { start } from '../support/command.js';
 import { until } from '../support/wait.js';
 import { Client, origin, refusal } from './running.js';
@@ -77,6 +82,24 @@ t.test('--grace: what does not end in that time is cut and counted', async (t) =
   t.match(running.stderr, /stopped: 2 connections did not end within 300 ms, and were cut/);
   t.match(running.stderr, /lost in all: stop: 2 connections: they did not end in time; raise --grace/);
   await until('both clients know', () => begun.closed && waiting.closed);
+});
+
+t.test('a stop: a client in its TLS handshake is served', async (t) => {
+  const authority = await Authority.make(t);
+  const { certFile, keyFile } = await authority.sign({ ips: ['127.0.0.1'] });
+  const { url } = await holdingOrigin(t);
+  const listen = ['--listen-addr', 'tls://127.0.0.1:0', '--tls-cert', certFile, '--tls-key', keyFile];
+  const running = start(t, 'gateway', [...listen, '--route', `/=${url}`, '--workers', '1']);
+  const port = await running.port();
+  const raw = connect(port, '127.0.0.1');
+  t.teardown(() => raw.destroy());
+  await once(raw, 'connect');
+  running.child.kill('SIGTERM');
+  await until('new ones are refused', async () => (await refusal(port)) === 'ECONNREFUSED');
+  const socket = secure({ socket: raw, ca: authority.pem, host: '127.0.0.1' });
+  socket.write('GET /late HTTP/1.1\r\nHost: h\r\n\r\n');
+  t.match(await text(socket), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\/late$/s);
+  t.equal(await running.exited, 0);
 });
 
 t.test('a second signal ends it at once', async (t) => {

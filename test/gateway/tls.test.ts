@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { connect as connectPlain } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
 import t from 'tap';
@@ -88,8 +89,8 @@ t.test('handshakes are counted by listener and result', async (t) => {
 });
 
 /** A request over a connection of its own. @param session it must be resumed @returns a session ticket that came with the response */
-async function sessionOf(t: Test, port: number, session?: Buffer): Promise<Buffer> {
-  const trust = { servername: 'a.test', ca: authority.pem };
+async function sessionOf(t: Test, port: number, session?: Buffer, presents = {}): Promise<Buffer> {
+  const trust = { servername: 'a.test', ca: authority.pem, ...presents };
   const socket = connect({ port, host: '127.0.0.1', ...trust, ...(session && { session }) });
   t.teardown(() => socket.destroy());
   let ticket = session;
@@ -290,6 +291,23 @@ t.test('upstreams are told of the certificate of a client', async (t) => {
     config: config({ trusted_proxies: ['127.0.0.1'] }),
   });
   t.match(textOf(await ask(t, trusting, spoofed)), /cn=admin/, 'a trusted proxy has its own clients');
+});
+
+t.test('a client whose certificate has expired does not resume', async (t) => {
+  const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3000);
+  const short = await authority.sign({ dns: ['client.test'], until });
+  const running = await gateway(t, {
+    ...{ listenAddr: SECURE, ...flags, tlsClientCa: authority.file, workers: 1 },
+    config: { routes: here },
+  });
+  const presents = { cert: short.cert, key: short.key };
+  const session = await sessionOf(t, running.port, undefined, presents);
+  const again = await sessionOf(t, running.port, session, presents);
+  await wait(until.getTime() + 1 - Date.now());
+  const answered = await askSecurely(t, running.port, {
+    ...{ sni: 'a.test', host: 'a.test', session: again, ...presents },
+  });
+  t.notMatch(answered, { status: 200 });
 });
 
 t.test('an expired certificate is reported, and served', async (t) => {

@@ -12,6 +12,8 @@ export const RUN_ENDED = info('run_ended', '--run: {command}: ended with {how}')
 /** How long servers have to end after SIGTERM, and how often that is looked at, in milliseconds. */
 const STOP_MS = 5000;
 const POLL_MS = 20;
+/** Those that end a command (see Signals in mproxy-command). */
+const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const ON_WINDOWS = process.platform === 'win32';
 
 /** The commands of `--run`. Each runs in a shell, in a process group of its own, so that a stop reaches all that it started. */
@@ -32,9 +34,17 @@ export class DevServers {
     this.#stopping = true;
     this.#signal('SIGTERM');
     for (const until = performance.now() + STOP_MS; performance.now() < until; await wait(POLL_MS))
-      if (!this.#signal(0)) return;
-    this.#signal('SIGKILL');
+      if (!this.#signal(0)) break;
+    this.kill();
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
   }
+
+  /** The program stops: from now on a signal ends it at once, and these are not to outlive it. Until {@link stop} resolves. */
+  guard(): void {
+    for (const signal of SIGNALS) process.prependListener(signal, this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => this.kill();
 
   /** Ends them at once. */
   kill(): void {

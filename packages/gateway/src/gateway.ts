@@ -112,6 +112,7 @@ export class Gateway implements Source {
   }
 
   stop(): void {
+    this.#devServers?.guard();
     this.#stop();
   }
 

@@ -53,8 +53,8 @@ export class ListenerSecurity {
 
   /** Uses other certificates for TLS handshakes from now on. @throws the error of OpenSSL */
   use(tls: TlsServer): void {
-    this.current = tls;
     for (const server of this.#servers) server.secure(tls);
     for (const user of this.#users) user(tls);
+    this.current = tls;
   }
 }

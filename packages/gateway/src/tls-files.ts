@@ -1,8 +1,9 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { reason } from 'mproxy-base';
 import type { TlsPair } from 'mproxy-net';
+import { readCertificates } from 'mproxy-net/pem-certificates';
 import type { CertificateConfig } from './config/types.js';
 
 /** Takes what is wrong with a file. @param place `certificates[0].key_file`, or the flag that gives the certificate */
@@ -19,12 +20,12 @@ export function readIdentity(config: CertificateConfig, report: ReportFile): Ide
   const { place, certFile, keyFile, hosts, clientCaFile } = config;
   const file = <T>(key: string, name: string, expected: string, parse: (pem: string) => T) =>
     parsed(name, parse, expected, (problem) => report(placeOf(place, key), problem));
-  const certificate = file('cert_file', certFile, 'a certificate in PEM', (pem) => new X509Certificate(pem));
+  const certificate = file('cert_file', certFile, 'a certificate in PEM', (pem) => readCertificates(pem)[0]);
   const key = file('key_file', keyFile, 'a private key in PEM without a passphrase', createPrivateKey);
   const authorities =
     clientCaFile === undefined
       ? undefined
-      : file('client_ca_file', clientCaFile, 'certificates in PEM', (pem) => new X509Certificate(pem));
+      : file('client_ca_file', clientCaFile, 'certificates in PEM', readCertificates);
   if (!certificate || !key || (clientCaFile !== undefined && !authorities)) return undefined;
   const pair: TlsPair = {
     ...{ cert: certificate.pem, key: key.pem },

@@ -20,6 +20,7 @@ const NO_NAME = -1;
 const START_REST = 32;
 
 const NO_BYTES = new Uint8Array(0);
+const NO_NAMES: readonly string[] = [];
 
 /**
  * The field lines of a message, in their order. Names are in lower case; values are strings of characters up to U+00FF, one for each
@@ -33,6 +34,7 @@ export class Fields {
   /** The block behind all rows, as nearly always there is one at most. */
   #last: Uint8Array | undefined;
   #known: number;
+  #withheld: string[] | undefined;
   /** Where a request line of HTTP/1.1 begins in the bytes, and the line of Host behind it ends; -1: they are not there as they are sent on. */
   #start = -1;
   #startEnd = 0;
@@ -115,14 +117,25 @@ export class Fields {
 
   /**
    * Removes a field also where `-` in its name is spelt `_`: to CGI and its like both are one. The blocks of {@link appendLines}, which
-   * no peer has sent, are left alone.
+   * no peer has sent, are left alone. The name is {@link withheld} then.
+   * @param keeps whether the name as it is given stays
    */
-  deleteSpellings(name: string): void {
-    const folded = name.toLowerCase().replaceAll('_', '-');
+  deleteSpellings(name: string, keeps = false): void {
+    const lower = name.toLowerCase();
+    const folded = lower.replaceAll('_', '-');
+    this.#withheld ??= [];
+    this.#withheld.push(name);
     const rows = this.#rows;
-    for (let row = 0; row < rows.length; row += ROW)
-      if (this.#nameLength(row) === folded.length && this.#name(row).replaceAll('_', '-') === folded)
-        rows[row] = GONE;
+    for (let row = 0; row < rows.length; row += ROW) {
+      if (this.#nameLength(row) !== folded.length) continue;
+      const found = this.#name(row);
+      if (found.replaceAll('_', '-') === folded && !(keeps && found === lower)) rows[row] = GONE;
+    }
+  }
+
+  /** Names that {@link deleteSpellings} was called for: this side decides upon them, so that no trailer may bring them. */
+  get withheld(): readonly string[] {
+    return this.#withheld ?? NO_NAMES;
   }
 
   /** Removes the known names whose bits are given, in either spelling. */

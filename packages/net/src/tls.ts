@@ -1,8 +1,8 @@
-import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { failure, usage, type ValuesOf } from 'mproxy-base';
 import { clientContext, identityOf } from './node/tls-contexts.js';
+import { readCertificates } from './pem-certificates.js';
 import type { TlsCredentials, TlsPair, TlsServer } from './streams.js';
 import { type TLS_CLIENT, TLS_NAMES, type TLS_SERVER } from './tls-flags.js';
 
@@ -89,7 +89,7 @@ function withPair<T>(certFile: string, keyFile: string, use: (pair: TlsPair) => 
 function readAuthorities(file: string): string {
   try {
     const pem = readFileSync(file, 'latin1');
-    new X509Certificate(pem);
+    readCertificates(pem);
     return pem;
   } catch (error) {
     throw failure('MPROXY_TLS', 'certificate', file, error);

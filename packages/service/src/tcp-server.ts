@@ -14,6 +14,9 @@ import type { Service } from './service.js';
 const WAITING = 4096;
 /** How long idle connections of a server that stops stay open: a request may be on its way already. In milliseconds. */
 const SENT_MS = 100;
+/** How long a stop waits for TLS handshakes that are under way, in milliseconds, and how often it looks. */
+const HANDSHAKE_MS = 2000;
+const POLL_MS = 10;
 const RULE: AddressRule = { flag: 'address to listen on', keys: [], listens: true };
 
 export interface ServerOptions {
@@ -148,11 +151,18 @@ export class Serving {
   async drain(grace: number): Promise<number> {
     this.close();
     this.connections.draining = true;
+    await this.#secured(Math.min(HANDSHAKE_MS, grace));
     const sent = Math.min(SENT_MS, grace);
     await this.#empty(sent);
     this.connections.drain();
     await this.#empty(grace - sent);
     return this.cut();
+  }
+
+  /** Resolves when no TLS handshake is under way, or after a time. */
+  async #secured(ms: number): Promise<void> {
+    for (const end = performance.now() + ms; this.#handshakes > 0 && performance.now() < end; )
+      await new Promise<void>((resolve) => this.#streams.timer(resolve).set(POLL_MS));
   }
 
   /** Resolves when no connection is open, or after a time. */
@@ -185,8 +195,13 @@ export class Serving {
 
   /** Handshakes are bounded, as connections that are served wait for their room already. */
   get #mayShakeHands(): boolean {
+    return this.#handshakes < WAITING;
+  }
+
+  /** Connections that are not secured yet. */
+  get #handshakes(): number {
     const all = this.#listeners.reduce((sum, { connections }) => sum + connections, 0);
-    return all - this.#open.size - this.#waiting.length < WAITING;
+    return all - this.#open.size - this.#waiting.length;
   }
 
   #take(connection: Connection, listener: string): void {

@@ -99,4 +99,10 @@ t.test('clientCertificate: subject and fingerprint, which the client cannot say 
   t.equal(await sent(PEER, undefined), '');
   t.match(await sent('10.0.0.1', raw), /CN=admin/, 'a trusted proxy speaks for its client');
   t.notMatch(await sent('10.0.0.1', raw), /me\.test/);
+  fields.unshift(['X_Subject', 'CN=evil']);
+  t.notMatch(await sent('10.0.0.1', raw), /evil/, 'it spells it as it is configured');
+  for (const peer of [PEER, '10.0.0.1']) {
+    const { request } = await call(layer(echo), {}, contextOf(peer, factsOf()));
+    t.strictSame(request.fields.withheld, ['X-Subject', 'X-Print'], 'nor may trailers');
+  }
 });

@@ -90,7 +90,14 @@ export function checkedSite(socket: TLSSocket, tls: TlsServer): TlsSite {
   const clientCa = clientCaOf(tls.pairs[pair]!, tls);
   if (clientCa !== undefined && !socket.authorized)
     throw new Error(`client certificate: ${socket.authorizationError}`);
+  // A resumed session has what was verified then.
+  if (clientCa !== undefined && socket.isSessionReused() && isExpired(socket))
+    throw new Error('client certificate: CERT_HAS_EXPIRED');
   return { pair, clientCa };
+}
+
+function isExpired(socket: TLSSocket): boolean {
+  return Date.parse(socket.getPeerX509Certificate()?.validTo ?? '') < Date.now();
 }
 
 function contextFor(name: string, tls: TlsServer): SecureContext | undefined {

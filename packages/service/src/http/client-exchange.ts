@@ -49,7 +49,8 @@ export class Exchange extends Pending<HttpResponse> implements Call, Waiter<Upst
     const { retries, sendProxy } = client.settings;
     this.#retries = retries;
     this.#upstream = client.pick(undefined);
-    this.upload = request.body ? new Upload(request.body, request.isIdempotent) : undefined;
+    const { body, isIdempotent, fields } = request;
+    this.upload = body && new Upload(body, isIdempotent, fields.withheld);
     if (sendProxy) this.before = proxyHeader(sendProxy === 'v1' ? 1 : 2, context.peer, context.local);
   }
 

@@ -40,10 +40,14 @@ export class Upload implements BodySink {
   #kept: Buffer[] | undefined;
   #keptBytes = 0;
 
-  /** @param repeats whether the request may be sent again after bytes were sent */
+  /**
+   * @param repeats whether the request may be sent again after bytes were sent
+   * @param withheld names that no trailer may have, in any spelling
+   */
   constructor(
     private readonly body: Body,
     private readonly repeats: boolean,
+    private readonly withheld: readonly string[] = [],
   ) {
     this.chunked = body.length === undefined;
     if (repeats) this.#kept = [];
@@ -92,6 +96,7 @@ export class Upload implements BodySink {
   onEnd(trailers?: Fields): void {
     this.#ended = true;
     if (this.#stopped) return;
+    for (const name of this.withheld) trailers?.deleteSpellings(name);
     const collects = this.#staged >= 0;
     if (this.chunked) {
       if (!collects) this.#staged = 0;

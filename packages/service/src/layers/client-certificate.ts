@@ -36,10 +36,10 @@ class ClientCertificate extends Wrapper {
   }
 
   override call(request: HttpRequest, context: HttpContext): Result<HttpResponse> {
-    if (!this.options.isTrusted(context)) {
-      for (const field of this.#fields) request.fields.deleteSpellings(field);
-      request.fields.appendLines(this.#linesOf(context.connection));
-    }
+    const isTrusted = this.options.isTrusted(context);
+    // A trusted proxy spells it as it is configured here: what has `_` instead comes from its clients.
+    for (const field of this.#fields) request.fields.deleteSpellings(field, isTrusted);
+    if (!isTrusted) request.fields.appendLines(this.#linesOf(context.connection));
     return this.inner.call(request, context);
   }
 
