@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { reason } from 'mproxy-base';
 import type { TlsPair } from 'mproxy-net';
-import { readCertificates } from 'mproxy-net/pem-certificates';
+import { readCertificates } from 'mproxy-net/certificates';
 import type { CertificateConfig } from './config/types.js';
 
 /** Takes what is wrong with a file. @param place `certificates[0].key_file`, or the flag that gives the certificate */

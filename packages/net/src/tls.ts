@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { failure, usage, type ValuesOf } from 'mproxy-base';
+import { readCertificates } from './certificates.js';
 import { clientContext, identityOf } from './node/tls-contexts.js';
-import { readCertificates } from './pem-certificates.js';
 import type { TlsCredentials, TlsPair, TlsServer } from './streams.js';
 import { type TLS_CLIENT, TLS_NAMES, type TLS_SERVER } from './tls-flags.js';
 

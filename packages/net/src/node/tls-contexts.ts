@@ -1,5 +1,6 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type TLSSocket, type TlsOptions } from 'node:tls';
+import { isExpired } from '../certificates.js';
 import type { TlsCredentials, TlsPair, TlsServer, TlsSite } from '../streams.js';
 import { TLS12_CIPHERS, TLS13_CIPHERS } from '../tls-ciphers.js';
 import { clientCaOf, pairFor } from '../tls-names.js';
@@ -91,13 +92,10 @@ export function checkedSite(socket: TLSSocket, tls: TlsServer): TlsSite {
   if (clientCa !== undefined && !socket.authorized)
     throw new Error(`client certificate: ${socket.authorizationError}`);
   // A resumed session has what was verified then.
-  if (clientCa !== undefined && socket.isSessionReused() && isExpired(socket))
+  const certificate = socket.isSessionReused() ? socket.getPeerX509Certificate() : undefined;
+  if (clientCa !== undefined && certificate && isExpired(certificate))
     throw new Error('client certificate: CERT_HAS_EXPIRED');
   return { pair, clientCa };
-}
-
-function isExpired(socket: TLSSocket): boolean {
-  return Date.parse(socket.getPeerX509Certificate()?.validTo ?? '') < Date.now();
 }
 
 function contextFor(name: string, tls: TlsServer): SecureContext | undefined {

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isExpired } from '../../certificates.js';
 import { truncated } from '../../socket-errors.js';
 import type { TlsFacts, TlsSite } from '../../streams.js';
 import { ERRNO } from '../errno.js';
@@ -24,10 +25,6 @@ const FREED = -ERRNO.EBADF;
 
 /** What OpenSSL reads at once, at least, if it has nothing left: a record (SSL_CTX_set_read_ahead(3ossl), SSL3_RT_MAX_PLAIN_LENGTH). */
 const READ_AHEAD = 16 * 1024;
-
-function isExpired(der: Buffer): boolean {
-  return Date.parse(new X509Certificate(der).validTo) < Date.now();
-}
 
 /** Shared by all channels of the thread: what is in it is sent, or not, before a call returns. */
 let vectors: RecordVectors | undefined;
@@ -99,7 +96,7 @@ export class TlsChannel implements SecureChannel {
     const sent = options.server ? undefined : { serverName: options.serverName };
     const facts = factsOf(ssl, connection, sent, options.siteOf?.(connection));
     // A resumed session has what was verified then.
-    if (facts.resumed && facts.peerCertificate && isExpired(facts.peerCertificate)) {
+    if (facts.resumed && facts.peerCertificate && isExpired(new X509Certificate(facts.peerCertificate))) {
       this.error = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
       this.#failed = -ERRNO.EPROTO;
       return this.#failed;

@@ -4,10 +4,15 @@ import { X509Certificate } from 'node:crypto';
 const BEGIN = /(?=-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----)/;
 
 /**
- * All certificates of a PEM text. Node and OpenSSL by itself read up to the first one that is damaged, and say nothing.
+ * All certificates of a PEM text. By themselves, Node reads the first one alone, and OpenSSL stops at one that is damaged; neither reports it.
  * @throws the error of OpenSSL, if one is invalid, or there is none
  */
 export function readCertificates(pem: string): [X509Certificate, ...X509Certificate[]] {
   const [first = pem, ...others] = pem.split(BEGIN).filter((part) => part.startsWith('-----BEGIN '));
   return [new X509Certificate(first), ...others.map((part) => new X509Certificate(part))];
+}
+
+/** Whether it is not valid any more. */
+export function isExpired({ validTo }: X509Certificate): boolean {
+  return Date.parse(validTo) < Date.now();
 }
