@@ -1,4 +1,4 @@
-import { info, type LimitedEvent, loss } from 'mproxy-flow/events';
+import { info, loss } from 'mproxy-flow/events';
 
 export const WORKER_FAILED = loss(
   'worker_failed',
@@ -47,11 +47,3 @@ export const DESCRIPTORS_FEW = info(
   'descriptors_few',
   'max_connections is {connections}, but the descriptor limit of {limit} is used up by {fits}, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections',
 );
-
-/** What workers notice. */
-export type WorkerEvent = 'service_failed' | 'upstream_failed' | 'handshake_failed';
-export const WORKER_EVENTS: Record<WorkerEvent, LimitedEvent> = {
-  service_failed: SERVICE_FAILED,
-  upstream_failed: UPSTREAM_FAILED,
-  handshake_failed: HANDSHAKE_FAILED,
-};

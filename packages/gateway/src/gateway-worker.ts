@@ -14,12 +14,19 @@ import { LineBuffer } from './access-log/line-buffer.js';
 import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
-import type { WorkerEvent } from './events.js';
 import { ListenerSecurity } from './listener-security.js';
+import { Seldom } from './seldom.js';
 import { gatewayStack } from './stack.js';
 import { stackOf } from './stack-of.js';
 import { UpstreamHealth } from './upstream-health.js';
-import { type Order, plainError, type Report, type WorkerTask, type WorkerTls } from './worker-messages.js';
+import {
+  type Order,
+  plainError,
+  type Report,
+  type WorkerEvent,
+  type WorkerTask,
+  type WorkerTls,
+} from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
 
 /** It reports a refused handshake so often, in milliseconds: on the Internet there is always one. */
@@ -38,7 +45,7 @@ export class GatewayWorker {
   readonly #credentials: WorkerTls['upstreams'][number][];
   readonly #building: Promise<Service<Connection, void>[]>;
   readonly #servers: Serving[] = [];
-  #refusedAt = Number.NEGATIVE_INFINITY;
+  readonly #refusals = new Seldom(REFUSED_MS);
 
   constructor(
     private readonly port: MessagePort,
@@ -128,10 +135,7 @@ export class GatewayWorker {
   /** A TLS handshake failed. That the peer has left says nothing: those who look whether a port is open do so. */
   #refused(listener: number, error: Error, peer: SocketAddress | undefined): void {
     this.#counters.handshake(listener, 'failed');
-    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return;
-    const now = performance.now();
-    if (now - this.#refusedAt < REFUSED_MS) return;
-    this.#refusedAt = now;
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET' || !this.#refusals.takes()) return;
     const { text } = this.task.config.listen[listener]!;
     const shown = peer ? showAddress(peer) : 'a client of a Unix socket';
     this.#notice('handshake_failed', { listener: text, peer: shown, reason: reason(error) });

@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { showCount } from 'mproxy-base';
 import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
+import type { Fields, LimitedEvent } from 'mproxy-flow/events';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
 import { descriptorLimit } from 'mproxy-net/descriptors';
@@ -16,10 +17,19 @@ import { metricsOf } from './counters/metrics.js';
 import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
-import { DESCRIPTORS_FEW, PROTOCOL_LATER, REQUESTS_CUT, WORKER_EVENTS, WORKERS_REDUCED } from './events.js';
+import {
+  DESCRIPTORS_FEW,
+  HANDSHAKE_FAILED,
+  PROTOCOL_LATER,
+  REQUESTS_CUT,
+  SERVICE_FAILED,
+  UPSTREAM_FAILED,
+  WORKERS_REDUCED,
+} from './events.js';
 import type { GatewaySecurity } from './gateway-security.js';
 import { type Listening, listenAll, openShared, type Resolved, resolveListeners } from './listeners.js';
 import { UpstreamHealth } from './upstream-health.js';
+import type { WorkerEvent } from './worker-messages.js';
 import { Workers } from './workers.js';
 
 /**
@@ -56,16 +66,20 @@ export class Gateway implements Source {
     this.#counters = new GatewayCounters(layout, count);
     this.#health = new UpstreamHealth(layout.upstreams.length);
     const clients = config.maxConnectionsPerIp === undefined ? undefined : clientMemory(count);
-    const limits = {
-      service_failed: new NoticeLimit('services', program),
-      upstream_failed: new NoticeLimit('upstreams', program),
-      handshake_failed: new NoticeLimit('clients', program),
+    const limited = (subject: string, event: LimitedEvent) => {
+      const limit = new NoticeLimit(subject, program);
+      return (fields: Fields) => limit.emit(event, fields);
+    };
+    const reports: Record<WorkerEvent, (fields: Fields) => void> = {
+      service_failed: limited('services', SERVICE_FAILED),
+      upstream_failed: limited('upstreams', UPSTREAM_FAILED),
+      handshake_failed: limited('clients', HANDSHAKE_FAILED),
     };
     this.#workers = new Workers({
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },
       task: { config, engine: engine.name, health: this.#health.memory, clients },
       tls: () => this.#security?.forWorker(),
-      noticed: (event, fields) => limits[event].emit(WORKER_EVENTS[event], fields),
+      noticed: (event, fields) => reports[event](fields),
       log: (lines, records) => this.#accessLog?.write(lines, records),
     });
   }

@@ -30,7 +30,7 @@ export class ListenerSecurity {
   }
 
   /** For a listener. @param onFailed called for each handshake that fails */
-  options(listener: number, onFailed: ServerOptions['onHandshakeError'] & {}): SecureOptions {
+  options(listener: number, onFailed: NonNullable<ServerOptions['onHandshakeError']>): SecureOptions {
     const { listen, timeouts, trustedProxies } = this.config;
     const trusted = new TrustedProxies(trustedProxies);
     return {

@@ -3,7 +3,6 @@ import type { Fields } from 'mproxy-flow/events';
 import type { EngineName, ListenAddress, TicketSeed, TlsCredentials, TlsServer } from 'mproxy-net';
 import type { GatewayConfig } from './config/types.js';
 import type { ClientMemory } from './counters/client-counts.js';
-import type { WorkerEvent } from './events.js';
 
 /** What a worker is started with: plain data, and memory that it shares. */
 export interface WorkerTask {
@@ -45,6 +44,9 @@ export type Order =
   | { what: 'drain'; grace: number }
   /** So many bytes of its log are written. */
   | { what: 'logged'; bytes: number };
+
+/** What a worker notices: types of events (events.ts). */
+export type WorkerEvent = 'service_failed' | 'upstream_failed' | 'handshake_failed';
 
 /** From a worker. */
 export type Report =

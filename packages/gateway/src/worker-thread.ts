@@ -3,9 +3,8 @@ import { ERRORS, type ErrorCode, MproxyError, type SocketAddress } from 'mproxy-
 import type { Fields } from 'mproxy-flow/events';
 import type { ListenAddress } from 'mproxy-net';
 import { startWorker } from '#parts';
-import type { WorkerEvent } from './events.js';
 import { stackOf } from './stack-of.js';
-import type { Order, PlainError, Report, WorkerTask, WorkerTls } from './worker-messages.js';
+import type { Order, PlainError, Report, WorkerEvent, WorkerTask, WorkerTls } from './worker-messages.js';
 
 export interface WorkerEvents {
   noticed(event: WorkerEvent, fields: Fields): void;

@@ -7,9 +7,9 @@ import { Backoff } from 'mproxy-net/backoff';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
 import type { GatewayCounters } from './counters/gateway-counters.js';
-import { WORKER_FAILED, type WorkerEvent } from './events.js';
+import { WORKER_FAILED } from './events.js';
 import type { Listening } from './listeners.js';
-import type { WorkerTask, WorkerTls } from './worker-messages.js';
+import type { WorkerEvent, WorkerTask, WorkerTls } from './worker-messages.js';
 import { threadNumber } from './worker-number.js';
 import { WorkerThread } from './worker-thread.js';
 

@@ -2,6 +2,7 @@ import type { Rejection } from 'mproxy-http';
 import type { ClientObserver } from 'mproxy-service/http/client-observer';
 import type { HttpContext, HttpRequest, Outcome } from 'mproxy-service/http/message';
 import type { RequestObserver } from 'mproxy-service/layers/metrics';
+import { Seldom } from '../seldom.js';
 import { bucketOf } from './durations.js';
 import {
   HANDSHAKES,
@@ -120,16 +121,13 @@ export class WorkerCounters implements RequestObserver {
   ): ClientObserver {
     const counts = this.#counts;
     const places = upstreams.map((url) => this.layout.upstream(this.layout.upstreams.indexOf(url)));
-    const toldAt = upstreams.map(() => Number.NEGATIVE_INFINITY);
+    const told = upstreams.map(() => new Seldom(QUIET_MS));
     return {
       onAttempt: (upstream, result) => {
         counts[places[upstream]! + UPSTREAM.attempts + RESULTS.indexOf(result)]!++;
       },
       onConnectError: (upstream, error) => {
-        const now = performance.now();
-        if (now - toldAt[upstream]! < QUIET_MS) return;
-        toldAt[upstream] = now;
-        onConnectError(upstreams[upstream]!, error);
+        if (told[upstream]!.takes()) onConnectError(upstreams[upstream]!, error);
       },
       onRetry: (upstream) => {
         counts[places[upstream]! + UPSTREAM.retries]!++;
