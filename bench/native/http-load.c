@@ -167,7 +167,7 @@ int main(int argc, char **argv) {
   size = atol(argv[3]), rate = atof(argv[5]), echo = !strcmp(argv[6], "echo");
   int resumed = !strcmp(argv[6], "resumed");
   fresh = resumed || !strcmp(argv[6], "new");
-  wire_setup(resumed ? connections + 1 : 0);
+  wire_setup(resumed ? connections : 0);
   signal(SIGPIPE, SIG_IGN);
   asking = sprintf(query, "GET /path/of/some/length?and=a&query=string HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n%s%s\r\n", argv[1], fields,
                    fresh ? "Connection: close\r\n" : "");

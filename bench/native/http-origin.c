@@ -39,9 +39,9 @@ static void count_ends(int fd, int bytes) {
 
 // A message has two bytes before its own (RFC 6455, section 5.2), and from a client four more, the mask.
 static void count_messages(int fd, int bytes) {
-  int each = size + 6, all_of_them = all[fd].matched + bytes;
-  all[fd].asked += all_of_them / each;
-  all[fd].matched = all_of_them % each;
+  int each = size + 6, got = all[fd].matched + bytes;
+  all[fd].asked += got / each;
+  all[fd].matched = got % each;
 }
 
 static void count_requests(int fd, int bytes) {

@@ -12,7 +12,7 @@ static SSL_CTX *context;
 static SSL *wires[WIRES];
 // Those that the server gave and nobody used: a ticket is for one connection (RFC 8446, appendix C.4).
 static SSL_SESSION *sessions[WIRES];
-static int held, firsts;
+static int held, resuming, firsts;
 
 static int hold_session(SSL *s, SSL_SESSION *given) { return s && held < WIRES ? sessions[held++] = given, 1 : 0; }
 
@@ -20,7 +20,7 @@ static int hold_session(SSL *s, SSL_SESSION *given) { return s && held < WIRES ?
 static inline void wire_setup(int full) {
   if (!(context = SSL_CTX_new(TLS_client_method()))) die("SSL_CTX_new");
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  if (!(firsts = full)) return;
+  if (!(resuming = (firsts = full) > 0)) return;
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, hold_session);
 }
@@ -29,8 +29,8 @@ static inline void wire_setup(int full) {
 static inline int wire_open(int fd) {
   SSL *s = wires[fd] = SSL_new(context);
   SSL_set_fd(s, fd);
-  int resumes = firsts == 1;
-  if (firsts > 1) firsts--;
+  int resumes = resuming && !firsts;
+  if (firsts) firsts--;
   if (resumes && held) SSL_set_session(s, sessions[--held]), SSL_SESSION_free(sessions[held]);
   if (SSL_connect(s) != 1 || (resumes && !SSL_session_reused(s))) return errno = EPROTO, -1;
   return fcntl(fd, F_SETFL, O_NONBLOCK);
