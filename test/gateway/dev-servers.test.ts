@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Notice } from 'mproxy-flow';
 import { DevServers } from 'mproxy-gateway/dev-servers';
 import t, { type Test } from 'tap';
 import { start as startCommand } from '../support/command.js';
 import { until } from '../support/wait.js';
+import { refusal } from './running.js';
 
 /** Starts commands; the test ends them. */
 function start(t: Test, ...commands: string[]): { servers: DevServers; texts: () => string[] } {
@@ -13,13 +13,6 @@ function start(t: Test, ...commands: string[]): { servers: DevServers; texts: ()
   const servers = new DevServers(commands, (notice) => notices.push(notice));
   t.teardown(() => servers.kill());
   return { servers, texts: () => notices.map(({ text }) => text) };
-}
-
-function connects(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
-  });
 }
 
 function isAlive(pid: number): boolean {
@@ -74,7 +67,7 @@ t.test('a second signal ends the gateway at once, and what it runs', async (t) =
   await gateway.says(/: \d+ is it/);
   const pid = Number(/: (\d+) is it/.exec(gateway.stderr)![1]);
   gateway.child.kill('SIGTERM');
-  await until('it stops', async () => !(await connects(port)));
+  await until('it stops', async () => (await refusal(port)) === 'ECONNREFUSED');
   t.ok(isAlive(pid));
   await gateway.stop();
   await until('it has ended', () => !isAlive(pid));
