@@ -1,16 +1,20 @@
-// The suites: npm test, npm run test:peers, test:package and test:long. Each runs folder by folder, and prints the seconds
-// of each. A test file says by its name to which it belongs: *.test.ts, *.peers.ts, *.package.ts, *.long.ts.
-import { spawnSync } from 'node:child_process';
+// The suites: npm test, npm run test:peers, test:package and test:long. A test file says by its name to which it belongs:
+// *.test.ts, *.peers.ts, *.package.ts, *.long.ts. Each file is a program that prints what it found (Test Anything Protocol). They
+// are started here rather than by the runner of tap, which has Node load hooks in each thread: that takes the threads of a gateway
+// eight times as long to start.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const TAP = 'node_modules/.bin/tap';
 /** The official build that the executables carry. */
 const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
-/** These load the machine, or time themselves: their files run one after the other. */
+/** Test files that run at the same time. */
+const JOBS = 2;
+/** These load the machine, or time themselves: their files run last, one after the other. */
 const ALONE = ['client', 'delivery', 'server', 'net'];
 /** What moves data, by the real commands. */
 const PROGRAMS = ['chain', 'client', 'forward', 'gateway', 'reverse', 'server'];
@@ -24,37 +28,37 @@ const ABOVE_ENGINE =
 const ON_BOTH = /^(delivery\/(deaf|plain|repair|stray)|commands\/(name-server|no-ipv6|interface-list))\.test/;
 
 const SUITES = {
-  test() {
+  async test() {
     program('lint', 'node_modules/@biomejs/biome/bin/biome', 'check', '.');
-    run('test');
+    await run('test');
   },
-  peers() {
-    run('peers');
+  async peers() {
+    await run('peers');
     // Elsewhere it is the default.
     if (process.platform !== 'linux') return;
     const onNode = { env: { ENGINE: 'node' }, note: ' on the node engine' };
-    run('test', { ...onNode, only: (file) => PROGRAMS.includes(folderOf(file)) || ON_BOTH.test(file) });
-    run('peers', { ...onNode, only: (file) => ['gateway', 'lan', 'socat'].includes(folderOf(file)) });
+    await run('test', { ...onNode, only: (file) => PROGRAMS.includes(folderOf(file)) || ON_BOTH.test(file) });
+    await run('peers', { ...onNode, only: (file) => ['gateway', 'lan', 'socat'].includes(folderOf(file)) });
   },
-  package() {
+  async package() {
     program('executables', 'packaging/main.mjs');
     const packaged = { env: { PACKAGED: '1' }, note: ' by the executables' };
-    run('package', packaged);
-    run('test', {
+    await run('package', packaged);
+    await run('test', {
       ...packaged,
       only: (file) =>
         ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file) || BY_COMMAND.test(file),
     });
     // The executables carry Node 24: what they ran is not run again.
     const inner = ['net', 'http', 'service', 'flow', ...PROGRAMS.filter((name) => name !== 'chain')];
-    run('test', {
+    await run('test', {
       node: NODE_24,
       note: ' under Node 24',
       only: (file) => inner.includes(folderOf(file)) && !BY_COMMAND.test(file) && !ABOVE_ENGINE.test(file),
     });
   },
-  long() {
-    run('long', { timeout: 1200 });
+  async long() {
+    await run('long', { timeout: 1200 });
   },
 };
 
@@ -66,54 +70,81 @@ const failures = [];
 const skipped = [];
 const name = process.argv[2] ?? 'test';
 if (!Object.hasOwn(SUITES, name)) fail(`no suite ${name}: there is ${Object.keys(SUITES).join(', ')}`);
-/** Where a run of tap prints (Test Anything Protocol). */
-const output = join(tmpdir(), `mproxy-test-${process.pid}.tap`);
-process.on('exit', () => rmSync(output, { force: true }));
 
 program('install and types', 'scripts/prepare.mjs');
-// The runner builds its own parts for the plugins that package.json names.
-program('test runner', TAP, 'build');
 const all = readdirSync(join(root, 'test'), { recursive: true });
-SUITES[name]();
+await SUITES[name]();
 report();
 
-/** Runs the test files of a kind, folder by folder. */
-function run(kind, { only = () => true, env = {}, note = '', node, timeout = 300 } = {}) {
-  const files = all.filter((file) => file.endsWith(`.${kind}.ts`) && only(file)).sort();
-  for (const folder of new Set(files.map(folderOf))) {
-    const options = [`--timeout=${timeout}`, `--jobs=${ALONE.includes(folder) ? 1 : 2}`, '--reporter=tap'];
-    const own = files.filter((file) => folderOf(file) === folder).map(built);
-    tap(`${folder}${note}`, [TAP, ...options, ...own], { env, node });
-  }
-}
-
-/** Runs tap, and prints a line for each test file; of one that failed, all that it printed. */
-function tap(what, args, options) {
-  const stdout = openSync(output, 'w');
-  const status = step(what, args, { ...options, stdout });
-  closeSync(stdout);
-  const text = readFileSync(output, 'utf8');
-  for (const [block, result] of text.matchAll(/^(?:# Subtest: [\s\S]*?\n)?((?:not )?ok \d.*)$/gm))
-    console.log(result.startsWith('not') ? block : result);
-  for (const [line, reason] of text.matchAll(/^ *ok .*# SKIP (.*)$/gm))
-    skipped.push({ test: `${what}: ${line.trim()}`, reason });
-  for (const [, key, count] of (/^# \{ (total: .*) \}$/m.exec(text)?.[1] ?? '').matchAll(/(\w+): (\d+)/g))
-    totals[key] = (totals[key] ?? 0) + Number(count);
-  if (status !== 0) failures.push(what);
-}
-
-function program(what, ...args) {
-  if (step(what, args, {}) !== 0) fail(`failed: ${what}`);
-}
-
-/** @returns the exit status */
-function step(what, args, { env = {}, node = process.execPath, stdout = 'inherit' }) {
+/** Runs the test files of a kind. @param timeout of a file, in seconds */
+async function run(
+  kind,
+  { only = () => true, env = {}, note = '', node = process.execPath, timeout = 300 } = {},
+) {
+  const what = `${kind}${note}`;
   console.log(`\n== ${what}`);
   const start = performance.now();
-  const options = { cwd: root, stdio: ['ignore', stdout, 'inherit'], env: { ...process.env, ...env } };
-  const { status } = spawnSync(node, args, options);
+  const files = all.filter((file) => file.endsWith(`.${kind}.ts`) && only(file)).sort();
+  const isAlone = (file) => ALONE.includes(folderOf(file));
+  const options = { what, node, timeout, env: { ...process.env, ...env, TAP_TIMEOUT: timeout } };
+  await inTurn(
+    JOBS,
+    files.filter((file) => !isAlone(file)),
+    options,
+  );
+  await inTurn(1, files.filter(isAlone), options);
   times.push([what, (performance.now() - start) / 1000]);
-  return status;
+}
+
+/** Runs so many files at once. */
+async function inTurn(jobs, files, options) {
+  const left = files.values();
+  const work = async () => {
+    for (const file of left) await runFile(file, options);
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+}
+
+/** Runs a file, and prints a line; if it failed, all that it printed. */
+async function runFile(file, { what, node, timeout, env }) {
+  const start = performance.now();
+  const path = join(tmpdir(), `mproxy-test-${process.pid}-${file.replaceAll('/', '-')}.tap`);
+  // A file, not a pipe: a process that a test left behind would hold it open.
+  const output = openSync(path, 'w');
+  const child = spawn(node, [built(file)], { cwd: root, stdio: ['ignore', output, 'inherit'], env });
+  closeSync(output);
+  // The test ends itself before, and says where it was.
+  const killer = setTimeout(() => child.kill('SIGKILL'), (timeout + 30) * 1000);
+  const [status, signal] = await once(child, 'exit');
+  clearTimeout(killer);
+  const text = readFileSync(path, 'utf8');
+  rmSync(path);
+  const passed = count(text, `${what}: ${file}`) && status === 0;
+  if (!passed) failures.push(`${what}: ${file}${signal ? ` (${signal})` : ''}`);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${passed ? '' : `${text}\nnot `}ok ${file} (${seconds} s)`);
+}
+
+/** Counts what a file printed. @returns whether it printed its totals */
+function count(text, test) {
+  for (const [line, reason] of text.matchAll(/^ *ok .*# SKIP (.*)$/gm))
+    skipped.push({ test: `${test}: ${line.trim()}`, reason });
+  const counts = /^# \{ (total: .*) \}$/m.exec(text)?.[1];
+  for (const [, key, count] of (counts ?? '').matchAll(/(\w+): (\d+)/g))
+    totals[key] = (totals[key] ?? 0) + Number(count);
+  return counts !== undefined;
+}
+
+/** Runs a script of this project. */
+function program(what, ...args) {
+  console.log(`\n== ${what}`);
+  const start = performance.now();
+  const { status } = spawnSync(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  times.push([what, (performance.now() - start) / 1000]);
+  if (status !== 0) fail(`failed: ${what}`);
 }
 
 /** With CI=true a test that was skipped for a reason that MAY_SKIP does not have, one a line, is a failure. */
