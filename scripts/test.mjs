@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const NODE_24 = `packaging/node_modules/node-linux-${process.arch}/bin/node`;
 /** Test files that run at the same time. */
 const JOBS = 2;
-/** These load the machine, or time themselves: their files run last, one after the other. */
-const ALONE = ['client', 'delivery', 'server', 'net'];
+/** A hundred programs at once: runs last, and alone. */
+const ALONE = /^delivery\/hundred\.test/;
 /** What moves data, by the real commands. */
 const PROGRAMS = ['chain', 'client', 'forward', 'gateway', 'reverse', 'server'];
 /** Of the gateway, what starts the command: other tests have it in their own process. */
@@ -49,8 +49,8 @@ const SUITES = {
       only: (file) =>
         ['chain', 'status', 'tls'].includes(folderOf(file)) || ON_BOTH.test(file) || BY_COMMAND.test(file),
     });
-    // The executables carry Node 24: what they ran is not run again.
-    const inner = ['net', 'http', 'service', 'flow', ...PROGRAMS.filter((name) => name !== 'chain')];
+    // The executables carry Node 24: what they ran is not run again, but what is nearest to Node.
+    const inner = ['net', 'http', 'gateway'];
     await run('test', {
       node: NODE_24,
       note: ' under Node 24',
@@ -85,14 +85,17 @@ async function run(
   console.log(`\n== ${what}`);
   const start = performance.now();
   const files = all.filter((file) => file.endsWith(`.${kind}.ts`) && only(file)).sort();
-  const isAlone = (file) => ALONE.includes(folderOf(file));
   const options = { what, node, timeout, env: { ...process.env, ...env, TAP_TIMEOUT: timeout } };
   await inTurn(
     JOBS,
-    files.filter((file) => !isAlone(file)),
+    files.filter((file) => !ALONE.test(file)),
     options,
   );
-  await inTurn(1, files.filter(isAlone), options);
+  await inTurn(
+    1,
+    files.filter((file) => ALONE.test(file)),
+    options,
+  );
   times.push([what, (performance.now() - start) / 1000]);
 }
 
