@@ -36,6 +36,23 @@ t.test('an ejection is no longer than five minutes', async (t) => {
   t.equal(ms, 300_000);
 });
 
+t.test('an ejection that no check ended is over for good, whenever it is looked at again', async (t) => {
+  const { hrtime } = process;
+  t.teardown(() => {
+    process.hrtime = hrtime;
+  });
+  const DAY = 24 * 60 * 60;
+  for (let days = 1; days < 200; days++) {
+    process.hrtime = hrtime;
+    const health = new Health();
+    for (const client of ['a', 'b', 'c']) health.failed(client);
+    t.equal(health.isOut, true);
+    const [now, ns] = hrtime();
+    process.hrtime = (() => [now + days * DAY, ns]) as unknown as typeof hrtime;
+    t.equal(health.isOut, false, `after ${days} days`);
+  }
+});
+
 t.test('workers share what they know', async (t) => {
   const cells = new Int32Array(new SharedArrayBuffer(4 * HEALTH_CELLS));
   const one = new Health(cells);

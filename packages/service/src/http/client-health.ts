@@ -29,7 +29,12 @@ export class Health {
 
   /** Whether it is ejected. */
   get isOut(): boolean {
-    return this.cells[OUT] === 1 && this.#left(CHECK_MS) > 0;
+    if (this.cells[OUT] !== 1) return false;
+    const left = this.#left(CHECK_MS);
+    if (left > 0 && left <= MAX_EJECTED_MS + CHECK_MS) return true;
+    // Nobody checked it. The clock wraps around: after 25 days the ejection would seem to be in the future again.
+    this.cells[OUT] = 0;
+    return false;
   }
 
   /** It answered. */
