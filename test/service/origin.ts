@@ -5,6 +5,7 @@ import { until } from '../support/wait.js';
 /** A request as it came, as text: its head with the empty line, and what came of its body. */
 export class Visit {
   text = '';
+  #head = '';
 
   constructor(
     readonly socket: Socket,
@@ -12,8 +13,12 @@ export class Visit {
     readonly number: number,
   ) {}
 
+  /** Empty until it is whole. Looked for no longer then: of a long text that takes long. */
   get head(): string {
-    return this.text.slice(0, this.text.indexOf('\r\n\r\n') + 4);
+    if (this.#head !== '') return this.#head;
+    const end = this.text.indexOf('\r\n\r\n');
+    if (end >= 0) this.#head = this.text.slice(0, end + 4);
+    return this.#head;
   }
 
   get body(): string {
