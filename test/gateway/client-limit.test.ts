@@ -1,6 +1,10 @@
+import { connect, type Socket } from 'node:net';
 import { clientMemory, SharedClientCounts } from 'mproxy-gateway/counters/client-counts';
 import t from 'tap';
+import { Authority } from '../support/certificates.js';
+import { until } from '../support/wait.js';
 import { Client, gateway, IS_NODE, origin } from './running.js';
+import { askSecurely } from './tls-client.js';
 
 t.test('counts are those of all workers; those of a dead worker are cleared by its successor', async (t) => {
   const memory = clientMemory(3);
@@ -40,6 +44,41 @@ t.test('max_connections_per_ip holds over all workers', async (t) => {
   await t.rejects(new Client(t, running.port).get('/b'), /closed after ""/);
   t.equal(running.metric('http_connections_refused'), 1);
   t.equal((await clients[0]!.get('/c')).status, 200, 'the others go on');
+});
+
+t.test('max_connections_per_ip counts connections in their TLS handshake', async (t) => {
+  const authority = await Authority.make(t);
+  const { certFile, keyFile } = await authority.sign({ dns: ['a.test'] });
+  const running = await gateway(t, {
+    ...{ listenAddr: ['tls://127.0.0.1:0', '127.0.0.1:0'], tlsCert: certFile, tlsKey: keyFile },
+    ...{ workers: IS_NODE ? 1 : 4 },
+    config: { max_connections_per_ip: 3, routes: [{ path: '/', respond: { body: 'here' } }] },
+  });
+  const { listening } = await running.handle.ready;
+  const [secure, plain] = listening.map(({ port }) => port) as [number, number];
+  const refused = () => running.metric('http_connections_refused');
+  const silent = [1, 2, 3, 4].map(() => connect(secure, '127.0.0.1').on('error', () => undefined));
+  t.teardown(() => {
+    for (const socket of silent) socket.destroy();
+  });
+  await until('one of the silent is refused', () => refused() === 1);
+  const ask = (localAddress: string) =>
+    askSecurely(t, secure, { sni: 'a.test', host: 'a.test', localAddress });
+  t.equal(await ask('127.0.0.1'), 'closed');
+  await t.rejects(new Client(t, plain).get('/'), /closed after ""/, 'of any listener');
+  t.match(await ask('127.0.0.2'), { text: /here$/ }, 'others are not disturbed');
+  for (const socket of silent) socket.resetAndDestroy();
+  await until('they are not counted any more', async () => {
+    const answered = await ask('127.0.0.1');
+    return typeof answered === 'object' && answered.text.endsWith('here');
+  });
+  const before = refused();
+  for (let i = 0; i < 10; i++) {
+    const answered = (await ask('127.0.0.1')) as { socket: Socket };
+    answered.socket.destroy();
+    await until('it has left', () => running.metric('http_connections') === 0);
+  }
+  t.equal(refused(), before, 'ended handshakes leave nothing behind');
 });
 
 t.test('trusted proxies are not limited', async (t) => {

@@ -7,6 +7,8 @@ export interface TlsRequest extends ConnectionOptions {
   /** The server name of the handshake; undefined: none is sent. */
   sni?: string | undefined;
   host: string;
+  /** Where the client connects from, as node:net has it; the types of node:tls omit it. */
+  localAddress?: string;
   path?: string;
   /** Further fields, whole lines. */
   fields?: string;

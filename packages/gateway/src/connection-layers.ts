@@ -1,7 +1,7 @@
 import type { Connection } from 'mproxy-net';
-import type { ClientCounts } from 'mproxy-service/client-limit';
+import type { ClientCounts, ClientLimitOptions } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
-import type { TrustedProxies } from 'mproxy-service/http/forward-client';
+import { TrustedProxies } from 'mproxy-service/http/forward-client';
 import { Pending, whenDone } from 'mproxy-service/result';
 import type { Layer } from 'mproxy-service/service';
 import type { GatewayConfig } from './config/types.js';
@@ -11,7 +11,19 @@ interface Parts {
   counters: WorkerCounters;
   deadlines: Deadlines;
   /** Undefined: the connections of clients are not limited. */
-  clients: ClientCounts | undefined;
+  clients: ClientLimitOptions | undefined;
+}
+
+/** How many connections each client may have; undefined: any number. Trusted proxies bring many clients through one address, so they are not limited. */
+export function clientLimits(
+  { maxConnectionsPerIp: most, trustedProxies }: GatewayConfig,
+  counters: WorkerCounters,
+  counts: ClientCounts | undefined,
+): ClientLimitOptions | undefined {
+  if (most === undefined || counts === undefined) return undefined;
+  const trusted = new TrustedProxies(trustedProxies);
+  const exempts = (address: string) => trusted.has(address);
+  return { most, counts, exempts, onRefused: () => counters.connectionRefused() };
 }
 
 /** The layers around the HTTP server, by listener. */
@@ -20,7 +32,9 @@ export async function connectionLayers(
   parts: Parts,
   trusted: TrustedProxies,
 ): Promise<Layer<Connection, void>[][]> {
-  const limits = await clientLimits(config, parts, trusted);
+  const limits = parts.clients
+    ? [(await import('mproxy-service/client-limit')).clientLimit(parts.clients)]
+    : [];
   return Promise.all(
     config.listen.map(async ({ tls, proxyProtocol }, i) => [
       counted(parts.counters, i),
@@ -34,18 +48,6 @@ export async function connectionLayers(
 async function proxyHeaders({ deadlines }: Parts, trusted: TrustedProxies) {
   const { proxyProtocol } = await import('mproxy-service/proxy-protocol');
   return proxyProtocol({ trusts: (peer) => trusted.has(peer?.address), deadlines });
-}
-
-/** Trusted proxies bring many clients through one address, so they are not limited. */
-async function clientLimits(
-  { maxConnectionsPerIp: most }: GatewayConfig,
-  { clients: counts, counters }: Parts,
-  trusted: TrustedProxies,
-): Promise<Layer<Connection, void>[]> {
-  if (most === undefined || counts === undefined) return [];
-  const { clientLimit } = await import('mproxy-service/client-limit');
-  const exempts = (address: string) => trusted.has(address);
-  return [clientLimit({ most, counts, exempts, onRefused: () => counters.connectionRefused() })];
 }
 
 /** Counts the connections of a listener, and the TLS handshakes that they begin with. */

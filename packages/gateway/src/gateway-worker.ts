@@ -6,11 +6,13 @@ import { chooseEngine } from 'mproxy-net/engine';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
+import { type ClientLimitOptions, clientAdmission } from 'mproxy-service/client-limit';
 import { Connections } from 'mproxy-service/connections';
 import { Deadlines } from 'mproxy-service/deadlines';
 import type { Service } from 'mproxy-service/service';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
 import { LineBuffer } from './access-log/line-buffer.js';
+import { clientLimits } from './connection-layers.js';
 import { SharedClientCounts } from './counters/client-counts.js';
 import { Layout } from './counters/layout.js';
 import { WorkerCounters } from './counters/worker-counters.js';
@@ -40,6 +42,7 @@ export class GatewayWorker {
   readonly #log: LineBuffer;
   /** Each worker has its part of the connections that all may have. */
   readonly #connections: Connections;
+  readonly #clients: ClientLimitOptions | undefined;
   readonly #security: ListenerSecurity | undefined;
   /** Of the upstreams; replaced as a whole. */
   readonly #credentials: WorkerTls['upstreams'][number][];
@@ -51,7 +54,7 @@ export class GatewayWorker {
     private readonly port: MessagePort,
     private readonly task: WorkerTask,
   ) {
-    const { config, number, shared, tls } = task;
+    const { config, number, shared, tls, clients } = task;
     if (shared) new ThreadDescriptors(shared.descriptors).note(threadNumber(number));
     this.#loads = shared && new ThreadLoads(shared.loads, number);
     this.#loads?.begin();
@@ -65,6 +68,7 @@ export class GatewayWorker {
       () => counters.logDropped(),
     );
     this.#connections = new Connections(Math.max(1, Math.ceil(config.maxConnections / task.workers)));
+    this.#clients = clientLimits(config, counters, clients && new SharedClientCounts(clients, number));
     this.#security = tls?.server && new ListenerSecurity(tls.server, config);
     this.#credentials = [...(tls?.upstreams ?? [])];
     this.#building = this.#build(layout);
@@ -86,14 +90,14 @@ export class GatewayWorker {
   }
 
   async #build(layout: Layout): Promise<Service<Connection, void>[]> {
-    const { config, health, clients, number } = this.task;
+    const { config, health } = this.task;
     const streams = this.#streams;
     try {
       const built = await gatewayStack(config, {
         ...{ streams, layout, counters: this.#counters, log: this.#log },
         deadlines: new Deadlines(streams),
         health: new UpstreamHealth(layout.upstreams.length, health),
-        clients: clients && new SharedClientCounts(clients, number),
+        clients: this.#clients,
         ...{ security: this.#security, credentials: this.#credentials },
         onConnectError: (upstream, error) =>
           this.#notice('upstream_failed', { upstream, reason: upstreamReason(error) }),
@@ -114,6 +118,8 @@ export class GatewayWorker {
       const options = {
         ...{ streams: this.#streams, backlog, connections: this.#connections },
         onError: (error: unknown) => this.#failed(error),
+        // In its handshake, a connection is one of its client already.
+        ...(this.#clients && { admit: clientAdmission(this.#clients) }),
         ...security?.options(listener, (error, peer) => this.#refused(listener, error, peer)),
       };
       const shared = this.#loads;

@@ -1,6 +1,6 @@
 import type { Connection, Streams, TlsCredentials } from 'mproxy-net';
 import { lookUp } from 'mproxy-net/resolve';
-import type { ClientCounts } from 'mproxy-service/client-limit';
+import type { ClientLimitOptions } from 'mproxy-service/client-limit';
 import type { Deadlines } from 'mproxy-service/deadlines';
 import { answer } from 'mproxy-service/http/answer';
 import { httpClient } from 'mproxy-service/http/client';
@@ -42,7 +42,7 @@ export interface StackParts {
   counters: WorkerCounters;
   health: UpstreamHealth;
   /** Of the connections of each client; undefined: they are not limited. */
-  clients: ClientCounts | undefined;
+  clients: ClientLimitOptions | undefined;
   /** Of TLS listeners, if there are any. */
   security: ListenerSecurity | undefined;
   /** Of https upstreams, by the number of the route. They may be replaced. */

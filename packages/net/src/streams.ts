@@ -67,9 +67,10 @@ export interface ListenOptions {
    * Called for each accepted connection before its preamble and TLS handshake.
    * @param peer undefined: a Unix socket, or a peer that has left already
    * @param scarce the descriptor limit of this process, if the connection has one of the last; these are for files and names
-   * @returns whether it may go on; else it is closed
+   * @returns whether it may go on; else it is closed. A function: it may, and the function is called once when it is admitted no longer
+   * than that: its preamble and TLS handshake have ended, in whatever way. `onConnection` or `onHandshakeError` follow, if they do.
    */
-  admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean;
+  admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean | (() => void);
   /** Takes a connection, after its preamble and TLS handshake. Nothing else is read before {@link Connection.start}. */
   onConnection(connection: Connection): void;
   /** Preamble or TLS handshake of an admitted connection failed, or took too long; it is closed. */

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import type { SocketAddress } from 'mproxy-base';
 import type { Connection } from 'mproxy-net';
 import { Pending, whenDone } from './result.js';
 import type { Layer } from './service.js';
@@ -23,30 +24,23 @@ export interface ClientLimitOptions {
 }
 
 /** Closes connections beyond a limit for each client at once. IPv6 clients are counted by their /64; peers of Unix sockets are not. */
-export function clientLimit({
-  most,
-  counts = new MapCounts(),
-  exempts = () => false,
-  onRefused,
-}: ClientLimitOptions): Layer<Connection, void> {
+export function clientLimit(options: ClientLimitOptions): Layer<Connection, void> {
+  const admit = clientAdmission(options);
   return (inner) => ({
     call(connection, context) {
-      const address = context.peer?.address;
-      if (address === undefined || exempts(address)) return inner.call(connection, context);
-      const client = clientOf(address);
-      if (counts.add(client) > most) {
-        counts.remove(client);
+      const admitted = admit(context.peer);
+      if (admitted === true) return inner.call(connection, context);
+      if (admitted === false) {
         connection.close();
-        onRefused?.();
         return undefined;
       }
       const done = new Pending<void>();
       const failed = (error: unknown) => {
-        counts.remove(client);
+        admitted();
         done.reject(error);
       };
       const ended = () => {
-        counts.remove(client);
+        admitted();
         done.resolve();
       };
       try {
@@ -57,6 +51,27 @@ export function clientLimit({
       return done;
     },
   });
+}
+
+/**
+ * The same limit for connections in their TLS handshake, with the same `counts`: see `admit` of ServerOptions.
+ * @returns admits a peer; a function is to be called when it has left, true: it is not limited
+ */
+export function clientAdmission({
+  most,
+  counts = new MapCounts(),
+  exempts = () => false,
+  onRefused,
+}: ClientLimitOptions): (peer: SocketAddress | undefined) => boolean | (() => void) {
+  return (peer) => {
+    const address = peer?.address;
+    if (address === undefined || exempts(address)) return true;
+    const client = clientOf(address);
+    if (counts.add(client) <= most) return () => counts.remove(client);
+    counts.remove(client);
+    onRefused?.();
+    return false;
+  };
 }
 
 /** What an address is counted as: an IPv4 address, or the first four groups of an IPv6 address, which one customer has (RFC 6177). */

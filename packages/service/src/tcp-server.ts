@@ -33,6 +33,8 @@ export interface ServerOptions {
    * context. Default: none does. Without TLS, that is the layer `proxyProtocol`.
    */
   proxyProtocol?: Pick<ProxyProtocolOptions, 'trusts'> | undefined;
+  /** With `tls`: whether a connection may begin its handshake, see `admit` of ListenOptions. Default: all may. */
+  admit?: ((peer: SocketAddress | undefined) => boolean | (() => void)) | undefined;
   /** Limit on a TLS handshake, and what comes before it, in milliseconds. Default: 10,000. */
   handshakeTimeout?: number | undefined;
   /** A TLS handshake failed, or what comes before it, or it took too long. */
@@ -119,7 +121,7 @@ export class Serving {
     const listener = await this.#streams.listen({
       at,
       backlog: backlog ?? WAITING,
-      ...(tls && { tls, admit: (peer) => this.#mayShakeHands && (proxyProtocol?.trusts(peer) ?? true) }),
+      ...(tls && { tls, admit: (peer) => this.#admit(peer) }),
       ...(tls && proxyProtocol && { preamble: { most: PROXY_HEADER_MOST, parse: parseProxyHeader } }),
       ...(handshakeTimeout !== undefined && { handshakeTimeout }),
       ...(onHandshakeError && { onHandshakeError }),
@@ -194,8 +196,10 @@ export class Serving {
   }
 
   /** Handshakes are bounded, as connections that are served wait for their room already. */
-  get #mayShakeHands(): boolean {
-    return this.#handshakes < WAITING;
+  #admit(peer: SocketAddress | undefined): boolean | (() => void) {
+    const { proxyProtocol, admit } = this.options;
+    if (this.#handshakes >= WAITING || proxyProtocol?.trusts(peer) === false) return false;
+    return admit?.(peer) ?? true;
   }
 
   /** Connections that are not secured yet. */

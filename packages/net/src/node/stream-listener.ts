@@ -16,6 +16,8 @@ type Connect = (raw: Socket, stream: Socket, site?: TlsSite) => Connection;
 export class NodeStreamListener implements StreamListener {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Of sockets in their preamble or handshake: what is called at its end, see {@link ListenOptions.admit}. */
+  readonly #admitted = new Map<Socket, () => void>();
   readonly #descriptors = descriptorLimit();
   #tls: TlsServer | undefined;
 
@@ -82,7 +84,10 @@ export class NodeStreamListener implements StreamListener {
       pauseOnConnect: !tls,
     };
     if (!tls) {
-      const accept = (socket: Socket) => onConnection(this.connect(socket, socket));
+      const accept = (socket: Socket) => {
+        this.#ended(socket);
+        onConnection(this.connect(socket, socket));
+      };
       return createServer(options, (socket) => this.#accept(socket, accept));
     }
     const server = createTlsServer({
@@ -125,11 +130,13 @@ export class NodeStreamListener implements StreamListener {
       return;
     }
     const raw = rawOf(socket);
+    this.#ended(raw);
     noticeCut(socket, raw);
     this.options.onConnection(this.connect(raw, socket, site));
   }
 
   #refused(error: Error, socket: Socket): void {
+    this.#ended(rawOf(socket));
     this.options.onHandshakeError?.(error, addressOf(socket.remoteAddress, socket.remotePort));
     socket.destroy();
   }
@@ -138,17 +145,28 @@ export class NodeStreamListener implements StreamListener {
     const peer = addressOf(socket.remoteAddress, socket.remotePort);
     const limit = this.#descriptors;
     const scarce = takesReserve(descriptorOf(socket), limit) ? limit : undefined;
-    if (this.options.admit?.(peer, scarce) === false) {
+    const admitted = this.options.admit?.(peer, scarce);
+    if (admitted === false) {
       socket.destroy();
       return false;
     }
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    if (typeof admitted === 'function') this.#admitted.set(socket, admitted);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#ended(socket);
+    });
     return true;
+  }
+
+  #ended(socket: Socket): void {
+    const admitted = this.#admitted.get(socket);
+    this.#admitted.delete(socket);
+    admitted?.();
   }
 }
 
-/** The accepted socket below a TLS socket, which Node does not publish. */
-function rawOf(socket: TLSSocket): Socket {
-  return (socket as TLSSocket & { _parent?: Socket })._parent ?? socket;
+/** The accepted socket below a TLS socket, which Node does not publish; of an accepted one itself. */
+function rawOf(socket: Socket): Socket {
+  return (socket as Socket & { _parent?: Socket | null })._parent ?? socket;
 }

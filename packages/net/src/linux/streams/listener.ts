@@ -213,16 +213,22 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     const limit = this.#descriptors;
     let accepted: Closable | undefined;
     let given = false;
+    let admitted: boolean | (() => void) | undefined;
     try {
       const peer = this.parts.decodeName();
       const scarce = takesReserve(fd, limit) ? limit : undefined;
-      if (this.options.admit?.(peer, scarce) === false) return undefined;
+      admitted = this.options.admit?.(peer, scarce);
+      if (admitted === false) return undefined;
       given = this.#take !== undefined;
       if (this.#take) this.#take(fd, peer);
       else accepted = this.#open(fd, peer);
       return accepted;
     } finally {
       if (!accepted && !given) this.parts.libc.close(fd);
+      if (typeof admitted !== 'function') {
+        // Nobody waits for its end.
+      } else if (accepted instanceof Securing) accepted.onEnded = admitted;
+      else admitted();
     }
   }
 

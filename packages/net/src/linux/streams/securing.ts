@@ -24,6 +24,8 @@ export interface SecuringOptions
 
 /** An accepted connection in its preamble, or its TLS handshake. It is among the connections of its listener, or what it becomes is. */
 export class Securing implements Closable, HandshakeOutcome {
+  /** Called once when the handshake has ended, see {@link ListenOptions.admit}. */
+  onEnded: (() => void) | undefined;
   readonly #handshake: Handshake;
   readonly #preamble: PreambleReading | undefined;
 
@@ -50,6 +52,7 @@ export class Securing implements Closable, HandshakeOutcome {
 
   onSecured(): void {
     this.siblings.delete(this);
+    this.#ended();
     const connection = this.#connection();
     if (connection) this.options.onConnection(connection);
   }
@@ -57,12 +60,19 @@ export class Securing implements Closable, HandshakeOutcome {
   /** @param error undefined: this side closed it */
   onError(error: unknown): void {
     this.siblings.delete(this);
+    this.#ended();
     this.channel.free();
     if (error === undefined) this.#close();
     else {
       this.options.onHandshakeError?.(error as Error, this.facts.peer);
       this.#refuse();
     }
+  }
+
+  #ended(): void {
+    const { onEnded } = this;
+    this.onEnded = undefined;
+    onEnded?.();
   }
 
   #close(): void {
