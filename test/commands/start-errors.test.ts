@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { Authority } from '../support/certificates.js';
 import type { Name } from '../support/command.js';
 import { launcher, startProgram } from '../support/command.js';
 import { tcpServer, udpSink } from '../support/net.js';
@@ -79,6 +80,21 @@ t.test('a bad certificate or key', async (t) => {
   const forward = ['--tee', '--tcp-connect-addr', 'tls://127.0.0.1:9'];
   await fails(t, 'forward', [...forward, '--tls-ca', missing], 1, missing);
   await fails(t, 'forward', [...forward, '--tls-cert', pem, '--tls-key', key], 1, pem);
+});
+
+t.test('a chain whose second certificate is damaged', async (t) => {
+  const authority = await Authority.make(t);
+  const { cert, keyFile } = await authority.sign({ dns: ['a.test'] });
+  // It lacks a line.
+  const damaged = `${cert}\n${authority.pem.replace(/\n.+\n(?=-----END)/, '\n')}`;
+  const pem = join(t.testdir({ 'chain.pem': damaged }), 'chain.pem');
+  const pair = ['--tls-cert', pem, '--tls-key', keyFile];
+  const reverse = ['--multicast-addr', GROUP, '--tcp-output-addr', 'tls://127.0.0.1:0'];
+  const said = [
+    await fails(t, 'reverse', [...reverse, ...pair], 1, pem),
+    await fails(t, 'forward', ['--tee', '--tcp-connect-addr', 'tls://127.0.0.1:9', ...pair], 1, pem),
+  ];
+  for (const text of said) t.match(text, /a certificate or key in it is damaged/);
 });
 
 const noRoot = (() => {

@@ -130,6 +130,9 @@ const TLS_TEXTS: Record<string, string> = {
   'key values mismatch': 'the key is not that of the certificate',
 };
 
+/** What OpenSSL finds wrong inside a certificate or key, by the part of it that does: base64, lengths, types. */
+const DAMAGED = /^ERR_OSSL_(ASN1_|PEM_BAD_|EVP_DECODE_ERROR$)/;
+
 /**
  * The reason of a failure, for users.
  * @throws the error itself if it is internal, which is never reported as the failure of something else
@@ -140,7 +143,8 @@ export function reason(why: unknown): string {
   const { code = '', reason: tls } = why as NodeJS.ErrnoException & { reason?: unknown };
   if (Object.hasOwn(TEXTS, code)) return TEXTS[code]!;
   // OpenSSL's reason, without its file names and line numbers (Node: errors, OpenSSL errors).
-  if (code.startsWith('ERR_') && typeof tls === 'string') return `${TLS_TEXTS[tls] ?? tls}`;
+  if (code.startsWith('ERR_') && typeof tls === 'string')
+    return DAMAGED.test(code) ? `a certificate or key in it is damaged: ${tls}` : `${TLS_TEXTS[tls] ?? tls}`;
   const described = systemDescription(code);
   return described
     ? `${described} (${code})`

@@ -153,7 +153,9 @@ export const SERVER = {
     default: 10_000,
     help: 'client connections; at the limit the one that is idle for longest closes',
   }),
-  maxConnectionsPerIp: integer(1, MANY, { help: 'of one client, IPv6 by /64, TLS handshakes included; default no limit' }),
+  maxConnectionsPerIp: integer(1, MANY, {
+    help: 'of one client, IPv6 by /64, TLS handshakes included; default no limit',
+  }),
   connectionTimeoutMs: integer(1, MANY, { help: 'the same as timeouts.idle, in milliseconds' }),
   protocols: list(
     choice(['http1', 'http2', 'websocket'], { help: 'a protocol' }),
