@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import t from 'tap';
 import { launcher, startProgram } from '../support/command.js';
 import { until } from '../support/wait.js';
@@ -74,5 +75,36 @@ t.test(
       'max_connections is 501, but the descriptor limit of 1000 is used up by 500, each with one to its upstream; raise it (LimitNOFILE=, ulimit -n), or lower max_connections\n',
     );
     t.notMatch(await says(500), 'max_connections');
+  },
+);
+
+t.test(
+  'connections that no descriptor is left for wait, and that is reported',
+  { skip: process.platform !== 'linux' && 'no descriptor limit' },
+  async (t) => {
+    const LIMIT = 100;
+    const config = {
+      listen: ['127.0.0.1:0'],
+      max_connections: 10_000,
+      routes: [{ path: '/', respond: { body: 'here' } }],
+    };
+    const cwd = t.testdir({ 'g.json': JSON.stringify(config) });
+    const script = `ulimit -n ${LIMIT}; exec "$0" --config g.json --engine linux --workers 1`;
+    const gateway = startProgram(t, 'sh', ['-c', script, launcher('gateway')], { cwd });
+    await gateway.says('listening: ');
+    const port = await gateway.port();
+    const sockets = Array.from({ length: LIMIT }, () => connect(port, '127.0.0.1'));
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    await gateway.says(/listening: 127\.0\.0\.1:0: too many open files; connections wait meanwhile\n/);
+    const last = sockets.pop()!;
+    let text = '';
+    last.on('data', (bytes) => {
+      text += bytes;
+    });
+    last.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await until('the last one is served', () => text.endsWith('here'));
   },
 );

@@ -13,6 +13,11 @@ export const SERVICE_FAILED = info(
   'a service failed: {reason}; its client got 500, or its response was cut',
   'service(s) failed',
 );
+export const ACCEPT_FAILED = info(
+  'accept_failed',
+  'listening: {listener}: {reason}; connections wait meanwhile',
+  'failed accept(s)',
+);
 export const REQUESTS_CUT = loss(
   'requests_cut',
   'stopped: {connections:connection(s)} did not end within {grace:duration}, and were cut',

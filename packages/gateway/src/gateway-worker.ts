@@ -8,6 +8,7 @@ import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
 import { type ClientLimitOptions, clientAdmission } from 'mproxy-service/client-limit';
 import { Connections } from 'mproxy-service/connections';
+import type { Context } from 'mproxy-service/context';
 import { Deadlines } from 'mproxy-service/deadlines';
 import type { Service } from 'mproxy-service/service';
 import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
@@ -117,7 +118,10 @@ export class GatewayWorker {
       const security = listen[listener]!.tls ? this.#security : undefined;
       const options = {
         ...{ streams: this.#streams, backlog, connections: this.#connections },
-        onError: (error: unknown) => this.#failed(error),
+        onError: (error: unknown, context: Context | undefined) =>
+          context
+            ? this.#notice('service_failed', { reason: reason(error) })
+            : this.#notice('accept_failed', { listener: listen[listener]!.text, reason: reason(error) }),
         // In its handshake, a connection is one of its client already.
         ...(this.#clients && { admit: clientAdmission(this.#clients) }),
         ...security?.options(listener, (error, peer) => this.#refused(listener, error, peer)),
@@ -132,10 +136,6 @@ export class GatewayWorker {
     } catch (error) {
       this.#report({ what: 'listening', id, error: plainError(error) });
     }
-  }
-
-  #failed(error: unknown): void {
-    this.#notice('service_failed', { reason: reason(error) });
   }
 
   /** A TLS handshake failed. That the peer has left says nothing: those who look whether a port is open do so. */
@@ -153,7 +153,7 @@ export class GatewayWorker {
       if (server) this.#security!.use(server);
       this.#credentials.splice(0, this.#credentials.length, ...upstreams);
     } catch (error) {
-      this.#failed(error);
+      this.#notice('reload_failed', { reason: reason(error) });
     }
   }
 

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { showCount } from 'mproxy-base';
 import type { Figures, Lost, Notice, Program, Source } from 'mproxy-flow';
 import { sourceCounts } from 'mproxy-flow/counts';
-import type { Fields, LimitedEvent } from 'mproxy-flow/events';
+import { type Fields, type LimitedEvent, RELOAD_FAILED } from 'mproxy-flow/events';
 import { NoticeLimit } from 'mproxy-flow/notices';
 import type { Streams } from 'mproxy-net';
 import { descriptorLimit } from 'mproxy-net/descriptors';
@@ -18,6 +18,7 @@ import { tablesOf } from './counters/tables.js';
 import { usableCpus } from './cpus.js';
 import type { DevServers } from './dev-servers.js';
 import {
+  ACCEPT_FAILED,
   DESCRIPTORS_FEW,
   HANDSHAKE_FAILED,
   PROTOCOL_LATER,
@@ -72,8 +73,10 @@ export class Gateway implements Source {
     };
     const reports: Record<WorkerEvent, (fields: Fields) => void> = {
       service_failed: limited('services', SERVICE_FAILED),
+      accept_failed: limited('listeners', ACCEPT_FAILED),
       upstream_failed: limited('upstreams', UPSTREAM_FAILED),
       handshake_failed: limited('clients', HANDSHAKE_FAILED),
+      reload_failed: ({ reason }) => program.emit(RELOAD_FAILED, { reason: String(reason) }),
     };
     this.#workers = new Workers({
       ...{ count, counters: this.#counters, shares: streams.share !== undefined, program, first },

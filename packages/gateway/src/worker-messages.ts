@@ -46,7 +46,12 @@ export type Order =
   | { what: 'logged'; bytes: number };
 
 /** What a worker notices: types of events (events.ts). */
-export type WorkerEvent = 'service_failed' | 'upstream_failed' | 'handshake_failed';
+export type WorkerEvent =
+  | 'service_failed'
+  | 'accept_failed'
+  | 'upstream_failed'
+  | 'handshake_failed'
+  | 'reload_failed';
 
 /** From a worker. */
 export type Report =
