@@ -213,22 +213,21 @@ export class Listener implements StreamListener, EdgeHandler, Job {
     const limit = this.#descriptors;
     let accepted: Closable | undefined;
     let given = false;
-    let admitted: boolean | (() => void) | undefined;
+    let ended: (() => void) | undefined;
     try {
       const peer = this.parts.decodeName();
       const scarce = takesReserve(fd, limit) ? limit : undefined;
-      admitted = this.options.admit?.(peer, scarce);
+      const admitted = this.options.admit?.(peer, scarce);
       if (admitted === false) return undefined;
+      if (typeof admitted === 'function') ended = admitted;
       given = this.#take !== undefined;
       if (this.#take) this.#take(fd, peer);
       else accepted = this.#open(fd, peer);
       return accepted;
     } finally {
       if (!accepted && !given) this.parts.libc.close(fd);
-      if (typeof admitted !== 'function') {
-        // Nobody waits for its end.
-      } else if (accepted instanceof Securing) accepted.onEnded = admitted;
-      else admitted();
+      if (accepted instanceof Securing) accepted.onEnded = ended;
+      else ended?.();
     }
   }
 
