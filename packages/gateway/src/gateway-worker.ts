@@ -6,12 +6,12 @@ import { chooseEngine } from 'mproxy-net/engine';
 import { ThreadDescriptors } from 'mproxy-net/linux/thread-descriptors';
 import { useTicketSeed } from 'mproxy-net/linux/tls/thread-keys';
 import { ThreadLoads } from 'mproxy-net/thread-loads';
-import { type ClientLimitOptions, clientAdmission } from 'mproxy-service/client-limit';
+import type { ClientLimitOptions } from 'mproxy-service/client-limit';
 import { Connections } from 'mproxy-service/connections';
 import type { Context } from 'mproxy-service/context';
 import { Deadlines } from 'mproxy-service/deadlines';
 import type { Service } from 'mproxy-service/service';
-import { type Serving, tcpServer } from 'mproxy-service/tcp-server';
+import { type ServerOptions, type Serving, tcpServer } from 'mproxy-service/tcp-server';
 import { LineBuffer } from './access-log/line-buffer.js';
 import { clientLimits } from './connection-layers.js';
 import { SharedClientCounts } from './counters/client-counts.js';
@@ -122,8 +122,7 @@ export class GatewayWorker {
           context
             ? this.#notice('service_failed', { reason: reason(error) })
             : this.#notice('accept_failed', { listener: listen[listener]!.text, reason: reason(error) }),
-        // In its handshake, a connection is one of its client already.
-        ...(this.#clients && { admit: clientAdmission(this.#clients) }),
+        admit: security && (await this.#admission()),
         ...security?.options(listener, (error, peer) => this.#refused(listener, error, peer)),
       };
       const shared = this.#loads;
@@ -136,6 +135,12 @@ export class GatewayWorker {
     } catch (error) {
       this.#report({ what: 'listening', id, error: plainError(error) });
     }
+  }
+
+  /** In its TLS handshake, too, a connection is one of its client. */
+  async #admission(): Promise<ServerOptions['admit']> {
+    if (!this.#clients) return undefined;
+    return (await import('mproxy-service/client-limit')).clientAdmission(this.#clients);
   }
 
   /** A TLS handshake failed. That the peer has left says nothing: those who look whether a port is open do so. */
