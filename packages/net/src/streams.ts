@@ -67,8 +67,8 @@ export interface ListenOptions {
    * Called for each accepted connection before its preamble and TLS handshake.
    * @param peer undefined: a Unix socket, or a peer that has left already
    * @param scarce the descriptor limit of this process, if the connection has one of the last; these are for files and names
-   * @returns whether it may go on; else it is closed. A function: it may, and the function is called once when it is admitted no longer
-   * than that: its preamble and TLS handshake have ended, in whatever way. `onConnection` or `onHandshakeError` follow, if they do.
+   * @returns whether it may go on; else it is closed. A function: it may, and the function is called once, when its preamble and TLS
+   * handshake have ended, in whatever way; before `onConnection` or `onHandshakeError`.
    */
   admit?(peer: SocketAddress | undefined, scarce: number | undefined): boolean | (() => void);
   /** Takes a connection, after its preamble and TLS handshake. Nothing else is read before {@link Connection.start}. */

@@ -32,7 +32,7 @@ export class Health {
     if (this.cells[OUT] !== 1) return false;
     const left = this.#left(CHECK_MS);
     if (left > 0 && left <= MAX_EJECTED_MS + CHECK_MS) return true;
-    // Nobody checked it. The clock wraps around: after 25 days the ejection would seem to be in the future again.
+    // It was never checked. As the clock wraps around, the end of its ejection would be in the future again after 25 days.
     this.cells[OUT] = 0;
     return false;
   }
